@@ -1,0 +1,96 @@
+"""The runtime catalogue: data, which operators extend without touching code."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from config.settings import InvalidSetting
+from config.units import parse_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Catalogue", "Runtime", "RuntimeLimits", "load_catalogue"]
+
+_BUILTIN = Path(__file__).with_name("runtimes.toml")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+_Bytes = Annotated[int, BeforeValidator(parse_bytes)]
+
+
+class RuntimeLimits(BaseModel):
+    """Defaults of one runtime, in the units of the job's own arguments; None leaves the settings' default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timeout: float | None = None
+    grace: float | None = None
+    memory: _Bytes | None = None
+    cpus: float | None = None
+    pids: int | None = None
+    disk: _Bytes | None = None
+    output_limit: _Bytes | None = None
+
+
+class Runtime(BaseModel):
+    """One language: its image, the files it owns, and how a job with files but no command starts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    image: str
+    extensions: tuple[str, ...] = ()
+    shebangs: tuple[str, ...] = ()
+    entry: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    limits: RuntimeLimits = RuntimeLimits()
+
+    @property
+    def local_image(self) -> str:
+        """The tag under which `cellblock images build` leaves this runtime's image."""
+        return f"cellblock/{self.name}:local"
+
+
+Catalogue = dict[str, Runtime]
+
+
+def load_catalogue(operators_file: Path | None = None) -> Catalogue:
+    """Every runtime by name: the built-in ones, with the operator's laid over them.
+
+    Raises:
+        InvalidSetting: when the operator's file is not readable TOML or an entry of it makes no sense.
+    """
+    return dict(_load(operators_file))
+
+
+@cache
+def _load(operators_file: Path | None) -> Mapping[str, Runtime]:
+    tables = _read(_BUILTIN)
+    for name, table in (_read(operators_file) if operators_file else {}).items():
+        tables[name] = tables.get(name, {}) | table
+    return {name: _runtime(name, table) for name, table in tables.items()}
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSetting(f"CELLBLOCK_RUNTIMES={path}: {error}") from None
+
+
+def _runtime(name: str, table: object) -> Runtime:
+    if not isinstance(table, dict) or not _NAME.fullmatch(name):
+        raise InvalidSetting(f"Runtime {name!r}: give a table under a lower-case name, such as [perl]")
+    try:
+        return Runtime(name=name, **table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in (name, *first["loc"]))
+        raise InvalidSetting(f"Runtime catalogue, {where}: {first['msg']}") from None

@@ -1,0 +1,39 @@
+"""The cell: jobs, limits, results, and the engines that run them. Knows no Celery and no Redis."""
+
+from sandbox.errors import (
+    CellblockError,
+    CellLost,
+    CommandFailed,
+    EngineFailed,
+    EngineUnreachable,
+    ImageBuildFailed,
+    ImageMissing,
+    InvalidJob,
+    JobError,
+    OperatorError,
+    SandboxUnavailable,
+)
+from sandbox.job import Job, parse_job
+from sandbox.limits import Limits
+from sandbox.result import Result, Status
+from sandbox.sandbox import Sandbox
+
+__all__ = [
+    "CellLost",
+    "CellblockError",
+    "CommandFailed",
+    "EngineFailed",
+    "EngineUnreachable",
+    "ImageBuildFailed",
+    "ImageMissing",
+    "InvalidJob",
+    "Job",
+    "JobError",
+    "Limits",
+    "OperatorError",
+    "Result",
+    "Sandbox",
+    "SandboxUnavailable",
+    "Status",
+    "parse_job",
+]

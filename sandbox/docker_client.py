@@ -1,0 +1,111 @@
+"""The connection to the container engine, and its errors in our terms."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import docker
+import docker.errors
+import requests.exceptions
+import urllib3.exceptions
+
+from sandbox.errors import EngineFailed, EngineUnreachable, ImageMissing, SandboxUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from config import Settings
+
+__all__ = ["connect", "docker_address", "map_error", "mapped_errors"]
+
+_DEFAULT = "unix:///var/run/docker.sock"
+
+
+def docker_address(settings: Settings) -> str:
+    """Where the engine is: the setting, else `DOCKER_HOST`, else Docker's own default."""
+    return settings.docker_host or os.environ.get("DOCKER_HOST") or _DEFAULT
+
+
+def connect(settings: Settings) -> docker.APIClient:
+    """A client of the engine, one for each process. It asks the engine for its version and so proves itself.
+
+    Each of its calls is given up after the margin: the SDK's own default is a minute, longer than most jobs.
+
+    Raises:
+        EngineUnreachable: no engine there, no permission, or no answer.
+    """
+    address = docker_address(settings)
+    with mapped_errors("connect", address):
+        tls = docker.tls.TLSConfig(verify=True) if os.environ.get("DOCKER_TLS_VERIFY") else False
+        return docker.APIClient(base_url=address, version="auto", timeout=int(settings.margin) or 1, tls=tls)
+
+
+@contextmanager
+def mapped_errors(action: str, address: str = "the engine") -> Iterator[None]:
+    """Raise whatever the SDK and the layers below it raise as a `SandboxUnavailable`."""
+    try:
+        yield
+    except (
+        docker.errors.DockerException,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+    ) as error:
+        raise map_error(error, action, address) from error
+
+
+def map_error(error: Exception, action: str, address: str = "the engine") -> SandboxUnavailable:
+    """`error`, of the SDK or below, in our terms: what happened, and what to try."""
+    match error:
+        case docker.errors.ImageNotFound():
+            return ImageMissing(
+                f"The engine has no such image ({error.explanation}). Try: cellblock images build"
+            )
+        case docker.errors.APIError():
+            return EngineFailed(f"The engine could not {action}: {error.explanation or error}.")
+    number = _errno(error)
+    if number in (errno.EACCES, errno.EPERM):
+        return EngineUnreachable(
+            f"No permission to use the container engine at {address}."
+            " Try: sudo usermod -aG docker $USER, then log in again; or run as root."
+        )
+    if number in (errno.ENOENT, errno.ECONNREFUSED):
+        return EngineUnreachable(
+            f"No container engine answers at {address}."
+            " Try: sudo systemctl start docker; or set CELLBLOCK_DOCKER_HOST."
+        )
+    if _is_timeout(error):
+        return EngineUnreachable(
+            f"The container engine at {address} did not {action} in time. It may be overloaded."
+        )
+    return EngineUnreachable(
+        f"The container engine at {address} could not be asked to {action}: {_root(error)}."
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and all it came from; requests and urllib3 carry what they wrap in their arguments."""
+    seen: set[int] = set()
+    pending = [error]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            pending += [one.__cause__, one.__context__, *one.args]
+
+
+def _errno(error: Exception) -> int | None:
+    return next((e.errno for e in _chain(error) if isinstance(e, OSError) and e.errno), None)
+
+
+def _is_timeout(error: Exception) -> bool:
+    kinds = (TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)
+    return any(isinstance(e, kinds) for e in _chain(error))
+
+
+def _root(error: Exception) -> str:
+    return str(list(_chain(error))[-1]) or type(error).__name__

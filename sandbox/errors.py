@@ -1,0 +1,86 @@
+"""Everything that can go wrong, by whose fault it is and whether trying again can help.
+
+    CellblockError
+    ├── JobError                    the job's fault: never retried
+    │   ├── InvalidJob              the request makes no sense or asks for more than the operator allows
+    │   └── CommandFailed           check=True, and the command did anything but succeed
+    ├── OperatorError               the installation's fault: somebody has to mend it
+    │   └── ImageBuildFailed        a runtime's image cannot be built here
+    └── SandboxUnavailable          the sandbox could not do its job: retried with back-off
+        ├── EngineUnreachable       no answer from the container engine, or no permission to ask
+        ├── EngineFailed            the engine answered that it cannot
+        ├── ImageMissing            neither the named image nor the locally built one is here
+        └── CellLost                the cell ended in a way that says nothing about the job
+
+`config.InvalidSetting` stands beside the tree, on the floor below: the operator's fault, found at start.
+Each exception keeps its arguments in `args`, so that it survives JSON and pickle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "CellLost",
+    "CellblockError",
+    "CommandFailed",
+    "EngineFailed",
+    "EngineUnreachable",
+    "ImageBuildFailed",
+    "ImageMissing",
+    "InvalidJob",
+    "JobError",
+    "OperatorError",
+    "SandboxUnavailable",
+]
+
+
+class CellblockError(Exception):
+    """The root: whatever cellblock raises on purpose."""
+
+
+class JobError(CellblockError):
+    """The job's fault. Trying again gives the same."""
+
+
+class InvalidJob(JobError):
+    """The request is refused: one sentence says what is wrong with it. No cell was made."""
+
+
+class CommandFailed(JobError):
+    """The command of a job with `check=True` did anything but succeed; `result` says what it did."""
+
+    def __init__(self, message: str, result: dict[str, Any] | None = None) -> None:
+        super().__init__(message, result)
+        self.result = result or {}
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class OperatorError(CellblockError):
+    """The installation's fault. It fails until somebody mends it."""
+
+
+class ImageBuildFailed(OperatorError):
+    """A runtime's image cannot be built on this machine; the message says what is missing."""
+
+
+class SandboxUnavailable(CellblockError):
+    """The sandbox could not do its job, through no fault of the job: it may be tried again."""
+
+
+class EngineUnreachable(SandboxUnavailable):
+    """The container engine does not answer, or this user may not talk to it."""
+
+
+class EngineFailed(SandboxUnavailable):
+    """The container engine refused or failed a request that it should have carried out."""
+
+
+class ImageMissing(SandboxUnavailable):
+    """There is no image for the job's runtime on this engine."""
+
+
+class CellLost(SandboxUnavailable):
+    """The cell ended in a way that tells nothing about the job, such as a removal by somebody else."""

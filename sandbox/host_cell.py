@@ -1,0 +1,167 @@
+"""A job's processes on the worker's own host."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import selectors
+import signal
+import subprocess
+import tarfile
+import tempfile
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+import psutil
+
+from sandbox.cell import CellInfo, Evidence
+from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Output, Started, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sandbox.job import Job
+
+__all__ = ["HostCell"]
+
+_READ_BYTES = 256 << 10
+_MARK = "CELLBLOCK_CELL"
+_EXIT = 0
+
+
+class HostCell:
+    """One command and whatever it starts, told apart by a variable that every child inherits."""
+
+    info = CellInfo(engine="host")
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._mark = secrets.token_hex(16)
+        self._selector = selectors.DefaultSelector()
+        self._events: list[Event] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._wants_archive = False
+
+    def start(self, job: Job) -> None:
+        """Write the job's files and start its command."""
+        self._wants_archive = bool(job.artifacts)
+        _write_files(self._folder, job)
+        with _stdin_of(job) as stdin:
+            self._process = subprocess.Popen(
+                ("/bin/sh", "-c", 'exec "$@"', "sh", *job.argv),
+                cwd=self._folder,
+                env=self._environment(job),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                umask=0o022,
+            )
+        self._selector.register(self._process.stdout, selectors.EVENT_READ, STDOUT)  # type: ignore[arg-type]
+        self._selector.register(self._process.stderr, selectors.EVENT_READ, STDERR)  # type: ignore[arg-type]
+        self._selector.register(os.pidfd_open(self._process.pid), selectors.EVENT_READ, _EXIT)
+        self._events.append(Started())
+
+    def poll(self, timeout_s: float) -> Iterator[Event]:
+        """What the command wrote, how it ended, and then its folder as an archive."""
+        if not self._events and self._selector.get_map():
+            for key, _ in self._selector.select(max(0.0, timeout_s)):
+                self._take(key)
+            if not self._selector.get_map():
+                self._finish()
+        while self._events:
+            yield self._events.pop(0)
+
+    def terminate(self) -> None:
+        """SIGTERM to every process of the job."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL to every process of the job."""
+        self.destroy()
+
+    def destroy(self) -> None:
+        """SIGKILL to every process of the job, and again to what was born meanwhile."""
+        while self._signal(signal.SIGKILL):
+            continue
+
+    def examine(self) -> Evidence:
+        """Nothing more is known than what the command's end has told."""
+        return Evidence()
+
+    def close(self) -> None:
+        """Let go of the pipes."""
+        for key in list(self._selector.get_map().values()):
+            self._drop(key)
+        self._selector.close()
+        if self._process and self._process.returncode is None:
+            self._process.wait()
+
+    def _environment(self, job: Job) -> dict[str, str]:
+        """Of the worker's own environment only PATH, so that its secrets stay with it."""
+        home = str(self._folder)
+        base = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC"}
+        return base | job.runtime.env | dict(job.env) | {_MARK: self._mark}
+
+    def _take(self, key: selectors.SelectorKey) -> None:
+        if key.data == _EXIT:
+            self._drop(key)
+            self.destroy()
+        elif data := os.read(key.fd, _READ_BYTES):
+            self._events.append(Output(key.data, data))
+        else:
+            self._drop(key)
+
+    def _drop(self, key: selectors.SelectorKey) -> None:
+        self._selector.unregister(key.fileobj)
+        if isinstance(key.fileobj, int):
+            os.close(key.fileobj)
+        else:
+            key.fileobj.close()  # type: ignore[attr-defined]
+
+    def _finish(self) -> None:
+        if self._process is None:
+            return
+        _, status, used = os.wait4(self._process.pid, 0)
+        code = self._process.returncode = os.waitstatus_to_exitcode(status)
+        usage = Usage(cpu_ns=int((used.ru_utime + used.ru_stime) * 1e9), peak_bytes=used.ru_maxrss << 10)
+        self._events.append(Ended(code if code >= 0 else 128 - code, usage))
+        if self._wants_archive:
+            self._events += [Archived(_archive(self._folder)), Closed()]
+
+    def _signal(self, number: signal.Signals) -> int:
+        members = [process for process in psutil.process_iter() if self._is_member(process)]
+        for process in members:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        return len(members)
+
+    def _is_member(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(_MARK) == self._mark and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+def _write_files(folder: Path, job: Job) -> None:
+    for path, content in job.files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        target.chmod(0o755)
+
+
+def _stdin_of(job: Job) -> IO[bytes]:
+    stdin = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
+    stdin.write(job.stdin or b"")
+    stdin.seek(0)
+    return stdin
+
+
+def _archive(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.add(folder, arcname=".")
+    return buffer.getvalue()

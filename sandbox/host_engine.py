@@ -1,0 +1,36 @@
+"""Runs commands directly on the worker's host: the legacy mode, which isolates nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.host_cell import HostCell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.cell import JobTags
+    from sandbox.job import Job
+
+__all__ = ["HostEngine"]
+
+
+class HostEngine:
+    """Gives each job an empty folder to start in, the same deadline and output caps, and no walls."""
+
+    @contextmanager
+    def acquire(self, job: Job, tags: JobTags) -> Iterator[HostCell]:
+        """A folder for `job`; what is left of its processes is killed when the block is left."""
+        with tempfile.TemporaryDirectory(prefix="cellblock-", ignore_cleanup_errors=True) as folder:
+            cell = HostCell(Path(folder))
+            try:
+                yield cell
+            finally:
+                cell.destroy()
+                cell.close()
+
+    def close(self) -> None:
+        """Nothing is held between jobs."""

@@ -1,0 +1,171 @@
+"""A job: a request that has been checked, ready to run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from config import format_bytes
+from sandbox.detect import choose_runtime, default_command
+from sandbox.errors import InvalidJob
+from sandbox.limits import LIMIT_NAMES, Limits, resolve_limits
+from sandbox.payload import decode_content, decode_text, normalise_path
+
+if TYPE_CHECKING:
+    from config import Catalogue, Runtime, Settings
+
+__all__ = ["ARGUMENTS", "Job", "parse_job"]
+
+#: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
+ARGUMENTS = (*LIMIT_NAMES, "stdin", "env", "files", "artifacts", "network", "check")
+
+# execve(2): one argument may take 32 pages; all of them a quarter of the stack, of which half is left here.
+_ARGUMENT_BYTES = 131_071
+_ARGUMENTS_BYTES = 1 << 20
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to run, with what, and how much it may use. `argv` is executed as it stands, with no shell."""
+
+    argv: tuple[str, ...]
+    runtime: Runtime
+    limits: Limits
+    stdin: bytes | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    artifacts: tuple[str, ...] = ()
+    network: bool = False
+    check: bool = False
+
+
+def parse_job(
+    cmd: object, runtime: object = None, *, settings: Settings, catalogue: Catalogue, **request: object
+) -> Job:
+    """The job that a request describes, its limits resolved.
+
+    Raises:
+        InvalidJob: with one sentence that says what is wrong.
+    """
+    unknown = sorted(set(request) - set(ARGUMENTS))
+    if unknown:
+        raise InvalidJob(
+            f"There is no argument {unknown[0]!r}. There are: cmd, runtime, {', '.join(ARGUMENTS)}."
+        )
+    files = _files(request.get("files"))
+    chosen = choose_runtime(runtime, files, catalogue)
+    job = Job(
+        argv=_argv(cmd, chosen, files),
+        runtime=chosen,
+        limits=resolve_limits(request, chosen.limits, settings),
+        stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
+        env=_env(request.get("env")),
+        files=files,
+        artifacts=_artifacts(request.get("artifacts")),
+        network=_network(request.get("network"), settings),
+        check=_flag("check", request.get("check")),
+    )
+    _check_sizes(job, settings)
+    return job
+
+
+def _argv(cmd: object, runtime: Runtime, files: Mapping[str, bytes]) -> tuple[str, ...]:
+    if cmd is None:
+        return default_command(runtime, files)
+    if isinstance(cmd, str):
+        return ("/bin/sh", "-c", decode_text("cmd", cmd))
+    if isinstance(cmd, Sequence) and not isinstance(cmd, bytes) and cmd:
+        return tuple(decode_text(f"cmd[{index}]", part) for index, part in enumerate(cmd))
+    raise InvalidJob("cmd: give text for the cell's shell, or a list of at least one argument.")
+
+
+def _files(files: object) -> dict[str, bytes]:
+    given = _mapping("files", files)
+    checked = {normalise_path(path): decode_content(f"files[{path!r}]", what) for path, what in given.items()}
+    if len(checked) < len(given):
+        raise InvalidJob("files: two of the paths name the same file.")
+    for path in checked:
+        parent = path
+        while "/" in parent:
+            parent = parent.rpartition("/")[0]
+            if parent in checked:
+                raise InvalidJob(f"files: {parent!r} is a file and the folder of {path!r} at once.")
+    return checked
+
+
+def _env(env: object) -> dict[str, str]:
+    return {
+        _env_name(name): decode_text(f"env[{name!r}]", value) for name, value in _mapping("env", env).items()
+    }
+
+
+def _env_name(name: object) -> str:
+    if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
+        raise InvalidJob(f"env: {name!r} is no name of a variable: letters, digits and _, no digit first.")
+    return name
+
+
+def _artifacts(globs: object) -> tuple[str, ...]:
+    if globs is None:
+        return ()
+    if isinstance(globs, str | bytes) or not isinstance(globs, Sequence):
+        raise InvalidJob("artifacts: give a list of patterns, such as ['out/*.png'].")
+    checked = tuple(decode_text("A pattern in artifacts", glob) for glob in globs)
+    if any(glob.startswith("/") or ".." in glob.split("/") or not glob for glob in checked):
+        raise InvalidJob("artifacts: patterns are relative to /workspace and stay within it.")
+    return checked
+
+
+def _network(network: object, settings: Settings) -> bool:
+    if network in (None, False):
+        return False
+    if network is not True:
+        raise InvalidJob("network: give true or false; a list of hosts is not supported by this worker.")
+    if not settings.network:
+        raise InvalidJob("network: the operator does not allow it (CELLBLOCK_NETWORK).")
+    return True
+
+
+def _flag(name: str, value: object) -> bool:
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise InvalidJob(f"{name}: give true or false.")
+    return value
+
+
+def _mapping(name: str, value: object) -> Mapping[object, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InvalidJob(f"{name}: give an object of names and values.")
+    return value
+
+
+def _check_sizes(job: Job, settings: Settings) -> None:
+    arguments = [*job.argv, *(f"{name}={value}" for name, value in job.env.items())]
+    sizes = [len(argument.encode()) for argument in arguments]
+    if max(sizes) > _ARGUMENT_BYTES or sum(sizes) > _ARGUMENTS_BYTES:
+        raise InvalidJob(
+            f"The command and env are too large: Linux takes {format_bytes(_ARGUMENT_BYTES)} an argument"
+            f" and {format_bytes(_ARGUMENTS_BYTES)} in all; send the rest in files or stdin."
+        )
+    stdin_bytes, files_bytes = len(job.stdin or b""), sum(map(_on_disk, job.files.values()))
+    if stdin_bytes + files_bytes > settings.max_input:
+        raise InvalidJob(
+            f"files and stdin take {format_bytes(stdin_bytes + files_bytes)}, above the maximum of"
+            f" {format_bytes(settings.max_input)} that the operator allows (CELLBLOCK_MAX_INPUT)."
+        )
+    if max(stdin_bytes, files_bytes) > job.limits.disk_bytes:
+        raise InvalidJob(
+            f"files or stdin take {format_bytes(max(stdin_bytes, files_bytes))}, more than the job's"
+            f" disk={format_bytes(job.limits.disk_bytes)}; ask for more disk."
+        )
+
+
+def _on_disk(content: bytes) -> int:
+    """A tmpfs gives out whole pages."""
+    return -(-len(content) // 4096) * 4096

@@ -1,0 +1,116 @@
+"""What a job may use, after the operator's maxima."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from config import format_bytes, parse_bytes
+from sandbox.errors import InvalidJob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from config import Settings
+    from config.runtimes import RuntimeLimits
+
+__all__ = ["LIMIT_NAMES", "Limits", "resolve_limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one job.
+
+    Seconds are wall time and `cpus` is in cores. `disk_bytes` holds for `/workspace` and again for `/tmp`,
+    `output_bytes` for what is kept of each stream.
+    """
+
+    timeout_s: float
+    grace_s: float
+    memory_bytes: int
+    cpus: float
+    pids: int
+    disk_bytes: int
+    output_bytes: int
+
+    @property
+    def flood_bytes(self) -> int:
+        """How much one stream may carry before the job is stopped."""
+        return 64 * self.output_bytes
+
+
+def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings: Settings) -> Limits:
+    """The limits for what a job `asked` for; None stands for the runtime's default, then the operator's.
+
+    Raises:
+        InvalidJob: a value of the wrong kind, below what a cell can work with, or above the maximum.
+    """
+    values: dict[str, Any] = {
+        rule.field: _resolve(rule, asked.get(rule.name), getattr(runtime, rule.name), settings)
+        for rule in _RULES
+    }
+    return Limits(**values)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a number")
+    return float(value)
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{value!r} is not a whole number")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    name: str
+    field: str
+    read: Callable[[object], Any]
+    least: float
+    default: str
+    maximum: str
+    unit: str
+
+    def show(self, value: float) -> str:
+        return format_bytes(int(value)) if self.unit == "bytes" else f"{value:g}{self.unit}"
+
+
+# The least memory is what the engine needs to start a cell at all; the least `pids` leaves one process
+# to the job beside the supervisor's two.
+_RULES = (
+    _Rule("timeout", "timeout_s", _number, 0.001, "timeout_s", "max_timeout", " s"),
+    _Rule("grace", "grace_s", _number, 0, "grace", "max_grace", " s"),
+    _Rule(
+        "memory", "memory_bytes", parse_bytes, 16 << 20, "docker_memory_limit_bytes", "max_memory", "bytes"
+    ),
+    _Rule("cpus", "cpus", _number, 0.01, "docker_cpu_limit", "max_cpus", " cores"),
+    _Rule("pids", "pids", _count, 3, "pids", "max_pids", ""),
+    _Rule("disk", "disk_bytes", parse_bytes, 64 << 10, "disk", "max_disk", "bytes"),
+    _Rule("output_limit", "output_bytes", parse_bytes, 1, "output_limit", "max_output_limit", "bytes"),
+)
+
+LIMIT_NAMES = tuple(rule.name for rule in _RULES)
+
+
+def _resolve(rule: _Rule, asked: object, runtime_default: object, settings: Settings) -> float:
+    if asked is None:
+        asked = runtime_default if runtime_default is not None else getattr(settings, rule.default)
+    try:
+        value: float = rule.read(asked)
+    except ValueError as error:
+        raise InvalidJob(f"{rule.name}: {error}.") from None
+    maximum = getattr(settings, rule.maximum)
+    if value > maximum:
+        raise InvalidJob(
+            f"{rule.name}={rule.show(value)} is above the maximum of {rule.show(maximum)}"
+            f" that the operator allows (CELLBLOCK_{rule.maximum.upper()})."
+        )
+    if value < rule.least:
+        raise InvalidJob(
+            f"{rule.name}={rule.show(value)} is below the least possible, {rule.show(rule.least)}."
+        )
+    return value

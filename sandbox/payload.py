@@ -1,0 +1,76 @@
+"""What a job brings along: text or base64, and the paths it may be written to."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import posixpath
+from collections.abc import Mapping
+
+from sandbox.errors import InvalidJob
+
+__all__ = ["decode_content", "decode_text", "normalise_path"]
+
+_PATH_BYTES = 1024
+_NAME_BYTES = 255
+_DEPTH = 32
+
+
+def decode_text(where: str, value: object) -> str:
+    """`value` as text that can be an argument of a program: no NUL, and nothing that UTF-8 cannot carry."""
+    if not isinstance(value, str):
+        raise InvalidJob(f"{where} is {_kind(value)}; give text.")
+    if "\0" in value:
+        raise InvalidJob(f"{where} contains a NUL, which no argument, name or path can carry.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidJob(f"{where} contains a lone surrogate, which UTF-8 cannot carry.") from None
+    return value
+
+
+def decode_content(where: str, value: object) -> bytes:
+    """`value` as bytes: text in UTF-8, or {"base64": …}."""
+    if isinstance(value, Mapping) and set(value) == {"base64"} and isinstance(value["base64"], str):
+        try:
+            return base64.b64decode(value["base64"], validate=True)
+        except (binascii.Error, ValueError):
+            raise InvalidJob(f'{where}: its "base64" is not valid base64.') from None
+    if not isinstance(value, str):
+        raise InvalidJob(f'{where} is {_kind(value)}; give text, or {{"base64": …}}.')
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise InvalidJob(f"{where} contains a lone surrogate, which UTF-8 cannot carry.") from None
+
+
+def normalise_path(value: object) -> str:
+    """A path relative to `/workspace`, as short as it can be written.
+
+    Raises:
+        InvalidJob: absolute, leading out of `/workspace`, empty, too long or too deep, or with a NUL.
+    """
+    path = decode_text("A path in files", value)
+    if path.startswith("/") or ".." in path.split("/"):
+        raise InvalidJob(
+            f"files[{_short(path)}]: the path leads outside /workspace; give one relative to it."
+        )
+    path = posixpath.normpath(path) if path else path
+    parts = path.split("/")
+    if path in ("", ".") or value in ("", ".") or str(value).endswith("/"):
+        raise InvalidJob(f"files[{_short(str(value))}]: the path names no file.")
+    if len(path.encode()) > _PATH_BYTES or any(len(part.encode()) > _NAME_BYTES for part in parts):
+        raise InvalidJob(
+            f"files[{_short(path)}]: the path is too long ({_PATH_BYTES} bytes, {_NAME_BYTES} a name)."
+        )
+    if len(parts) > _DEPTH:
+        raise InvalidJob(f"files[{_short(path)}]: the path is deeper than {_DEPTH} folders.")
+    return path
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "…")

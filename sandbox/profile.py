@@ -1,0 +1,107 @@
+"""The cell's profile: everything that stands between a job and the host, each line with what it stops."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from sandbox.supervisor import SUPERVISOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sandbox.limits import Limits
+
+__all__ = ["CELL_USER", "container_config"]
+
+#: nobody: owns no file of any image.
+CELL_USER = "65534:65534"
+
+_CFS_PERIOD_US = 100_000
+
+
+def container_config(
+    *,
+    image: str,
+    limits: Limits,
+    labels: Mapping[str, str],
+    env: Mapping[str, str],
+    volumes: Iterable[str] = (),
+    network: bool = False,
+    oci_runtime: str | None = None,
+) -> dict[str, Any]:
+    """The body of the engine's create call (Docker Engine API, "Create a container").
+
+    `volumes` are those that the image declares: each would become a writable folder on the host's disk.
+    """
+    return {
+        "Image": image,
+        "Entrypoint": ["/bin/sh", "-c", SUPERVISOR, "cell"],
+        "Cmd": [],
+        "User": CELL_USER,  # root's rights over the image's files, and over the kernel's root-only interfaces
+        "WorkingDir": "/",
+        "Hostname": "cell",  # the host's name, and the container's id
+        "Env": [f"{name}={value}" for name, value in (_BASE_ENV | dict(env)).items()],
+        "Labels": dict(labels),
+        "NetworkDisabled": not network,  # every network: the cell has a loopback device and nothing else
+        "Healthcheck": {"Test": ["NONE"]},  # an image's own health check would run beside the job
+        "OpenStdin": True,
+        "StdinOnce": True,  # outliving the worker: when its end closes, the supervisor ends the job
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Tty": False,
+        "HostConfig": {
+            "CapDrop": ["ALL"],  # mount, raw sockets, device nodes, chown, setuid, ptrace of others, …
+            "SecurityOpt": ["no-new-privileges:true"],  # setuid and file capabilities in the image
+            "ReadonlyRootfs": True,  # changing the image's programs, filling the host's disk
+            "Tmpfs": _tmpfs(limits) | dict.fromkeys(volumes, "ro,size=4k"),
+            "ShmSize": limits.disk_bytes,  # filling the host's memory through /dev/shm
+            "IpcMode": "private",  # shared memory and semaphores of neighbours
+            "CgroupnsMode": "private",  # the host's tree of control groups
+            "Memory": limits.memory_bytes,  # a memory bomb
+            "MemorySwap": limits.memory_bytes,  # the same through swap: memory and swap together are no more
+            "OomScoreAdj": 900,  # taking the worker along when the host itself runs out of memory
+            "PidsLimit": limits.pids,  # a fork bomb
+            "CpuPeriod": _CFS_PERIOD_US,
+            "CpuQuota": max(
+                1000, round(limits.cpus * _CFS_PERIOD_US)
+            ),  # starving neighbours of the processor
+            "Ulimits": _ulimits(limits),
+            "LogConfig": {"Type": "none", "Config": {}},  # filling the host's disk through the engine's logs
+            "RestartPolicy": {"Name": "no"},
+            "AutoRemove": False,  # the engine's account of the end is needed after it
+            "Init": False,
+            **({"Runtime": oci_runtime} if oci_runtime else {}),
+        },
+    }
+
+
+_BASE_ENV = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}  # noqa: S108
+
+
+def _tmpfs(limits: Limits) -> dict[str, str]:
+    """The only places to write to, both held in the cell's own memory.
+
+    The sizes stop a full disk, the inodes a million empty files. Mode and owner are said because the engine
+    copies those of the image's folder otherwise. Programs start from /workspace alone.
+    """
+    room = f"size={limits.disk_bytes},nr_inodes={max(1024, limits.disk_bytes // 4096)},nosuid,nodev"
+    return {
+        "/workspace": f"rw,exec,{room},mode=0700,uid=65534,gid=65534",
+        "/tmp": f"rw,noexec,{room},mode=1777,uid=65534,gid=65534",  # noqa: S108
+    }
+
+
+def _ulimits(limits: Limits) -> list[dict[str, Any]]:
+    """Per process, beneath the cgroup's limits. Not `nproc`: it counts the user's processes in all cells."""
+    cpu_s = math.ceil((limits.timeout_s + limits.grace_s) * max(1.0, limits.cpus)) + 5
+    limits_of = {
+        "core": 0,  # a core file as large as memory
+        "nofile": 1024,  # the kernel's table of open files
+        "fsize": limits.disk_bytes,  # sparse files that look larger than the cell
+        "memlock": 64 << 10,  # memory that can't be reclaimed
+        "msgqueue": 0,  # message queues: the kernel counts them per user, over all cells
+        "cpu": cpu_s,  # processor time when nobody is left to keep the deadline
+    }
+    return [{"Name": name, "Soft": most, "Hard": most} for name, most in limits_of.items()]

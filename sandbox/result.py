@@ -1,0 +1,81 @@
+"""What came of a job: the JSON object that every caller gets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Artifact", "Result", "SkippedArtifact", "Status", "Timings"]
+
+
+class Status(StrEnum):
+    """How a job ended, as the kernel and the engine saw it."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SIGNALED = "signaled"
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"
+    OUTPUT_LIMIT = "output_limit"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time went, in seconds; `total` is the sum of the others."""
+
+    queued: float
+    acquire: float
+    run: float
+    collect: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that the job left, brought back whole."""
+
+    size: int
+    base64: str
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedArtifact:
+    """A path that matched but stayed behind, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of a job; the keys are the contract's and so are their units (seconds, bytes)."""
+
+    status: Status
+    exit_code: int | None
+    signal: str | None
+    stdout: str
+    stderr: str
+    stdout_bytes: int
+    stderr_bytes: int
+    stdout_truncated: bool
+    stderr_truncated: bool
+    duration: float
+    cpu_seconds: float | None
+    memory_peak: int | None
+    timings: Timings
+    runtime: str
+    image: str | None
+    image_id: str | None
+    engine: str
+    warm: bool
+    container: str | None
+    worker: str
+    attempt: int
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    artifacts_skipped: list[SkippedArtifact] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON takes it."""
+        return asdict(self) | {"status": str(self.status)}

@@ -1,0 +1,70 @@
+"""The sandbox of one process: the engine that the settings ask for, ready to run jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from config import load_catalogue, load_settings
+from sandbox.host_engine import HostEngine
+from sandbox.job import Job, parse_job
+from sandbox.run import Run
+
+if TYPE_CHECKING:
+    from config import Settings
+    from sandbox.cell import Engine
+    from sandbox.result import Result
+
+__all__ = ["Sandbox"]
+
+
+class Sandbox:
+    r"""Runs jobs here and now, with no broker. A context: leaving it waits until every cell is gone.
+
+    >>> with Sandbox() as sandbox:
+    ...     sandbox.run("echo hello", "bash").stdout
+    'hello\\n'
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, interrupts: tuple[type[Exception], ...] = ()
+    ) -> None:
+        self.settings = settings or load_settings()
+        self.catalogue = load_catalogue(self.settings.runtimes)
+        self._engine = _engine(self.settings)
+        self._run = Run(self._engine, self.settings.margin, interrupts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def run(self, cmd: str | list[str] | None, runtime: str | None = None, **request: object) -> Result:
+        """Run a command; the arguments are those of `cellblock.run_sandboxed`.
+
+        Raises:
+            InvalidJob: the request is refused, and no cell was made.
+            SandboxUnavailable: the sandbox could not do its job.
+        """
+        return self._run(self.parse(cmd, runtime, **request))
+
+    def parse(self, cmd: object, runtime: object = None, **request: object) -> Job:
+        """The job that a request describes, under this sandbox's settings."""
+        return parse_job(cmd, runtime, settings=self.settings, catalogue=self.catalogue, **request)
+
+    def run_job(self, job: Job, *, task_id: str, worker: str, attempt: int, queued_s: float) -> Result:
+        """Run a job that has been parsed, for a task."""
+        return self._run(job, task_id=task_id, worker=worker, attempt=attempt, queued_s=queued_s)
+
+    def close(self) -> None:
+        """Wait until every cell is gone."""
+        self._engine.close()
+
+
+def _engine(settings: Settings) -> Engine:
+    if not settings.enable_docker:
+        return HostEngine()
+    # Here, so that a host without Docker's SDK can still run the legacy mode and check requests.
+    from sandbox.docker_engine import DockerEngine
+
+    return DockerEngine(settings)

@@ -1,0 +1,72 @@
+"""What a supervisor is told: one job, in a form that a POSIX shell can read without a parser of its own."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.job import Job
+
+__all__ = ["KILL", "SUPERVISOR", "TERMINATE", "encode_orders"]
+
+#: The program of process 1, for `/bin/sh -c`.
+SUPERVISOR = Path(__file__).with_name("supervisor.sh").read_text()
+
+TERMINATE = b"term\n"
+KILL = b"kill\n"
+
+_STDIN = "/tmp/.stdin"  # noqa: S108  in the cell, whose /tmp nobody shares
+
+
+def encode_orders(nonce: str, job: Job) -> bytes:
+    """Everything that the supervisor reads before it starts `job`.
+
+    A line with the nonce and two sizes, shell text of the first size, a tar archive of the second. The
+    supervisor takes each by its size with `dd`, because BusyBox's `head -c` reads past what it gives out.
+    """
+    orders = "\n".join(_assignments(job)).encode()
+    archive = _archive(job)
+    return f"{nonce} {len(orders)} {len(archive)}\n".encode() + orders + archive
+
+
+def _assignments(job: Job) -> Iterator[str]:
+    yield "set -- " + " ".join(map(shlex.quote, _with_env(job)))
+    if job.stdin is not None:
+        yield f"stdin={_STDIN}"
+    if job.artifacts:
+        yield "collect=1"
+    # Last, so that orders cut short by a lost connection are never carried out.
+    yield "ready=1"
+
+
+def _with_env(job: Job) -> tuple[str, ...]:
+    """`env` sets what a shell might refuse to, but takes a command with = in its name for a variable."""
+    if not job.env:
+        return job.argv
+    shielded = ("/bin/sh", "-c", 'exec "$@"', "sh", *job.argv) if "=" in job.argv[0] else job.argv
+    return ("env", *(f"{name}={value}" for name, value in job.env.items()), *shielded)
+
+
+def _archive(job: Job) -> bytes:
+    if not job.files and job.stdin is None:
+        return b""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for path, content in job.files.items():
+            _add(archive, f"workspace/{path}", content)
+        if job.stdin is not None:
+            _add(archive, _STDIN.removeprefix("/"), job.stdin)
+    return buffer.getvalue()
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    """Executable, so that a file can be started as `./name`."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), 0o755
+    archive.addfile(member, io.BytesIO(content))

@@ -1,0 +1,86 @@
+"""One job's conversation with the supervisor of its cell, over whatever carries the streams."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from sandbox.events import STDERR, STDOUT, Archived, Ended, Event, Fault, Output, Started, Usage
+from sandbox.supervisor.marks import MarkScanner
+from sandbox.supervisor.orders import encode_orders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.job import Job
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Turns the two streams of a cell into events.
+
+    `Ended` comes once both streams have carried the end mark, so that no output can come after it. A job
+    that reads the supervisor's memory can forge its own exit code and usage, nothing else: time and output
+    are counted by the worker, and whatever is not well-formed counts as no word at all.
+    """
+
+    def __init__(self) -> None:
+        self._nonce = secrets.token_hex(16)
+        self._scanners = {STDOUT: MarkScanner(self._nonce), STDERR: MarkScanner(self._nonce)}
+        self._start_cpu_ns: int | None = None
+        self._closed: set[int] = set()
+        self._ending: Ended | None = None
+
+    def orders(self, job: Job) -> bytes:
+        """What to write to the supervisor's standard input."""
+        return encode_orders(self._nonce, job)
+
+    def feed(self, stream: int, data: bytes) -> Iterator[Event]:
+        """The events in the next bytes of a stream."""
+        if stream in self._closed:
+            yield from _archived(stream, data)
+            return
+        for piece in self._scanners[stream].feed(data):
+            if stream in self._closed:
+                yield from _archived(stream, piece)
+            elif isinstance(piece, bytes):
+                yield Output(stream, piece)
+            else:
+                yield from self._hear(stream, piece)
+
+    def flush(self) -> Iterator[Event]:
+        """What the scanners held back, for a cell that closed without an end."""
+        for stream, scanner in self._scanners.items():
+            if held := scanner.flush():
+                yield Output(stream, held)
+
+    def _hear(self, stream: int, words: list[str]) -> Iterator[Event]:
+        match words:
+            case ["start", cpu_ns]:
+                self._start_cpu_ns = _count(cpu_ns)
+                yield Started()
+            case ["fault", reason]:
+                yield Fault(reason)
+            case ["end", *report]:
+                self._closed.add(stream)
+                self._ending = self._report(report) or self._ending
+                if self._ending and len(self._closed) == len(self._scanners):
+                    yield self._ending
+
+    def _report(self, words: list[str]) -> Ended | None:
+        if len(words) != 4 or (exit_code := _count(words[0])) is None or exit_code > 255:
+            return None
+        cpu_ns, peak_bytes, oom_kills = map(_count, words[1:])
+        if cpu_ns is not None and self._start_cpu_ns is not None:
+            cpu_ns = max(0, cpu_ns - self._start_cpu_ns)
+        return Ended(exit_code, Usage(cpu_ns, peak_bytes, oom_kills))
+
+
+def _archived(stream: int, piece: bytes | list[str]) -> Iterator[Event]:
+    if stream == STDOUT and isinstance(piece, bytes):
+        yield Archived(piece)
+
+
+def _count(word: str) -> int | None:
+    return int(word) if word.isdecimal() and len(word) < 20 else None

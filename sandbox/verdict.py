@@ -1,0 +1,71 @@
+"""Decides how a job ended, from what the kernel, the engine and the worker saw."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.errors import CellLost
+from sandbox.events import Usage
+from sandbox.result import Status
+
+if TYPE_CHECKING:
+    from sandbox.watch import Ending
+
+__all__ = ["Verdict", "judge"]
+
+_SIGKILL_CODE = 128 + signal.SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The part of a result that says how the job ended."""
+
+    status: Status
+    exit_code: int | None
+    signal: str | None
+    usage: Usage
+
+
+def judge(ending: Ending) -> Verdict:
+    """The verdict on an ending.
+
+    Who stopped the job comes first. Out of memory needs the kernel's own count, and a command that failed:
+    one that lost a child and succeeded all the same has succeeded.
+
+    Raises:
+        CellLost: the cell was killed, but by none of us and not for its memory.
+    """
+    exit_code, out_of_memory, usage = _facts(ending)
+    name = signal_name(exit_code)
+    if ending.stopped:
+        status = ending.stopped
+    elif out_of_memory and exit_code != 0:
+        status = Status.OUT_OF_MEMORY
+    elif ending.report is None and exit_code == _SIGKILL_CODE:
+        raise CellLost("The cell was killed from outside, by somebody other than its worker.")
+    elif exit_code == 0:
+        status = Status.SUCCEEDED
+    else:
+        status = Status.SIGNALED if name else Status.FAILED
+    return Verdict(status, exit_code, name, usage)
+
+
+def signal_name(exit_code: int | None) -> str | None:
+    """The signal behind an exit code of 128 + its number, as a shell reports it."""
+    if exit_code is None or exit_code <= 128:
+        return None
+    try:
+        return signal.Signals(exit_code - 128).name
+    except ValueError:
+        return None
+
+
+def _facts(ending: Ending) -> tuple[int | None, bool, Usage]:
+    if ending.report:
+        usage = ending.report.usage
+        return ending.report.exit_code, bool(usage.oom_kills), usage
+    if ending.evidence:
+        return ending.evidence.exit_code, ending.evidence.out_of_memory, Usage()
+    return None, False, Usage()

@@ -1,0 +1,154 @@
+"""Keeps a running job to its time and its output, and sees it end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from sandbox.capture import Capture
+from sandbox.errors import EngineFailed, InvalidJob
+from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Fault, Output, Started
+from sandbox.result import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.cell import Cell, Evidence
+    from sandbox.job import Job
+
+__all__ = ["Ending", "Watch"]
+
+# How long the supervisor has for a kill that leaves it able to account for the job; then the engine kills.
+_INWARD_KILL_S = 0.5
+
+
+class _Phase(Enum):
+    RUNNING = auto()
+    TERMINATED = auto()
+    KILLED = auto()
+    DESTROYED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How it ended: who stopped it, if anybody did, and what the supervisor or the engine reported."""
+
+    stopped: Status | None
+    report: Ended | None
+    evidence: Evidence | None
+    duration_s: float
+
+
+class Watch:
+    """Watches one cell from the hand-over of its job to the end.
+
+    The clock and the counts are the worker's own: nothing that the job does can move them.
+    """
+
+    def __init__(self, cell: Cell, job: Job, bound_s: float) -> None:
+        self.captures = {
+            STDOUT: Capture(job.limits.output_bytes),
+            STDERR: Capture(job.limits.output_bytes),
+        }
+        self._cell = cell
+        self._job = job
+        self._bound_s = bound_s
+        self._phase = _Phase.RUNNING
+        self._stopped: Status | None = None
+        self._started: float | None = None
+        self._next_act: float = 0.0
+
+    def until_started(self) -> None:
+        """Hand the job over and wait until its command runs.
+
+        Raises:
+            InvalidJob: its files do not fit into the cell.
+            SandboxUnavailable: the cell did not start it.
+        """
+        self._cell.start(self._job)
+        self._next_act = time.monotonic() + self._bound_s
+        while self._started is None:
+            for event in self._cell.poll(self._left_s()):
+                self._take_start(event)
+            if self._started is None and self._left_s() <= 0:
+                raise EngineFailed(f"The cell did not start its job within {self._bound_s:g} s.")
+        self._next_act = self._started + self._job.limits.timeout_s
+
+    def until_ended(self) -> Ending:
+        """Follow the job to its end, which its limits bound.
+
+        Raises:
+            SandboxUnavailable: the cell can't be killed, or its end says nothing about the job.
+        """
+        while True:
+            for event in self._cell.poll(self._left_s()):
+                if isinstance(event, Output):
+                    self._take_output(event)
+                elif isinstance(event, Ended):
+                    return self._ending(event)
+                elif isinstance(event, Closed):
+                    return self._ending(None)
+            if self._left_s() <= 0:
+                self._act()
+
+    def stop(self, status: Status) -> None:
+        """Kill the job now; the first reason to stop is the one that counts."""
+        self._stopped = self._stopped or status
+        if self._phase in (_Phase.RUNNING, _Phase.TERMINATED):
+            self._cell.kill()
+            self._enter(_Phase.KILLED, _INWARD_KILL_S)
+
+    def archive(self) -> Iterator[bytes]:
+        """The pieces of the archive that follows the end of a job with artifacts."""
+        until = time.monotonic() + self._bound_s
+        while (left_s := until - time.monotonic()) > 0:
+            for event in self._cell.poll(left_s):
+                if isinstance(event, Archived):
+                    yield event.data
+                elif isinstance(event, Closed):
+                    return
+
+    def _take_start(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._started = time.monotonic()
+        elif isinstance(event, Fault):
+            raise InvalidJob("The job's files could not be unpacked in the cell; ask for more disk.")
+        elif isinstance(event, Closed):
+            raise EngineFailed("The cell closed before it started its job.")
+        elif isinstance(event, Output):
+            self._take_output(event)
+
+    def _take_output(self, event: Output) -> None:
+        capture = self.captures[event.stream]
+        capture.feed(event.data)
+        if capture.total_bytes > self._job.limits.flood_bytes:
+            self.stop(Status.OUTPUT_LIMIT)
+
+    def _act(self) -> None:
+        """The next rung of the ladder."""
+        match self._phase:
+            case _Phase.RUNNING:
+                self._stopped = Status.TIMED_OUT
+                self._cell.terminate()
+                self._enter(_Phase.TERMINATED, self._job.limits.grace_s)
+            case _Phase.TERMINATED:
+                self.stop(Status.TIMED_OUT)
+            case _Phase.KILLED:
+                self._cell.destroy()
+                self._enter(_Phase.DESTROYED, self._bound_s)
+            case _Phase.DESTROYED:
+                raise EngineFailed("The engine killed the cell but never closed its streams.")
+
+    def _enter(self, phase: _Phase, lasts_s: float) -> None:
+        self._phase = phase
+        self._next_act = time.monotonic() + lasts_s
+
+    def _left_s(self) -> float:
+        return self._next_act - time.monotonic()
+
+    def _ending(self, report: Ended | None) -> Ending:
+        duration_s = time.monotonic() - (self._started or time.monotonic())
+        evidence = None if report else self._cell.examine()
+        return Ending(self._stopped, report, evidence, duration_s)
