@@ -47,7 +47,7 @@ class Settings(BaseSettings):
 
     broker_url: SecretStr = SecretStr("redis://localhost:6379/0")
     result_backend: SecretStr | None = None
-    queue: str = "cellblock"
+    queues: str = Field("cellblock,celery", pattern=r"^[\w.-]+(,[\w.-]+)*$")
     concurrency: int | None = Field(None, ge=1)
     autoscale: str | None = Field(None, pattern=r"^\d+,\d+$")
     result_expires: Seconds = 86_400.0

@@ -57,6 +57,10 @@ class CommandFailed(JobError):
     def __str__(self) -> str:
         return str(self.args[0])
 
+    def __repr__(self) -> str:
+        """Without the result: Celery logs an exception by its repr, and outputs stay out of the logs."""
+        return f"{type(self).__name__}({self.args[0]!r})"
+
 
 class OperatorError(CellblockError):
     """The installation's fault. It fails until somebody mends it."""

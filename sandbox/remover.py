@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import docker
 import docker.errors
-import structlog
 
 from sandbox.docker_client import mapped_errors
 from sandbox.errors import EngineFailed, SandboxUnavailable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Remover", "remove_container"]
 
-_log = structlog.get_logger("cellblock.remover")
+_log = logging.getLogger("cellblock.remover")
 
 # A slow engine must push back on whoever makes new cells, not pile up dead ones.
 _MOST_WAITING = 8
@@ -81,6 +81,6 @@ class Remover:
                 client = client or self._connect()
                 remove_container(client, name, self._bound_s)
             except SandboxUnavailable as error:
-                _log.error("a container was left to the reaper", container=name, reason=str(error))
+                _log.error("The container %s is left to the reaper: %s", name, error)
         if client is not None:
             client.close()

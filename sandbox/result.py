@@ -50,21 +50,24 @@ class SkippedArtifact:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of a job; the keys are the contract's and so are their units (seconds, bytes)."""
+    """The result of a job; the keys are the contract's and so are their units (seconds, bytes).
+
+    The outputs come late on purpose: logs and events show no more than the first keys.
+    """
 
     status: Status
     exit_code: int | None
     signal: str | None
+    duration: float
+    cpu_seconds: float | None
+    memory_peak: int | None
+    timings: Timings
     stdout: str
     stderr: str
     stdout_bytes: int
     stderr_bytes: int
     stdout_truncated: bool
     stderr_truncated: bool
-    duration: float
-    cpu_seconds: float | None
-    memory_peak: int | None
-    timings: Timings
     runtime: str
     image: str | None
     image_id: str | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -59,6 +60,7 @@ class Watch:
         self._stopped: Status | None = None
         self._started: float | None = None
         self._next_act: float = 0.0
+        self._pending: deque[Event] = deque()
 
     def until_started(self) -> None:
         """Hand the job over and wait until its command runs.
@@ -70,10 +72,13 @@ class Watch:
         self._cell.start(self._job)
         self._next_act = time.monotonic() + self._bound_s
         while self._started is None:
-            for event in self._cell.poll(self._left_s()):
+            for event in self._events():
                 self._take_start(event)
-            if self._started is None and self._left_s() <= 0:
-                raise EngineFailed(f"The cell did not start its job within {self._bound_s:g} s.")
+                if self._started:
+                    break
+            else:
+                if self._left_s() <= 0:
+                    raise EngineFailed(f"The cell did not start its job within {self._bound_s:g} s.")
         self._next_act = self._started + self._job.limits.timeout_s
 
     def until_ended(self) -> Ending:
@@ -83,7 +88,7 @@ class Watch:
             SandboxUnavailable: the cell can't be killed, or its end says nothing about the job.
         """
         while True:
-            for event in self._cell.poll(self._left_s()):
+            for event in self._events():
                 if isinstance(event, Output):
                     self._take_output(event)
                 elif isinstance(event, Ended):
@@ -104,11 +109,18 @@ class Watch:
         """The pieces of the archive that follows the end of a job with artifacts."""
         until = time.monotonic() + self._bound_s
         while (left_s := until - time.monotonic()) > 0:
-            for event in self._cell.poll(left_s):
+            for event in self._events(left_s):
                 if isinstance(event, Archived):
                     yield event.data
                 elif isinstance(event, Closed):
                     return
+
+    def _events(self, wait_s: float | None = None) -> Iterator[Event]:
+        """The next events; those of one poll that are left over come first."""
+        if not self._pending:
+            self._pending.extend(self._cell.poll(self._left_s() if wait_s is None else wait_s))
+        while self._pending:
+            yield self._pending.popleft()
 
     def _take_start(self, event: Event) -> None:
         if isinstance(event, Started):

@@ -1,0 +1,63 @@
+"""Celery's configuration, derived from the settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+__all__ = ["celery_config"]
+
+# Room for a message to wait between its delivery to a worker and its start there.
+_DELIVERY_ROOM_S = 60.0
+
+
+def celery_config(settings: Settings) -> dict[str, Any]:
+    """What Celery is told, in its own names and units (seconds)."""
+    broker = settings.broker_url.get_secret_value()
+    backend = settings.result_backend.get_secret_value() if settings.result_backend else broker
+    longest = settings.longest
+    queues = settings.queues.split(",")
+    return {
+        "broker_url": broker,
+        "result_backend": backend,
+        "result_expires": settings.result_expires,
+        "task_default_queue": queues[0],
+        # An app with nothing of ours installed publishes to Celery's own default queue.
+        "task_queues": {name: {"exchange": name, "routing_key": name} for name in queues},
+        # Nothing but JSON is read: pickle would let whoever reaches the broker run code in the worker.
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        # A job leaves nothing behind, so that running it again is safe: it is acknowledged when it is done.
+        "task_acks_late": True,
+        "task_retry_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        # For a message whose limits cannot be read; every other one gets its own.
+        "task_soft_time_limit": longest.soft_s,
+        "task_time_limit": longest.hard_s,
+        "worker_send_task_events": True,
+        "worker_hijack_root_logger": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": {
+            # A message that takes longer is delivered again while its job still runs.
+            "visibility_timeout": longest.hard_s + _DELIVERY_ROOM_S,
+            **_REDIS_SOCKET,
+        },
+        "result_backend_transport_options": {"retry_policy": {"timeout": 5.0}},
+        "redis_socket_connect_timeout": 5.0,
+        "redis_socket_keepalive": True,
+        "redis_backend_health_check_interval": 25.0,
+        "redis_retry_on_timeout": True,
+    }
+
+
+# Both libraries wait for ever by default.
+_REDIS_SOCKET = {
+    "socket_timeout": 30.0,
+    "socket_connect_timeout": 5.0,
+    "socket_keepalive": True,
+    "health_check_interval": 25.0,
+    "retry_on_timeout": True,
+}

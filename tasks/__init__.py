@@ -1,0 +1,6 @@
+"""The Celery application and its one task. Importing it is cheap: no engine, no connection, no settings."""
+
+from tasks._app import app
+from tasks.run import run_sandboxed
+
+__all__ = ["app", "run_sandboxed"]

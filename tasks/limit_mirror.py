@@ -1,0 +1,42 @@
+"""Gives every message Celery time limits that mirror the limits of its job."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery.worker.request import Request
+
+from config import ladder
+from sandbox import InvalidJob, parse_job
+from tasks.sandbox_task import RECEIVED_AT
+from tasks.settings import this_catalogue, this_settings
+
+if TYPE_CHECKING:
+    from config import Ladder
+
+__all__ = ["MirroredRequest"]
+
+
+class MirroredRequest(Request):
+    """Sets the limits when the message arrives, from the job itself, whoever published it.
+
+    So an app with nothing of ours installed gets them too, and nobody can publish longer ones.
+    """
+
+    def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
+        super().__init__(message, **options)
+        self.request_dict.setdefault(RECEIVED_AT, time.time())
+        rungs = _rungs(self.task, message.payload)
+        self.time_limits = (rungs.hard_s, rungs.soft_s)
+
+
+def _rungs(task: Any, payload: Any) -> Ladder:  # noqa: ANN401
+    """The ladder of the job in a message; that of the longest job for a message that holds none."""
+    settings = this_settings()
+    try:
+        args, kwargs = payload[0], payload[1]
+        job = parse_job(**task.bind_request(args, kwargs), settings=settings, catalogue=this_catalogue())
+    except (InvalidJob, TypeError, LookupError):
+        return settings.longest
+    return ladder(job.limits.timeout_s, job.limits.grace_s, settings.margin)

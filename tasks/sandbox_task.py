@@ -1,0 +1,81 @@
+"""What makes `run_sandboxed` more than a function: checked where it is called, limited where it runs."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from celery.result import AsyncResult
+
+__all__ = ["RECEIVED_AT", "SandboxTask"]
+
+#: Message headers, in Unix seconds: when the app sent the job, and when a worker took it.
+SENT_AT = "cellblock_sent_at"
+RECEIVED_AT = "cellblock_received_at"
+
+
+class SandboxTask(Task):  # type: ignore[type-arg]
+    """Refuses a bad request in the caller's own process, and keeps commands and secrets out of logs."""
+
+    Request = "tasks.limit_mirror:MirroredRequest"
+    # Celery's own check of arguments raises TypeError, which tells an app nothing about whose fault it is.
+    typing = False
+    # As much of a result as logs and events show: its first keys, never its outputs.
+    resultrepr_maxsize = 100
+
+    @property
+    def throws(self) -> tuple[type[Exception], ...]:  # type: ignore[override]
+        """What is no news for whoever watches the worker: the job's own fault gets one line, no traceback."""
+        from sandbox import JobError
+
+        return (JobError,)
+
+    def apply_async(
+        self,
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        *positional: Any,  # noqa: ANN401  Celery's own
+        **options: Any,  # noqa: ANN401
+    ) -> AsyncResult[Any]:
+        """Send the job, if it is one.
+
+        Raises:
+            InvalidJob: with one sentence that says what is wrong.
+        """
+        from sandbox import parse_job
+        from tasks.settings import this_catalogue, this_settings
+
+        request = self.bind_request(args or (), kwargs or {})
+        job = parse_job(**request, settings=this_settings(), catalogue=this_catalogue())
+        options["headers"] = {SENT_AT: time.time(), **(options.get("headers") or {})}
+        shown = {"argsrepr": f"('…', {job.runtime.name!r})", "kwargsrepr": str(sorted(kwargs or {}))}
+        return super().apply_async(args, kwargs, *positional, **(shown | options))
+
+    def bind_request(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
+        """The arguments of a call by name.
+
+        Raises:
+            InvalidJob: `cmd` is missing, given twice, or there are too many.
+        """
+        from sandbox import InvalidJob
+
+        try:
+            bound = inspect.signature(_request).bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise InvalidJob(f"run_sandboxed(cmd, runtime=None, *, …): {error}.") from None
+        return {**bound.pop("rest", {}), **bound}
+
+    def queued_s(self) -> float:
+        """Seconds since the app sent the job; since a worker took it, where the app did not say when."""
+        since = self.request.get(SENT_AT) or self.request.get(RECEIVED_AT)
+        return max(0.0, time.time() - since) if isinstance(since, int | float) else 0.0
+
+
+def _request(cmd: object, runtime: object = None, **rest: object) -> None:
+    """The shape of a call."""

@@ -1,0 +1,53 @@
+"""The worker's side: one sandbox for each process that runs jobs, and what is said at start."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from celery import signals
+from celery.exceptions import SoftTimeLimitExceeded
+
+from sandbox import Sandbox
+from tasks.settings import this_settings
+
+__all__ = ["this_sandbox"]
+
+_log = logging.getLogger("cellblock")
+_lock = threading.Lock()
+_sandbox: Sandbox | None = None
+
+
+def this_sandbox() -> Sandbox:
+    """The sandbox of this process, made when it is first needed: an engine's connection survives no fork."""
+    global _sandbox  # noqa: PLW0603
+    with _lock:
+        if _sandbox is None:
+            _sandbox = Sandbox(this_settings(), interrupts=(SoftTimeLimitExceeded,))
+        return _sandbox
+
+
+@signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
+def _close_sandbox(**_: object) -> None:
+    global _sandbox
+    with _lock:
+        sandbox, _sandbox = _sandbox, None
+    if sandbox is not None:
+        sandbox.close()
+
+
+@signals.celeryd_after_setup.connect
+def _introduce(instance: Any, **_: Any) -> None:  # noqa: ANN401  Celery's own
+    settings = this_settings()
+    _log.setLevel(settings.log_level)
+    if settings.enable_docker:
+        _log.info("Docker isolation: ENABLED (Secure)")
+        _log.info("Execution context: Docker container (isolated, read-only FS, no networking)")
+    else:
+        _log.warning("Docker isolation: DISABLED (ENABLE_DOCKER=false): commands run on this host")
+        _log.warning("Execution context: this host, with the worker's own rights")
+    pool = instance.pool_cls.__module__
+    if "prefork" not in pool:
+        _log.warning("Pool %s keeps no soft and hard time limits; each cell's own deadline still holds", pool)
