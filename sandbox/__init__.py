@@ -1,6 +1,7 @@
 """The cell: jobs, limits, results, and the engines that run them. Knows no Celery and no Redis."""
 
 from sandbox.errors import (
+    BrokerUnreachable,
     CellblockError,
     CellLost,
     CommandFailed,
@@ -19,6 +20,7 @@ from sandbox.result import Result, Status
 from sandbox.sandbox import Sandbox
 
 __all__ = [
+    "BrokerUnreachable",
     "CellLost",
     "CellblockError",
     "CommandFailed",

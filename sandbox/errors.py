@@ -5,6 +5,7 @@
     │   ├── InvalidJob              the request makes no sense or asks for more than the operator allows
     │   └── CommandFailed           check=True, and the command did anything but succeed
     ├── OperatorError               the installation's fault: somebody has to mend it
+    │   ├── BrokerUnreachable       Redis does not answer, or does not let us in
     │   └── ImageBuildFailed        a runtime's image cannot be built here
     └── SandboxUnavailable          the sandbox could not do its job: retried with back-off
         ├── EngineUnreachable       no answer from the container engine, or no permission to ask
@@ -21,6 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "BrokerUnreachable",
     "CellLost",
     "CellblockError",
     "CommandFailed",
@@ -64,6 +66,10 @@ class CommandFailed(JobError):
 
 class OperatorError(CellblockError):
     """The installation's fault. It fails until somebody mends it."""
+
+
+class BrokerUnreachable(OperatorError):
+    """The broker or the result backend does not answer, or does not let us in."""
 
 
 class ImageBuildFailed(OperatorError):

@@ -1,0 +1,164 @@
+"""`cellblock images`: which image each runtime uses, and how to get one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from cli.exit_codes import ExitCode
+from cli.options import Json
+from cli.show import note, print_json
+from config import format_bytes, load_catalogue, load_settings
+from sandbox import InvalidJob, SandboxUnavailable
+from sandbox.docker_client import connect
+from sandbox.image_choice import find_image
+from sandbox.image_pull import pull_image
+from sandbox.images import build as build_image
+from sandbox.images import load_recipe
+from sandbox.images import runtimes as with_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+    from config import Runtime
+
+__all__ = ["app"]
+
+# Wide enough that no cell of a table is cut where a program reads it.
+_PIPE_COLUMNS = 200
+
+app = typer.Typer(help="The images that cells are made from.", no_args_is_help=True)
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="RUNTIME…", help="All of them by default.")]
+#: Told what is under way, how much of it is done, and of how much.
+Tell = Callable[[str, int, int], None]
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+
+
+@app.command("ls")
+def list_images(as_json: Json = False) -> None:
+    """Show for each runtime the image that would be used, and why."""
+    with _engine() as client:
+        rows = [_row(client, runtime) for runtime in _chosen(None)]
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("runtime", "image", "id", "size", "why", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(value or "-") for value in row.values()))
+    Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
+
+
+@app.command()
+def pull(names: Names = None, quiet: Quiet = False) -> None:
+    """Pull the named images of the runtimes from their registry."""
+    failed = False
+    with _engine() as client:
+        for runtime in _chosen(names):
+            if find_image(client, runtime.image):
+                continue
+            try:
+                with _bars(quiet=quiet) as tell:
+                    for progress in pull_image(client, runtime.image):
+                        tell(f"{runtime.name} {progress.layer}", progress.done_bytes, progress.total_bytes)
+            except SandboxUnavailable as error:
+                failed = True
+                if not quiet:
+                    note(str(error))
+    if failed:
+        raise typer.Exit(ExitCode.SANDBOX_FAILED)
+
+
+@app.command()
+def build(
+    names: Names = None,
+    quiet: Quiet = False,
+    force: Annotated[bool, typer.Option(help="Fetch the newest packages and build anew.")] = False,
+) -> None:
+    """Build the images from Debian packages, for a machine that reaches no registry of images."""
+    with _engine() as client:
+        for name in names or with_recipe():
+            with _bars(quiet=quiet) as tell:
+                progress = partial(_tell_step, tell, name)
+                built = build_image(load_recipe(name), client, force=force, progress=progress)
+            if not quiet:
+                state = "built" if built.fresh else "up to date"
+                note(f"{built.tag}: {state}, {format_bytes(built.size)}")
+
+
+def _tell_step(tell: Tell, name: str, step: str, done: int, total: int) -> None:
+    tell(f"{name} {step}", done, total)
+
+
+@contextmanager
+def _engine() -> Iterator[docker.APIClient]:
+    client = connect(load_settings())
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _chosen(names: list[str] | None) -> list[Runtime]:
+    catalogue = load_catalogue(load_settings().runtimes)
+    unknown = [name for name in names or () if name not in catalogue]
+    if unknown:
+        raise InvalidJob(f"There is no runtime {unknown[0]!r}. There are: {', '.join(sorted(catalogue))}.")
+    return [catalogue[name] for name in names or catalogue]
+
+
+def _row(client: docker.APIClient, runtime: Runtime) -> dict[str, str | None]:
+    named, local = find_image(client, runtime.image), find_image(client, runtime.local_image)
+    image = named or local
+    if named:
+        why = "the named image is here"
+    else:
+        why = (
+            f"{runtime.image} is not here, the local build is"
+            if local
+            else f"{runtime.image}: pull or build it"
+        )
+    return {
+        "runtime": runtime.name,
+        "image": image.name if image else None,
+        "id": image.id if image else None,
+        "size": format_bytes(image.size_bytes) if image else None,
+        "why": why,
+    }
+
+
+@contextmanager
+def _bars(*, quiet: bool) -> Iterator[Tell]:
+    """A bar for each thing that is told about, on a terminal; a line for each, when it begins, elsewhere."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        seen: set[str] = set()
+
+        def tell(what: str, done: int, total: int) -> None:
+            if not quiet and what not in seen:
+                seen.add(what)
+                note(what)
+
+        yield tell
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    with Progress(*columns, console=console, transient=True) as progress:
+        bars: dict[str, object] = {}
+
+        def advance(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=total or None)
+            progress.update(bars[what], completed=done, total=total or None)  # type: ignore[arg-type]
+
+        yield advance

@@ -1,0 +1,51 @@
+"""`cellblock run`: here and now, with no broker."""
+
+from __future__ import annotations
+
+from cli import options
+from cli.show import finish
+from sandbox import Sandbox
+
+__all__ = ["run"]
+
+
+def run(
+    command: options.Command = None,
+    runtime: options.Runtime = None,
+    timeout: options.Timeout = None,
+    grace: options.Grace = None,
+    memory: options.Memory = None,
+    cpus: options.Cpus = None,
+    pids: options.Pids = None,
+    disk: options.Disk = None,
+    output_limit: options.OutputLimit = None,
+    stdin: options.Stdin = None,
+    env: options.Env = None,
+    file: options.Files = None,
+    artifact: options.Artifacts = None,
+    as_json: options.Json = False,
+) -> None:
+    """Run a command in a cell here and now, with no broker and no worker.
+
+    Exit codes: the command's own; 124 timed out; 125 the sandbox failed; 137 killed; 2 usage.
+
+    Example: cellblock run --runtime python -- python -c 'print(6*7)'
+    """
+    request = options.request_of(
+        command,
+        runtime=runtime,
+        timeout=timeout,
+        grace=grace,
+        memory=memory,
+        cpus=cpus,
+        pids=pids,
+        disk=disk,
+        output_limit=output_limit,
+        stdin=stdin,
+        env=env,
+        files=file,
+        artifacts=artifact,
+    )
+    with Sandbox() as sandbox:
+        result = sandbox.run(**request).to_dict()
+    finish(result, as_json=as_json)

@@ -1,0 +1,83 @@
+"""`cellblock worker` and `flower`: Celery's own, with our settings and checks in front."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.checks import require_broker, require_engine
+from config import InvalidSetting, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from config import Settings
+
+__all__ = ["flower", "worker"]
+
+
+def worker(
+    context: typer.Context,
+    concurrency: Annotated[int | None, typer.Option(help="Jobs at a time.")] = None,
+    autoscale: Annotated[
+        str | None, typer.Option(help="The most and the fewest jobs at a time: 8,2.")
+    ] = None,
+) -> None:
+    """Start a worker. Further options go to Celery's own worker command.
+
+    Example: cellblock worker --autoscale 8,2
+    """
+    overrides = {"concurrency": concurrency, "autoscale": autoscale}
+    settings = load_settings(**{name: value for name, value in overrides.items() if value is not None})
+    require_broker(settings)
+    if settings.enable_docker:
+        require_engine(settings)
+    from tasks import app
+
+    with _pulling(settings):
+        app.worker_main(["worker", f"--loglevel={settings.log_level}", *_pool_size(settings), *context.args])
+
+
+def flower(context: typer.Context) -> None:
+    """Start Flower, the web page that shows what runs. Further options go to Flower itself.
+
+    It asks for the user and password in CELLBLOCK_FLOWER_BASIC_AUTH ("user:password") and does not start
+    without them: whoever reaches an open Flower can run commands.
+    """
+    settings = load_settings()
+    if settings.flower_basic_auth is None:
+        raise InvalidSetting(
+            "CELLBLOCK_FLOWER_BASIC_AUTH is not set: give user:password; Flower stays closed."
+        )
+    require_broker(settings)
+    from tasks import app
+
+    # By the environment, because arguments can be read by every user of the host.
+    os.environ["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
+    app.start(["flower", *context.args])
+
+
+def _pool_size(settings: Settings) -> list[str]:
+    if settings.autoscale:
+        return [f"--autoscale={settings.autoscale}"]
+    return [f"--concurrency={settings.concurrency}"] if settings.concurrency else []
+
+
+@contextmanager
+def _pulling(settings: Settings) -> Iterator[None]:
+    """Fetch missing images beside the worker, in a process of its own: its pool is made by forking."""
+    if not settings.enable_docker or settings.pull == "never":
+        yield
+        return
+    command = [sys.executable, "-m", "cli", "images", "pull", "--quiet"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()

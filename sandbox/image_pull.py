@@ -1,0 +1,43 @@
+"""Pulls images from a registry, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.docker_client import mapped_errors
+from sandbox.errors import EngineFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+__all__ = ["LayerProgress", "pull_image"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProgress:
+    """How far one layer of an image is, in bytes; `total_bytes` is 0 while it is not known."""
+
+    layer: str
+    step: str
+    done_bytes: int
+    total_bytes: int
+
+
+def pull_image(client: docker.APIClient, name: str) -> Iterator[LayerProgress]:
+    """Pull the image called `name`, and tell how far it is.
+
+    Raises:
+        SandboxUnavailable: the registry does not answer, or has no such image.
+    """
+    repository, _, tag = name.partition("@") if "@" in name else name.rpartition(":")
+    with mapped_errors(f"pull {name}"):
+        for line in client.pull(repository or name, tag=tag or "latest", stream=True, decode=True):
+            if "error" in line:
+                raise EngineFailed(f"The engine could not pull {name}: {line['error']}")
+            detail = line.get("progressDetail") or {}
+            yield LayerProgress(
+                line.get("id", ""), line.get("status", ""), detail.get("current", 0), detail.get("total", 0)
+            )

@@ -1,0 +1,154 @@
+"""Build a runtime's image on a machine where no container registry answers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Final
+
+import docker
+
+from sandbox.errors import ImageBuildFailed
+from sandbox.images import engine
+from sandbox.images.archive import ImageConfig, docker_archive
+from sandbox.images.cache import Cache
+from sandbox.images.debian import Debian
+from sandbox.images.engine import KEY_LABEL, RECIPE_LABEL, PresentImage
+from sandbox.images.ingredients import Ingredients, gather
+from sandbox.images.layer import write_layer
+from sandbox.images.package import Package
+from sandbox.images.progress import Progress, counted, silent
+from sandbox.images.recipe import Recipe
+from sandbox.images.resolution import content_key, recall, resolve
+from sandbox.images.trim import Trim
+
+__all__ = ["BuiltImage", "build"]
+
+_DEBIAN_ARCHITECTURES: Final = {"386": "i386", "arm": "armhf", "ppc64le": "ppc64el", "mips64le": "mips64el"}
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image ready to run: `size` in bytes, `key` over all that went in, `fresh` if built just now."""
+
+    tag: str
+    image_id: str
+    size: int
+    key: str
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class _Order:
+    recipe: Recipe
+    client: docker.APIClient
+    cache: Cache
+    tag: str
+    architecture: str
+    debian: Debian
+    progress: Progress
+
+
+def build(
+    recipe: Recipe,
+    client: docker.APIClient,
+    *,
+    cache: Cache | None = None,
+    force: bool = False,
+    prefix: str = "cellblock",
+    progress: Progress = silent,
+) -> BuiltImage:
+    """The image `<prefix>/<runtime>:local`, built and loaded unless the engine has it as the recipe wants it.
+
+    `force` fetches the package lists anew and builds in any case. Without it an up-to-date image is
+    returned at once, network or not. Raises ImageBuildFailed; the tag then is what it was before.
+    """
+    cache = cache or Cache.default()
+    with _storing(cache), engine.speaking():
+        architecture = engine.architecture(client)
+        debian = Debian(cache.folder("debian"), _DEBIAN_ARCHITECTURES.get(architecture, architecture))
+        order = _Order(
+            recipe, client, cache, f"{prefix}/{recipe.runtime}:local", architecture, debian, progress
+        )
+        if not force and (image := _remembered(order)):
+            return image
+        with cache.locked():
+            return _forced(order) if force else _wanted(order)
+
+
+@contextmanager
+def _storing(cache: Cache) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ImageBuildFailed(
+            f"{cache.root} cannot be used ({error.strerror}); see that it is yours and its disk is not full."
+        ) from error
+
+
+def _remembered(order: _Order) -> BuiltImage | None:
+    packages = recall(order.recipe, order.debian, order.cache)
+    return _current(order, packages) if packages else None
+
+
+def _current(order: _Order, packages: tuple[Package, ...]) -> BuiltImage | None:
+    present = engine.find(order.client, order.tag)
+    if present and present.key == content_key(order.recipe, order.architecture, packages):
+        return _result(order, present, fresh=False)
+    return None
+
+
+def _wanted(order: _Order) -> BuiltImage:
+    try:
+        packages = resolve(order.recipe, order.debian, order.cache)
+    except ImageBuildFailed:
+        present = engine.find(order.client, order.tag)
+        # Offline and nothing remembered: an image of this very recipe will still do.
+        if present and present.recipe == order.recipe.digest:
+            return _result(order, present, fresh=False)
+        raise
+    return _current(order, packages) or _made(order)
+
+
+def _forced(order: _Order) -> BuiltImage:
+    order.progress("lists", 0, 1)
+    order.debian.refresh()
+    order.progress("lists", 1, 1)
+    return _made(order)
+
+
+def _made(order: _Order) -> BuiltImage:
+    before = engine.find(order.client, order.tag)
+    ingredients = gather(order.recipe, order.debian, order.cache, order.progress)
+    key = content_key(order.recipe, order.architecture, ingredients.packages)
+    # Without a name from the start, so it goes with the process however that ends.
+    with tempfile.TemporaryFile(dir=order.cache.root) as spool:
+        _load(order, key, ingredients, spool)
+    after = engine.find(order.client, order.tag)
+    if after is None or after.key != key:
+        raise ImageBuildFailed(f"Docker took {order.tag} but does not have it now; build again.")
+    if before and before.image_id != after.image_id:
+        engine.discard(order.client, before)
+    return _result(order, after, fresh=True)
+
+
+def _load(order: _Order, key: str, ingredients: Ingredients, spool: IO[bytes]) -> None:
+    recipe = order.recipe
+    layer = write_layer(
+        spool, ingredients.trees(order.progress), Trim.of(recipe.drop, recipe.keep), recipe.symlinks
+    )
+    spool.seek(0)
+    labels = {
+        KEY_LABEL: key,
+        RECIPE_LABEL: recipe.digest,
+        "org.opencontainers.image.title": f"cellblock {recipe.runtime}",
+        "org.opencontainers.image.description": recipe.title,
+    }
+    config = ImageConfig(order.tag, order.architecture, recipe.env, labels)
+    engine.load(order.client, counted(docker_archive(config, layer, spool), layer.size, order.progress))
+
+
+def _result(order: _Order, image: PresentImage, *, fresh: bool) -> BuiltImage:
+    return BuiltImage(order.tag, image.image_id, image.size, image.key or "", fresh)

