@@ -53,7 +53,7 @@ def require_broker(settings: Settings) -> dict[str, Any]:
     Raises:
         BrokerUnreachable: it does not answer, or does not let us in.
     """
-    url = settings.broker_url.get_secret_value()
+    url = settings.broker_url.get_secret_value().replace("redis+socket://", "unix://")
     if not url.startswith(("redis://", "rediss://", "unix://")):
         return {}
     client = redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5, decode_responses=True)

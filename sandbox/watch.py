@@ -69,6 +69,7 @@ class Watch:
             InvalidJob: its files do not fit into the cell.
             SandboxUnavailable: the cell did not start it.
         """
+        sent = time.monotonic()
         self._cell.start(self._job)
         self._next_act = time.monotonic() + self._bound_s
         while self._started is None:
@@ -79,6 +80,9 @@ class Watch:
             else:
                 if self._left_s() <= 0:
                     raise EngineFailed(f"The cell did not start its job within {self._bound_s:g} s.")
+        if self._pending:
+            # A short job's output arrives along with the news of its start: that clock reading is too late.
+            self._started = sent
         self._next_act = self._started + self._job.limits.timeout_s
 
     def until_ended(self) -> Ending:

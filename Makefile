@@ -1,0 +1,27 @@
+# The two commands that a newcomer needs are `make demo` and `make test`. `make help` lists the rest.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types images bench lock clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+
+demo: ## Set up what is missing and watch real commands run in real cells
+	@deploy/with-services.sh python examples/demo.py
+
+test: ## Set up what is missing, check style, types and layers, and run every test
+	@deploy/with-services.sh tests/run.sh
+
+bench: ## Measure, and print the figures that the README shows
+	@deploy/with-services.sh python benchmarks/cold_start.py
+
+images: ## Build the images of the runtimes from Debian packages
+	@deploy/with-services.sh cellblock images build
+
+lock: ## Pin the newest versions of all dependencies, with hashes
+	@.venv/bin/pip install --quiet uv
+	@.venv/bin/uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes \
+		--no-emit-index-url --no-header --quiet --output-file constraints.txt
+
+clean: ## Remove the venv and the tools' caches
+	rm -rf .venv* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

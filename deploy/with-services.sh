@@ -1,0 +1,133 @@
+#!/bin/bash
+# Runs a command with everything that cellblock needs: Docker Engine, the redis-server program and the venv.
+#
+#   deploy/with-services.sh COMMAND [ARGUMENT…]
+#
+# What is there already is used and left alone. As root on Debian or Ubuntu, what is missing is installed,
+# and an engine that had to be started by hand is stopped in the end. Without root it says what to install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scratch=$(mktemp -d -t cellblock-services.XXXXXX)
+engine_pid=''
+
+say() { printf '\033[2m%s\033[0m\n' "· $*" >&2; }
+[ -t 2 ] && [ -z "${NO_COLOR:-}" ] || say() { printf '%s\n' "· $*" >&2; }
+
+give_up() {
+  printf 'cellblock: %s\n' "$1" >&2
+  exit 125
+}
+
+quietly() {
+  "$@" >"$scratch/log" 2>&1 || {
+    tail -n 20 "$scratch/log" >&2
+    give_up "this failed: $*"
+  }
+}
+
+find_python() {
+  local name
+  for name in python3 python3.13 python3.12 python3.11; do
+    if "$name" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$name"
+      return
+    fi
+  done
+}
+
+engine_answers() { .venv/bin/cellblock doctor engine >"$scratch/engine" 2>&1; }
+
+# --- what is missing, and how to get it --------------------------------------------------------------------
+
+missing_packages() {
+  command -v redis-server >/dev/null || echo redis-server
+  [ -n "$(find_python)" ] || echo python3 python3-venv
+  if [ ! -S "${engine_socket}" ] && [ -z "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ]; then
+    command -v dockerd >/dev/null || echo docker.io iptables
+  fi
+}
+
+install_packages() {
+  local packages=("$@")
+  if ! command -v apt-get >/dev/null; then
+    give_up "this is not Debian or Ubuntu. Try: install Docker Engine, redis-server and Python 3.11 with venv by hand"
+  fi
+  if [ "$(id -u)" != 0 ]; then
+    give_up "these packages are missing. Try: sudo apt-get install ${packages[*]}"
+  fi
+  say "installing ${packages[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  quietly apt-get update
+  quietly apt-get install -y --no-install-recommends "${packages[@]}"
+}
+
+make_venv() {
+  local stamp python
+  stamp=$(cat pyproject.toml constraints.txt | sha256sum)
+  [ "$(cat .venv/.stamp 2>/dev/null)" = "$stamp" ] && return
+  python=$(find_python)
+  [ -n "$python" ] || give_up "there is no Python 3.11 or newer with venv. Try: sudo apt-get install python3-venv"
+  say "making .venv ($("$python" --version))"
+  quietly "$python" -m venv --clear .venv
+  quietly .venv/bin/pip install --disable-pip-version-check --require-hashes -r constraints.txt
+  quietly .venv/bin/pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+  echo "$stamp" >.venv/.stamp
+}
+
+# --- the engine --------------------------------------------------------------------------------------------
+
+start_engine() {
+  engine_answers && return
+  if [ -n "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ] || [ "$(id -u)" != 0 ]; then
+    cat "$scratch/engine" >&2
+    give_up "the container engine cannot be used"
+  fi
+  say "starting Docker Engine"
+  if [ -d /run/systemd/system ]; then
+    quietly systemctl start docker
+  else
+    spawn_engine
+  fi
+}
+
+# With no service manager. An engine that was killed leaves its pid files behind, which stop the next one
+# when another process has got the number meanwhile.
+spawn_engine() {
+  rm -f /var/run/docker.pid /run/docker/containerd/containerd.pid
+  setsid dockerd >"$scratch/dockerd.log" 2>&1 &
+  engine_pid=$!
+  for _ in $(seq 300); do
+    engine_answers && return
+    kill -0 "$engine_pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  tail -n 20 "$scratch/dockerd.log" >&2
+  give_up "Docker Engine did not start"
+}
+
+stop_engine() {
+  [ -n "$engine_pid" ] || return 0
+  say "stopping Docker Engine"
+  kill "$engine_pid" 2>/dev/null || return 0
+  wait "$engine_pid" 2>/dev/null || true
+  rm -f /var/run/docker.sock /var/run/docker.pid
+}
+
+leave() {
+  local code=$?
+  trap - EXIT
+  stop_engine
+  rm -rf "$scratch"
+  exit "$code"
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+engine_socket=/var/run/docker.sock
+read -r -a packages <<<"$(missing_packages | tr '\n' ' ')"
+[ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
+make_venv
+start_engine
+PATH="$PWD/.venv/bin:$PATH" "$@"
