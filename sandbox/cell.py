@@ -82,5 +82,8 @@ class Engine(Protocol):
             SandboxUnavailable: when none can be had.
         """
 
+    def settle(self) -> None:
+        """Wait until nothing is left of the jobs that have ended."""
+
     def close(self) -> None:
         """Give back everything, once no job runs any more."""

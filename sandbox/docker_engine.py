@@ -64,6 +64,10 @@ class DockerEngine:
             # By name, and also after a failure: a create that was given up may have happened all the same.
             self._remover.remove(name)
 
+    def settle(self) -> None:
+        """Wait until the containers of all jobs that have ended are gone."""
+        self._remover.settle()
+
     def close(self) -> None:
         """Wait until every container of this process is gone, then hang up."""
         self._remover.close()

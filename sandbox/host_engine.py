@@ -32,5 +32,8 @@ class HostEngine:
                 cell.destroy()
                 cell.close()
 
+    def settle(self) -> None:
+        """A job's processes are gone before its result is there."""
+
     def close(self) -> None:
         """Nothing is held between jobs."""

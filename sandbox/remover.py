@@ -66,8 +66,12 @@ class Remover:
                 self._thread.start()
         self._names.put(name)
 
-    def close(self) -> None:
+    def settle(self) -> None:
         """Wait until everything given so far has been removed."""
+        self._names.join()
+
+    def close(self) -> None:
+        """Wait until everything given so far has been removed, and end."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:
@@ -82,5 +86,8 @@ class Remover:
                 remove_container(client, name, self._bound_s)
             except SandboxUnavailable as error:
                 _log.error("The container %s is left to the reaper: %s", name, error)
+            finally:
+                self._names.task_done()
+        self._names.task_done()
         if client is not None:
             client.close()

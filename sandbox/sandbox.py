@@ -56,8 +56,12 @@ class Sandbox:
         """Run a job that has been parsed, for a task."""
         return self._run(job, task_id=task_id, worker=worker, attempt=attempt, queued_s=queued_s)
 
+    def settle(self) -> None:
+        """Wait until nothing is left of the jobs that have ended: a result does not wait for that."""
+        self._engine.settle()
+
     def close(self) -> None:
-        """Wait until every cell is gone."""
+        """Wait until every cell is gone, and hang up."""
         self._engine.close()
 
 
