@@ -17,10 +17,17 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-__all__ = ["InvalidSetting", "Settings", "load_settings"]
+__all__ = ["InvalidSetting", "Settings", "load_settings", "variable_of"]
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+GraceSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Cores = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _setting(default: object, meaning: str, *, alias: str | None = None, **limits: Any) -> Any:  # noqa: ANN401
+    """A field with its meaning, which the reference page shows. Its default is read like any other value."""
+    return Field(default, description=meaning, validate_default=True, validation_alias=alias, **limits)
 
 
 class InvalidSetting(ValueError):
@@ -38,45 +45,71 @@ class Settings(BaseSettings):
         env_prefix="CELLBLOCK_", env_ignore_empty=True, frozen=True, populate_by_name=True, extra="forbid"
     )
 
-    enable_docker: bool = Field(default=True, validation_alias="ENABLE_DOCKER")
-    docker_timeout_ms: int = Field(30_000, gt=0, validation_alias="DOCKER_TIMEOUT")
-    docker_memory_limit_bytes: Bytes = Field(
-        "512m", validate_default=True, validation_alias="DOCKER_MEMORY_LIMIT"
+    enable_docker: bool = _setting(
+        True, "False runs commands directly on the worker's host: the legacy mode.", alias="ENABLE_DOCKER"
     )
-    docker_cpu_limit: float = Field(2.0, gt=0, allow_inf_nan=False, validation_alias="DOCKER_CPU_LIMIT")
+    docker_timeout_ms: int = _setting(
+        30_000, "Milliseconds: a job's `timeout` where it asks for none.", gt=0, alias="DOCKER_TIMEOUT"
+    )
+    docker_memory_limit: Bytes = _setting(
+        "512m", "A job's `memory` where it asks for none.", alias="DOCKER_MEMORY_LIMIT"
+    )
+    docker_cpu_limit: Cores = _setting(
+        2.0, "Cores: a job's `cpus` where it asks for none.", alias="DOCKER_CPU_LIMIT"
+    )
 
-    broker_url: SecretStr = SecretStr("redis://localhost:6379/0")
-    result_backend: SecretStr | None = None
-    queues: str = Field("cellblock,celery", pattern=r"^[\w.-]+(,[\w.-]+)*$")
-    concurrency: int | None = Field(None, ge=1)
-    autoscale: str | None = Field(None, pattern=r"^\d+,\d+$")
-    result_expires: Seconds = 86_400.0
-    max_attempts: int = Field(4, ge=1)
+    broker_url: SecretStr = _setting("redis://localhost:6379/0", "The broker.")
+    result_backend: SecretStr | None = _setting(None, "The result backend; the broker, if not set.")
+    queues: str = _setting(
+        "cellblock,celery",
+        "What a worker takes jobs from; the first is where `tasks` sends them. An app with nothing of ours"
+        " sends to `celery`, Celery's own default: leave it out where other apps use that queue.",
+        pattern=r"^[\w.-]+(,[\w.-]+)*$",
+    )
+    concurrency: int | None = _setting(
+        None, "Jobs at a time in one worker; the number of cores, if not set.", ge=1
+    )
+    autoscale: str | None = _setting(
+        None, 'The most and the fewest jobs at a time, such as "8,2".', pattern=r"^\d+,\d+$"
+    )
+    max_attempts: int = _setting(4, "How often a job is tried when the sandbox cannot do its job.", ge=1)
+    result_expires: Seconds = _setting(86_400.0, "Seconds until a result is forgotten.")
 
-    grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    pids: int = Field(128, ge=1)
-    disk: Bytes = Field("64m", validate_default=True)
-    output_limit: Bytes = Field("1m", validate_default=True)
-    max_timeout: Seconds = 600.0
-    max_grace: Seconds = 30.0
-    max_memory: Bytes = Field("2g", validate_default=True)
-    max_cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 4.0
-    max_pids: int = Field(1024, ge=1)
-    max_disk: Bytes = Field("512m", validate_default=True)
-    max_output_limit: Bytes = Field("16m", validate_default=True)
-    max_input: Bytes = Field("32m", validate_default=True)
-    margin: Seconds = 15.0
+    grace: GraceSeconds = _setting(1.0, "Seconds: a job's `grace` where it asks for none.")
+    pids: int = _setting(128, "Processes and threads: a job's `pids` where it asks for none.", ge=1)
+    disk: Bytes = _setting("64m", "A job's `disk` where it asks for none.")
+    output_limit: Bytes = _setting("1m", "A job's `output_limit` where it asks for none.")
+    max_timeout: Seconds = _setting(600.0, "Seconds: the largest `timeout` that a job may ask for.")
+    max_grace: Seconds = _setting(30.0, "Seconds: the largest `grace`.")
+    max_memory: Bytes = _setting("2g", "The largest `memory`.")
+    max_cpus: Cores = _setting(4.0, "The most `cpus`.")
+    max_pids: int = _setting(1024, "The most `pids`.", ge=1)
+    max_disk: Bytes = _setting("512m", "The largest `disk`.")
+    max_output_limit: Bytes = _setting("16m", "The largest `output_limit`.")
+    max_input: Bytes = _setting("32m", "The most that `files` and `stdin` may take together.")
+    margin: Seconds = _setting(
+        15.0, "Seconds that the engine may take for one step; what stands between the rungs of the deadline."
+    )
 
-    owner: str = Field("cellblock", pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    docker_host: str | None = None
-    oci_runtime: str | None = None
-    runtimes: Path | None = None
-    pull: Literal["missing", "never"] = "missing"
-    pull_timeout: Seconds = 300.0
-    warm: int = Field(0, ge=0)
-    network: bool = False
-    flower_basic_auth: SecretStr | None = None
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    owner: str = _setting(
+        "cellblock",
+        "The deployment's name, on the label of each of its containers.",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+    )
+    docker_host: str | None = _setting(
+        None, "The engine's address; `DOCKER_HOST`, if not set, else Docker's own default."
+    )
+    oci_runtime: str | None = _setting(None, "The engine's OCI runtime for cells, such as `runsc`.")
+    runtimes: Path | None = _setting(None, "A catalogue of runtimes (TOML), laid over the built-in one.")
+    pull: Literal["missing", "never"] = _setting(
+        "missing", "Whether a worker pulls the images that are not there, beside its work, when it starts."
+    )
+    warm: int = _setting(0, "Warm cells for each runtime.", ge=0)
+    network: bool = _setting(False, "Whether jobs may ask for `network=True`.")
+    flower_basic_auth: SecretStr | None = _setting(
+        None, "`user:password` for Flower, which needs one to start."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "What a worker logs.")
 
     @property
     def timeout_s(self) -> float:
@@ -115,7 +148,7 @@ class Settings(BaseSettings):
     def _defaults_within_maxima(self) -> Settings:
         for name, default, maximum in (
             ("DOCKER_TIMEOUT", self.timeout_s, "max_timeout"),
-            ("DOCKER_MEMORY_LIMIT", self.docker_memory_limit_bytes, "max_memory"),
+            ("DOCKER_MEMORY_LIMIT", self.docker_memory_limit, "max_memory"),
             ("DOCKER_CPU_LIMIT", self.docker_cpu_limit, "max_cpus"),
             ("CELLBLOCK_GRACE", self.grace, "max_grace"),
             ("CELLBLOCK_PIDS", self.pids, "max_pids"),
@@ -158,7 +191,7 @@ class _FileSource(PydanticBaseSettingsSource):
     """`<NAME>_FILE=/run/secrets/x` gives `<NAME>` that file's content, as the official Docker images do."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401
-        path = os.environ.get(f"{_variable(field_name)}_FILE")
+        path = os.environ.get(f"{variable_of(field_name)}_FILE")
         return (Path(path).read_text().rstrip("\r\n") if path else None), _key(field_name), False
 
     def __call__(self) -> dict[str, Any]:
@@ -171,7 +204,8 @@ def _key(field_name: str) -> str:
     return alias if isinstance(alias, str) else field_name
 
 
-def _variable(field_name: str) -> str:
+def variable_of(field_name: str) -> str:
+    """The name of the environment variable that sets a field."""
     key = _key(field_name)
     return key if key.isupper() else f"CELLBLOCK_{key.upper()}"
 
@@ -186,7 +220,7 @@ def _sentence(error: ErrorDetails) -> str:
         return message
     name = str(error["loc"][0])
     field = name if name in Settings.model_fields else None
-    variable = _variable(field) if field else (name if name.isupper() else f"CELLBLOCK_{name.upper()}")
+    variable = variable_of(field) if field else (name if name.isupper() else f"CELLBLOCK_{name.upper()}")
     return f"{variable}={_shown(name, error['input'])}: {message}"
 
 

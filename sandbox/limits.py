@@ -84,9 +84,7 @@ class _Rule:
 _RULES = (
     _Rule("timeout", "timeout_s", _number, 0.001, "timeout_s", "max_timeout", " s"),
     _Rule("grace", "grace_s", _number, 0, "grace", "max_grace", " s"),
-    _Rule(
-        "memory", "memory_bytes", parse_bytes, 16 << 20, "docker_memory_limit_bytes", "max_memory", "bytes"
-    ),
+    _Rule("memory", "memory_bytes", parse_bytes, 16 << 20, "docker_memory_limit", "max_memory", "bytes"),
     _Rule("cpus", "cpus", _number, 0.01, "docker_cpu_limit", "max_cpus", " cores"),
     _Rule("pids", "pids", _count, 3, "pids", "max_pids", ""),
     _Rule("disk", "disk_bytes", parse_bytes, 64 << 10, "disk", "max_disk", "bytes"),

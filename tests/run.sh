@@ -4,6 +4,7 @@ set -euo pipefail
 
 ruff check --quiet .
 ruff format --check --quiet .
+python docs/generate.py --check
 mypy --no-error-summary
 lint-imports --no-cache >/dev/null || lint-imports
 cellblock images build --quiet

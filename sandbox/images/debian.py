@@ -30,8 +30,6 @@ _INSTALLED: Final = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 _CONFIGURATION: Final = """\
 #clear APT::Architectures;
 #clear APT::Update;
-#clear DPkg::Post-Invoke;
-#clear DPkg::Pre-Install-Pkgs;
 Acquire::Languages "none";
 Acquire::Retries "3";
 APT::Sandbox::User "root";

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -55,14 +55,15 @@ def find(client: docker.APIClient, name: str) -> PresentImage | None:
     return PresentImage(image["Id"], image["Size"], labels.get(KEY_LABEL), labels.get(RECIPE_LABEL))
 
 
-def load(client: docker.APIClient, archive: Iterable[bytes]) -> None:
+def load(client: docker.APIClient, archive: Iterator[bytes]) -> None:
     """Send a docker-archive; the engine tags the image only once it has all of it."""
     events: Iterator[dict[str, Any]] = client.load_image(archive)  # type: ignore[no-untyped-call]
-    for event in events:
-        if "error" in event:
-            raise ImageBuildFailed(
-                f"Docker could not load the image ({event['error']}); see that its disk is not full."
-            )
+    # To the end, also after an error: the SDK gives the connection back only then.
+    errors = [event["error"] for event in events if "error" in event]
+    if errors:
+        raise ImageBuildFailed(
+            f"Docker could not load the image ({errors[0]}); see that its disk is not full."
+        )
 
 
 def discard(client: docker.APIClient, image: PresentImage) -> None:

@@ -58,10 +58,10 @@ def placed(entry: Entry) -> Entry | None:
 def tar_entries(archive: tarfile.TarFile) -> Iterator[Entry]:
     """The members in the archive's order; a file's stream is good until the next entry is asked for.
 
-    Raises ImageBuildFailed for a device, a fifo or a socket.
+    Only the owner may write, nothing is setuid. Raises ImageBuildFailed for a device or a fifo.
     """
     for member in archive:
-        mode = member.mode & 0o777
+        mode = member.mode & 0o755
         if member.isdir():
             yield Entry(member.name, "directory", mode)
         elif member.issym():

@@ -96,8 +96,6 @@ class _Writer:
             )
         self._kinds[entry.path] = entry.kind
         self._archive.addfile(_header(entry), entry.content)
-        # A TarFile remembers every member it wrote; nobody asks for them here.
-        self._archive.members.clear()  # type: ignore[attr-defined]
 
     def link(self, path: str, target: str) -> None:
         """A symlink of the recipe; a target that is a glob means the first path in the layer that matches."""

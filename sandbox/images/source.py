@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import stat
 import sys
 import tarfile
 import tempfile
@@ -22,13 +21,16 @@ from sandbox.images.fields import Fields
 
 __all__ = ["Source", "fetch", "parse_source", "source_entries"]
 
-_KEYS: Final = ("client", "package", "version", "architecture", "sha256", "files")
+_KEYS: Final = ("client", "package", "version", "architecture", "sha256", "files", "executables")
 _SECONDS: Final = 600
 
 
 @dataclass(frozen=True)
 class Source:
-    """One pinned package; `files` says what of it goes where, folders with a slash at the end."""
+    """One pinned package; `files` says what of it goes where, folders with a slash at the end.
+
+    `executables` are image paths, for archives that were packed without their modes.
+    """
 
     client: str
     package: str
@@ -36,6 +38,7 @@ class Source:
     architecture: str
     sha256: str
     files: Mapping[str, str] = field(default_factory=dict)
+    executables: tuple[str, ...] = ()
 
 
 def parse_source(fields: Fields) -> Source:
@@ -48,6 +51,7 @@ def parse_source(fields: Fields) -> Source:
         architecture=fields.text("architecture", r"[a-z0-9]+"),
         sha256=fields.text("sha256", r"[0-9a-f]{64}"),
         files=fields.mapping("files", value=r"/.+"),
+        executables=fields.texts("executables", r"/.+"),
     )
 
 
@@ -80,11 +84,15 @@ def source_entries(source: Source, archive: Path) -> Iterator[Entry]:
         for origin, place in source.files.items():
             if path == origin or (origin.endswith("/") and path.startswith(origin)):
                 missing.discard(origin)
-                yield replace(entry, path=place + path.removeprefix(origin))
+                yield _at(entry, place + path.removeprefix(origin), source)
     if missing:
         raise ImageBuildFailed(
             f"{source.package} {source.version} has no {min(missing)}; correct the recipe."
         )
+
+
+def _at(entry: Entry, place: str, source: Source) -> Entry:
+    return replace(entry, path=place, mode=0o755 if place in source.executables else entry.mode)
 
 
 _ADVICE: Final = {
@@ -121,7 +129,7 @@ def _tgz(path: Path) -> Iterator[Entry]:
 def _zip(path: Path) -> Iterator[Entry]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            mode = stat.S_IMODE(info.external_attr >> 16) & 0o777 or 0o644
+            mode = (info.external_attr >> 16) & 0o755 or 0o644
             if not info.is_dir():
                 with archive.open(info) as content:
                     yield Entry(info.filename, "file", mode, info.file_size, content=content)

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from sandbox.images import build, load_recipe
+
+from .conftest import own_tags
+
+pytestmark = [pytest.mark.engine]
+
+_HARDENED = (
+    "--read-only",
+    "--network=none",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+    "--user=65534:65534",
+    "--pids-limit=128",
+    "--memory=512m",
+    "--workdir=/workspace",
+    "--tmpfs=/workspace:rw,exec,nosuid,nodev,size=64m,mode=0700,uid=65534,gid=65534",
+    "--tmpfs=/tmp:rw,noexec,nosuid,nodev,size=64m,mode=1777",
+)
+
+
+def hardened(image: str, *argv: str, stdin: str = "") -> str:
+    command = ["docker", "run", "--rm", "-i", *_HARDENED, image, *argv]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def prefix(client: docker.APIClient) -> Iterator[str]:
+    with own_tags(client) as prefix:
+        yield prefix
+
+
+@pytest.fixture(scope="module")
+def tag(client: docker.APIClient, prefix: str) -> Callable[[str], str]:
+    return lambda runtime: build(load_recipe(runtime), client, prefix=prefix).tag
+
+
+@pytest.fixture
+def bash(tag: Callable[[str], str]) -> str:
+    return tag("bash")
+
+
+@pytest.fixture
+def python(tag: Callable[[str], str]) -> str:
+    return tag("python")
+
+
+def test_bash_has_the_everyday_tools(bash: str) -> None:
+    tools = ("awk", "bash", "cat", "dd", "diff", "env", "find", "grep", "gzip", "head", "sed", "sh", "tar")
+    found = hardened(bash, "which", *tools)
+    assert found.split() == [f"/usr/bin/{tool}" for tool in tools]
+
+
+def test_bash_runs_as_nobody_in_its_workspace(bash: str) -> None:
+    assert hardened(bash, "sh", "-c", "id -u; pwd; echo ~") == "65534\n/workspace\n/workspace\n"
+
+
+def test_bash_counts_characters_not_bytes(bash: str) -> None:
+    assert hardened(bash, "bash", "-c", 'x=é; echo ${#x}; echo "$x" | sed s/./y/') == "1\ny\n"
+
+
+def test_bash_packs_and_unpacks(bash: str) -> None:
+    script = "tar -cz -C /etc passwd | tar -xz && head -c 4 passwd"
+    assert hardened(bash, "sh", "-c", script) == "root"
+
+
+def test_no_program_of_an_image_lacks_a_library(python: str) -> None:
+    files = "/usr/bin/* /usr/lib/*/*.so* /usr/lib/python3*/lib-dynload/*"
+    assert hardened(python, "sh", "-c", f"ldd {files} 2>/dev/null | grep 'not found'; :") == ""
+
+
+def test_nothing_in_an_image_is_setuid(python: str) -> None:
+    assert hardened(python, "sh", "-c", "find / -xdev -perm /6000 2>/dev/null; :") == ""
+
+
+def test_python_is_there_by_both_names(python: str) -> None:
+    assert hardened(python, "python", "-c", "print(6*7)") == hardened(python, "python3", "-c", "print(6*7)")
+
+
+def test_python_has_its_standard_library(python: str) -> None:
+    script = """
+import asyncio, bz2, ctypes, curses, lzma, multiprocessing, readline, sqlite3, ssl, zoneinfo, zlib
+from concurrent.futures import ProcessPoolExecutor
+if __name__ == "__main__":
+    print(sqlite3.connect(":memory:").execute("select 42").fetchone()[0])
+    print(*ProcessPoolExecutor(2).map(abs, [-1, -2]))
+    print(ctypes.CDLL(None).getuid(), zoneinfo.ZoneInfo("Europe/Paris"), ssl.HAS_TLSv1_3)
+"""
+    assert hardened(python, "python", "-", stdin=script) == "42\n1 2\n65534 Europe/Paris True\n"
+
+
+def test_cpp_compiles_and_runs_modern_cpp(tag: Callable[[str], str]) -> None:
+    program = """
+#include <bits/stdc++.h>
+int main() {
+    std::vector<int> v{3, 1, 2};
+    std::ranges::sort(v);
+    std::jthread([&] { std::cout << v[0] << std::sqrt(4.0) << std::endl; });
+}"""
+    script = "g++ -O2 -std=c++20 -pthread -x c++ - -o a && ./a"
+    assert hardened(tag("cpp"), "sh", "-c", script, stdin=program) == "12\n"
+
+
+def test_cpp_makes_c_programs_and_finds_their_mistakes(tag: Callable[[str], str]) -> None:
+    program = "#include <stdlib.h>\nint main(void) { volatile int *p = malloc(4); return p[1]; }"
+    script = "cat >a.c && make -s CFLAGS=-fsanitize=address a && ./a 2>&1 | grep -c ERROR.*overflow"
+    assert hardened(tag("cpp"), "sh", "-c", script, stdin=program) == "1\n"
+
+
+def test_java_runs_a_source_file_and_a_compiled_one(tag: Callable[[str], str]) -> None:
+    program = """
+public class Main {
+    public static void main(String[] a) throws Exception {
+        java.security.MessageDigest.getInstance("SHA-256");
+        System.out.println("é " + java.time.ZoneId.of("Europe/Paris"));
+    }
+}"""
+    script = "cat >Main.java && java Main.java && javac Main.java && java Main"
+    assert hardened(tag("java"), "sh", "-c", script, stdin=program) == "é Europe/Paris\n" * 2
+
+
+def test_node_has_its_modules(tag: Callable[[str], str]) -> None:
+    program = """
+import {createHash} from 'node:crypto'
+console.log('é', createHash('md5').update('').digest('hex').slice(0, 8))
+"""
+    assert hardened(tag("node"), "node", "--input-type=module", "-", stdin=program) == "é d41d8cd9\n"
+
+
+def test_dotnet_has_its_runtime(tag: Callable[[str], str]) -> None:
+    assert hardened(tag("dotnet"), "dotnet", "--list-runtimes").startswith("Microsoft.NETCore.App 8.")
+
+
+@pytest.mark.skipif(not shutil.which("mcs"), reason="needs the package mono-mcs")
+def test_dotnet_runs_an_assembly(tag: Callable[[str], str], tmp_path: Path) -> None:
+    (tmp_path / "a.cs").write_text(
+        "class A { static void Main() { System.Security.Cryptography.SHA256.Create(); "
+        'System.Console.WriteLine("é"); } }'
+    )
+    subprocess.run(["mcs", "-out:a.dll", "a.cs"], cwd=tmp_path, check=True, timeout=60)
+    program = b64encode((tmp_path / "a.dll").read_bytes()).decode()
+    framework = '{"runtimeOptions":{"framework":{"name":"Microsoft.NETCore.App","version":"8.0.0"}}}'
+    script = f"base64 -d >a.dll; echo '{framework}' >a.runtimeconfig.json; dotnet a.dll"
+    assert hardened(tag("dotnet"), "sh", "-c", script, stdin=program) == "é\n"
