@@ -74,7 +74,7 @@ def load_catalogue(operators_file: Path | None = None) -> Catalogue:
 def _load(operators_file: Path | None) -> Mapping[str, Runtime]:
     tables = _read(_BUILTIN)
     for name, table in (_read(operators_file) if operators_file else {}).items():
-        tables[name] = tables.get(name, {}) | table
+        tables[name] = tables.get(name, {}) | table if isinstance(table, dict) else table
     return {name: _runtime(name, table) for name, table in tables.items()}
 
 

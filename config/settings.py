@@ -183,16 +183,18 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         raise InvalidSetting(_explain(error.errors())) from None
-    except OSError as error:
-        raise InvalidSetting(f"A setting's file cannot be read: {error}") from None
 
 
 class _FileSource(PydanticBaseSettingsSource):
     """`<NAME>_FILE=/run/secrets/x` gives `<NAME>` that file's content, as the official Docker images do."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401
-        path = os.environ.get(f"{variable_of(field_name)}_FILE")
-        return (Path(path).read_text().rstrip("\r\n") if path else None), _key(field_name), False
+        variable = f"{variable_of(field_name)}_FILE"
+        path = os.environ.get(variable)
+        try:
+            return (Path(path).read_text().rstrip("\r\n") if path else None), _key(field_name), False
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidSetting(f"{variable}={path}: the file cannot be read: {error}") from None
 
     def __call__(self) -> dict[str, Any]:
         found = (self.get_field_value(field, name) for name, field in Settings.model_fields.items())

@@ -8,6 +8,7 @@ __all__ = ["format_bytes", "parse_bytes"]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_MOST_DIGITS = 30
 
 
 def parse_bytes(size: object) -> int:
@@ -39,4 +40,6 @@ def _parse_text(size: str) -> int:
     if match is None:
         raise ValueError(f"{size!r} is not a size: give bytes, or a number with k, m or g, such as '512m'")
     number, unit = match.groups()
+    if len(number) > _MOST_DIGITS:
+        raise ValueError(f"{size[:40]!r}… is not a size: it has too many digits")
     return int(float(number) * _UNITS[unit.lower()]) if "." in number else int(number) * _UNITS[unit.lower()]

@@ -58,7 +58,9 @@ def _take(
 ) -> None:
     if member.isdir():
         return
-    if not member.isreg():
+    if not _is_safe(path):
+        collected.skip(path.encode("utf-8", "replace").decode(), "not a name under /workspace, in UTF-8")
+    elif not member.isreg():
         collected.skip(path, "not a regular file")
     elif len(collected.artifacts) >= _MOST_FILES:
         collected.skip(path, f"more than {_MOST_FILES} files")
@@ -68,6 +70,13 @@ def _take(
         data = content.read()
         collected.taken_bytes += len(data)
         collected.artifacts[path] = Artifact(len(data), base64.b64encode(data).decode())
+
+
+def _is_safe(path: str) -> bool:
+    """A job that forges its end sends an archive of its own making, and callers write to these names."""
+    if path.startswith("/") or ".." in path.split("/"):
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 class _Pieces(io.RawIOBase):

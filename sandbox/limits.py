@@ -99,16 +99,15 @@ def _resolve(rule: _Rule, asked: object, runtime_default: object, settings: Sett
         asked = runtime_default if runtime_default is not None else getattr(settings, rule.default)
     try:
         value: float = rule.read(asked)
-    except ValueError as error:
+        shown = rule.show(value)
+    except (ValueError, OverflowError) as error:
         raise InvalidJob(f"{rule.name}: {error}.") from None
     maximum = getattr(settings, rule.maximum)
     if value > maximum:
         raise InvalidJob(
-            f"{rule.name}={rule.show(value)} is above the maximum of {rule.show(maximum)}"
+            f"{rule.name}={shown} is above the maximum of {rule.show(maximum)}"
             f" that the operator allows (CELLBLOCK_{rule.maximum.upper()})."
         )
     if value < rule.least:
-        raise InvalidJob(
-            f"{rule.name}={rule.show(value)} is below the least possible, {rule.show(rule.least)}."
-        )
+        raise InvalidJob(f"{rule.name}={shown} is below the least possible, {rule.show(rule.least)}.")
     return value

@@ -1,0 +1,1 @@
+"""The tests: units beside real engines, a real Redis and real workers."""

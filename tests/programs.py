@@ -1,0 +1,110 @@
+"""Real programs that tests start: a private Redis, workers, the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["ROOT", "Worker", "free_port", "is_ours", "run_cli", "running_redis", "running_worker"]
+
+ROOT = Path(__file__).parents[1]
+
+_ORIGINAL = ("ENABLE_DOCKER", "DOCKER_TIMEOUT", "DOCKER_MEMORY_LIMIT", "DOCKER_CPU_LIMIT")
+_START_S = 30.0
+_STOP_S = 30.0
+
+
+def is_ours(variable: str) -> bool:
+    """Whether a variable of the environment is one of cellblock's settings."""
+    return variable.startswith("CELLBLOCK_") or variable.removesuffix("_FILE") in _ORIGINAL
+
+
+def free_port() -> int:
+    """A port of the loopback on which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@contextmanager
+def running_redis(folder: Path) -> Iterator[str]:
+    """A Redis server of our own that keeps nothing, by its URL."""
+    program, port = shutil.which("redis-server") or "redis-server", free_port()
+    options = {"--port": str(port), "--bind": "127.0.0.1", "--save": "", "--dir": str(folder)}
+    arguments = [word for option in options.items() for word in option]
+    with (folder / "redis.log").open("wb") as log:
+        process = subprocess.Popen([program, *arguments, "--databases", "64"], stdout=log, stderr=log)
+    try:
+        wait_until(lambda: _answers(port), _START_S, "the private Redis answers")
+        yield f"redis://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(_STOP_S)
+
+
+def _answers(port: int) -> bool:
+    client = redis.Redis(port=port)
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+    finally:
+        client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker that runs, its broker and what it logs."""
+
+    process: subprocess.Popen[bytes]
+    broker_url: str
+    log_file: Path
+
+    def log(self) -> str:
+        """Everything that it has logged so far."""
+        return self.log_file.read_text()
+
+
+@contextmanager
+def running_worker(folder: Path, broker_url: str, *options: str, **settings: str) -> Iterator[Worker]:
+    """`cellblock worker` with prefork, once it is ready; SIGTERM at the end must end it."""
+    log_file = folder / "worker.log"
+    command = [sys.executable, "-m", "cli", "worker", "--without-gossip", "--without-mingle", *options]
+    env = os.environ | {"CELLBLOCK_BROKER_URL": broker_url, "CELLBLOCK_PULL": "never"} | settings
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+    worker = Worker(process, broker_url, log_file)
+    try:
+        wait_until(lambda: " ready." in worker.log() or process.poll() is not None, _START_S, "worker is up")
+        assert process.poll() is None, worker.log()
+        yield worker
+    finally:
+        process.terminate()
+        process.wait(_STOP_S)
+    assert process.returncode == 0, worker.log()
+
+
+def run_cli(
+    *arguments: str, stdin: str = "", cwd: Path = ROOT, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """The `cellblock` command, run to its end."""
+    env = os.environ | {"PYTHONPATH": str(ROOT), "CELLBLOCK_PULL": "never"} | settings
+    command = [sys.executable, "-m", "cli", *arguments]
+    return subprocess.run(
+        command, input=stdin, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False
+    )

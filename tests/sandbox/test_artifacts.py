@@ -1,0 +1,136 @@
+"""What is taken out of the archive that a hostile cell sends."""
+
+from __future__ import annotations
+
+import base64
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox.artifacts import Collected, collect_artifacts
+
+KINDS = {
+    "symlink": tarfile.SYMTYPE,
+    "hard link": tarfile.LNKTYPE,
+    "fifo": tarfile.FIFOTYPE,
+    "character device": tarfile.CHRTYPE,
+    "block device": tarfile.BLKTYPE,
+}
+
+
+def tar(*members: tuple[str, bytes | str]) -> bytes:
+    """An archive of files (bytes) and of other things (the name of a kind)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname = KINDS[content], "/etc/passwd"
+                archive.addfile(info)
+            else:
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def collect(archive: bytes, *globs: str, most_bytes: int = 1 << 20) -> Collected:
+    return collect_artifacts([archive], globs or ("*",), most_bytes)
+
+
+def test_a_file_that_matches_comes_back_whole() -> None:
+    artifact = collect(tar(("./out/a.bin", b"\xff\0")), "out/*").artifacts["out/a.bin"]
+    assert (artifact.size, base64.b64decode(artifact.base64)) == (2, b"\xff\0")
+
+
+def test_a_file_that_matches_nothing_is_not_mentioned() -> None:
+    collected = collect(tar(("./a.txt", b"a"), ("./b.log", b"b")), "*.txt")
+    assert (set(collected.artifacts), collected.skipped) == ({"a.txt"}, [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_regular_file_stays_behind(kind: str) -> None:
+    collected = collect(tar(("./trap", kind), ("./good", b"x")))
+    assert set(collected.artifacts) == {"good"}
+    assert [(skip.path, skip.reason) for skip in collected.skipped] == [("trap", "not a regular file")]
+
+
+@pytest.mark.parametrize("name", ["../escape", "/etc/passwd", "a/../../b", "./../x"])
+def test_a_name_that_leads_out_of_the_workspace_stays_behind(name: str) -> None:
+    assert collect(tar((name, b"x"))).artifacts == {}
+
+
+def test_a_name_that_is_not_utf8_stays_behind_and_is_shown_as_text() -> None:
+    collected = collect(tar(("./caf\udce9", b"x")))
+    assert (collected.artifacts, [skip.path for skip in collected.skipped]) == ({}, ["caf?"])
+
+
+def test_files_past_the_size_cap_stay_behind_with_the_reason() -> None:
+    collected = collect(tar(("./big", b"x" * 11), ("./small", b"x")), most_bytes=10)
+    assert set(collected.artifacts) == {"small"}
+    assert collected.skipped[0].reason == "more than 10 bytes in all"
+
+
+def test_the_cap_is_on_all_files_together() -> None:
+    collected = collect(tar(("./a", b"x" * 6), ("./b", b"x" * 6)), most_bytes=10)
+    assert (set(collected.artifacts), collected.taken_bytes) == ({"a"}, 6)
+
+
+def test_the_number_of_files_and_of_excuses_is_bounded() -> None:
+    collected = collect(tar(*((f"./{number}", b"") for number in range(600))))
+    assert (len(collected.artifacts), len(collected.skipped)) == (256, 256)
+
+
+def test_an_archive_cut_short_gives_what_came_and_says_so() -> None:
+    archive = tar(("./a", b"a" * 512), ("./b", b"b" * 5000))
+    collected = collect(archive[: 512 * 4])
+    assert set(collected.artifacts) == {"a"}
+    assert "cut short" in collected.skipped[-1].reason
+
+
+def test_no_archive_at_all_is_no_artifacts() -> None:
+    assert collect(b"").artifacts == {}
+
+
+def test_a_size_that_lies_reads_no_more_than_there_is() -> None:
+    info = tarfile.TarInfo("./liar")
+    info.size = 1 << 40
+    collected = collect(info.tobuf() + b"x" * 1024, most_bytes=1 << 41)
+    assert collected.taken_bytes <= 1024
+
+
+def test_a_job_cannot_make_its_files_look_complete_by_lying_about_their_size() -> None:
+    info = tarfile.TarInfo("./liar")
+    info.size = 5000
+    collected = collect(info.tobuf() + b"x" * 512)
+    assert collected.artifacts == {}
+
+
+@given(st.binary(max_size=2000))
+def test_no_bytes_make_it_crash(data: bytes) -> None:
+    assert collect(data).taken_bytes <= len(data)
+
+
+@given(st.integers(0, 2000), st.integers(0, 255))
+def test_no_damage_makes_it_crash(place: int, byte: int) -> None:
+    damaged = bytearray(tar(("./a", b"a" * 600)))
+    damaged[place] = byte
+    assert collect(bytes(damaged)).taken_bytes <= len(damaged)
+
+
+@given(st.lists(st.integers(1, 700), max_size=10))
+def test_the_pieces_make_no_difference(sizes: list[int]) -> None:
+    rest, pieces = tar(("./a", b"a" * 600), ("./b", b"b")), []
+    for size in sizes:
+        pieces.append(rest[:size])
+        rest = rest[size:]
+    assert set(collect_artifacts([*pieces, rest], ["*"], 1000).artifacts) == {"a", "b"}
+
+
+def test_nothing_is_written_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    collect(tar(("./a", b"x"), ("../b", b"x")))
+    assert list(tmp_path.iterdir()) == []

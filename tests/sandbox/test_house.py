@@ -1,0 +1,68 @@
+"""The house's own rules: imports go one way, names are exported, no room is too large."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import cli
+import config
+import sandbox
+import tasks
+from tests.programs import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+PACKAGES = (config, sandbox, tasks, cli)
+MODULES = sorted(
+    found.name
+    for package in PACKAGES
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    if not found.name.endswith("__main__")
+)
+FILES = sorted(file for package in PACKAGES for file in (ROOT / package.__name__).rglob("*.py"))
+
+
+def test_imports_go_one_way() -> None:
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command as c; c()",
+        "--no-cache",
+    ]
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+@pytest.mark.parametrize("name", [*(package.__name__ for package in PACKAGES), *MODULES])
+def test_what_a_module_exports_is_there(name: str) -> None:
+    module = importlib.import_module(name)
+    exported = getattr(module, "__all__", [])
+    assert [name for name in exported if not hasattr(module, name)] == []
+    assert len(exported) == len(set(exported))
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_a_package_exports_everything_that_it_imports_for_others(package: ModuleType) -> None:
+    imported = {
+        name
+        for name, value in vars(package).items()
+        if getattr(value, "__module__", "").startswith(f"{package.__name__}.")
+    }
+    assert imported - set(package.__all__) == set()
+
+
+def test_the_sandbox_exports_every_error() -> None:
+    assert set(importlib.import_module("sandbox.errors").__all__) <= set(sandbox.__all__)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_module_is_longer_than_400_lines(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= 400

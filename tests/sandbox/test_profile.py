@@ -1,0 +1,125 @@
+"""The create call that makes a cell, line by line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.profile import container_config
+
+if TYPE_CHECKING:
+    from sandbox import Limits
+
+
+@pytest.fixture
+def body(limits: Limits) -> dict[str, Any]:
+    return container_config(image="sha256:abc", limits=limits, labels={"k": "v"}, env={"A": "b"})
+
+
+@pytest.fixture
+def host_config(body: dict[str, Any]) -> dict[str, Any]:
+    config: dict[str, Any] = body["HostConfig"]
+    return config
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("CapDrop", ["ALL"]),
+        ("SecurityOpt", ["no-new-privileges:true"]),
+        ("ReadonlyRootfs", True),
+        ("IpcMode", "private"),
+        ("CgroupnsMode", "private"),
+        ("Memory", 64 << 20),
+        ("MemorySwap", 64 << 20),
+        ("ShmSize", 8 << 20),
+        ("PidsLimit", 32),
+        ("OomScoreAdj", 900),
+        ("CpuPeriod", 100_000),
+        ("CpuQuota", 150_000),
+        ("LogConfig", {"Type": "none", "Config": {}}),
+        ("RestartPolicy", {"Name": "no"}),
+    ],
+)
+def test_each_line_of_hardening_is_there(host_config: dict[str, Any], key: str, value: object) -> None:
+    assert host_config[key] == value
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "Binds",
+        "Mounts",
+        "VolumesFrom",
+        "Devices",
+        "CapAdd",
+        "Privileged",
+        "PidMode",
+        "NetworkMode",
+        "UTSMode",
+    ],
+)
+def test_nothing_opens_the_cell(host_config: dict[str, Any], key: str) -> None:
+    assert key not in host_config
+
+
+def test_a_cell_is_nobodys_and_has_no_network(body: dict[str, Any]) -> None:
+    assert (body["User"], body["NetworkDisabled"], body["Tty"]) == ("65534:65534", True, False)
+
+
+def test_a_network_comes_only_when_asked_for(limits: Limits) -> None:
+    body = container_config(image="x", limits=limits, labels={}, env={}, network=True)
+    assert body["NetworkDisabled"] is False
+
+
+def test_a_closed_stdin_ends_the_cell_that_lost_its_worker(body: dict[str, Any]) -> None:
+    assert (body["OpenStdin"], body["StdinOnce"]) == (True, True)
+
+
+def test_an_images_health_check_does_not_run(body: dict[str, Any]) -> None:
+    assert body["Healthcheck"] == {"Test": ["NONE"]}
+
+
+def test_both_places_to_write_have_size_inodes_mode_and_owner(host_config: dict[str, Any]) -> None:
+    room = "size=8388608,nr_inodes=2048,nosuid,nodev"
+    assert host_config["Tmpfs"] == {
+        "/workspace": f"rw,exec,{room},mode=0700,uid=65534,gid=65534",
+        "/tmp": f"rw,noexec,{room},mode=1777,uid=65534,gid=65534",
+    }
+
+
+def test_ulimits_bound_each_process(host_config: dict[str, Any]) -> None:
+    ulimits = {limit["Name"]: limit["Hard"] for limit in host_config["Ulimits"]}
+    assert ulimits == {
+        "core": 0,
+        "nofile": 1024,
+        "fsize": 8 << 20,
+        "memlock": 65536,
+        "msgqueue": 0,
+        "cpu": 23,
+    }
+    assert all(limit["Soft"] == limit["Hard"] for limit in host_config["Ulimits"])
+
+
+def test_volumes_of_the_image_become_no_folders_on_the_hosts_disk(limits: Limits) -> None:
+    body = container_config(image="x", limits=limits, labels={}, env={}, volumes=["/data"])
+    assert body["HostConfig"]["Tmpfs"]["/data"] == "ro,size=4k"
+
+
+def test_another_oci_runtime_is_one_setting(limits: Limits, host_config: dict[str, Any]) -> None:
+    other = container_config(image="x", limits=limits, labels={}, env={}, oci_runtime="runsc")
+    assert (other["HostConfig"]["Runtime"], "Runtime" in host_config) == ("runsc", False)
+
+
+def test_the_body_is_json_with_its_labels_and_environment(body: dict[str, Any]) -> None:
+    again = json.loads(json.dumps(body))
+    assert (again["Labels"], again["Image"]) == ({"k": "v"}, "sha256:abc")
+    assert "A=b" in again["Env"]
+
+
+def test_the_engine_takes_no_less_than_a_hundredth_of_a_core(limits: Limits) -> None:
+    tiny = container_config(image="x", limits=replace(limits, cpus=0.001), labels={}, env={})
+    assert tiny["HostConfig"]["CpuQuota"] == 1000

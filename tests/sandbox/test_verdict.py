@@ -1,0 +1,69 @@
+"""How a job ended, from who stopped it and what was seen."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from sandbox.cell import Evidence
+from sandbox.errors import CellLost
+from sandbox.events import Ended, Usage
+from sandbox.result import Status
+from sandbox.verdict import judge, signal_name
+from sandbox.watch import Ending
+
+
+def reported(exit_code: int, *, oom_kills: int | None = 0, stopped: Status | None = None) -> Ending:
+    return Ending(stopped, Ended(exit_code, Usage(oom_kills=oom_kills)), None, 1.0)
+
+
+def seen(exit_code: int | None, *, out_of_memory: bool = False, stopped: Status | None = None) -> Ending:
+    return Ending(stopped, None, Evidence(exit_code, out_of_memory), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "name"),
+    [
+        (reported(0), Status.SUCCEEDED, None),
+        (reported(3), Status.FAILED, None),
+        (reported(127), Status.FAILED, None),
+        (reported(128), Status.FAILED, None),
+        (reported(139), Status.SIGNALED, "SIGSEGV"),
+        (reported(137), Status.SIGNALED, "SIGKILL"),
+        (reported(255), Status.FAILED, None),
+        (reported(137, oom_kills=1), Status.OUT_OF_MEMORY, "SIGKILL"),
+        (reported(1, oom_kills=1), Status.OUT_OF_MEMORY, None),
+        (reported(0, oom_kills=1), Status.SUCCEEDED, None),
+        (reported(137, oom_kills=None), Status.SIGNALED, "SIGKILL"),
+        (reported(0, stopped=Status.TIMED_OUT), Status.TIMED_OUT, None),
+        (reported(137, oom_kills=1, stopped=Status.TIMED_OUT), Status.TIMED_OUT, "SIGKILL"),
+        (reported(0, stopped=Status.OUTPUT_LIMIT), Status.OUTPUT_LIMIT, None),
+        (reported(143, stopped=Status.CANCELLED), Status.CANCELLED, "SIGTERM"),
+        (seen(137, out_of_memory=True), Status.OUT_OF_MEMORY, "SIGKILL"),
+        (seen(137, stopped=Status.TIMED_OUT), Status.TIMED_OUT, "SIGKILL"),
+        (seen(0), Status.SUCCEEDED, None),
+        (seen(2), Status.FAILED, None),
+        (seen(None, stopped=Status.TIMED_OUT), Status.TIMED_OUT, None),
+    ],
+)
+def test_who_stopped_it_comes_first_then_memory_then_the_exit_code(
+    ending: Ending, status: Status, name: str | None
+) -> None:
+    verdict = judge(ending)
+    assert (verdict.status, verdict.signal) == (status, name)
+
+
+def test_a_kill_from_outside_says_nothing_about_the_job() -> None:
+    with pytest.raises(CellLost, match="killed from outside"):
+        judge(seen(137))
+
+
+@pytest.mark.parametrize("number", sorted(signal.Signals), ids=lambda number: number.name)
+def test_every_signal_has_its_name_at_128_and_its_number(number: signal.Signals) -> None:
+    assert signal_name(128 + number) == number.name
+
+
+@pytest.mark.parametrize("exit_code", [None, 0, 1, 126, 127, 128, 255])
+def test_other_exit_codes_are_no_signal(exit_code: int | None) -> None:
+    assert signal_name(exit_code) is None
