@@ -16,7 +16,7 @@ from config.units import parse_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Catalogue", "Runtime", "RuntimeLimits", "load_catalogue"]
+__all__ = ["Catalogue", "Runtime", "RuntimeLimits", "Start", "fill_memory", "load_catalogue"]
 
 _BUILTIN = Path(__file__).with_name("runtimes.toml")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -38,6 +38,32 @@ class RuntimeLimits(BaseModel):
     output_limit: _Bytes | None = None
 
 
+def fill_memory(text: str, memory_bytes: int) -> str:
+    """`text` with the cell's memory in the places for it, as the built-in catalogue's head describes them."""
+    places = {
+        "{memory_mib}": str(memory_bytes >> 20),
+        "{double_memory_mib}": str(memory_bytes >> 19),
+        "{double_memory_hex}": f"{2 * memory_bytes:X}",
+    }
+    for place, value in places.items():
+        text = text.replace(place, value)
+    return text
+
+
+class Start(BaseModel):
+    """How a job with files but no command is started, if it has files that match.
+
+    Patterns are as `config.globs` takes them; `compile` and `run` are argument lists with {entry}, {all},
+    {class} and the places of `fill_memory` in them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: tuple[str, ...] = Field(min_length=1)
+    run: tuple[str, ...] = Field(min_length=1)
+    compile: tuple[str, ...] = ()
+
+
 class Runtime(BaseModel):
     """One language: its image, the files it owns, and how a job with files but no command starts."""
 
@@ -47,10 +73,15 @@ class Runtime(BaseModel):
     image: str
     extensions: tuple[str, ...] = ()
     shebangs: tuple[str, ...] = ()
-    entry: tuple[str, ...] = ()
-    run: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    start: tuple[Start, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
     limits: RuntimeLimits = RuntimeLimits()
+    compile_limits: RuntimeLimits = RuntimeLimits()
+
+    def environment(self, memory_bytes: int) -> dict[str, str]:
+        """The environment of a job in a cell with so much memory."""
+        return {name: fill_memory(value, memory_bytes) for name, value in self.env.items()}
 
     @property
     def local_image(self) -> str:

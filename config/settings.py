@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     max_disk: Bytes = _setting("512m", "The largest `disk`.")
     max_output_limit: Bytes = _setting("16m", "The largest `output_limit`.")
     max_input: Bytes = _setting("32m", "The most that `files` and `stdin` may take together.")
+    max_artifacts: Bytes = _setting("32m", "The most that a job's artifacts may take together.")
     margin: Seconds = _setting(
         15.0, "Seconds that the engine may take for one step; what stands between the rungs of the deadline."
     )
@@ -118,8 +119,9 @@ class Settings(BaseSettings):
 
     @property
     def longest(self) -> Ladder:
-        """The ladder of the longest job that these settings allow."""
-        return ladder(self.max_timeout, self.max_grace, self.margin)
+        """The ladder of the longest job that these settings allow: one of two stages."""
+        first_s = self.max_timeout + self.max_grace + 2 * self.margin
+        return ladder(first_s + self.max_timeout, self.max_grace, self.margin)
 
     @field_validator("docker_host")
     @classmethod

@@ -2,79 +2,98 @@
 
 from __future__ import annotations
 
-import base64
 import io
-import re
 import tarfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from fnmatch import translate
-from typing import TYPE_CHECKING
 
-from sandbox.result import Artifact, SkippedArtifact
+from config import format_bytes
+from config.globs import compile_glob
+from sandbox.result import SkippedArtifact
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+__all__ = ["ArtifactCaps", "Collected", "collect_artifacts"]
 
-__all__ = ["Collected", "collect_artifacts"]
-
-_MOST_FILES = 256
+# A list of what stayed behind is worth reading only up to a point.
 _MOST_SKIPPED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactCaps:
+    """The most that comes back: files, bytes of each, bytes in all, and folders that one may lie in."""
+
+    files: int
+    each_bytes: int
+    total_bytes: int
+    depth: int = 32
 
 
 @dataclass(slots=True)
 class Collected:
     """What came back, and what stayed behind."""
 
-    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
     skipped: list[SkippedArtifact] = field(default_factory=list)
     taken_bytes: int = 0
 
     def skip(self, path: str, reason: str) -> None:
-        """Note why `path` stays behind; the list itself is bounded too."""
+        """Note why `path` stays behind."""
         if len(self.skipped) < _MOST_SKIPPED:
-            self.skipped.append(SkippedArtifact(path, reason))
+            self.skipped.append(SkippedArtifact(path.encode("utf-8", "replace").decode(), reason))
 
 
-def collect_artifacts(pieces: Iterable[bytes], globs: Iterable[str], most_bytes: int) -> Collected:
+def collect_artifacts(pieces: Iterable[bytes], globs: Iterable[str], caps: ArtifactCaps) -> Collected:
     """The regular files that match `globs`, out of the pieces of a tar archive that a cell sent.
 
-    At most `most_bytes` in all. Nothing is written anywhere, so that no name can lead anywhere.
+    Nothing is written anywhere, so that no name can lead anywhere.
     """
     collected = Collected()
-    patterns = [re.compile(translate(glob)) for glob in globs]
+    patterns = [compile_glob(glob) for glob in globs]
+    source = _Pieces(pieces)
     try:
-        with tarfile.open(fileobj=_Pieces(pieces), mode="r|", errorlevel=0) as archive:
+        with tarfile.open(fileobj=source, mode="r|", errorlevel=0) as archive:
             for member in archive:
                 path = member.name.removeprefix("./")
-                if any(pattern.fullmatch(path) for pattern in patterns):
-                    _take(collected, archive, member, path, most_bytes)
+                if not member.isdir() and any(pattern.fullmatch(path) for pattern in patterns):
+                    _take(collected, archive, member, path, caps)
     except tarfile.TarError as error:
-        collected.skip("", f"the archive of /workspace is cut short: {error}")
+        # Nothing at all is what BusyBox archives when there is nothing to archive.
+        if source.taken_bytes:
+            collected.skip("", f"the archive of /workspace is cut short: {error}")
     return collected
 
 
 def _take(
-    collected: Collected, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, most_bytes: int
+    collected: Collected, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, caps: ArtifactCaps
 ) -> None:
-    if member.isdir():
-        return
-    if not _is_safe(path):
-        collected.skip(path.encode("utf-8", "replace").decode(), "not a name under /workspace, in UTF-8")
-    elif not member.isreg():
-        collected.skip(path, "not a regular file")
-    elif len(collected.artifacts) >= _MOST_FILES:
-        collected.skip(path, f"more than {_MOST_FILES} files")
-    elif collected.taken_bytes + member.size > most_bytes:
-        collected.skip(path, f"more than {most_bytes} bytes in all")
+    obstacle = _obstacle(collected, member, path, caps)
+    if obstacle:
+        collected.skip(path, obstacle)
     elif content := archive.extractfile(member):
         data = content.read()
         collected.taken_bytes += len(data)
-        collected.artifacts[path] = Artifact(len(data), base64.b64encode(data).decode())
+        collected.files[path] = data
+
+
+def _obstacle(collected: Collected, member: tarfile.TarInfo, path: str, caps: ArtifactCaps) -> str | None:
+    """Why a file stays behind, if anything stands in its way."""
+    if not _is_safe(path):
+        return "not a name under /workspace, in UTF-8"
+    if not member.isreg():
+        return "not a regular file"
+    if path.count("/") > caps.depth:
+        return f"deeper than {caps.depth} folders"
+    if member.size > caps.each_bytes:
+        return f"larger than {format_bytes(caps.each_bytes)}"
+    if len(collected.files) >= caps.files:
+        return f"more than {caps.files} files"
+    if collected.taken_bytes + member.size > caps.total_bytes:
+        return f"more than {format_bytes(caps.total_bytes)} in all"
+    return None
 
 
 def _is_safe(path: str) -> bool:
     """A job that forges its end sends an archive of its own making, and callers write to these names."""
-    if path.startswith("/") or ".." in path.split("/"):
+    if path.startswith("/") or ".." in path.split("/") or "\0" in path:
         return False
     return not any("\ud800" <= character <= "\udfff" for character in path)
 
@@ -85,10 +104,12 @@ class _Pieces(io.RawIOBase):
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces: Iterator[bytes] = iter(pieces)
         self._rest = bytearray()
+        self.taken_bytes = 0
 
     def read(self, size: int = -1) -> bytes:
         while len(self._rest) < size and (piece := next(self._pieces, None)) is not None:
             self._rest += piece
+            self.taken_bytes += len(piece)
         data = bytes(self._rest[:size])
         del self._rest[:size]
         return data

@@ -1,60 +1,77 @@
-"""Which runtime a job means that names none, and what it runs when it names no command."""
+"""Which runtime a job means that names none, and why."""
 
 from __future__ import annotations
 
 import posixpath
-from fnmatch import fnmatchcase
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.errors import InvalidJob
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from config import Catalogue, Runtime
 
-__all__ = ["choose_runtime", "default_command"]
+__all__ = ["Choice", "choose_runtime"]
+
+_DEFAULT = "bash"
 
 
-def choose_runtime(name: object, files: Mapping[str, bytes], catalogue: Catalogue) -> Runtime:
-    """The runtime called `name`, else the one that owns the files by extension, then by shebang, else bash.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A runtime, and the reason why it is this one."""
+
+    runtime: Runtime
+    reason: str
+
+
+def choose_runtime(name: object, files: Mapping[str, bytes], catalogue: Catalogue) -> Choice:
+    """The runtime called `name`, else the one that owns the files: by extension, shebang or name; else bash.
+
+    The same files give the same answer, whatever their order.
 
     Raises:
         InvalidJob: no such runtime, or files of several.
     """
-    if name is None:
-        owners = _owners_by_extension(files, catalogue) or _owners_by_shebang(files, catalogue) or {"bash"}
+    if name is not None:
+        return Choice(_named(name, catalogue), "the job names it")
+    for evidence in (_by_extension, _by_shebang, _by_name):
+        owners: dict[str, str] = {}
+        for path in sorted(files):
+            for owner, reason in evidence(path, files[path], catalogue):
+                owners.setdefault(owner, reason)
         if len(owners) > 1:
-            raise InvalidJob(f"The files belong to several runtimes: {', '.join(sorted(owners))}. Name one.")
-        name = next(iter(owners))
+            shown = "; ".join(f"{owner} ({owners[owner]})" for owner in sorted(owners))
+            raise InvalidJob(f"The files fit several runtimes: {shown}. Name the one that is meant.")
+        for owner, reason in owners.items():
+            return Choice(catalogue[owner], reason)
+    return Choice(_named(_DEFAULT, catalogue), "no file tells, so it is the default")
+
+
+def _named(name: object, catalogue: Catalogue) -> Runtime:
     if not isinstance(name, str) or name not in catalogue:
         raise InvalidJob(f"There is no runtime {name!r}. There are: {', '.join(sorted(catalogue))}.")
     return catalogue[name]
 
 
-def default_command(runtime: Runtime, files: Mapping[str, bytes]) -> tuple[str, ...]:
-    """The argv that starts `files` when the job gives no command.
-
-    Raises:
-        InvalidJob: when no file is one that the runtime starts with.
-    """
-    for pattern in runtime.entry:
-        for path in sorted(files):
-            if fnmatchcase(path, pattern):
-                return tuple(part.replace("{entry}", path) for part in runtime.run)
-    raise InvalidJob(
-        f"With no cmd, the runtime {runtime.name!r} needs one of {', '.join(runtime.entry)} in files."
-    )
+def _by_extension(path: str, _: bytes, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    ending = posixpath.splitext(path)[1]
+    for name, runtime in catalogue.items():
+        if ending in runtime.extensions:
+            yield name, f"{path} ends in {ending}"
 
 
-def _owners_by_extension(files: Mapping[str, bytes], catalogue: Catalogue) -> set[str]:
-    endings = {posixpath.splitext(path)[1] for path in files}
-    return {name for name, runtime in catalogue.items() if endings & set(runtime.extensions)}
+def _by_shebang(path: str, content: bytes, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    interpreter = _interpreter(content)
+    for name, runtime in catalogue.items():
+        if interpreter in runtime.shebangs:
+            yield name, f"{path} starts with #! and {interpreter}"
 
 
-def _owners_by_shebang(files: Mapping[str, bytes], catalogue: Catalogue) -> set[str]:
-    interpreters = {_interpreter(content) for content in files.values()}
-    return {name for name, runtime in catalogue.items() if interpreters & set(runtime.shebangs)}
+def _by_name(path: str, _: bytes, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    for name, runtime in catalogue.items():
+        if posixpath.basename(path) in runtime.names:
+            yield name, f"{path} is a file of its kind"
 
 
 def _interpreter(content: bytes) -> str:

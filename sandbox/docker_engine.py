@@ -8,7 +8,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from config import ladder
 from sandbox.cell import CellInfo
 from sandbox.docker_cell import DockerCell
 from sandbox.docker_client import connect, mapped_errors
@@ -88,7 +87,7 @@ class DockerEngine:
             image=image.id,
             limits=job.limits,
             labels=self._labels(job, tags),
-            env=job.runtime.env,
+            env=job.runtime.environment(job.limits.memory_bytes),
             volumes=image.volumes,
             network=job.network,
             oci_runtime=self._settings.oci_runtime,
@@ -97,7 +96,7 @@ class DockerEngine:
             client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
 
     def _labels(self, job: Job, tags: JobTags) -> dict[str, str]:
-        reap_s = ladder(job.limits.timeout_s, job.limits.grace_s, self._settings.margin).reap_s
+        reap_s = job.ladder(self._settings.margin).reap_s
         return {
             "cellblock.owner": self._settings.owner,
             "cellblock.task": tags.task_id,

@@ -103,7 +103,7 @@ class HostCell:
         """Of the worker's own environment only PATH, so that its secrets stay with it."""
         home = str(self._folder)
         base = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC"}
-        return base | job.runtime.env | dict(job.env) | {_MARK: self._mark}
+        return base | job.runtime.environment(job.limits.memory_bytes) | dict(job.env) | {_MARK: self._mark}
 
     def _take(self, key: selectors.SelectorKey) -> None:
         if key.data == _EXIT:

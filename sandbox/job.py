@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from config import format_bytes
-from sandbox.detect import choose_runtime, default_command
+from config import format_bytes, ladder
+from sandbox.detect import choose_runtime
 from sandbox.errors import InvalidJob
-from sandbox.limits import LIMIT_NAMES, Limits, resolve_limits
+from sandbox.limits import LIMIT_NAMES, Limits, resolve_compile_limits, resolve_limits
 from sandbox.payload import decode_content, decode_text, normalise_path
+from sandbox.start import Stages, plan_start
 
 if TYPE_CHECKING:
-    from config import Catalogue, Runtime, Settings
+    from config import Catalogue, Ladder, Runtime, Settings
 
 __all__ = ["ARGUMENTS", "Job", "parse_job"]
 
@@ -25,6 +26,14 @@ ARGUMENTS = (*LIMIT_NAMES, "stdin", "env", "files", "artifacts", "network", "che
 _ARGUMENT_BYTES = 131_071
 _ARGUMENTS_BYTES = 1 << 20
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+
+
+@dataclass(frozen=True, slots=True)
+class Compile:
+    """The first stage of a job that has two: it gets the files, and what it leaves goes to the second."""
+
+    argv: tuple[str, ...]
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,32 @@ class Job:
     artifacts: tuple[str, ...] = ()
     network: bool = False
     check: bool = False
+    compile: Compile | None = None
+    detected: str = ""
+
+    def ladder(self, margin_s: float) -> Ladder:
+        """The ladder of both stages together; the first one's time is added to the job's own."""
+        before_s = 0.0
+        if self.compile:
+            before_s = self.compile.limits.timeout_s + self.compile.limits.grace_s + 2 * margin_s
+        return ladder(before_s + self.limits.timeout_s, self.limits.grace_s, margin_s)
+
+    def first_stage(self) -> Job:
+        """The compilation as a job of its own, which brings back all that it leaves."""
+        if self.compile is None:
+            return self
+        return replace(
+            self,
+            argv=self.compile.argv,
+            limits=self.compile.limits,
+            stdin=None,
+            artifacts=("**",),
+            compile=None,
+        )
+
+    def second_stage(self, files: Mapping[str, bytes]) -> Job:
+        """The run of what the first stage left."""
+        return replace(self, files=files, compile=None)
 
 
 def parse_job(
@@ -56,25 +91,32 @@ def parse_job(
             f"There is no argument {unknown[0]!r}. There are: cmd, runtime, {', '.join(ARGUMENTS)}."
         )
     files = _files(request.get("files"))
-    chosen = choose_runtime(runtime, files, catalogue)
+    choice = choose_runtime(runtime, files, catalogue)
+    chosen = choice.runtime
+    limits = resolve_limits(request, chosen.limits, settings)
+    compile_limits = resolve_compile_limits(chosen.compile_limits, limits, settings)
+    if cmd is None:
+        stages = plan_start(chosen, files).for_memory(compile_limits.memory_bytes, limits.memory_bytes)
+    else:
+        stages = Stages(compile=(), run=_argv(cmd))
     job = Job(
-        argv=_argv(cmd, chosen, files),
+        argv=stages.run,
         runtime=chosen,
-        limits=resolve_limits(request, chosen.limits, settings),
+        limits=limits,
         stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
         env=_env(request.get("env")),
         files=files,
         artifacts=_artifacts(request.get("artifacts")),
         network=_network(request.get("network"), settings),
         check=_flag("check", request.get("check")),
+        compile=Compile(stages.compile, compile_limits) if stages.compile else None,
+        detected=choice.reason,
     )
     _check_sizes(job, settings)
     return job
 
 
-def _argv(cmd: object, runtime: Runtime, files: Mapping[str, bytes]) -> tuple[str, ...]:
-    if cmd is None:
-        return default_command(runtime, files)
+def _argv(cmd: object) -> tuple[str, ...]:
     if isinstance(cmd, str):
         return ("/bin/sh", "-c", decode_text("cmd", cmd))
     if isinstance(cmd, Sequence) and not isinstance(cmd, bytes) and cmd:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from config import format_bytes, parse_bytes
+from config.runtimes import RuntimeLimits
 from sandbox.errors import InvalidJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from config import Settings
-    from config.runtimes import RuntimeLimits
 
-__all__ = ["LIMIT_NAMES", "Limits", "resolve_limits"]
+__all__ = ["LIMIT_NAMES", "Limits", "resolve_compile_limits", "resolve_limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,20 @@ def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings
         for rule in _RULES
     }
     return Limits(**values)
+
+
+def resolve_compile_limits(runtime: RuntimeLimits, job: Limits, settings: Settings) -> Limits:
+    """The limits of a first stage: the catalogue's, as far as the operator's maxima go.
+
+    Nobody asked for them, so that a maximum below the catalogue's wish is no error.
+    """
+    wishes = {
+        rule.name: min(wish, getattr(settings, rule.maximum))
+        for rule in _RULES
+        if (wish := getattr(runtime, rule.name)) is not None
+    }
+    limits = resolve_limits(wishes, RuntimeLimits(), settings)
+    return replace(limits, disk_bytes=max(limits.disk_bytes, job.disk_bytes), output_bytes=job.output_bytes)
 
 
 def _number(value: object) -> float:

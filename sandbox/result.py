@@ -6,7 +6,14 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Artifact", "Result", "SkippedArtifact", "Status", "Timings"]
+__all__ = ["Artifact", "Result", "SkippedArtifact", "Stage", "Status", "Timings"]
+
+
+class Stage(StrEnum):
+    """Which part of a job a result speaks of: a failed compilation ends it before the run."""
+
+    COMPILE = "compile"
+    RUN = "run"
 
 
 class Status(StrEnum):
@@ -26,6 +33,7 @@ class Timings:
     """Where the time went, in seconds; `total` is the sum of the others."""
 
     queued: float
+    compile: float
     acquire: float
     run: float
     collect: float
@@ -68,6 +76,7 @@ class Result:
     stderr_bytes: int
     stdout_truncated: bool
     stderr_truncated: bool
+    stage: Stage
     runtime: str
     image: str | None
     image_id: str | None
@@ -81,4 +90,4 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON takes it."""
-        return asdict(self) | {"status": str(self.status)}
+        return asdict(self) | {"status": str(self.status), "stage": str(self.stage)}

@@ -1,37 +1,39 @@
-"""Runs one job: acquire a cell, watch the job, collect what it left, let the cell go."""
+"""Runs one job, in as many stages as it has, and writes its result."""
 
 from __future__ import annotations
 
+import base64
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.artifacts import Collected, collect_artifacts
+from config import format_bytes
+from sandbox.artifacts import ArtifactCaps
 from sandbox.cell import JobTags
+from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
-from sandbox.result import Result, Status, Timings
-from sandbox.verdict import judge
-from sandbox.watch import Watch
+from sandbox.result import Artifact, Result, Stage, Status, Timings
 
 if TYPE_CHECKING:
-    from sandbox.cell import Engine
+    from collections.abc import Mapping
+
     from sandbox.job import Job
+    from sandbox.stay import Outcome, Stay
     from sandbox.verdict import Verdict
-    from sandbox.watch import Ending
 
 __all__ = ["Run"]
+
+# A compiler leaves many small files, and its cell's disk bounds them together.
+_COMPILED_FILES = 4096
+_MOST_ARTIFACTS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How to run jobs on one engine. `bound_s` is what the engine may need for one step of its own.
+    """How jobs run: `artifact_bytes` is the most that one may bring back."""
 
-    An exception of one of the `interrupts` counts as the end of the job's time, wherever it strikes.
-    """
-
-    engine: Engine
-    bound_s: float
-    interrupts: tuple[type[Exception], ...] = ()
+    stay: Stay
+    artifact_bytes: int
 
     def __call__(
         self, job: Job, *, task_id: str = "", worker: str = "", attempt: int = 1, queued_s: float = 0.0
@@ -39,45 +41,63 @@ class Run:
         """The result of `job`.
 
         Raises:
-            InvalidJob: its files do not fit into its cell.
-            SandboxUnavailable: the sandbox could not do its job; the cell is gone all the same.
+            InvalidJob: its files, or what the compiler made of them, do not fit into its cell.
+            SandboxUnavailable: the sandbox could not do its job; nothing is left of it all the same.
         """
-        laps = _Laps()
-        with self.engine.acquire(job, JobTags(task_id, worker)) as cell:
-            watch = Watch(cell, job, self.bound_s)
-            watch.until_started()
-            laps.note("acquire")
-            ending = self._follow(watch)
-            laps.note("run")
-            collected = _collect(watch, job) if job.artifacts and ending.report else Collected()
-            verdict = judge(ending)
-            laps.note("collect")
+        started = time.monotonic()
+        tags = JobTags(task_id, worker)
+        stage, compile_s = Stage.RUN, 0.0
+        if job.compile:
+            outcome = self._compile(job, tags)
+            compile_s = round(time.monotonic() - started, 6)
+            if outcome.verdict.status is Status.SUCCEEDED:
+                job = job.second_stage(_fitting(outcome.collected.files, job.limits.disk_bytes))
+            else:
+                stage = Stage.COMPILE
+        if stage is Stage.RUN:
+            caps = ArtifactCaps(_MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
+            outcome = self.stay(job, tags, caps)
+        laps = outcome.laps if stage is Stage.RUN else dict.fromkeys(outcome.laps, 0.0)
         return Result(
+            stage=stage,
             runtime=job.runtime.name,
             worker=worker,
             attempt=attempt,
-            duration=round(ending.duration_s, 6),
-            timings=laps.timings(queued_s),
-            artifacts=collected.artifacts,
-            artifacts_skipped=collected.skipped,
-            **_outcome(verdict),
-            **_streams(watch),
-            **asdict(cell.info),
+            duration=round(outcome.duration_s, 6),
+            timings=_timings(queued_s, compile_s, laps),
+            **_ending(outcome.verdict),
+            **_streams(outcome),
+            **(_artifacts(outcome) if stage is Stage.RUN else {}),
+            **asdict(outcome.info),
         )
 
-    def _follow(self, watch: Watch) -> Ending:
-        try:
-            return watch.until_ended()
-        except self.interrupts:
-            watch.stop(Status.TIMED_OUT)
-            return watch.until_ended()
+    def _compile(self, job: Job, tags: JobTags) -> Outcome:
+        first = job.first_stage()
+        room = first.limits.disk_bytes
+        return self.stay(first, tags, ArtifactCaps(_COMPILED_FILES, room, room))
 
 
-def _collect(watch: Watch, job: Job) -> Collected:
-    return collect_artifacts(watch.archive(), job.artifacts, job.limits.disk_bytes)
+def _fitting(files: Mapping[str, bytes], disk_bytes: int) -> Mapping[str, bytes]:
+    size = sum(map(len, files.values()))
+    if size > disk_bytes:
+        raise InvalidJob(
+            f"What the compiler left takes {format_bytes(size)}, more than the job's"
+            f" disk={format_bytes(disk_bytes)}; ask for more disk."
+        )
+    return files
 
 
-def _outcome(verdict: Verdict) -> dict[str, Any]:
+def _timings(queued_s: float, compile_s: float, laps: Mapping[str, float]) -> Timings:
+    queued_s = round(queued_s, 6)
+    return Timings(
+        queued=queued_s,
+        compile=compile_s,
+        **laps,
+        total=round(queued_s + compile_s + sum(laps.values()), 6),
+    )
+
+
+def _ending(verdict: Verdict) -> dict[str, Any]:
     cpu_ns = verdict.usage.cpu_ns
     return {
         "status": verdict.status,
@@ -88,8 +108,8 @@ def _outcome(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _streams(watch: Watch) -> dict[str, Any]:
-    out, err = watch.captures[STDOUT], watch.captures[STDERR]
+def _streams(outcome: Outcome) -> dict[str, Any]:
+    out, err = outcome.captures[STDOUT], outcome.captures[STDERR]
     return {
         "stdout": out.text(),
         "stderr": err.text(),
@@ -100,15 +120,11 @@ def _streams(watch: Watch) -> dict[str, Any]:
     }
 
 
-@dataclass(slots=True)
-class _Laps:
-    last: float = field(default_factory=time.monotonic)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def note(self, name: str) -> None:
-        now = time.monotonic()
-        self.seconds[name], self.last = round(now - self.last, 6), now
-
-    def timings(self, queued_s: float) -> Timings:
-        queued_s = round(queued_s, 6)
-        return Timings(queued=queued_s, **self.seconds, total=round(queued_s + sum(self.seconds.values()), 6))
+def _artifacts(outcome: Outcome) -> dict[str, Any]:
+    files = outcome.collected.files
+    return {
+        "artifacts": {
+            path: Artifact(len(data), base64.b64encode(data).decode()) for path, data in files.items()
+        },
+        "artifacts_skipped": outcome.collected.skipped,
+    }

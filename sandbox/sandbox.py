@@ -8,6 +8,7 @@ from config import load_catalogue, load_settings
 from sandbox.host_engine import HostEngine
 from sandbox.job import Job, parse_job
 from sandbox.run import Run
+from sandbox.stay import Stay
 
 if TYPE_CHECKING:
     from config import Settings
@@ -31,7 +32,8 @@ class Sandbox:
         self.settings = settings or load_settings()
         self.catalogue = load_catalogue(self.settings.runtimes)
         self._engine = _engine(self.settings)
-        self._run = Run(self._engine, self.settings.margin, interrupts)
+        stay = Stay(self._engine, self.settings.margin, interrupts)
+        self._run = Run(stay, self.settings.max_artifacts)
 
     def __enter__(self) -> Self:
         return self

@@ -61,6 +61,7 @@ class Watch:
         self._started: float | None = None
         self._next_act: float = 0.0
         self._pending: deque[Event] = deque()
+        self._early_archive: list[bytes] = []
 
     def until_started(self) -> None:
         """Hand the job over and wait until its command runs.
@@ -95,6 +96,9 @@ class Watch:
             for event in self._events():
                 if isinstance(event, Output):
                     self._take_output(event)
+                elif isinstance(event, Archived):
+                    # The end mark on the other stream is still on its way.
+                    self._early_archive.append(event.data)
                 elif isinstance(event, Ended):
                     return self._ending(event)
                 elif isinstance(event, Closed):
@@ -109,12 +113,15 @@ class Watch:
             self._cell.kill()
             self._enter(_Phase.KILLED, _INWARD_KILL_S)
 
-    def archive(self) -> Iterator[bytes]:
-        """The pieces of the archive that follows the end of a job with artifacts."""
+    def archive(self, most_bytes: int) -> Iterator[bytes]:
+        """The pieces of the archive that follows the end of a job with artifacts, as far as `most_bytes`."""
+        yield from self._early_archive
+        most_bytes -= sum(map(len, self._early_archive))
         until = time.monotonic() + self._bound_s
-        while (left_s := until - time.monotonic()) > 0:
+        while (left_s := until - time.monotonic()) > 0 and most_bytes > 0:
             for event in self._events(left_s):
                 if isinstance(event, Archived):
+                    most_bytes -= len(event.data)
                     yield event.data
                 elif isinstance(event, Closed):
                     return

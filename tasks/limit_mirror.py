@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from celery.worker.request import Request
 
-from config import ladder
 from sandbox import InvalidJob, parse_job
 from tasks.sandbox_task import RECEIVED_AT
 from tasks.settings import this_catalogue, this_settings
@@ -39,4 +38,4 @@ def _rungs(task: Any, payload: Any) -> Ladder:  # noqa: ANN401
         job = parse_job(**task.bind_request(args, kwargs), settings=settings, catalogue=this_catalogue())
     except (InvalidJob, TypeError, LookupError):
         return settings.longest
-    return ladder(job.limits.timeout_s, job.limits.grace_s, settings.margin)
+    return job.ladder(settings.margin)

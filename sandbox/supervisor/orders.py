@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 import shlex
 import tarfile
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sandbox.job import Job
 
@@ -21,6 +23,7 @@ SUPERVISOR = Path(__file__).with_name("supervisor.sh").read_text()
 TERMINATE = b"term\n"
 KILL = b"kill\n"
 
+_WILD = re.compile(r"[*?\[]")
 _STDIN = "/tmp/.stdin"  # noqa: S108  in the cell, whose /tmp nobody shares
 
 
@@ -40,9 +43,24 @@ def _assignments(job: Job) -> Iterator[str]:
     if job.stdin is not None:
         yield f"stdin={_STDIN}"
     if job.artifacts:
-        yield "collect=1"
+        yield "collect=" + shlex.quote(" ".join(map(shlex.quote, _roots(job.artifacts))))
     # Last, so that orders cut short by a lost connection are never carried out.
     yield "ready=1"
+
+
+def _roots(globs: Iterable[str]) -> list[str]:
+    """The folders and files, each within none of the others, that everything matching `globs` is in."""
+    roots = sorted({_literal_start(glob) for glob in globs})
+    return [root for root in roots if not any(_is_within(root, other) for other in roots)]
+
+
+def _literal_start(glob: str) -> str:
+    parts = list(takewhile(lambda part: not _WILD.search(part), glob.rstrip("/").split("/")))
+    return "/".join((".", *parts))
+
+
+def _is_within(root: str, other: str) -> bool:
+    return root != other and f"{root}/".startswith(f"{other}/")
 
 
 def _with_env(job: Job) -> tuple[str, ...]:

@@ -62,5 +62,8 @@ usage
 printf '\000%s end\n' "$nonce" >&4
 printf '\000%s end %s %s %s %s\n' "$nonce" "$exit_code" "${cpu_ns:--}" "${peak:--}" "${oom_kills:--}"
 
-[ "$collect" ] && cd /workspace && exec tar -c -f - .
+if [ "$collect" ] && cd /workspace; then
+  eval "set -- $collect"
+  exec tar -c -f - "$@"
+fi
 exit "$exit_code"

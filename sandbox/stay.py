@@ -1,0 +1,86 @@
+"""One job's stay in one cell: from the cell's start to what the job left there."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sandbox.artifacts import ArtifactCaps, Collected, collect_artifacts
+from sandbox.result import Status
+from sandbox.verdict import judge
+from sandbox.watch import Watch
+
+if TYPE_CHECKING:
+    from sandbox.capture import Capture
+    from sandbox.cell import CellInfo, Engine, JobTags
+    from sandbox.job import Job
+    from sandbox.verdict import Verdict
+    from sandbox.watch import Ending
+
+__all__ = ["Outcome", "Stay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known when the job has left; `laps` are the seconds of each step."""
+
+    verdict: Verdict
+    duration_s: float
+    captures: dict[int, Capture]
+    collected: Collected
+    info: CellInfo
+    laps: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """How jobs stay on one engine. `bound_s` is what the engine may need for one step of its own.
+
+    An exception of one of the `interrupts` counts as the end of the job's time, wherever it strikes.
+    """
+
+    engine: Engine
+    bound_s: float
+    interrupts: tuple[type[Exception], ...] = ()
+
+    def __call__(self, job: Job, tags: JobTags, caps: ArtifactCaps) -> Outcome:
+        """Run `job` in a cell of its own.
+
+        Raises:
+            InvalidJob: its files do not fit into the cell.
+            SandboxUnavailable: the sandbox could not do its job; the cell is gone all the same.
+        """
+        laps = _Laps()
+        with self.engine.acquire(job, tags) as cell:
+            watch = Watch(cell, job, self.bound_s)
+            watch.until_started()
+            laps.note("acquire")
+            ending = self._follow(watch)
+            laps.note("run")
+            collected = _collect(watch, job, caps) if job.artifacts and ending.report else Collected()
+            verdict = judge(ending)
+            laps.note("collect")
+        return Outcome(verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds)
+
+    def _follow(self, watch: Watch) -> Ending:
+        try:
+            return watch.until_ended()
+        except self.interrupts:
+            watch.stop(Status.TIMED_OUT)
+            return watch.until_ended()
+
+
+def _collect(watch: Watch, job: Job, caps: ArtifactCaps) -> Collected:
+    """Sparse files look larger than the disk that they lie on: twice its size is all that is heard."""
+    return collect_artifacts(watch.archive(2 * job.limits.disk_bytes), job.artifacts, caps)
+
+
+@dataclass(slots=True)
+class _Laps:
+    last: float = field(default_factory=time.monotonic)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def note(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name], self.last = round(now - self.last, 6), now
