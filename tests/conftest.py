@@ -14,8 +14,9 @@ import redis
 from celery import Celery
 
 from config import load_settings
-from sandbox import Sandbox, SandboxUnavailable
+from sandbox import ImageMissing, Sandbox, SandboxUnavailable
 from sandbox.docker_client import connect
+from sandbox.image_choice import ImageChoice
 from tasks.settings import this_catalogue, this_settings
 from tests.programs import is_ours, running_redis, running_worker
 from tests.waiting import wait_until
@@ -80,12 +81,9 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
         wait_until(lambda: not _lasting_keys(url), _GONE_S, "the test's keys are gone or will expire")
 
 
-def cells(client: docker.APIClient) -> list[dict[str, object]]:
-    """The containers of this run, whatever their state."""
-    found: list[dict[str, object]] = client.containers(
-        all=True, filters={"label": f"cellblock.owner={OWNER}"}
-    )
-    return found
+def cells(client: docker.APIClient) -> list[str]:
+    """The containers of this run, whatever their state, by their ids."""
+    return [cell["Id"] for cell in client.containers(all=True, filters={"label": f"cellblock.owner={OWNER}"})]
 
 
 def _volumes(client: docker.APIClient) -> list[object]:
@@ -138,7 +136,13 @@ def broker_url(redis_url: str) -> str:
 @pytest.fixture(scope="session")
 def sandbox(engine: docker.APIClient) -> Iterator[Sandbox]:
     """Cells on the real engine."""
+    choice = ImageChoice(engine)
     with Sandbox(load_settings(pull="never")) as real:
+        for name in ("bash", "python"):
+            try:
+                choice.choose(real.catalogue[name])
+            except ImageMissing as error:
+                _unavailable(str(error))
         yield real
 
 

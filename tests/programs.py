@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import redis
 
 from tests.waiting import wait_until
@@ -19,7 +20,7 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ROOT", "Worker", "free_port", "is_ours", "run_cli", "running_redis", "running_worker"]
+__all__ = ["ROOT", "Worker", "free_port", "is_ours", "run_cli", "running_redis", "running_worker", "runs"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -108,3 +109,9 @@ def run_cli(
     return subprocess.run(
         command, input=stdin, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def runs(words: str) -> bool:
+    """Whether any process of this machine has `words` in its command line, in whatever cell."""
+    lines = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+    return any(words in line for line in lines)
