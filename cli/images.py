@@ -21,8 +21,8 @@ from sandbox import InvalidJob, SandboxUnavailable
 from sandbox.docker_client import connect
 from sandbox.image_choice import find_image
 from sandbox.image_pull import pull_image
+from sandbox.images import RECIPES, load_recipe
 from sandbox.images import build as build_image
-from sandbox.images import load_recipe
 from sandbox.images import runtimes as with_recipe
 
 if TYPE_CHECKING:
@@ -87,11 +87,12 @@ def build(
     force: Annotated[bool, typer.Option(help="Fetch the newest packages and build anew.")] = False,
 ) -> None:
     """Build the images from Debian packages, for a machine that reaches no registry of images."""
+    folder = load_settings().recipes or RECIPES
     with _engine() as client:
-        for name in names or with_recipe():
+        for name in names or with_recipe(folder):
             with _bars(quiet=quiet) as tell:
                 progress = partial(_tell_step, tell, name)
-                built = build_image(load_recipe(name), client, force=force, progress=progress)
+                built = build_image(load_recipe(name, folder), client, force=force, progress=progress)
             if not quiet:
                 state = "built" if built.fresh else "up to date"
                 note(f"{built.tag}: {state}, {format_bytes(built.size)}")

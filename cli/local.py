@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import Annotated
+
+import typer
+
 from cli import options
-from cli.show import finish
-from sandbox import Sandbox
+from cli.show import finish, print_json
+from sandbox import Job, Sandbox
 
 __all__ = ["run"]
+
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Say which runtime and commands were chosen, and why; run nothing.")
+]
 
 
 def run(
@@ -23,6 +32,7 @@ def run(
     env: options.Env = None,
     file: options.Files = None,
     artifact: options.Artifacts = None,
+    explain: Explain = False,
     as_json: options.Json = False,
 ) -> None:
     """Run a command in a cell here and now, with no broker and no worker.
@@ -47,5 +57,23 @@ def run(
         artifacts=artifact,
     )
     with Sandbox() as sandbox:
+        if explain:
+            _explain(sandbox.parse(**request), as_json=as_json)
+            return
         result = sandbox.run(**request).to_dict()
     finish(result, as_json=as_json)
+
+
+def _explain(job: Job, *, as_json: bool) -> None:
+    chosen = {
+        "runtime": job.runtime.name,
+        "because": job.detected,
+        "compile": shlex.join(job.compile.argv) if job.compile else None,
+        "run": shlex.join(job.argv),
+    }
+    if as_json:
+        print_json(chosen)
+    else:
+        for what, value in chosen.items():
+            if value:
+                typer.echo(f"{what + ':':9}{value}")

@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     )
     oci_runtime: str | None = _setting(None, "The engine's OCI runtime for cells, such as `runsc`.")
     runtimes: Path | None = _setting(None, "A catalogue of runtimes (TOML), laid over the built-in one.")
+    recipes: Path | None = _setting(
+        None,
+        "A folder of recipes for `images build`, which looks there before at the built-in ones.",
+    )
     pull: Literal["missing", "never"] = _setting(
         "missing", "Whether a worker pulls the images that are not there, beside its work, when it starts."
     )
@@ -135,6 +139,13 @@ class Settings(BaseSettings):
     def _is_file(cls, path: Path | None) -> Path | None:
         if path is not None and not path.is_file():
             raise ValueError("there is no such file")
+        return path
+
+    @field_validator("recipes")
+    @classmethod
+    def _is_folder(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_dir():
+            raise ValueError("there is no such folder")
         return path
 
     @field_validator("autoscale")

@@ -16,7 +16,9 @@ from sandbox.images.source import Source, parse_source
 
 __all__ = ["RECIPES", "Recipe", "load_recipe", "runtimes"]
 
-RECIPES: Final = Path(__file__).parents[2] / "images"
+# Beside the packages in a checkout, within this one in a wheel.
+_CHECKOUT: Final = Path(__file__).parents[2] / "images"
+RECIPES: Final = _CHECKOUT if _CHECKOUT.is_dir() else Path(__file__).with_name("recipes")
 _KEYS: Final = (
     "runtime",
     "title",
@@ -55,12 +57,13 @@ class Recipe:
 
 
 def runtimes(folder: Path = RECIPES) -> tuple[str, ...]:
-    """The runtimes that have a recipe, by name."""
-    return tuple(sorted(path.parent.name for path in folder.glob("*/recipe.toml")))
+    """The runtimes that have a recipe, by name: those in `folder`, and our own."""
+    found = (*folder.glob("*/recipe.toml"), *RECIPES.glob("*/recipe.toml"))
+    return tuple(sorted({path.parent.name for path in found}))
 
 
 def load_recipe(runtime: str, folder: Path = RECIPES) -> Recipe:
-    """The recipe of this runtime, on top of the one that it extends.
+    """The recipe of this runtime, on top of the one that it extends: from `folder`, else one of our own.
 
     Raises ImageBuildFailed if there is none or a value in it is wrong.
     """
@@ -81,6 +84,8 @@ def _loaded(runtime: str, folder: Path, above: tuple[str, ...]) -> Recipe:
 
 def _table(runtime: str, folder: Path) -> dict[str, object]:
     path = folder / runtime / "recipe.toml"
+    if not path.exists():
+        path = RECIPES / runtime / "recipe.toml"
     try:
         return tomllib.loads(path.read_text())
     except OSError as error:

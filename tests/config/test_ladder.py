@@ -37,6 +37,6 @@ def test_no_job_has_longer_limits_than_the_longest(
     assert ladder(shorter, grace_s, margin_s).hard_s <= ladder(longer, grace_s, margin_s).hard_s
 
 
-def test_the_longest_ladder_follows_the_maxima() -> None:
+def test_the_longest_ladder_holds_two_stages_of_the_longest_job() -> None:
     settings = load_settings(max_timeout=100, max_grace=10, margin=5)
-    assert settings.longest == ladder(100, 10, 5)
+    assert settings.longest == ladder(100 + 10 + 2 * 5 + 100, 10, 5)

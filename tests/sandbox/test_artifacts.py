@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import tarfile
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.artifacts import Collected, collect_artifacts
+from sandbox.artifacts import ArtifactCaps, Collected, collect_artifacts
 
 KINDS = {
     "symlink": tarfile.SYMTYPE,
@@ -37,62 +36,71 @@ def tar(*members: tuple[str, bytes | str]) -> bytes:
     return buffer.getvalue()
 
 
-def collect(archive: bytes, *globs: str, most_bytes: int = 1 << 20) -> Collected:
-    return collect_artifacts([archive], globs or ("*",), most_bytes)
+def collect(archive: bytes, *globs: str, most_bytes: int = 1 << 20, each_bytes: int = 1 << 41) -> Collected:
+    return collect_artifacts([archive], globs or ("**",), ArtifactCaps(256, each_bytes, most_bytes))
 
 
 def test_a_file_that_matches_comes_back_whole() -> None:
-    artifact = collect(tar(("./out/a.bin", b"\xff\0")), "out/*").artifacts["out/a.bin"]
-    assert (artifact.size, base64.b64decode(artifact.base64)) == (2, b"\xff\0")
+    assert collect(tar(("./out/a.bin", b"\xff\0")), "out/*").files == {"out/a.bin": b"\xff\0"}
 
 
 def test_a_file_that_matches_nothing_is_not_mentioned() -> None:
     collected = collect(tar(("./a.txt", b"a"), ("./b.log", b"b")), "*.txt")
-    assert (set(collected.artifacts), collected.skipped) == ({"a.txt"}, [])
+    assert (set(collected.files), collected.skipped) == ({"a.txt"}, [])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_regular_file_stays_behind(kind: str) -> None:
     collected = collect(tar(("./trap", kind), ("./good", b"x")))
-    assert set(collected.artifacts) == {"good"}
+    assert set(collected.files) == {"good"}
     assert [(skip.path, skip.reason) for skip in collected.skipped] == [("trap", "not a regular file")]
 
 
 @pytest.mark.parametrize("name", ["../escape", "/etc/passwd", "a/../../b", "./../x"])
 def test_a_name_that_leads_out_of_the_workspace_stays_behind(name: str) -> None:
-    assert collect(tar((name, b"x"))).artifacts == {}
+    assert collect(tar((name, b"x"))).files == {}
 
 
 def test_a_name_that_is_not_utf8_stays_behind_and_is_shown_as_text() -> None:
     collected = collect(tar(("./caf\udce9", b"x")))
-    assert (collected.artifacts, [skip.path for skip in collected.skipped]) == ({}, ["caf?"])
+    assert (collected.files, [skip.path for skip in collected.skipped]) == ({}, ["caf?"])
 
 
 def test_files_past_the_size_cap_stay_behind_with_the_reason() -> None:
     collected = collect(tar(("./big", b"x" * 11), ("./small", b"x")), most_bytes=10)
-    assert set(collected.artifacts) == {"small"}
-    assert collected.skipped[0].reason == "more than 10 bytes in all"
+    assert set(collected.files) == {"small"}
+    assert collected.skipped[0].reason == "more than 10 B in all"
+
+
+def test_one_file_past_its_own_cap_stays_behind_with_the_reason() -> None:
+    collected = collect(tar(("./big", b"x" * 11), ("./small", b"x")), each_bytes=10)
+    assert (set(collected.files), collected.skipped[0].reason) == ({"small"}, "larger than 10 B")
+
+
+def test_a_file_in_too_deep_a_folder_stays_behind_with_the_reason() -> None:
+    collected = collect(tar(("./" + "d/" * 40 + "x", b"x")))
+    assert (collected.files, collected.skipped[0].reason) == ({}, "deeper than 32 folders")
 
 
 def test_the_cap_is_on_all_files_together() -> None:
     collected = collect(tar(("./a", b"x" * 6), ("./b", b"x" * 6)), most_bytes=10)
-    assert (set(collected.artifacts), collected.taken_bytes) == ({"a"}, 6)
+    assert (set(collected.files), collected.taken_bytes) == ({"a"}, 6)
 
 
 def test_the_number_of_files_and_of_excuses_is_bounded() -> None:
     collected = collect(tar(*((f"./{number}", b"") for number in range(600))))
-    assert (len(collected.artifacts), len(collected.skipped)) == (256, 256)
+    assert (len(collected.files), len(collected.skipped)) == (256, 256)
 
 
 def test_an_archive_cut_short_gives_what_came_and_says_so() -> None:
     archive = tar(("./a", b"a" * 512), ("./b", b"b" * 5000))
     collected = collect(archive[: 512 * 4])
-    assert set(collected.artifacts) == {"a"}
+    assert set(collected.files) == {"a"}
     assert "cut short" in collected.skipped[-1].reason
 
 
 def test_no_archive_at_all_is_no_artifacts() -> None:
-    assert collect(b"").artifacts == {}
+    assert collect(b"").files == {}
 
 
 def test_a_size_that_lies_reads_no_more_than_there_is() -> None:
@@ -106,7 +114,7 @@ def test_a_job_cannot_make_its_files_look_complete_by_lying_about_their_size() -
     info = tarfile.TarInfo("./liar")
     info.size = 5000
     collected = collect(info.tobuf() + b"x" * 512)
-    assert collected.artifacts == {}
+    assert collected.files == {}
 
 
 @given(st.binary(max_size=2000))
@@ -127,7 +135,7 @@ def test_the_pieces_make_no_difference(sizes: list[int]) -> None:
     for size in sizes:
         pieces.append(rest[:size])
         rest = rest[size:]
-    assert set(collect_artifacts([*pieces, rest], ["*"], 1000).artifacts) == {"a", "b"}
+    assert set(collect_artifacts([*pieces, rest], ["*"], ArtifactCaps(9, 999, 999)).files) == {"a", "b"}
 
 
 def test_nothing_is_written_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
