@@ -9,6 +9,7 @@ import typer
 
 from cli import options
 from cli.show import finish, print_json
+from config import load_settings
 from sandbox import Job, Sandbox
 
 __all__ = ["run"]
@@ -56,7 +57,8 @@ def run(
         files=file,
         artifacts=artifact,
     )
-    with Sandbox() as sandbox:
+    # One job has no use for cells that wait for the next.
+    with Sandbox(load_settings(warm="0")) as sandbox:
         if explain:
             _explain(sandbox.parse(**request), as_json=as_json)
             return

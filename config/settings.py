@@ -6,11 +6,20 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.ladder import Ladder, ladder
 from config.units import parse_bytes
+from config.warm import WarmSizes, parse_warm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +32,11 @@ Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 GraceSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Cores = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _checked_warm(text: str) -> str:
+    parse_warm(text)
+    return text
 
 
 def _setting(default: object, meaning: str, *, alias: str | None = None, **limits: Any) -> Any:  # noqa: ANN401
@@ -109,7 +123,10 @@ class Settings(BaseSettings):
     pull: Literal["missing", "never"] = _setting(
         "missing", "Whether a worker pulls the images that are not there, beside its work, when it starts."
     )
-    warm: int = _setting(0, "Warm cells for each runtime.", ge=0)
+    warm: Annotated[str, AfterValidator(_checked_warm)] = _setting(
+        "0", 'Warm cells for each runtime: "4"; "2-8" adapts to demand; "0,python=2-8,bash=4" by name.'
+    )
+    warm_age: Seconds = _setting(600.0, "Seconds after which a warm cell that nobody used is replaced.")
     network: bool = _setting(False, "Whether jobs may ask for `network=True`.")
     flower_basic_auth: SecretStr | None = _setting(
         None, "`user:password` for Flower, which needs one to start."
@@ -126,6 +143,11 @@ class Settings(BaseSettings):
         """The ladder of the longest job that these settings allow: one of two stages."""
         first_s = self.max_timeout + self.max_grace + 2 * self.margin
         return ladder(first_s + self.max_timeout, self.max_grace, self.margin)
+
+    @property
+    def warm_sizes(self) -> WarmSizes:
+        """What `warm` says."""
+        return parse_warm(self.warm)
 
     @field_validator("docker_host")
     @classmethod

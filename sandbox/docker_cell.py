@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 import docker
 import docker.errors
@@ -17,10 +18,9 @@ from sandbox.supervisor import Session
 from sandbox.supervisor.orders import KILL, TERMINATE
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from sandbox.cell import CellInfo
+    from sandbox.docker_maker import OpenCell
     from sandbox.events import Event
     from sandbox.job import Job
 
@@ -29,47 +29,34 @@ __all__ = ["DockerCell"]
 _RECEIVE_BYTES = 256 << 10
 
 
-class Closeable(Protocol):
-    """Anything that can be closed."""
-
-    def close(self) -> None:
-        """Let go of what it holds."""
-
-
 class DockerCell:
-    """A created container. The streams are attached before the start, so that nothing can be missed.
+    """An open container. The engine itself is asked only when a job's end looks wrong.
 
-    A context: entering starts the container, leaving hangs up, and the supervisor takes a closed stream
-    as the order to end.
+    A context: leaving it hangs up, and the supervisor takes a closed stream as the order to end.
     """
 
-    def __init__(self, client: docker.APIClient, info: CellInfo, bound_s: float) -> None:
-        self.info = info
+    def __init__(self, opened: OpenCell, client: Callable[[], docker.APIClient], bound_s: float) -> None:
+        self.info = opened.info
+        self._name = opened.name
+        self._socket = opened.connection
+        self._env = opened.env
         self._client = client
-        self._name = info.container or ""
         self._bound_s = bound_s
         self._frames = FrameReader()
         self._session = Session()
         self._closed = False
 
     def __enter__(self) -> Self:
-        with mapped_errors("start a cell"):
-            self._stream, self._socket = _attach(self._client, self._name)
-            try:
-                self._client.start(self._name)
-            except BaseException:
-                self._hang_up()
-                raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._hang_up()
+        self._socket.close()
 
     def start(self, job: Job) -> None:
         """Send the orders. The supervisor reads all of them before the job can write, so this can't block."""
         with mapped_errors("take the job's input"):
             self._socket.settimeout(self._bound_s)
-            self._socket.sendall(self._session.orders(job))
+            self._socket.sendall(self._session.orders(replace(job, env={**self._env, **job.env})))
 
     def poll(self, timeout_s: float) -> Iterator[Event]:
         """The events in the next bytes from the engine, waiting for them at most `timeout_s` seconds."""
@@ -105,7 +92,7 @@ class DockerCell:
         """
         with mapped_errors("kill a cell"):
             try:
-                self._client.kill(self._name, "SIGKILL")
+                self._client().kill(self._name, "SIGKILL")
             except docker.errors.NotFound:
                 return
             except docker.errors.APIError as error:
@@ -123,18 +110,14 @@ class DockerCell:
         """
         with mapped_errors("examine a cell"):
             try:
-                self._client.wait(self._name, timeout=math.ceil(self._bound_s))
+                self._client().wait(self._name, timeout=math.ceil(self._bound_s))
                 state = self._state()
             except docker.errors.NotFound as error:
                 raise CellLost(f"The cell {self._name} was removed while its job ran.") from error
         return Evidence(exit_code=state["ExitCode"], out_of_memory=bool(state["OOMKilled"]))
 
-    def _hang_up(self) -> None:
-        self._stream.close()
-        self._socket.close()
-
     def _state(self) -> dict[str, Any]:
-        state: dict[str, Any] = self._client.inspect_container(self._name)["State"]
+        state: dict[str, Any] = self._client().inspect_container(self._name)["State"]
         return state
 
     def _order(self, order: bytes) -> None:
@@ -144,12 +127,3 @@ class DockerCell:
                 self._socket.send(order)
             except OSError:
                 self._closed = True
-
-
-def _attach(client: docker.APIClient, name: str) -> tuple[Closeable, socket.socket]:
-    """The raw connection: the SDK's own reader takes a broken connection for the end of the output.
-
-    Its wrapper comes along because the connection closes with it.
-    """
-    wrapped = client.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-    return wrapped, getattr(wrapped, "_sock", wrapped)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sandbox.cell import CellInfo
 from sandbox.docker_cell import DockerCell
 from sandbox.docker_client import connect, mapped_errors
-from sandbox.errors import ImageMissing
-from sandbox.image_choice import ImageChoice
-from sandbox.profile import container_config
+from sandbox.docker_maker import DockerMaker, Labels, new_name
+from sandbox.errors import SandboxUnavailable
+from sandbox.profile import cpu_quota
 from sandbox.remover import Remover
+from sandbox.warm.pool import warm_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,22 +23,26 @@ if TYPE_CHECKING:
 
     from config import Settings
     from sandbox.cell import JobTags
-    from sandbox.image_choice import Image
+    from sandbox.docker_maker import OpenCell
     from sandbox.job import Job
+    from sandbox.limits import Limits
+    from sandbox.warm import Claim, ClaimPool
 
 __all__ = ["DockerEngine"]
 
 
 class DockerEngine:
-    """Makes a hardened container for each job and removes it, whatever happened in it.
+    """Gives each job a hardened container, a waiting one if it fits, and removes it, whatever happened in it.
 
     One for each process: a connection does not survive a fork.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pool: ClaimPool | None = None) -> None:
         self._settings = settings
+        self._pool = pool
         self._lock = threading.Lock()
-        self._connection: tuple[docker.APIClient, ImageChoice] | None = None
+        self._connection: docker.APIClient | None = None
+        self._made: DockerMaker | None = None
         self._remover = Remover(lambda: connect(settings), bound_s=settings.margin)
 
     @contextmanager
@@ -48,17 +52,12 @@ class DockerEngine:
         Raises:
             SandboxUnavailable: no engine, no image, or the engine failed; nothing is left then either.
         """
-        client, images = self._connect()
-        image = images.choose(job.runtime)
-        name = f"cellblock-{secrets.token_hex(6)}"
+        opened = self._claim(job)
+        name = opened.name if opened else new_name()
         try:
-            self._create(client, job, tags, image, name)
-            info = CellInfo(engine="docker", image=image.name, image_id=image.id, container=name)
-            with DockerCell(client, info, bound_s=self._settings.margin) as cell:
+            opened = opened or self._make(name, job, tags)
+            with DockerCell(opened, self._client, bound_s=self._settings.margin) as cell:
                 yield cell
-        except ImageMissing:
-            images.forget(job.runtime)
-            raise
         finally:
             # By name, and also after a failure: a create that was given up may have happened all the same.
             self._remover.remove(name)
@@ -69,39 +68,60 @@ class DockerEngine:
 
     def close(self) -> None:
         """Wait until every container of this process is gone, then hang up."""
+        if self._pool:
+            self._pool.close()
         self._remover.close()
         with self._lock:
             if self._connection:
-                self._connection[0].close()
-            self._connection = None
+                self._connection.close()
+            self._connection = self._made = None
 
-    def _connect(self) -> tuple[docker.APIClient, ImageChoice]:
+    def _client(self) -> docker.APIClient:
         with self._lock:
-            if self._connection is None:
-                client = connect(self._settings)
-                self._connection = client, ImageChoice(client)
+            self._connection = self._connection or connect(self._settings)
             return self._connection
 
-    def _create(self, client: docker.APIClient, job: Job, tags: JobTags, image: Image, name: str) -> None:
-        config = container_config(
-            image=image.id,
-            limits=job.limits,
-            labels=self._labels(job, tags),
-            env=job.runtime.environment(job.limits.memory_bytes),
-            volumes=image.volumes,
-            network=job.network,
-            oci_runtime=self._settings.oci_runtime,
-        )
-        with mapped_errors("create a cell"):
-            client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
+    def _make(self, name: str, job: Job, tags: JobTags) -> OpenCell:
+        if self._made is None:
+            self._made = DockerMaker(self._client(), self._settings)
+        deadline = time.time() + job.ladder(self._settings.margin).reap_s
+        labels = Labels(state="job", deadline=deadline, task=tags.task_id, worker=tags.worker)
+        return self._made.make(name, job.runtime, job.limits, labels, network=job.network)
 
-    def _labels(self, job: Job, tags: JobTags) -> dict[str, str]:
-        reap_s = job.ladder(self._settings.margin).reap_s
-        return {
-            "cellblock.owner": self._settings.owner,
-            "cellblock.task": tags.task_id,
-            "cellblock.worker": tags.worker,
-            "cellblock.runtime": job.runtime.name,
-            "cellblock.deadline": f"{time.time() + reap_s:.0f}",
-            "cellblock.state": "job",
-        }
+    def _claim(self, job: Job) -> Claim:
+        """A warm cell that the job fits into, if one waits; its memory and cores may have to be changed."""
+        if self._pool is None or job.network or not _fits(job.limits, self._warm(job)):
+            return None
+        opened = self._pool.claim(job.runtime.name)
+        if opened is None or _is_same(job.limits, self._warm(job)):
+            return opened
+        try:
+            self._adapt(opened, job.limits)
+        except SandboxUnavailable:
+            opened.connection.close()
+            self._remover.remove(opened.name)
+            return None
+        return replace(opened, env=job.runtime.environment(job.limits.memory_bytes))
+
+    def _warm(self, job: Job) -> Limits:
+        return warm_limits(job.runtime, self._settings)
+
+    def _adapt(self, opened: OpenCell, limits: Limits) -> None:
+        """Change what an engine changes on a running container within some 15 ms."""
+        cpu = cpu_quota(limits)
+        with mapped_errors("adapt a warm cell"):
+            self._client().update_container(
+                opened.name,
+                mem_limit=limits.memory_bytes,
+                memswap_limit=limits.memory_bytes,
+                cpu_period=cpu["cpu_period"],
+                cpu_quota=cpu["cpu_quota"],
+            )
+
+
+def _fits(limits: Limits, warm: Limits) -> bool:
+    return (limits.pids, limits.disk_bytes) == (warm.pids, warm.disk_bytes)
+
+
+def _is_same(limits: Limits, warm: Limits) -> bool:
+    return (limits.memory_bytes, limits.cpus) == (warm.memory_bytes, warm.cpus)

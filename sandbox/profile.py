@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sandbox.limits import Limits
 
-__all__ = ["CELL_USER", "container_config"]
+__all__ = ["CELL_USER", "container_config", "cpu_quota"]
 
 #: nobody: owns no file of any image.
 CELL_USER = "65534:65534"
@@ -63,10 +63,8 @@ def container_config(
             "MemorySwap": limits.memory_bytes,  # the same through swap: memory and swap together are no more
             "OomScoreAdj": 900,  # taking the worker along when the host itself runs out of memory
             "PidsLimit": limits.pids,  # a fork bomb
-            "CpuPeriod": _CFS_PERIOD_US,
-            "CpuQuota": max(
-                1000, round(limits.cpus * _CFS_PERIOD_US)
-            ),  # starving neighbours of the processor
+            "CpuPeriod": cpu_quota(limits)["cpu_period"],
+            "CpuQuota": cpu_quota(limits)["cpu_quota"],  # starving neighbours of the processor
             "Ulimits": _ulimits(limits),
             "LogConfig": {"Type": "none", "Config": {}},  # filling the host's disk through the engine's logs
             "RestartPolicy": {"Name": "no"},
@@ -78,6 +76,11 @@ def container_config(
 
 
 _BASE_ENV = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}  # noqa: S108
+
+
+def cpu_quota(limits: Limits) -> dict[str, int]:
+    """The cores of a job as the scheduler's bandwidth control takes them, in microseconds."""
+    return {"cpu_period": _CFS_PERIOD_US, "cpu_quota": max(1000, round(limits.cpus * _CFS_PERIOD_US))}
 
 
 def _tmpfs(limits: Limits) -> dict[str, str]:

@@ -21,17 +21,24 @@ __all__ = ["Sandbox"]
 class Sandbox:
     r"""Runs jobs here and now, with no broker. A context: leaving it waits until every cell is gone.
 
+    Warm cells come from the worker's `keeper`, by its socket's path, or are kept in this process, as the
+    settings say.
+
     >>> with Sandbox() as sandbox:
     ...     sandbox.run("echo hello", "bash").stdout
     'hello\\n'
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, interrupts: tuple[type[Exception], ...] = ()
+        self,
+        settings: Settings | None = None,
+        *,
+        keeper: str | None = None,
+        interrupts: tuple[type[Exception], ...] = (),
     ) -> None:
         self.settings = settings or load_settings()
         self.catalogue = load_catalogue(self.settings.runtimes)
-        self._engine = _engine(self.settings)
+        self._engine = _engine(self.settings, keeper)
         stay = Stay(self._engine, self.settings.margin, interrupts)
         self._run = Run(stay, self.settings.max_artifacts)
 
@@ -67,10 +74,13 @@ class Sandbox:
         self._engine.close()
 
 
-def _engine(settings: Settings) -> Engine:
+def _engine(settings: Settings, keeper: str | None) -> Engine:
     if not settings.enable_docker:
         return HostEngine()
     # Here, so that a host without Docker's SDK can still run the legacy mode and check requests.
     from sandbox.docker_engine import DockerEngine
+    from sandbox.warm import KeeperClient, WarmPool
 
-    return DockerEngine(settings)
+    if keeper:
+        return DockerEngine(settings, KeeperClient(keeper))
+    return DockerEngine(settings, WarmPool(settings) if settings.warm_sizes.any else None)

@@ -1,0 +1,122 @@
+"""Makes containers: created, hardened, attached and started, with the supervisor waiting for its orders."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sandbox.cell import CellInfo
+from sandbox.docker_client import mapped_errors
+from sandbox.errors import ImageMissing
+from sandbox.image_choice import ImageChoice
+from sandbox.profile import container_config
+
+if TYPE_CHECKING:
+    import docker
+
+    from config import Runtime, Settings
+    from sandbox.limits import Limits
+
+__all__ = ["DockerMaker", "Labels", "OpenCell", "new_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is written on a container, so that anybody can tell whose it is and until when it may stay."""
+
+    state: str
+    deadline: float
+    task: str = ""
+    worker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCell:
+    """A started container and the connection that carries its three streams.
+
+    `env` is what its environment should have been, where it was made for a job of other limits.
+    """
+
+    info: CellInfo
+    connection: socket.socket
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return self.info.container or ""
+
+
+def new_name() -> str:
+    """A name that no other container has, chosen before a create that may be given up and yet happen."""
+    return f"cellblock-{secrets.token_hex(6)}"
+
+
+class DockerMaker:
+    """Makes containers on one connection to the engine."""
+
+    def __init__(self, client: docker.APIClient, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._images = ImageChoice(client)
+
+    def make(
+        self, name: str, runtime: Runtime, limits: Limits, labels: Labels, *, network: bool = False
+    ) -> OpenCell:
+        """A container called `name`. After an error its name is all there is to remove it by.
+
+        Raises:
+            SandboxUnavailable: no image, or the engine failed.
+        """
+        image = self._images.choose(runtime)
+        config = container_config(
+            image=image.id,
+            limits=limits,
+            labels=self._written(runtime, labels),
+            env=runtime.environment(limits.memory_bytes),
+            volumes=image.volumes,
+            network=network,
+            oci_runtime=self._settings.oci_runtime,
+        )
+        info = CellInfo(engine="docker", image=image.name, image_id=image.id, container=name)
+        try:
+            with mapped_errors("make a cell"):
+                self._client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
+                return OpenCell(info, self._start(name))
+        except ImageMissing:
+            self._images.forget(runtime)
+            raise
+
+    def _written(self, runtime: Runtime, labels: Labels) -> dict[str, str]:
+        return {
+            "cellblock.owner": self._settings.owner,
+            "cellblock.task": labels.task,
+            "cellblock.worker": labels.worker,
+            "cellblock.runtime": runtime.name,
+            "cellblock.deadline": f"{labels.deadline:.0f}",
+            "cellblock.state": labels.state,
+        }
+
+    def _start(self, name: str) -> socket.socket:
+        """Attached before the start, so that nothing can be missed."""
+        connection = _attach(self._client, name)
+        try:
+            self._client.start(name)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _attach(client: docker.APIClient, name: str) -> socket.socket:
+    """The bare connection: the SDK's own reader takes a broken connection for the end of the output."""
+    wrapped = client.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+    try:
+        return socket.socket(fileno=os.dup(wrapped.fileno()))
+    finally:
+        wrapped._response.close()  # noqa: SLF001  else the SDK's pool of connections keeps its end open
+        wrapped.close()

@@ -1,0 +1,7 @@
+"""The warm pool: cells that wait, started and locked, for the one job that each of them will run."""
+
+from sandbox.warm.claim import Claim, ClaimPool
+from sandbox.warm.client import KeeperClient
+from sandbox.warm.pool import WarmPool
+
+__all__ = ["Claim", "ClaimPool", "KeeperClient", "WarmPool"]

@@ -1,0 +1,67 @@
+"""Claims cells from the keeper of this worker."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from sandbox.cell import CellInfo
+from sandbox.docker_maker import OpenCell
+
+if TYPE_CHECKING:
+    from sandbox.warm.claim import Claim
+
+__all__ = ["KeeperClient"]
+
+_log = logging.getLogger("cellblock.warm")
+
+_REPLY_BYTES = 4096
+# A claim takes a fraction of a millisecond; a keeper that takes this long is not there for anybody.
+_PATIENCE_S = 0.25
+
+
+class KeeperClient:
+    """One connection to the keeper, made when it is first needed. Without a keeper every claim is in vain."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+
+    def claim(self, runtime: str) -> Claim:
+        """A waiting cell of the runtime, if there is one and the keeper is there to give it."""
+        with self._lock:
+            try:
+                return self._ask(runtime)
+            except OSError as error:
+                _log.warning("The keeper of the warm cells does not answer (%s): cells are made cold", error)
+                self._hang_up()
+                return None
+
+    def close(self) -> None:
+        """Hang up."""
+        with self._lock:
+            self._hang_up()
+
+    def _ask(self, runtime: str) -> Claim:
+        if self._connection is None:
+            self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._connection.settimeout(_PATIENCE_S)
+            self._connection.connect(self._path)
+        self._connection.send(runtime.encode())
+        reply, descriptors, _, _ = socket.recv_fds(self._connection, _REPLY_BYTES, 1)
+        if not reply:
+            raise ConnectionError("it hung up")
+        if not descriptors:
+            return None
+        os.set_inheritable(descriptors[0], False)  # noqa: FBT003
+        return OpenCell(CellInfo(**json.loads(reply)), socket.socket(fileno=descriptors[0]))
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

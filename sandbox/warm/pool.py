@@ -1,0 +1,163 @@
+"""Keeps the shelves full: makes cells behind the claims, and replaces those that grow old."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from config import load_catalogue
+from sandbox.docker_client import connect
+from sandbox.docker_maker import DockerMaker, Labels, OpenCell, new_name
+from sandbox.errors import ImageMissing, SandboxUnavailable
+from sandbox.limits import Limits, resolve_limits
+from sandbox.remover import Remover
+from sandbox.warm.shelf import Shelf
+
+if TYPE_CHECKING:
+    from config import Runtime, Settings
+    from sandbox.warm.claim import Claim
+
+__all__ = ["WarmPool", "warm_limits"]
+
+_log = logging.getLogger("cellblock.warm")
+
+# Two at a time keep an engine busy; more make each other, and the jobs beside them, slower.
+_MAKERS = 2
+# After a failure, such as an engine that is away: long enough not to hammer it.
+_PAUSE_S = 5.0
+
+
+def warm_limits(runtime: Runtime, settings: Settings) -> Limits:
+    """The limits of a runtime's warm cells: its defaults, for a job of any length."""
+    limits = resolve_limits({}, runtime.limits, settings)
+    return replace(limits, timeout_s=settings.max_timeout, grace_s=settings.max_grace)
+
+
+class WarmPool:
+    """Cells that wait in this process. Claims come from any thread; makers work behind them."""
+
+    def __init__(self, settings: Settings, worker: str = "") -> None:
+        self._settings = settings
+        self._worker = worker
+        catalogue = load_catalogue(settings.runtimes)
+        sizes = {name: settings.warm_sizes.of(name) for name in catalogue}
+        self._runtimes = {name: catalogue[name] for name, size in sizes.items() if size.most}
+        self._shelves = {name: Shelf(sizes[name], settings.warm_age) for name in self._runtimes}
+        self._paused: dict[str, float] = {}
+        self._change = threading.Condition()
+        self._closing = False
+        self._remover = Remover(lambda: connect(settings), bound_s=settings.margin)
+        self._makers = [
+            threading.Thread(target=self._work, name=f"cellblock-maker-{number}", daemon=True)
+            for number in range(_MAKERS)
+        ]
+        for maker in self._makers:
+            maker.start()
+
+    def claim(self, runtime: str) -> Claim:
+        """A waiting cell of the runtime, checked to be alive, if there is one. Never waits for one."""
+        with self._change:
+            shelf = self._shelves.get(runtime)
+            self._change.notify()
+            while shelf is not None and (cell := shelf.take(time.monotonic())):
+                if _is_alive(cell.connection):
+                    return replace(cell, info=replace(cell.info, warm=True))
+                self._discard(cell)
+        return None
+
+    def wait_until_full(self, within_s: float) -> bool:
+        """Whether every shelf has what it should within so many seconds; not one that is out of images."""
+        with self._change:
+            return self._change.wait_for(self._is_full, within_s)
+
+    def close(self) -> None:
+        """Stop making cells, and take away those that wait."""
+        with self._change:
+            self._closing = True
+            self._change.notify_all()
+        for maker in self._makers:
+            maker.join()
+        for shelf in self._shelves.values():
+            for cell in shelf.take_all():
+                self._discard(cell)
+        self._remover.close()
+
+    def _is_full(self) -> bool:
+        now = time.monotonic()
+        return all(
+            len(shelf) >= shelf.target(now) or self._paused.get(name, 0.0) > now
+            for name, shelf in self._shelves.items()
+        )
+
+    def _work(self) -> None:
+        maker: DockerMaker | None = None
+        while (name := self._next()) is not None:
+            try:
+                maker = maker or DockerMaker(connect(self._settings), self._settings)
+                self._finish(name, self._make(maker, name))
+            except SandboxUnavailable as error:
+                self._finish(name, None)
+                self._pause(name, error)
+
+    def _next(self) -> str | None:
+        """The runtime that lacks a cell; waits until one does, None at the end."""
+        with self._change:
+            while not self._closing:
+                now = time.monotonic()
+                for name, shelf in self._shelves.items():
+                    for cell in shelf.take_old(now):
+                        self._discard(cell)
+                    if shelf.missing(now) and self._paused.get(name, 0.0) <= now:
+                        shelf.in_the_making += 1
+                        return name
+                self._change.wait(self._until_next_change(now))
+        return None
+
+    def _until_next_change(self, now: float) -> float | None:
+        expiries = [shelf.next_expiry() for shelf in self._shelves.values()]
+        moments = [moment for moment in (*expiries, *self._paused.values()) if moment and moment > now]
+        return min(moments) - now if moments else None
+
+    def _make(self, maker: DockerMaker, runtime: str) -> OpenCell:
+        name = new_name()
+        stays_s = self._settings.warm_age + self._settings.longest.reap_s
+        labels = Labels(state="warm", deadline=time.time() + stays_s, worker=self._worker)
+        try:
+            chosen = self._runtimes[runtime]
+            return maker.make(name, chosen, warm_limits(chosen, self._settings), labels)
+        except SandboxUnavailable:
+            self._remover.remove(name)
+            raise
+
+    def _finish(self, name: str, cell: OpenCell | None) -> None:
+        with self._change:
+            shelf = self._shelves[name]
+            shelf.in_the_making -= 1
+            if cell is not None:
+                shelf.put(cell, time.monotonic())
+            self._change.notify_all()
+
+    def _pause(self, name: str, error: SandboxUnavailable) -> None:
+        _log.warning("No warm cells of %s for now: %s", name, error)
+        pause_s = 12 * _PAUSE_S if isinstance(error, ImageMissing) else _PAUSE_S
+        with self._change:
+            self._paused[name] = time.monotonic() + pause_s
+
+    def _discard(self, cell: OpenCell) -> None:
+        cell.connection.close()
+        self._remover.remove(cell.name)
+
+
+def _is_alive(connection: socket.socket) -> bool:
+    """A waiting supervisor says nothing; an end of the stream, or a word, means that it waits no more."""
+    try:
+        connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,72 @@
+"""The waiting cells of one runtime, and how many there should be."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from config.warm import WarmRange
+    from sandbox.docker_maker import OpenCell
+
+__all__ = ["Shelf"]
+
+# Demand is what was asked for within this time; a pool of that size would have served all of it.
+_DEMAND_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    cell: OpenCell
+    expires: float
+
+
+class Shelf:
+    """Plain bookkeeping, for one thread at a time. Times are in seconds of one monotonic clock."""
+
+    def __init__(self, size: WarmRange, age_s: float) -> None:
+        self._size = size
+        self._age_s = age_s
+        self._waiting: deque[_Waiting] = deque()
+        self._asked: deque[float] = deque()
+        self.in_the_making = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, cell: OpenCell, now: float) -> None:
+        """A cell that has been made for this shelf."""
+        self._waiting.append(_Waiting(cell, now + self._age_s))
+
+    def take(self, now: float) -> OpenCell | None:
+        """The oldest cell, so that none grows old while others are used."""
+        self._asked.append(now)
+        return self._waiting.popleft().cell if self._waiting else None
+
+    def take_old(self, now: float) -> list[OpenCell]:
+        """The cells that have waited too long."""
+        old = []
+        while self._waiting and self._waiting[0].expires <= now:
+            old.append(self._waiting.popleft().cell)
+        return old
+
+    def take_all(self) -> list[OpenCell]:
+        """Every cell."""
+        cells = [waiting.cell for waiting in self._waiting]
+        self._waiting.clear()
+        return cells
+
+    def missing(self, now: float) -> int:
+        """How many more cells should be made now."""
+        return max(0, self.target(now) - len(self._waiting) - self.in_the_making)
+
+    def target(self, now: float) -> int:
+        """As many as were asked for lately, between the least and the most."""
+        while self._asked and self._asked[0] < now - _DEMAND_S:
+            self._asked.popleft()
+        return min(self._size.most, max(self._size.least, len(self._asked)))
+
+    def next_expiry(self) -> float | None:
+        """When the oldest cell will have waited too long."""
+        return self._waiting[0].expires if self._waiting else None
