@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
@@ -30,10 +30,7 @@ _RECEIVE_BYTES = 256 << 10
 
 
 class DockerCell:
-    """An open container. The engine itself is asked only when a job's end looks wrong.
-
-    A context: leaving it hangs up, and the supervisor takes a closed stream as the order to end.
-    """
+    """An open container. The engine itself is asked only when a job's end looks wrong."""
 
     def __init__(self, opened: OpenCell, client: Callable[[], docker.APIClient], bound_s: float) -> None:
         self.info = opened.info
@@ -45,12 +42,6 @@ class DockerCell:
         self._frames = FrameReader()
         self._session = Session()
         self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._socket.close()
 
     def start(self, job: Job) -> None:
         """Send the orders. The supervisor reads all of them before the job can write, so this can't block."""

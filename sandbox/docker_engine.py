@@ -56,11 +56,10 @@ class DockerEngine:
         name = opened.name if opened else new_name()
         try:
             opened = opened or self._make(name, job, tags)
-            with DockerCell(opened, self._client, bound_s=self._settings.margin) as cell:
-                yield cell
+            yield DockerCell(opened, self._client, bound_s=self._settings.margin)
         finally:
             # By name, and also after a failure: a create that was given up may have happened all the same.
-            self._remover.remove(name)
+            self._remover.remove(name, opened.connection if opened else None)
 
     def settle(self) -> None:
         """Wait until the containers of all jobs that have ended are gone."""
@@ -98,8 +97,7 @@ class DockerEngine:
         try:
             self._adapt(opened, job.limits)
         except SandboxUnavailable:
-            opened.connection.close()
-            self._remover.remove(opened.name)
+            self._remover.remove(opened.name, opened.connection)
             return None
         return replace(opened, env=job.runtime.environment(job.limits.memory_bytes))
 

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import docker
 import docker.errors
 
 from sandbox.docker_client import mapped_errors
 from sandbox.errors import EngineFailed, SandboxUnavailable
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
+    import docker
 
 __all__ = ["Remover", "remove_container"]
 
 _log = logging.getLogger("cellblock.remover")
 
 # A slow engine must push back on whoever makes new cells, not pile up dead ones.
-_MOST_WAITING = 8
+_MOST_WAITING = 32
+# Removing a container takes the engine longer than running a short job takes the cell: while jobs follow
+# each other this closely their cells wait, as long as there are few of them and none waits for long.
+_QUIET_S = 0.05
+_LONGEST_WAIT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A container that a job has left. Its supervisor stays as long as the connection does."""
+
+    name: str
+    connection: socket.socket | None
+    since: float
 
 
 def remove_container(client: docker.APIClient, name: str, bound_s: float) -> None:
@@ -54,40 +69,70 @@ class Remover:
     def __init__(self, connect: Callable[[], docker.APIClient], bound_s: float) -> None:
         self._connect = connect
         self._bound_s = bound_s
-        self._names: queue.Queue[str | None] = queue.Queue(_MOST_WAITING)
+        self._left: deque[_Left] = deque()
+        self._last = 0.0
+        self._change = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._at_work = False
+        self._hurry = 0
+        self._closing = False
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, connection: socket.socket | None = None) -> None:
         """Have the container called `name` removed soon; waits while too many are waiting already."""
-        with self._lock:
+        with self._change:
             if self._thread is None:
+                self._closing = False
                 self._thread = threading.Thread(target=self._work, name="cellblock-remover", daemon=True)
                 self._thread.start()
-        self._names.put(name)
+            self._change.wait_for(lambda: len(self._left) < _MOST_WAITING)
+            self._last = time.monotonic()
+            self._left.append(_Left(name, connection, self._last))
+            self._change.notify_all()
 
     def settle(self) -> None:
         """Wait until everything given so far has been removed."""
-        self._names.join()
+        with self._change:
+            self._hurry += 1
+            self._change.notify_all()
+            self._change.wait_for(lambda: not self._left and not self._at_work)
+            self._hurry -= 1
 
     def close(self) -> None:
         """Wait until everything given so far has been removed, and end."""
-        with self._lock:
+        with self._change:
+            self._closing = True
+            self._change.notify_all()
             thread, self._thread = self._thread, None
         if thread is not None:
-            self._names.put(None)
             thread.join()
 
     def _work(self) -> None:
         client: docker.APIClient | None = None
-        while (name := self._names.get()) is not None:
+        while (left := self._next()) is not None:
             try:
+                if left.connection is not None:
+                    left.connection.close()
                 client = client or self._connect()
-                remove_container(client, name, self._bound_s)
+                remove_container(client, left.name, self._bound_s)
             except SandboxUnavailable as error:
-                _log.error("The container %s is left to the reaper: %s", name, error)
-            finally:
-                self._names.task_done()
-        self._names.task_done()
+                _log.error("The container %s is left to the reaper: %s", left.name, error)
         if client is not None:
             client.close()
+
+    def _next(self) -> _Left | None:
+        with self._change:
+            self._at_work = False
+            self._change.notify_all()
+            while not self._left or (patience_s := self._patience_s()) > 0:
+                if not self._left and self._closing:
+                    return None
+                self._change.wait(patience_s if self._left else None)
+            self._at_work = True
+            return self._left.popleft()
+
+    def _patience_s(self) -> float:
+        """How much longer the first one may wait for a quiet moment."""
+        if self._closing or self._hurry or len(self._left) > _MOST_WAITING // 2:
+            return 0.0
+        quiet, too_long = self._last + _QUIET_S, self._left[0].since + _LONGEST_WAIT_S
+        return min(quiet, too_long) - time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import signals
 from celery.exceptions import SoftTimeLimitExceeded
@@ -12,11 +12,16 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sandbox import Sandbox
 from tasks.settings import this_settings
 
+if TYPE_CHECKING:
+    from sandbox.warm import KeeperProcess
+
 __all__ = ["this_sandbox"]
 
 _log = logging.getLogger("cellblock")
 _lock = threading.Lock()
 _sandbox: Sandbox | None = None
+# Of the worker's main process; its pool inherits the path when it forks.
+_keeper: KeeperProcess | None = None
 
 
 def this_sandbox() -> Sandbox:
@@ -24,8 +29,15 @@ def this_sandbox() -> Sandbox:
     global _sandbox  # noqa: PLW0603
     with _lock:
         if _sandbox is None:
-            _sandbox = Sandbox(this_settings(), interrupts=(SoftTimeLimitExceeded,))
+            keeper = _keeper.path if _keeper else None
+            _sandbox = Sandbox(this_settings(), keeper=keeper, interrupts=(SoftTimeLimitExceeded,))
         return _sandbox
+
+
+@signals.worker_process_init.connect
+def _open_sandbox(**_: object) -> None:
+    """Before the first job comes, which would wait for it."""
+    this_sandbox()
 
 
 @signals.worker_process_shutdown.connect
@@ -36,6 +48,22 @@ def _close_sandbox(**_: object) -> None:
         sandbox, _sandbox = _sandbox, None
     if sandbox is not None:
         sandbox.close()
+
+
+@signals.celeryd_after_setup.connect
+def _start_keeper(sender: str, **_: object) -> None:
+    global _keeper  # noqa: PLW0603
+    settings = this_settings()
+    if settings.enable_docker and settings.warm_sizes.any:
+        from sandbox.warm import KeeperProcess
+
+        _keeper = KeeperProcess(sender, settings.margin)
+
+
+@signals.worker_shutdown.connect
+def _stop_keeper(**_: object) -> None:
+    if _keeper is not None:
+        _keeper.stop()
 
 
 @signals.celeryd_after_setup.connect

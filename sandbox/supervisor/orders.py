@@ -23,6 +23,7 @@ SUPERVISOR = Path(__file__).with_name("supervisor.sh").read_text()
 TERMINATE = b"term\n"
 KILL = b"kill\n"
 
+_LINE_BYTES = 2048
 _WILD = re.compile(r"[*?\[]")
 _STDIN = "/tmp/.stdin"  # noqa: S108  in the cell, whose /tmp nobody shares
 
@@ -32,9 +33,14 @@ def encode_orders(nonce: str, job: Job) -> bytes:
 
     A line with the nonce and two sizes, shell text of the first size, a tar archive of the second. The
     supervisor takes each by its size with `dd`, because BusyBox's `head -c` reads past what it gives out.
+    Short and plain text comes as a line of its own instead, and size 0: a shell's `read` takes every byte
+    with a system call and stumbles over some, but it saves a process, a third of a warm job's time.
     """
-    orders = "\n".join(_assignments(job)).encode()
+    orders = "; ".join(_assignments(job)).encode()
     archive = _archive(job)
+    if len(orders) <= _LINE_BYTES and orders.isascii():
+        line = orders.replace(b"\n", b"'\"$newline\"'")
+        return f"{nonce} 0 {len(archive)}\n".encode() + line + b"\n" + archive
     return f"{nonce} {len(orders)} {len(archive)}\n".encode() + orders + archive
 
 

@@ -3,15 +3,28 @@
 # From the start of the job on only builtins are used: a fork bomb leaves no room to fork.
 
 exec 3<&0 4>&2 </dev/null 2>/dev/null
-ready='' collect='' stdin=/dev/null
+
+# Its own openings of the two streams, where it may have them: a job can make the ones that it shares
+# non-blocking, and then a full pipe would swallow the report.
+exec 6>&1 7>&4
+[ -w /proc/self/fd/1 ] && exec 6>/proc/self/fd/1
+[ -w /proc/self/fd/4 ] && exec 7>/proc/self/fd/4
+
+ready='' collect='' stdin=/dev/null newline='
+'
 
 read -r nonce orders_bytes files_bytes <&3 || exit 0
-eval "$(dd bs="$orders_bytes" count=1 iflag=fullblock <&3)"
+if [ "$orders_bytes" -gt 0 ]; then
+  orders=$(dd bs="$orders_bytes" count=1 iflag=fullblock <&3)
+else
+  read -r orders <&3
+fi
+eval "$orders"
 [ "$ready" ] || exit 0
 
 fault() {
-  printf '\000%s fault %s\n' "$nonce" "$1" >&4
-  printf '\000%s fault %s\n' "$nonce" "$1"
+  printf '\000%s fault %s\n' "$nonce" "$1" >&7
+  printf '\000%s fault %s\n' "$nonce" "$1" >&6
   exit 0
 }
 
@@ -22,11 +35,17 @@ exec 5<"$stdin"
 [ "$stdin" = /dev/null ] || rm -f "$stdin"
 
 # What the cell has used so far, from its own cgroup: version 2 first, then version 1.
-usage() {
-  cpu_ns='' peak='' oom_kills=''
-  while read -r key value; do
+cpu_time() {
+  cpu_ns=''
+  if read -r key value </sys/fs/cgroup/cpu.stat; then
     [ "$key" = usage_usec ] && cpu_ns=${value}000
-  done </sys/fs/cgroup/cpu.stat || read -r cpu_ns </sys/fs/cgroup/cpuacct/cpuacct.usage
+  else
+    read -r cpu_ns </sys/fs/cgroup/cpuacct/cpuacct.usage
+  fi
+}
+
+memory() {
+  peak='' oom_kills=''
   read -r peak </sys/fs/cgroup/memory.peak || read -r peak </sys/fs/cgroup/memory/memory.max_usage_in_bytes
   while read -r key value; do
     [ "$key" = oom_kill ] && oom_kills=$value
@@ -45,25 +64,29 @@ usage() {
     esac
   done
   kill -KILL -1
-} <&3 3<&- 4>&- 5<&- >/dev/null &
+} <&3 3<&- 4>&- 5<&- 6>&- 7>&- >/dev/null &
 
-usage
-printf '\000%s start %s\n' "$nonce" "${cpu_ns:--}"
+cpu_time
+printf '\000%s start %s\n' "$nonce" "${cpu_ns:--}" >&6
 
 # In the foreground, because a shell without job control starts what it puts behind with SIGINT ignored.
 (
-  exec 2>&4 3<&- 4>&- <&5 5<&-
+  exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&-
   cd /workspace && exec "$@"
 )
 exit_code=$?
 
 kill -KILL -1
-usage
-printf '\000%s end\n' "$nonce" >&4
-printf '\000%s end %s %s %s %s\n' "$nonce" "$exit_code" "${cpu_ns:--}" "${peak:--}" "${oom_kills:--}"
+cpu_time
+memory
+printf '\000%s end\n' "$nonce" >&7
+printf '\000%s end %s %s %s %s\n' "$nonce" "$exit_code" "${cpu_ns:--}" "${peak:--}" "${oom_kills:--}" >&6
 
 if [ "$collect" ] && cd /workspace; then
   eval "set -- $collect"
-  exec tar -c -f - "$@"
+  exec tar -c -f - "$@" >&6
 fi
+
+# The end of a container costs the engine more than a job does: it waits until the worker lets go.
+read -r _ <&3
 exit "$exit_code"

@@ -3,5 +3,6 @@
 from sandbox.warm.claim import Claim, ClaimPool
 from sandbox.warm.client import KeeperClient
 from sandbox.warm.pool import WarmPool
+from sandbox.warm.process import KeeperProcess
 
-__all__ = ["Claim", "ClaimPool", "KeeperClient", "WarmPool"]
+__all__ = ["Claim", "ClaimPool", "KeeperClient", "KeeperProcess", "WarmPool"]

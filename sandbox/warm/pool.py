@@ -29,6 +29,7 @@ _log = logging.getLogger("cellblock.warm")
 _MAKERS = 2
 # After a failure, such as an engine that is away: long enough not to hammer it.
 _PAUSE_S = 5.0
+_QUIET_S = 0.05
 
 
 def warm_limits(runtime: Runtime, settings: Settings) -> Limits:
@@ -48,6 +49,7 @@ class WarmPool:
         self._runtimes = {name: catalogue[name] for name, size in sizes.items() if size.most}
         self._shelves = {name: Shelf(sizes[name], settings.warm_age) for name in self._runtimes}
         self._paused: dict[str, float] = {}
+        self._last_claim = 0.0
         self._change = threading.Condition()
         self._closing = False
         self._remover = Remover(lambda: connect(settings), bound_s=settings.margin)
@@ -62,6 +64,7 @@ class WarmPool:
         """A waiting cell of the runtime, checked to be alive, if there is one. Never waits for one."""
         with self._change:
             shelf = self._shelves.get(runtime)
+            self._last_claim = time.monotonic()
             self._change.notify()
             while shelf is not None and (cell := shelf.take(time.monotonic())):
                 if _is_alive(cell.connection):
@@ -111,15 +114,22 @@ class WarmPool:
                 for name, shelf in self._shelves.items():
                     for cell in shelf.take_old(now):
                         self._discard(cell)
-                    if shelf.missing(now) and self._paused.get(name, 0.0) <= now:
+                    if shelf.missing(now) and self._may_make(name, now):
                         shelf.in_the_making += 1
                         return name
                 self._change.wait(self._until_next_change(now))
         return None
 
+    def _may_make(self, name: str, now: float) -> bool:
+        """Not while jobs follow each other closely and the shelf is half full: it would slow them down."""
+        shelf = self._shelves[name]
+        busy = now < self._last_claim + _QUIET_S and 2 * len(shelf) >= shelf.target(now)
+        return not busy and self._paused.get(name, 0.0) <= now
+
     def _until_next_change(self, now: float) -> float | None:
         expiries = [shelf.next_expiry() for shelf in self._shelves.values()]
-        moments = [moment for moment in (*expiries, *self._paused.values()) if moment and moment > now]
+        quiet = self._last_claim + _QUIET_S
+        moments = [moment for moment in (*expiries, *self._paused.values(), quiet) if moment and moment > now]
         return min(moments) - now if moments else None
 
     def _make(self, maker: DockerMaker, runtime: str) -> OpenCell:
@@ -148,8 +158,7 @@ class WarmPool:
             self._paused[name] = time.monotonic() + pause_s
 
     def _discard(self, cell: OpenCell) -> None:
-        cell.connection.close()
-        self._remover.remove(cell.name)
+        self._remover.remove(cell.name, cell.connection)
 
 
 def _is_alive(connection: socket.socket) -> bool:
