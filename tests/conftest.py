@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 #: Written on every container of this run, so that nobody else's is ever looked at.
 OWNER = f"test-{secrets.token_hex(6)}"
 
-_GONE_S = 30.0
+#: The worker's own, so that its log can be searched for it.
+BROKER_PASSWORD = secrets.token_hex(8)
+
+_GONE_S = 15.0
 _databases = itertools.count()
 
 
@@ -74,7 +77,10 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     wait_until(lambda: set(mine.children()) <= before, _GONE_S, "the test's processes are gone")
     if request.node.get_closest_marker("engine"):
         client = request.getfixturevalue("engine")
-        wait_until(lambda: not cells(client), _GONE_S, "the test's containers are gone")
+        try:
+            wait_until(lambda: not cells(client), _GONE_S, "the test's containers are gone")
+        finally:
+            remove_cells(client)
         assert not _volumes(client)
     if request.node.get_closest_marker("broker"):
         url = request.getfixturevalue("redis_url")
@@ -84,6 +90,12 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def cells(client: docker.APIClient) -> list[str]:
     """The containers of this run, whatever their state, by their ids."""
     return [cell["Id"] for cell in client.containers(all=True, filters={"label": f"cellblock.owner={OWNER}"})]
+
+
+def remove_cells(client: docker.APIClient) -> None:
+    """Take away what a dead worker left, as a reaper would once its deadline has passed."""
+    for cell in cells(client):
+        client.remove_container(cell, v=True, force=True)
 
 
 def _volumes(client: docker.APIClient) -> list[object]:
@@ -97,8 +109,8 @@ def _lasting_keys(url: str) -> list[str]:
         used = [int(name.removeprefix("db")) for name in server.info("keyspace")]
     for number in used:
         with redis.Redis.from_url(f"{url}/{number}", decode_responses=True) as database:
-            keys += [key for key in database.scan_iter() if database.ttl(key) == -1]
-    return [key for key in keys if not key.startswith("_kombu.binding.")]
+            keys += [f"{number}:{key}" for key in database.scan_iter() if database.ttl(key) == -1]
+    return [key for key in keys if ":_kombu.binding" not in key]
 
 
 @pytest.fixture(scope="session")
@@ -158,8 +170,11 @@ def worker(
     redis_url: str, engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Worker]:
     """A real worker with two processes, on a database of its own."""
+    with redis.Redis.from_url(redis_url) as server:
+        server.execute_command("ACL", "SETUSER", "tester", "on", f">{BROKER_PASSWORD}", "~*", "&*", "+@all")
+    url = redis_url.replace("://", f"://tester:{BROKER_PASSWORD}@")
     folder = tmp_path_factory.mktemp("worker")
-    with running_worker(folder, f"{redis_url}/{next(_databases)}", "--concurrency=2") as real:
+    with running_worker(folder, f"{url}/{next(_databases)}", "--concurrency=2") as real:
         yield real
 
 

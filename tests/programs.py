@@ -82,10 +82,13 @@ class Worker:
 
 
 @contextmanager
-def running_worker(folder: Path, broker_url: str, *options: str, **settings: str) -> Iterator[Worker]:
-    """`cellblock worker` with prefork, once it is ready; SIGTERM at the end must end it."""
+def running_worker(
+    folder: Path, broker_url: str, *options: str, program: str = "cli worker", **settings: str
+) -> Iterator[Worker]:
+    """A worker, once it is ready; SIGTERM at the end must end it."""
     log_file = folder / "worker.log"
-    command = [sys.executable, "-m", "cli", "worker", "--without-gossip", "--without-mingle", *options]
+    options = ("--without-gossip", "--without-mingle", *options)
+    command = [sys.executable, "-m", *program.split(), *options]
     env = os.environ | {"CELLBLOCK_BROKER_URL": broker_url, "CELLBLOCK_PULL": "never"} | settings
     with log_file.open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)

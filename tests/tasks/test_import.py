@@ -1,0 +1,46 @@
+"""What `import tasks` costs an app."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.programs import ROOT
+
+NO_NETWORK = """
+import sys
+def forbid(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.bind"):
+        raise SystemExit(f"the import does {event}{arguments}")
+sys.addaudithook(forbid)
+"""
+
+
+def python(program: str) -> str:
+    """What a fresh interpreter prints, with settings that no worker could start with."""
+    env = {"PYTHONPATH": str(ROOT), "CELLBLOCK_BROKER_URL": "redis://192.0.2.1:1/0", "DOCKER_TIMEOUT": "soon"}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("module", ["docker", "requests", "redis.connection", "typer", "rich", "psutil"])
+def test_importing_tasks_does_not_import(module: str) -> None:
+    assert python(f"import tasks, sys; print({module!r} in sys.modules)") == "False\n"
+
+
+def test_importing_tasks_touches_no_network_and_reads_no_settings() -> None:
+    assert python(f"{NO_NETWORK}\nimport tasks; print('imported')") == "imported\n"
+
+
+def test_importing_tasks_is_quick() -> None:
+    timed = "import time; t = time.process_time(); import tasks; print(time.process_time() - t)"
+    assert min(float(python(timed)) for _ in range(3)) < 0.6
+
+
+def test_tasks_exports_the_app_and_the_task() -> None:
+    import tasks
+
+    assert tasks.__all__ == ["app", "run_sandboxed"]
+    assert tasks.app.tasks["cellblock.run_sandboxed"].name == tasks.run_sandboxed.name
