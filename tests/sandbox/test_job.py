@@ -52,6 +52,21 @@ def test_paths_are_kept_as_short_as_they_can_be_written(parse: Parse, path: str,
     assert list(parse(files={path: ""}).files) == [short]
 
 
+@pytest.mark.parametrize(
+    ("glob", "short"),
+    [
+        ("./out/*.png", "out/*.png"),
+        ("a//b", "a/b"),
+        ("out/./", "out/"),
+        (".", "**"),
+        ("./", "**"),
+        ("..a", "..a"),
+    ],
+)
+def test_patterns_are_written_as_the_paths_are(parse: Parse, glob: str, short: str) -> None:
+    assert parse(artifacts=[glob]).artifacts == (short,)
+
+
 def test_null_arguments_are_as_good_as_none(parse: Parse) -> None:
     assert parse("true", None, **dict.fromkeys(ARGUMENTS)) == parse("true")
 
@@ -110,6 +125,8 @@ def test_null_arguments_are_as_good_as_none(parse: Parse) -> None:
         ({"artifacts": ["/etc/*"]}, "artifacts: patterns are relative"),
         ({"artifacts": ["../*"]}, "artifacts: patterns are relative"),
         ({"artifacts": [""]}, "artifacts: patterns are relative"),
+        ({"artifacts": ["a" * 1025]}, "is too long (1024 bytes)"),
+        ({"artifacts": ["a"] * 257}, "there are 257 patterns; give at most 256"),
         ({"network": True}, "the operator does not allow it (CELLBLOCK_NETWORK)"),
         ({"network": ["example.org"]}, "network: "),
         ({"network": 1}, "network: give true or false"),
