@@ -144,7 +144,7 @@ class Watch:
             self._take_output(event)
 
     def _take_early(self, event: Archived) -> None:
-        """The end mark on the other stream is still on its way, unless a job forged one and goes on writing."""
+        """The end mark on the other stream is on its way still; or a job forged one, and goes on writing."""
         self._archive_left -= len(event.data)
         if self._archive_left > 0:
             self._early_archive.append(event.data)
