@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from config import format_bytes
-from config.globs import compile_glob
+from config.globs import compile_glob, literal_start
 from sandbox.result import SkippedArtifact
 
 __all__ = ["ArtifactCaps", "Collected", "collect_artifacts"]
@@ -47,18 +47,26 @@ def collect_artifacts(pieces: Iterable[bytes], globs: Iterable[str], caps: Artif
     Nothing is written anywhere, so that no name can lead anywhere.
     """
     collected = Collected()
+    globs = tuple(globs)
     patterns = [compile_glob(glob) for glob in globs]
+    # What a job names outright it counts on: worth a word if there is no such file.
+    missing = {glob: "no such file" for glob in globs if literal_start(glob) == glob}
     source = _Pieces(pieces)
     try:
         with tarfile.open(fileobj=source, mode="r|", errorlevel=0) as archive:
             for member in archive:
                 path = member.name.removeprefix("./")
+                if path in missing:
+                    missing[path] = f"a folder: ask for {path}/" if member.isdir() else ""
                 if not member.isdir() and any(pattern.fullmatch(path) for pattern in patterns):
                     _take(collected, archive, member, path, caps)
     except tarfile.TarError as error:
         # Nothing at all is what BusyBox archives when there is nothing to archive.
         if source.taken_bytes:
             collected.skip("", f"the archive of /workspace is cut short: {error}")
+    for path, reason in missing.items():
+        if reason:
+            collected.skip(path, reason)
     return collected
 
 

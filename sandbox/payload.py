@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from sandbox.errors import InvalidJob
 
-__all__ = ["decode_content", "decode_text", "normalise_path"]
+__all__ = ["decode_content", "decode_text", "normalise_glob", "normalise_path"]
 
 _PATH_BYTES = 1024
 _NAME_BYTES = 255
@@ -66,6 +66,23 @@ def normalise_path(value: object) -> str:
     if len(parts) > _DEPTH:
         raise InvalidJob(f"files[{_short(path)}]: the path is deeper than {_DEPTH} folders.")
     return path
+
+
+def normalise_glob(value: object) -> str:
+    """A pattern for paths below `/workspace`, written as they are.
+
+    Raises:
+        InvalidJob: absolute, leading out of `/workspace`, empty, too long, or with a NUL.
+    """
+    glob = decode_text("A pattern in artifacts", value)
+    if glob.startswith("/") or ".." in glob.split("/") or not glob:
+        raise InvalidJob("artifacts: patterns are relative to /workspace and stay within it.")
+    if len(glob.encode()) > _PATH_BYTES:
+        raise InvalidJob(f"artifacts: the pattern {_short(glob)} is too long ({_PATH_BYTES} bytes).")
+    *folders, name = glob.split("/")
+    return (
+        "/".join([*(part for part in folders if part not in ("", ".")), "" if name == "." else name]) or "**"
+    )
 
 
 def _kind(value: object) -> str:

@@ -58,7 +58,9 @@ class Stay:
             laps.note("acquire")
             ending = self._follow(watch)
             laps.note("run")
-            collected = _collect(watch, job, caps) if job.artifacts and ending.report else Collected()
+            collected = Collected()
+            if job.artifacts and ending.report:
+                collected = collect_artifacts(watch.archive(), job.artifacts, caps)
             verdict = judge(ending)
             laps.note("collect")
         return Outcome(verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds)
@@ -69,11 +71,6 @@ class Stay:
         except self.interrupts:
             watch.stop(Status.TIMED_OUT)
             return watch.until_ended()
-
-
-def _collect(watch: Watch, job: Job, caps: ArtifactCaps) -> Collected:
-    """Sparse files look larger than the disk that they lie on: twice its size is all that is heard."""
-    return collect_artifacts(watch.archive(2 * job.limits.disk_bytes), job.artifacts, caps)
 
 
 @dataclass(slots=True)

@@ -62,6 +62,8 @@ class Watch:
         self._next_act: float = 0.0
         self._pending: deque[Event] = deque()
         self._early_archive: list[bytes] = []
+        # Sparse files look larger than the disk that they lie on: twice its size is all that is heard.
+        self._archive_left = 2 * job.limits.disk_bytes
 
     def until_started(self) -> None:
         """Hand the job over and wait until its command runs.
@@ -97,8 +99,7 @@ class Watch:
                 if isinstance(event, Output):
                     self._take_output(event)
                 elif isinstance(event, Archived):
-                    # The end mark on the other stream is still on its way.
-                    self._early_archive.append(event.data)
+                    self._take_early(event)
                 elif isinstance(event, Ended):
                     return self._ending(event)
                 elif isinstance(event, Closed):
@@ -113,15 +114,14 @@ class Watch:
             self._cell.kill()
             self._enter(_Phase.KILLED, _INWARD_KILL_S)
 
-    def archive(self, most_bytes: int) -> Iterator[bytes]:
-        """The pieces of the archive that follows the end of a job with artifacts, as far as `most_bytes`."""
+    def archive(self) -> Iterator[bytes]:
+        """The pieces of the archive that follows the end of a job with artifacts, within bounds."""
         yield from self._early_archive
-        most_bytes -= sum(map(len, self._early_archive))
         until = time.monotonic() + self._bound_s
-        while (left_s := until - time.monotonic()) > 0 and most_bytes > 0:
+        while (left_s := until - time.monotonic()) > 0 and self._archive_left > 0:
             for event in self._events(left_s):
                 if isinstance(event, Archived):
-                    most_bytes -= len(event.data)
+                    self._archive_left -= len(event.data)
                     yield event.data
                 elif isinstance(event, Closed):
                     return
@@ -142,6 +142,14 @@ class Watch:
             raise EngineFailed("The cell closed before it started its job.")
         elif isinstance(event, Output):
             self._take_output(event)
+
+    def _take_early(self, event: Archived) -> None:
+        """The end mark on the other stream is on its way still; or a job forged one, and goes on writing."""
+        self._archive_left -= len(event.data)
+        if self._archive_left > 0:
+            self._early_archive.append(event.data)
+        else:
+            self.stop(Status.OUTPUT_LIMIT)
 
     def _take_output(self, event: Output) -> None:
         capture = self.captures[event.stream]

@@ -119,7 +119,7 @@ def engine() -> Iterator[docker.APIClient]:
     try:
         client = connect(load_settings())
     except SandboxUnavailable as error:
-        _unavailable(str(error))
+        unavailable(str(error))
     yield client
     client.close()
 
@@ -128,12 +128,13 @@ def engine() -> Iterator[docker.APIClient]:
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis server of this run's own, by its URL without a database."""
     if shutil.which("redis-server") is None:
-        _unavailable("There is no redis-server. Try: apt-get install redis-server")
+        unavailable("There is no redis-server. Try: apt-get install redis-server")
     with running_redis(tmp_path_factory.mktemp("redis")) as url:
         yield url
 
 
-def _unavailable(why: str) -> None:
+def unavailable(why: str) -> None:
+    """What the test needs is missing here; in CI that is a failure."""
     if os.environ.get("CI"):
         pytest.fail(why)
     pytest.skip(why)
@@ -154,7 +155,7 @@ def sandbox(engine: docker.APIClient) -> Iterator[Sandbox]:
             try:
                 choice.choose(real.catalogue[name])
             except ImageMissing as error:
-                _unavailable(str(error))
+                unavailable(str(error))
         yield real
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import re
 import shlex
 import tarfile
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from config.globs import literal_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +24,6 @@ TERMINATE = b"term\n"
 KILL = b"kill\n"
 
 _LINE_BYTES = 2048
-_WILD = re.compile(r"[*?\[]")
 _STDIN = "/tmp/.stdin"  # noqa: S108  in the cell, whose /tmp nobody shares
 
 
@@ -56,13 +55,8 @@ def _assignments(job: Job) -> Iterator[str]:
 
 def _roots(globs: Iterable[str]) -> list[str]:
     """The folders and files, each within none of the others, that everything matching `globs` is in."""
-    roots = sorted({_literal_start(glob) for glob in globs})
+    roots = sorted({f"./{literal_start(glob)}".rstrip("/") for glob in globs})
     return [root for root in roots if not any(_is_within(root, other) for other in roots)]
-
-
-def _literal_start(glob: str) -> str:
-    parts = list(takewhile(lambda part: not _WILD.search(part), glob.rstrip("/").split("/")))
-    return "/".join((".", *parts))
 
 
 def _is_within(root: str, other: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from config import InvalidSetting, load_catalogue
+from config.runtimes import fill_memory
 
 CONTRACT = {
     "node": ("node:22-alpine", {".js", ".mjs", ".cjs"}),
@@ -81,3 +82,22 @@ def test_a_file_that_is_no_text_is_named(operators_file: Path) -> None:
     operators_file.write_bytes(b"\xff")
     with pytest.raises(InvalidSetting, match=r"CELLBLOCK_RUNTIMES=.*runtimes\.toml"):
         load_catalogue(operators_file)
+
+
+@pytest.mark.parametrize(
+    ("place", "filled"),
+    [
+        ("-Xmx{memory_mib}m", "-Xmx512m"),
+        ("{double_memory_mib}", "1024"),
+        ("{double_memory_hex}", "40000000"),
+        ("{memory_mib} {memory_mib}", "512 512"),
+        ("{entry} {} {{memory_mib}", "{entry} {} {512"),
+    ],
+)
+def test_the_cells_memory_is_filled_in_and_nothing_else(place: str, filled: str) -> None:
+    assert fill_memory(place, 512 << 20) == filled
+
+
+def test_a_runtimes_environment_speaks_of_the_cells_memory() -> None:
+    node = load_catalogue()["node"]
+    assert node.environment(64 << 20) == {"NODE_OPTIONS": "--max-old-space-size=64"}

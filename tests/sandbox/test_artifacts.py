@@ -21,6 +21,9 @@ KINDS = {
 }
 
 
+FOLDER = {"folder": tarfile.DIRTYPE}
+
+
 def tar(*members: tuple[str, bytes | str]) -> bytes:
     """An archive of files (bytes) and of other things (the name of a kind)."""
     buffer = io.BytesIO()
@@ -28,7 +31,7 @@ def tar(*members: tuple[str, bytes | str]) -> bytes:
         for name, content in members:
             info = tarfile.TarInfo(name)
             if isinstance(content, str):
-                info.type, info.linkname = KINDS[content], "/etc/passwd"
+                info.type, info.linkname = (KINDS | FOLDER)[content], "/etc/passwd"
                 archive.addfile(info)
             else:
                 info.size = len(content)
@@ -47,6 +50,16 @@ def test_a_file_that_matches_comes_back_whole() -> None:
 def test_a_file_that_matches_nothing_is_not_mentioned() -> None:
     collected = collect(tar(("./a.txt", b"a"), ("./b.log", b"b")), "*.txt")
     assert (set(collected.files), collected.skipped) == ({"a.txt"}, [])
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"), [([], "no such file"), ([("./out", "folder")], "a folder: ask for out/")]
+)
+def test_a_path_that_is_named_outright_and_is_no_file_gets_a_reason(
+    members: list[tuple[str, str]], reason: str
+) -> None:
+    collected = collect(tar(*members), "out", "*.png")
+    assert [(skip.path, skip.reason) for skip in collected.skipped] == [("out", reason)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

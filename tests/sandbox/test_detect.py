@@ -1,12 +1,16 @@
-"""Which runtime a job means that names none."""
+"""Which runtime a job means that names none, and why."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config import load_catalogue
+from sandbox import InvalidJob
+from sandbox.detect import choose_runtime
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Parse
@@ -50,17 +54,50 @@ def test_a_named_runtime_comes_before_the_files(parse: Parse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "argv"),
+    ("name", "runtime"),
+    [("package.json", "node"), ("sub/Makefile", "cpp"), ("pom.xml", "java"), ("requirements.txt", "python")],
+)
+def test_a_files_name_tells_when_nothing_else_does(parse: Parse, name: str, runtime: str) -> None:
+    assert parse(files={name: "", "notes.txt": ""}).runtime.name == runtime
+
+
+def test_the_shebang_comes_before_the_name(parse: Parse) -> None:
+    assert parse(files={"package.json": "{}", "tool": "#!/usr/bin/python3\n"}).runtime.name == "python"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "files", "reason"),
     [
-        (["z.py", "main.py"], ("python3", "main.py")),
-        (["z.py", "a.py"], ("python3", "a.py")),
-        (["index.js", "a.js"], ("node", "index.js")),
-        (["Main.java"], ("java", "Main.java")),
-        (["run.sh"], ("/bin/sh", "run.sh")),
-        (["main.dll"], ("dotnet", "main.dll")),
+        ("python", {"a.js": ""}, "the job names it"),
+        (None, {"b.py": "", "a.py": ""}, "a.py ends in .py"),
+        (None, {"tool": "#!/usr/bin/env node\n"}, "tool starts with #! and node"),
+        (None, {"x/Makefile": ""}, "x/Makefile is a file of its kind"),
+        (None, {"notes.txt": ""}, "no file tells, so it is the default"),
     ],
 )
-def test_the_runtime_starts_with_its_main_file_or_the_first(
-    parse: Parse, files: list[str], argv: tuple[str, ...]
+def test_the_choice_comes_with_its_reason(
+    parse: Parse, runtime: str | None, files: dict[str, str], reason: str
 ) -> None:
-    assert parse(None, files=dict.fromkeys(files, "")).argv == argv
+    assert parse("true", runtime, files=files).detected == reason
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.py": "", "b.js": ""},
+        {"one": "#!/usr/bin/python3\n", "two": "#!/usr/bin/node\n"},
+        {"package.json": "", "pyproject.toml": ""},
+    ],
+    ids=["extension", "shebang", "name"],
+)
+def test_files_of_several_runtimes_are_refused_with_the_candidates(
+    parse: Parse, files: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidJob, match=r"several runtimes: node \(.*\); python \(.*\)\. Name the one"):
+        parse("true", files=files)
+
+
+@given(st.permutations(["z.py", "a.py", "tool", "package.json", "data.csv"]))
+def test_the_order_of_the_files_makes_no_difference(paths: list[str]) -> None:
+    choice = choose_runtime(None, dict.fromkeys(paths, b"#!/bin/sh\n"), load_catalogue())
+    assert (choice.runtime.name, choice.reason) == ("python", "a.py ends in .py")

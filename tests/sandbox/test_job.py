@@ -52,6 +52,21 @@ def test_paths_are_kept_as_short_as_they_can_be_written(parse: Parse, path: str,
     assert list(parse(files={path: ""}).files) == [short]
 
 
+@pytest.mark.parametrize(
+    ("glob", "short"),
+    [
+        ("./out/*.png", "out/*.png"),
+        ("a//b", "a/b"),
+        ("out/./", "out/"),
+        (".", "**"),
+        ("./", "**"),
+        ("..a", "..a"),
+    ],
+)
+def test_patterns_are_written_as_the_paths_are(parse: Parse, glob: str, short: str) -> None:
+    assert parse(artifacts=[glob]).artifacts == (short,)
+
+
 def test_null_arguments_are_as_good_as_none(parse: Parse) -> None:
     assert parse("true", None, **dict.fromkeys(ARGUMENTS)) == parse("true")
 
@@ -70,7 +85,7 @@ def test_null_arguments_are_as_good_as_none(parse: Parse) -> None:
         ({"cmd": "a\0b"}, "cmd contains a NUL"),
         ({"cmd": ["echo", "a\0b"]}, "cmd[1] contains a NUL"),
         ({"cmd": "\ud800"}, "cmd contains a lone surrogate"),
-        ({"cmd": None}, "With no cmd, the runtime 'bash' needs one of main.sh"),
+        ({"cmd": None}, "With no cmd, the runtime 'bash' needs one of these in files: main.sh"),
         ({"cmd": "x" * 131_072}, "Linux takes"),
         ({"cmd": ["x" * 100_000] * 11}, "Linux takes"),
         ({"stdin": 5}, "stdin is a int"),
@@ -102,7 +117,7 @@ def test_null_arguments_are_as_good_as_none(parse: Parse) -> None:
         ({"files": {"a": "", "./a": ""}}, "two of the paths name the same file"),
         ({"files": {"a": "", "a/b": ""}}, "'a' is a file and the folder of 'a/b' at once"),
         ({"files": {"a/b/c": "", "a": ""}}, "'a' is a file and the folder of 'a/b/c' at once"),
-        ({"files": {"a.py": "", "b.js": ""}}, "belong to several runtimes: node, python"),
+        ({"files": {"a.py": "", "b.js": ""}}, "fit several runtimes: node (b.js ends in .js); python (a.py"),
         ({"files": {"a": "x" * (65 << 20)}, "disk": "512m"}, "CELLBLOCK_MAX_INPUT"),
         ({"files": {"a": "x" * 70_000}, "disk": "64k"}, "ask for more disk"),
         ({"artifacts": "*.txt"}, "artifacts: give a list of patterns"),
@@ -110,6 +125,8 @@ def test_null_arguments_are_as_good_as_none(parse: Parse) -> None:
         ({"artifacts": ["/etc/*"]}, "artifacts: patterns are relative"),
         ({"artifacts": ["../*"]}, "artifacts: patterns are relative"),
         ({"artifacts": [""]}, "artifacts: patterns are relative"),
+        ({"artifacts": ["a" * 1025]}, "is too long (1024 bytes)"),
+        ({"artifacts": ["a"] * 257}, "there are 257 patterns; give at most 256"),
         ({"network": True}, "the operator does not allow it (CELLBLOCK_NETWORK)"),
         ({"network": ["example.org"]}, "network: "),
         ({"network": 1}, "network: give true or false"),
@@ -143,3 +160,23 @@ def test_whatever_json_arrives_is_a_job_or_an_invalid_job(
 def test_base64_carries_any_bytes(content: bytes) -> None:
     encoded = {"base64": base64.b64encode(content).decode()}
     assert parser(load_settings())(stdin=encoded).stdin == content
+
+
+def test_the_ladder_of_two_stages_leaves_room_for_both(parse: Parse) -> None:
+    job = parse(None, files={"main.cpp": ""}, timeout=10, grace=2)
+    alone, both = parse(timeout=10, grace=2).ladder(15), job.ladder(15)
+    assert job.compile is not None
+    assert both.kill_s - alone.kill_s == job.compile.limits.timeout_s + job.compile.limits.grace_s + 2 * 15
+    assert both.soft_s < both.hard_s < both.reap_s
+
+
+def test_the_first_stage_is_a_job_with_no_stdin_that_brings_everything_back(parse: Parse) -> None:
+    first = parse(None, files={"main.cpp": ""}, stdin="x", artifacts=["out"]).first_stage()
+    assert (first.argv[0], first.stdin, first.artifacts, first.compile) == ("g++", None, ("**",), None)
+
+
+def test_the_second_stage_runs_what_the_first_one_left(parse: Parse) -> None:
+    job = parse(None, files={"main.cpp": ""}, stdin="x", artifacts=["out"])
+    second = job.second_stage({"program": b"elf"})
+    assert (second.argv, second.files, second.compile) == (("./program",), {"program": b"elf"}, None)
+    assert (second.stdin, second.artifacts, second.limits) == (b"x", ("out",), job.limits)

@@ -9,7 +9,7 @@ import pytest
 from config import load_settings
 from config.runtimes import RuntimeLimits
 from sandbox import InvalidJob
-from sandbox.limits import LIMIT_NAMES, resolve_limits
+from sandbox.limits import LIMIT_NAMES, resolve_compile_limits, resolve_limits
 
 if TYPE_CHECKING:
     from sandbox import Limits
@@ -104,3 +104,23 @@ def test_a_runtimes_own_default_comes_before_the_operators() -> None:
 
 def test_a_stream_may_carry_64_times_what_is_kept() -> None:
     assert resolve(output_limit=100).flood_bytes == 6400
+
+
+def resolve_compile(runtime: RuntimeLimits, **settings: object) -> Limits:
+    return resolve_compile_limits(runtime, resolve(), load_settings(**settings))
+
+
+def test_a_compilation_has_the_catalogues_limits_and_else_the_operators() -> None:
+    limits = resolve_compile(RuntimeLimits(timeout=5, memory=128 << 20))
+    assert (limits.timeout_s, limits.memory_bytes, limits.pids) == (5, 128 << 20, 128)
+
+
+def test_what_the_catalogue_wishes_ends_at_the_operators_maximum() -> None:
+    limits = resolve_compile(RuntimeLimits(timeout=60, pids=256), max_timeout=40, max_pids=200)
+    assert (limits.timeout_s, limits.pids) == (40, 200)
+
+
+def test_a_compilation_has_room_for_the_jobs_files_and_keeps_as_much_of_its_words() -> None:
+    job = resolve(disk="200m", output_limit=5)
+    limits = resolve_compile_limits(RuntimeLimits(disk=1 << 20), job, load_settings())
+    assert (limits.disk_bytes, limits.output_bytes) == (200 << 20, 5)

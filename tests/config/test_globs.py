@@ -1,0 +1,137 @@
+"""Patterns for paths."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.globs import compile_glob, literal_start
+
+paths = st.text("ab/", max_size=8)
+patterns = st.lists(st.sampled_from(["a", "b", "/", "?", "*", "**", "/**/", "[ab]", "[!a]"]), max_size=7)
+
+
+def matches(pattern: str, path: str) -> bool:
+    return compile_glob(pattern).fullmatch(path) is not None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "expected"),
+    [
+        ("a.txt", "a.txt", True),
+        ("a.txt", "aXtxt", False),
+        ("a.txt", "A.TXT", False),
+        ("*.py", "a.py", True),
+        ("*.py", "d/a.py", False),
+        ("*.py", ".py", True),
+        ("d/?.py", "d/a.py", True),
+        ("d?a.py", "d/a.py", False),
+        ("**", "a/b/c", True),
+        ("**/*.py", "a.py", True),
+        ("**/*.py", "a/b/c.py", True),
+        ("a/**/z", "a/z", True),
+        ("a/**/z", "a/b/c/z", True),
+        ("a/**/z", "ab/z", False),
+        ("a**/z", "ab/z", True),
+        ("a**/z", "az", False),
+        ("out/", "out/a/b", True),
+        ("out/", "out", False),
+        ("out/", "outer", False),
+        ("[abc].x", "b.x", True),
+        ("[a-c].x", "d.x", False),
+        ("[!a-c].x", "d.x", True),
+        ("[!a]b", "/b", False),
+        ("[]]", "]", True),
+        ("[a-]", "-", True),
+        ("[--0]", ".", True),
+        ("[^a]", "^", True),
+        ("[z-a]", "z", False),
+        ("[!z-a]", "z", True),
+        ("a[b", "a[b", True),
+        ("[]", "[]", True),
+        ("[!]", "[!]", True),
+        ("(a|b)+", "(a|b)+", True),
+        ("*", "new\nline", True),
+    ],
+)
+def test_a_pattern_reads_as_in_a_shell(pattern: str, path: str, expected: bool) -> None:
+    assert matches(pattern, path) is expected
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_pattern(pattern: str) -> None:
+    assert compile_glob(pattern)
+
+
+@given(st.text(min_size=1).filter(lambda path: not set(path) & set("*?[") and not path.endswith("/")))
+def test_a_pattern_with_no_wildcard_matches_itself_alone(path: str) -> None:
+    assert matches(path, path)
+    assert not matches(path, path + "x")
+    assert literal_start(path) == path
+
+
+@given(patterns, paths)
+def test_no_shortcut_changes_what_matches(pieces: list[str], path: str) -> None:
+    pattern = "".join(pieces).rstrip("/")
+    assert matches(pattern, path) is _tried_in_every_way(pattern, path)
+
+
+def _tried_in_every_way(pattern: str, path: str) -> bool:
+    """The meaning of a pattern, with no thought of how long it takes."""
+
+    @cache
+    def match(at: int, of: int) -> bool:
+        rest = pattern[at:]
+        if not rest:
+            return of == len(path)
+        if rest.startswith("**/") and (at == 0 or pattern[at - 1] == "/"):
+            starts = [of, *(end + 1 for end in range(of, len(path)) if path[end] == "/")]
+            return any(match(at + 3, start) for start in starts)
+        if rest.startswith("*"):
+            crosses = rest.startswith("**") or pattern[:at].endswith("*")
+            on = of < len(path) and (crosses or path[of] != "/") and match(at, of + 1)
+            return on or match(at + 1, of)
+        size = rest.index("]") + 1 if rest.startswith("[") else 1
+        return of < len(path) and _is_one_of(rest[:size], path[of]) and match(at + size, of + 1)
+
+    return match(0, 0)
+
+
+def _is_one_of(token: str, character: str) -> bool:
+    allowed = {"?": "ab", "[ab]": "ab", "[!a]": "b"}.get(token, token)
+    return character in allowed
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a" * 30 + "b", "a" * 255),
+        ("**a" * 30 + "b", "a/" * 2000),
+        ("**/" * 30 + "b", "a/" * 2000),
+        ("**/*a*" * 15 + "b", "a/" * 2000),
+    ],
+    ids=["in a name", "across", "folders", "mixed"],
+)
+def test_no_pattern_goes_on_for_ever(pattern: str, path: str) -> None:
+    started = time.monotonic()
+    assert not matches(pattern, path)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "start"),
+    [
+        ("a/b/*.py", "a/b"),
+        ("*.py", ""),
+        ("a/b.txt", "a/b.txt"),
+        ("out/", "out"),
+        ("a/[b]/c", "a"),
+        ("**", ""),
+    ],
+)
+def test_the_start_of_a_pattern_is_what_it_names_outright(pattern: str, start: str) -> None:
+    assert literal_start(pattern) == start

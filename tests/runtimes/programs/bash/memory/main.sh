@@ -1,0 +1,2 @@
+# A line that never ends is kept until it does.
+tail /dev/zero

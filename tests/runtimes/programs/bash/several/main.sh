@@ -1,0 +1,2 @@
+. ./lib/words.sh
+greet "$(cat lib/name.txt)"

@@ -1,0 +1,3 @@
+total=0
+while read -r number; do total=$((total + number)); done
+echo "$total"

@@ -1,0 +1,2 @@
+# Grüße
+echo 'héllo, 世界'

@@ -1,0 +1,2 @@
+#include "words.h"
+std::string greet(const std::string &name) { return "hello " + name; }

@@ -1,0 +1,3 @@
+public class Words {
+    public static string Greet(string name) { return "hello " + name; }
+}

@@ -1,0 +1,7 @@
+package lib;
+
+public class Words {
+    public static String greet(String name) {
+        return "hello " + name;
+    }
+}

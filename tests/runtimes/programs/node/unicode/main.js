@@ -1,0 +1,2 @@
+const größe = "héllo, 世界"
+console.log(größe)

@@ -1,0 +1,2 @@
+größe = "héllo, 世界"
+print(größe)
