@@ -104,7 +104,7 @@ def running_worker(
 
 
 def run_cli(
-    *arguments: str, stdin: str = "", cwd: Path = ROOT, **settings: str
+    *arguments: str, stdin: str = "", cwd: Path | str = ROOT, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """The `cellblock` command, run to its end."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "CELLBLOCK_PULL": "never"} | settings

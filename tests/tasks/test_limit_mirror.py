@@ -12,19 +12,26 @@ from config import ladder, load_settings
 from tasks import app, run_sandboxed
 from tasks.limit_mirror import MirroredRequest
 
-HEADERS = {"lang": "py", "task": run_sandboxed.name, "id": "1", "timelimit": [99_999, 99_999], "retries": 0}
+HEADERS: dict[str, Any] = {
+    "lang": "py",
+    "task": run_sandboxed.name,
+    "id": "1",
+    "timelimit": [99_999, 99_999],
+    "retries": 0,
+}
 
 
-def limits_of(*args: object, headers: dict[str, Any] = HEADERS, **kwargs: object) -> tuple[float, float]:
+def limits_of(*args: object, **kwargs: object) -> tuple[float, float]:
     """The hard and the soft limit of a message that has arrived."""
     body = json.dumps([args, kwargs, {}])
     message = Message(
-        body=body, content_type="application/json", content_encoding="utf-8", headers=headers, properties={}
+        body=body, content_type="application/json", content_encoding="utf-8", headers=HEADERS, properties={}
     )
     message.accept = {"application/json"}
     message.delivery_info = {}
     request = MirroredRequest(message, app=app, task=app.tasks[run_sandboxed.name], hostname="w@h")
-    hard, soft = request.time_limits
+    limits: Any = request.time_limits
+    hard, soft = limits
     return hard, soft
 
 
