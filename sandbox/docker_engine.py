@@ -52,14 +52,11 @@ class DockerEngine:
         Raises:
             SandboxUnavailable: no engine, no image, or the engine failed; nothing is left then either.
         """
-        opened = self._claim(job)
-        name = opened.name if opened else new_name()
+        opened = self._claim(job) or self._make(job, tags)
         try:
-            opened = opened or self._make(name, job, tags)
             yield DockerCell(opened, self._client, bound_s=self._settings.margin)
         finally:
-            # By name, and also after a failure: a create that was given up may have happened all the same.
-            self._remover.remove(name, opened.connection if opened else None)
+            self._remover.remove(opened.name, opened.connection)
 
     def settle(self) -> None:
         """Wait until the containers of all jobs that have ended are gone."""
@@ -80,12 +77,22 @@ class DockerEngine:
             self._connection = self._connection or connect(self._settings)
             return self._connection
 
-    def _make(self, name: str, job: Job, tags: JobTags) -> OpenCell:
+    def _maker(self) -> DockerMaker:
+        client = self._client()
         if self._made is None:
-            self._made = DockerMaker(self._client(), self._settings)
+            self._made = DockerMaker(client, self._settings)
+        return self._made
+
+    def _make(self, job: Job, tags: JobTags) -> OpenCell:
+        maker, name = self._maker(), new_name()
         deadline = time.time() + job.ladder(self._settings.margin).reap_s
         labels = Labels(state="job", deadline=deadline, task=tags.task_id, worker=tags.worker)
-        return self._made.make(name, job.runtime, job.limits, labels, network=job.network)
+        try:
+            return maker.make(name, job.runtime, job.limits, labels, network=job.network)
+        except BaseException:
+            # By its name: a create that was given up may have happened all the same.
+            self._remover.remove(name)
+            raise
 
     def _claim(self, job: Job) -> Claim:
         """A warm cell that the job fits into, if one waits; its memory and cores may have to be changed."""

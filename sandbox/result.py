@@ -30,10 +30,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time went, in seconds; `total` is the sum of the others."""
+    """Where the time went in all stages, in seconds; `total` is the sum of the others."""
 
     queued: float
-    compile: float
     acquire: float
     run: float
     collect: float
@@ -67,6 +66,7 @@ class Result:
     exit_code: int | None
     signal: str | None
     duration: float
+    compile_seconds: float | None
     cpu_seconds: float | None
     memory_peak: int | None
     timings: Timings

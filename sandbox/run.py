@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,27 +44,27 @@ class Run:
             InvalidJob: its files, or what the compiler made of them, do not fit into its cell.
             SandboxUnavailable: the sandbox could not do its job; nothing is left of it all the same.
         """
-        started = time.monotonic()
         tags = JobTags(task_id, worker)
-        stage, compile_s = Stage.RUN, 0.0
+        stage, outcome, laps, compile_s = Stage.RUN, None, Counter[str](), None
         if job.compile:
             outcome = self._compile(job, tags)
-            compile_s = round(time.monotonic() - started, 6)
-            if outcome.verdict.status is Status.SUCCEEDED:
-                job = job.second_stage(_fitting(outcome.collected.files, job.limits.disk_bytes))
-            else:
-                stage = Stage.COMPILE
-        if stage is Stage.RUN:
+            laps.update(outcome.laps)
+            compile_s = round(outcome.duration_s, 6)
+            stage = Stage.COMPILE
+        if outcome is None or outcome.verdict.status is Status.SUCCEEDED:
+            files = _fitting(outcome.collected.files, job.limits.disk_bytes) if outcome else job.files
             caps = ArtifactCaps(_MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
-            outcome = self.stay(job, tags, caps)
-        laps = outcome.laps if stage is Stage.RUN else dict.fromkeys(outcome.laps, 0.0)
+            outcome = self.stay(job.second_stage(files), tags, caps)
+            laps.update(outcome.laps)
+            stage = Stage.RUN
         return Result(
             stage=stage,
             runtime=job.runtime.name,
             worker=worker,
             attempt=attempt,
             duration=round(outcome.duration_s, 6),
-            timings=_timings(queued_s, compile_s, laps),
+            compile_seconds=compile_s,
+            timings=_timings(queued_s, laps),
             **_ending(outcome.verdict),
             **_streams(outcome),
             **(_artifacts(outcome) if stage is Stage.RUN else {}),
@@ -87,14 +87,10 @@ def _fitting(files: Mapping[str, bytes], disk_bytes: int) -> Mapping[str, bytes]
     return files
 
 
-def _timings(queued_s: float, compile_s: float, laps: Mapping[str, float]) -> Timings:
-    queued_s = round(queued_s, 6)
-    return Timings(
-        queued=queued_s,
-        compile=compile_s,
-        **laps,
-        total=round(queued_s + compile_s + sum(laps.values()), 6),
-    )
+def _timings(queued_s: float, laps: Mapping[str, float]) -> Timings:
+    seconds = {"queued": queued_s, **laps}
+    rounded = {name: round(value, 6) for name, value in seconds.items()}
+    return Timings(**rounded, total=round(sum(rounded.values()), 6))
 
 
 def _ending(verdict: Verdict) -> dict[str, Any]:

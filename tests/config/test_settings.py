@@ -46,7 +46,7 @@ def test_the_four_original_settings_keep_names_and_units(monkeypatch: pytest.Mon
         ("CELLBLOCK_AUTOSCALE", "8,2", "autoscale", "8,2"),
         ("CELLBLOCK_MAX_TIMEOUT", "90", "max_timeout", 90.0),
         ("CELLBLOCK_MAX_MEMORY", "1g", "max_memory", 1 << 30),
-        ("CELLBLOCK_WARM", "3", "warm", 3),
+        ("CELLBLOCK_WARM", "3", "warm", "3"),
         ("CELLBLOCK_OCI_RUNTIME", "runsc", "oci_runtime", "runsc"),
         ("CELLBLOCK_OWNER", "blue", "owner", "blue"),
     ],

@@ -48,23 +48,24 @@ def sparing(engine: docker.APIClient, tmp_path: Path) -> Iterator[Callable[[str]
 
 @compiled
 def test_the_time_of_both_stages_is_told_apart(start: Start) -> None:
-    timings = start("hello").timings
-    parts = (timings.queued, timings.compile, timings.acquire, timings.run, timings.collect)
-    assert min(timings.compile, timings.acquire, timings.run) > 0
+    result = start("hello")
+    timings = result.timings
+    parts = (timings.queued, timings.acquire, timings.run, timings.collect)
+    assert timings.run > (result.compile_seconds or 0) > 0
     assert timings.total == pytest.approx(sum(parts), abs=1e-5)
 
 
 @pytest.mark.parametrize("runtime", ["python"], indirect=True)
 def test_what_needs_no_compiler_spends_no_time_on_it(start: Start) -> None:
-    assert start("hello").timings.compile == 0
+    assert start("hello").compile_seconds is None
 
 
 @compiled
 def test_a_failed_compilation_is_the_end_with_nothing_run(start: Start) -> None:
     result = start("broken", artifacts=["**"])
     assert (result.status, result.exit_code, result.stage, result.stdout) == ("failed", 1, "compile", "")
-    assert (result.timings.run, result.artifacts, result.artifacts_skipped) == (0, {}, [])
-    assert result.timings.total >= result.timings.compile > 0
+    assert (result.artifacts, result.artifacts_skipped) == ({}, [])
+    assert result.timings.total >= (result.compile_seconds or 0) > 0
 
 
 def test_a_compiler_that_never_ends_is_stopped_by_its_own_limit(
@@ -125,7 +126,7 @@ def test_a_command_of_ones_own_starts_a_program_too(
     sandbox: Sandbox, program: Program, runtime: str, case: str, cmd: str | list[str]
 ) -> None:
     result = sandbox.run(cmd, runtime, files=program(runtime, case))
-    assert (result.stdout, result.stderr, result.timings.compile) == ("hello\n", "", 0)
+    assert (result.stdout, result.stderr, result.compile_seconds) == ("hello\n", "", None)
 
 
 @pytest.mark.parametrize("runtime", ["java"], indirect=True)
