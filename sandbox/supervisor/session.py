@@ -31,19 +31,22 @@ class Session:
         self._start_cpu_ns: int | None = None
         self._closed: set[int] = set()
         self._ending: Ended | None = None
+        self._early: list[Archived] = []
+        self._early_room = 0
 
     def orders(self, job: Job) -> bytes:
         """What to write to the supervisor's standard input."""
+        self._early_room = job.limits.disk_bytes
         return encode_orders(self._nonce, job)
 
     def feed(self, stream: int, data: bytes) -> Iterator[Event]:
         """The events in the next bytes of a stream."""
         if stream in self._closed:
-            yield from _archived(stream, data)
+            yield from self._archive(stream, data)
             return
         for piece in self._scanners[stream].feed(data):
             if stream in self._closed:
-                yield from _archived(stream, piece)
+                yield from self._archive(stream, piece)
             elif isinstance(piece, bytes):
                 yield Output(stream, piece)
             else:
@@ -65,8 +68,25 @@ class Session:
             case ["end", *report]:
                 self._closed.add(stream)
                 self._ending = self._report(report) or self._ending
-                if self._ending and len(self._closed) == len(self._scanners):
+                if self._ending and self._all_closed:
                     yield self._ending
+                    yield from self._early
+
+    @property
+    def _all_closed(self) -> bool:
+        return len(self._closed) == len(self._scanners)
+
+    def _archive(self, stream: int, piece: bytes | list[str]) -> Iterator[Event]:
+        """An engine may carry one stream faster: what is early waits, no more of it than the disk holds."""
+        if stream != STDOUT or not isinstance(piece, bytes):
+            return
+        if self._all_closed:
+            yield Archived(piece)
+        elif len(piece) <= self._early_room:
+            self._early_room -= len(piece)
+            self._early.append(Archived(piece))
+        else:
+            self._early_room = 0
 
     def _report(self, words: list[str]) -> Ended | None:
         if len(words) != 4 or (exit_code := _count(words[0])) is None or exit_code > 255:
@@ -75,11 +95,6 @@ class Session:
         if cpu_ns is not None and self._start_cpu_ns is not None:
             cpu_ns = max(0, cpu_ns - self._start_cpu_ns)
         return Ended(exit_code, Usage(cpu_ns, peak_bytes, oom_kills))
-
-
-def _archived(stream: int, piece: bytes | list[str]) -> Iterator[Event]:
-    if stream == STDOUT and isinstance(piece, bytes):
-        yield Archived(piece)
 
 
 def _count(word: str) -> int | None:

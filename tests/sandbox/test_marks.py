@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 from sandbox.events import STDERR, STDOUT, Archived, Ended, Fault, Output, Started
 from sandbox.supervisor import Session
 from sandbox.supervisor.marks import MarkScanner
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Parse
 
 NONCE = "0123456789abcdef"
 MARK = b"\0" + NONCE.encode()
@@ -109,6 +113,23 @@ def test_what_follows_the_end_is_the_archive() -> None:
     feed(session, STDERR, mark(session, "end"))
     assert feed(session, STDOUT, mark(session, "end 0 - - -") + b"tar")[1:] == [Archived(b"tar")]
     assert feed(session, STDOUT, b"more") == [Archived(b"more")]
+
+
+def test_an_archive_that_overtakes_the_other_streams_end_is_not_lost(parse: Parse) -> None:
+    session = Session()
+    session.orders(parse(artifacts=["*"]))
+    assert feed(session, STDOUT, mark(session, "end 0 - - -") + b"tar") == []
+    assert feed(session, STDOUT, b"more") == []
+    assert feed(session, STDERR, mark(session, "end"))[1:] == [Archived(b"tar"), Archived(b"more")]
+
+
+def test_a_forged_end_makes_the_worker_hold_no_more_than_a_disk(parse: Parse) -> None:
+    session = Session()
+    session.orders(parse(artifacts=["*"], disk="64k"))
+    feed(session, STDOUT, mark(session, "end 0 - - -"))
+    for _ in range(10):
+        feed(session, STDOUT, b"x" * 20_000)
+    assert len(feed(session, STDERR, mark(session, "end"))[1:]) == 3
 
 
 def test_what_was_held_back_is_output_when_the_cell_closes() -> None:
