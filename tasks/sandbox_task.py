@@ -26,7 +26,7 @@ class SandboxTask(Task):  # type: ignore[type-arg]
     Request = "tasks.limit_mirror:MirroredRequest"
     # Celery's own check of arguments raises TypeError, which tells an app nothing about whose fault it is.
     typing = False
-    # What Celery waits, in seconds, before it sends a job again whose worker was lost; its own is three minutes.
+    # Seconds before a job goes out again whose process was lost. Celery's own default is three minutes.
     default_retry_delay = 1
     # As much of a result as logs and events show: its first keys, never its outputs.
     resultrepr_maxsize = 100
