@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from config import format_bytes
 from config.globs import compile_glob, literal_start
@@ -15,6 +16,7 @@ __all__ = ["ArtifactCaps", "Collected", "collect_artifacts"]
 
 # A list of what stayed behind is worth reading only up to a point.
 _MOST_SKIPPED = 256
+_END = bytes(tarfile.BLOCKSIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +37,33 @@ class Collected:
     skipped: list[SkippedArtifact] = field(default_factory=list)
     taken_bytes: int = 0
 
+    def keep(self, path: str, content: bytes) -> None:
+        """Take `path` along."""
+        self.files[path] = content
+        self.taken_bytes += len(content)
+
     def skip(self, path: str, reason: str) -> None:
         """Note why `path` stays behind."""
         if len(self.skipped) < _MOST_SKIPPED:
             self.skipped.append(SkippedArtifact(path.encode("utf-8", "replace").decode(), reason))
 
 
-def collect_artifacts(pieces: Iterable[bytes], globs: Iterable[str], caps: ArtifactCaps) -> Collected:
+def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: ArtifactCaps) -> Collected:
     """The regular files that match `globs`, out of the pieces of a tar archive that a cell sent.
 
     Nothing is written anywhere, so that no name can lead anywhere.
     """
     collected = Collected()
-    globs = tuple(globs)
     patterns = [compile_glob(glob) for glob in globs]
-    # What a job names outright it counts on: worth a word if there is no such file.
+    # What a job names outright it counts on: worth a word if no such file comes.
     missing = {glob: "no such file" for glob in globs if literal_start(glob) == glob}
     source = _Pieces(pieces)
     try:
-        with tarfile.open(fileobj=source, mode="r|", errorlevel=0) as archive:
+        with tarfile.open(fileobj=source, mode="r|", tarinfo=_Member) as archive:
             for member in archive:
                 path = member.name.removeprefix("./")
                 if path in missing:
-                    missing[path] = f"a folder: ask for {path}/" if member.isdir() else ""
+                    missing[path] = f"a folder; ask for {path}/" if member.isdir() else ""
                 if not member.isdir() and any(pattern.fullmatch(path) for pattern in patterns):
                     _take(collected, archive, member, path, caps)
     except tarfile.TarError as error:
@@ -70,31 +76,49 @@ def collect_artifacts(pieces: Iterable[bytes], globs: Iterable[str], caps: Artif
     return collected
 
 
+class _Member(tarfile.TarInfo):
+    """A header that is damaged or missing is an error, where tarfile would take it for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf == _END:
+                raise
+            raise tarfile.ReadError(str(error)) from error
+
+
 def _take(
     collected: Collected, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, caps: ArtifactCaps
 ) -> None:
-    obstacle = _obstacle(collected, member, path, caps)
+    # A second name of a file that came back already carries no bytes of its own.
+    same = collected.files.get(member.linkname.removeprefix("./")) if member.islnk() else None
+    obstacle = _obstacle(collected, member, path, caps, same)
     if obstacle:
         collected.skip(path, obstacle)
+    elif same is not None:
+        collected.keep(path, same)
     elif content := archive.extractfile(member):
-        data = content.read()
-        collected.taken_bytes += len(data)
-        collected.files[path] = data
+        collected.keep(path, content.read())
 
 
-def _obstacle(collected: Collected, member: tarfile.TarInfo, path: str, caps: ArtifactCaps) -> str | None:
+def _obstacle(
+    collected: Collected, member: tarfile.TarInfo, path: str, caps: ArtifactCaps, same: bytes | None
+) -> str | None:
     """Why a file stays behind, if anything stands in its way."""
+    size = member.size if same is None else len(same)
     if not _is_safe(path):
         return "not a name under /workspace, in UTF-8"
-    if not member.isreg():
+    if not member.isreg() and same is None:
         return "not a regular file"
     if path.count("/") > caps.depth:
         return f"deeper than {caps.depth} folders"
-    if member.size > caps.each_bytes:
+    if size > caps.each_bytes:
         return f"larger than {format_bytes(caps.each_bytes)}"
     if len(collected.files) >= caps.files:
         return f"more than {caps.files} files"
-    if collected.taken_bytes + member.size > caps.total_bytes:
+    if collected.taken_bytes + size > caps.total_bytes:
         return f"more than {format_bytes(caps.total_bytes)} in all"
     return None
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MirroredRequest"]
 
+# Whole groups of base64, and as many bytes as a shebang may have.
+_HEAD = 4 * 1024
+
 
 class MirroredRequest(Request):
     """Sets the limits when the message arrives, from the job itself, whoever published it.
@@ -35,7 +38,29 @@ def _rungs(task: Any, payload: Any) -> Ladder:  # noqa: ANN401
     settings = this_settings()
     try:
         args, kwargs = payload[0], payload[1]
-        job = parse_job(**task.bind_request(args, kwargs), settings=settings, catalogue=this_catalogue())
+        request = _outline(task.bind_request(args, kwargs))
+        job = parse_job(**request, settings=settings, catalogue=this_catalogue())
     except (InvalidJob, TypeError, LookupError):
         return settings.longest
     return job.ladder(settings.margin)
+
+
+def _outline(request: dict[str, object]) -> dict[str, object]:
+    """The request with only the heads of its contents: this runs in the worker's event loop.
+
+    What a job may take depends on no more of them, and the process that runs it checks them whole.
+    """
+    files = request.get("files")
+    if isinstance(files, dict):
+        files = {path: _head(content) for path, content in files.items()}
+    return request | {"files": files, "stdin": None}
+
+
+def _head(content: object) -> object:
+    match content:
+        case str():
+            return content[:_HEAD]
+        case {"base64": str(text)}:
+            return {"base64": text[:_HEAD]}
+        case _:
+            return content

@@ -48,6 +48,9 @@ class Session:
                 yield Output(stream, piece)
             else:
                 yield from self._hear(stream, piece)
+        if stream in self._closed:
+            # No mark can follow the end: what the scanner holds back as the start of one is the archive's.
+            yield from _archived(stream, self._scanners[stream].flush())
 
     def flush(self) -> Iterator[Event]:
         """What the scanners held back, for a cell that closed without an end."""
@@ -78,7 +81,7 @@ class Session:
 
 
 def _archived(stream: int, piece: bytes | list[str]) -> Iterator[Event]:
-    if stream == STDOUT and isinstance(piece, bytes):
+    if stream == STDOUT and isinstance(piece, bytes) and piece:
         yield Archived(piece)
 
 

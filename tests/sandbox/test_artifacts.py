@@ -21,7 +21,7 @@ KINDS = {
 }
 
 
-FOLDER = {"folder": tarfile.DIRTYPE}
+OTHERS = {"folder": (tarfile.DIRTYPE, ""), "second name": (tarfile.LNKTYPE, "./a")}
 
 
 def tar(*members: tuple[str, bytes | str]) -> bytes:
@@ -31,7 +31,7 @@ def tar(*members: tuple[str, bytes | str]) -> bytes:
         for name, content in members:
             info = tarfile.TarInfo(name)
             if isinstance(content, str):
-                info.type, info.linkname = (KINDS | FOLDER)[content], "/etc/passwd"
+                info.type, info.linkname = OTHERS.get(content) or (KINDS[content], "/etc/passwd")
                 archive.addfile(info)
             else:
                 info.size = len(content)
@@ -53,7 +53,7 @@ def test_a_file_that_matches_nothing_is_not_mentioned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "reason"), [([], "no such file"), ([("./out", "folder")], "a folder: ask for out/")]
+    ("members", "reason"), [([], "no such file"), ([("./out", "folder")], "a folder; ask for out/")]
 )
 def test_a_path_that_is_named_outright_and_is_no_file_gets_a_reason(
     members: list[tuple[str, str]], reason: str
@@ -110,6 +110,29 @@ def test_an_archive_cut_short_gives_what_came_and_says_so() -> None:
     collected = collect(archive[: 512 * 4])
     assert set(collected.files) == {"a"}
     assert "cut short" in collected.skipped[-1].reason
+
+
+@pytest.mark.parametrize("cut", [512 * 2, 512 * 2 + 100])
+def test_an_archive_that_ends_between_two_files_is_cut_short_too(cut: int) -> None:
+    collected = collect(tar(("./a", b"a" * 512), ("./b", b""))[:cut])
+    assert (set(collected.files), "cut short" in collected.skipped[-1].reason) == ({"a"}, True)
+
+
+def test_an_archive_with_a_damaged_header_says_so() -> None:
+    archive = bytearray(tar(("./a", b""), ("./b", b"")))
+    archive[512] ^= 1
+    collected = collect(bytes(archive))
+    assert (set(collected.files), "cut short" in collected.skipped[-1].reason) == ({"a"}, True)
+
+
+def test_a_second_name_of_a_file_comes_back_with_the_same_content() -> None:
+    collected = collect(tar(("./a", b"x"), ("./b", "second name")))
+    assert (collected.files, collected.taken_bytes) == ({"a": b"x", "b": b"x"}, 2)
+
+
+def test_a_second_name_counts_towards_the_caps() -> None:
+    collected = collect(tar(("./a", b"x" * 6), ("./b", "second name")), most_bytes=10)
+    assert (set(collected.files), collected.skipped[0].reason) == ({"a"}, "more than 10 B in all")
 
 
 def test_no_archive_at_all_is_no_artifacts() -> None:

@@ -115,3 +115,12 @@ def test_what_was_held_back_is_output_when_the_cell_closes() -> None:
     session = Session()
     assert feed(session, STDOUT, b"\0") == []
     assert list(session.flush()) == [Output(STDOUT, b"\0")]
+
+
+@given(output, cuts)
+def test_the_archive_is_whole_however_the_stream_is_cut(archive: bytes, places: list[int]) -> None:
+    session = Session()
+    data = mark(session, "end 0 - - -") + archive
+    edges = [0, *sorted(place for place in places if place < len(data)), len(data)]
+    events = [event for start, end in pairwise(edges) for event in feed(session, STDOUT, data[start:end])]
+    assert b"".join(event.data for event in events if isinstance(event, Archived)) == archive

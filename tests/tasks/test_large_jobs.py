@@ -1,0 +1,47 @@
+"""Ten megabytes there and back, through a real worker."""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from config import load_catalogue, load_settings
+from sandbox import parse_job
+from tasks import run_sandboxed
+from tasks.limit_mirror import _rungs
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+LARGE = {"base64": base64.b64encode(os.urandom(10 << 20)).decode()}
+#: Within which seconds: some ten times what it takes on an idle machine, most of it Celery's and Redis's.
+BOUND_S = 10.0
+
+
+@pytest.mark.engine
+def test_ten_megabytes_go_there_and_back(byname: Celery) -> None:
+    task = byname.signature("cellblock.run_sandboxed")
+    started = time.monotonic()
+    request = {"files": {"large": LARGE}, "artifacts": ["large"]}
+    result = task.delay("true", "bash", **request).get(timeout=60)
+    assert time.monotonic() - started < BOUND_S
+    assert result["artifacts"] == {"large": {"size": 10 << 20, **LARGE}}
+
+
+@pytest.mark.parametrize("head", ["#!/usr/bin/env python3\n", "int main() {}\n"])
+@pytest.mark.parametrize("name", ["tool", "main.cpp"])
+def test_the_limits_of_a_large_job_are_told_from_the_head_of_its_files(name: str, head: str) -> None:
+    content = base64.b64encode(head.encode() + bytes(100_000)).decode()
+    request = {"cmd": "true" if name == "tool" else None, "files": {name: {"base64": content}}, "timeout": 7}
+    settings = load_settings()
+    job = parse_job(**request, settings=settings, catalogue=load_catalogue())
+    assert _rungs(run_sandboxed, ((), request)) == job.ladder(settings.margin)
+
+
+def test_contents_that_are_none_leave_the_longest_limits_to_the_message() -> None:
+    request = {"cmd": "true", "files": {"a": 7}}
+    assert _rungs(run_sandboxed, ((), request)) == load_settings().longest
