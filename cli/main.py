@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from cli import doctor, images, local, remote, worker
+from cli import doctor, images, local, reap, remote, worker
 from cli.exit_codes import ExitCode
 from cli.redis_errors import explain_redis
 from config import InvalidSetting
@@ -35,6 +35,7 @@ app.command("flower", context_settings={"allow_extra_args": True, "ignore_unknow
     worker.flower
 )
 app.command("doctor")(doctor.doctor)
+app.command("reap")(reap.reap)
 app.add_typer(images.app, name="images")
 
 

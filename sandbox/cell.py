@@ -82,6 +82,9 @@ class Engine(Protocol):
             SandboxUnavailable: when none can be had.
         """
 
+    def warm_up(self, within_s: float) -> bool:
+        """Whether everything that is kept warm in this process is, within so many seconds."""
+
     def settle(self) -> None:
         """Wait until nothing is left of the jobs that have ended."""
 

@@ -58,6 +58,10 @@ class DockerEngine:
         finally:
             self._remover.remove(opened.name, opened.connection)
 
+    def warm_up(self, within_s: float) -> bool:
+        """Whether the pool of this process, if it has one of its own, is full within so many seconds."""
+        return self._pool is None or self._pool.wait_until_full(within_s)
+
     def settle(self) -> None:
         """Wait until the containers of all jobs that have ended are gone."""
         self._remover.settle()

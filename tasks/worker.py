@@ -54,7 +54,7 @@ def _close_sandbox(**_: object) -> None:
 def _start_keeper(sender: str, **_: object) -> None:
     global _keeper  # noqa: PLW0603
     settings = this_settings()
-    if settings.enable_docker and settings.warm_sizes.any:
+    if settings.enable_docker:
         from sandbox.warm import KeeperProcess
 
         _keeper = KeeperProcess(sender, settings.margin)

@@ -17,7 +17,7 @@ def test_each_guarantee_links_to_a_test_that_is_there(test: str, path: str) -> N
     assert f"def {test}(" in (ROOT / path).read_text()
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(((?!https?:)[^)#]+)", README))
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(((?!https?:)[^)#]+)", README))))
 def test_each_link_leads_to_a_file(path: str) -> None:
     assert (ROOT / path).exists()
 

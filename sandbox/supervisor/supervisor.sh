@@ -84,14 +84,10 @@ printf '\000%s end %s %s %s %s\n' "$nonce" "$exit_code" "${cpu_ns:--}" "${peak:-
 
 if [ "$collect" ]; then
   eval "set -- $collect"
-<<<<<<< HEAD
-  exec tar -c -f - "$@" >&6
-=======
   # What the job made unreadable is its own all the same.
   chmod -R u+rX /workspace
   cd /workspace || exit
-  exec tar -c -f - "$@"
->>>>>>> 66076c8e092af93b643f41bb4d5c39ca82faf929
+  exec tar -c -f - "$@" >&6
 fi
 
 # The end of a container costs the engine more than a job does: it waits until the worker lets go.

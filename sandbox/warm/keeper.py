@@ -1,4 +1,4 @@
-"""The keeper: a process beside a worker that holds the warm pool and hands cells to the worker's processes.
+"""The keeper: a process beside a worker that reaps, holds the warm pool, and hands its cells to the worker.
 
     python -m sandbox.warm.keeper SOCKET WORKER
 
@@ -14,31 +14,52 @@ import selectors
 import signal
 import socket
 import sys
+import threading
+import time
 from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from config import load_settings
+from sandbox.docker_client import connect
+from sandbox.errors import SandboxUnavailable
+from sandbox.reaper import reap
 from sandbox.warm.pool import WarmPool
 
 if TYPE_CHECKING:
+    from config import Settings
     from sandbox.warm.claim import ClaimPool
 
 __all__ = ["main", "serve"]
+
+_log = logging.getLogger("cellblock.keeper")
 
 _REQUEST_BYTES = 256
 
 
 def main(path: str, worker: str) -> None:
-    """Hold a pool and serve claims on it until standard input ends."""
+    """Hold a pool, serve claims on it and reap, until standard input ends."""
     logging.basicConfig(format="[%(asctime)s: %(levelname)s/Keeper] %(message)s", level=logging.INFO)
     # The terminal's Ctrl-C is for the worker, which then lets go of the keeper.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    settings = load_settings()
+    threading.Thread(target=_keep_reaping, args=(settings,), name="cellblock-reaper", daemon=True).start()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)
         listener.listen()
-        with closing(WarmPool(load_settings(), worker)) as pool:
+        with closing(WarmPool(settings, worker)) as pool:
             serve(listener, pool)
+
+
+def _keep_reaping(settings: Settings) -> None:
+    """At once, and then every two margins, which is as soon as a dead container becomes due."""
+    while True:
+        try:
+            with closing(connect(settings)) as client:
+                reap(client, settings)
+        except SandboxUnavailable as error:
+            _log.warning("Nothing can be reaped for now: %s", error)
+        time.sleep(2 * settings.margin)
 
 
 def serve(listener: socket.socket, pool: ClaimPool, stop: int = 0) -> None:

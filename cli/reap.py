@@ -1,0 +1,32 @@
+"""`cellblock reap`: removes by hand what the workers' keepers remove by themselves."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.options import Json
+from cli.show import print_json
+from config import load_settings
+from sandbox.docker_client import connect
+from sandbox.reaper import reap as reap_containers
+
+__all__ = ["reap"]
+
+
+def reap(as_json: Json = False) -> None:
+    """Remove this deployment's containers that are past their deadline or have been left dead.
+
+    Every worker does so by itself, when it starts and then again and again; other deployments' containers
+    are never touched. Prints the names of those removed.
+    """
+    settings = load_settings()
+    client = connect(settings)
+    try:
+        removed = reap_containers(client, settings)
+    finally:
+        client.close()
+    if as_json:
+        print_json(removed)
+    else:
+        for name in removed:
+            typer.echo(name)

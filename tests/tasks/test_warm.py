@@ -1,0 +1,78 @@
+"""Warm cells behind a real worker: its keeper gives them to all of its processes, and goes when it goes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import psutil
+import pytest
+from celery import Celery
+
+from tests.programs import Worker, run_cli, running_worker
+from tests.waiting import wait_until
+
+TASK = "cellblock.run_sandboxed"
+MARK = "test ! -e /workspace/mark && touch /workspace/mark"
+
+
+@dataclass(frozen=True)
+class Warm:
+    """A worker with warm cells of its own, and an app that sends to it."""
+
+    worker: Worker
+    owner: str
+    app: Celery
+    engine: docker.APIClient
+
+    def waiting(self) -> int:
+        found = self.engine.containers(
+            filters={"label": [f"cellblock.owner={self.owner}", "cellblock.state=warm"]}
+        )
+        return len(found)
+
+    def left(self) -> int:
+        return len(self.engine.containers(all=True, filters={"label": f"cellblock.owner={self.owner}"}))
+
+
+@pytest.fixture
+def warm(
+    tmp_path: Path, engine: docker.APIClient, broker_url: str, client_of: Callable[[str], Celery]
+) -> Iterator[Warm]:
+    owner = f"test-{secrets.token_hex(4)}"
+    settings = {"CELLBLOCK_WARM": "0,bash=4", "CELLBLOCK_OWNER": owner, "CELLBLOCK_MARGIN": "2"}
+    with running_worker(tmp_path, broker_url, "--concurrency=3", **settings) as worker:
+        made = Warm(worker, owner, client_of(broker_url), engine)
+        wait_until(lambda: made.waiting() == 4, 30, "four cells wait")
+        yield made
+    wait_until(lambda: made.left() == 0, 30, "the worker's cells are gone")
+
+
+def test_all_processes_of_a_worker_share_the_cells_and_none_is_used_twice(warm: Warm) -> None:
+    handles = [warm.app.send_task(TASK, [MARK, "bash"]) for _ in range(12)]
+    results = [handle.get(timeout=60) for handle in handles]
+
+    assert {result["status"] for result in results} == {"succeeded"}
+    assert len({result["container"] for result in results}) == 12
+    assert any(result["warm"] for result in results)
+
+
+def test_without_its_keeper_a_worker_makes_cells_cold_and_the_dead_ones_are_reaped(warm: Warm) -> None:
+    (keeper,) = _keepers(warm.worker)
+    keeper.kill()
+    result = warm.app.send_task(TASK, ["echo hi", "bash"]).get(timeout=60)
+
+    assert (result["stdout"], result["warm"]) == ("hi\n", False)
+    wait_until(lambda: _reap(warm.owner) == 0 and warm.left() == 0, 30, "the dead cells are reaped")
+
+
+def _reap(owner: str) -> int:
+    return run_cli("reap", CELLBLOCK_OWNER=owner, CELLBLOCK_MARGIN="2").returncode
+
+
+def _keepers(worker: Worker) -> list[psutil.Process]:
+    children = psutil.Process(worker.process.pid).children(recursive=True)
+    return [child for child in children if "sandbox.warm.keeper" in child.cmdline()]
