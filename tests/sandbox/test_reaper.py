@@ -94,6 +94,6 @@ def test_what_another_reaper_takes_away_meanwhile_is_no_error(
     container = leave(start=False, due_in_s=-1)
     seen = engine.containers(all=True, filters={"id": container})
     engine.remove_container(container)
-    monkeypatch.setattr(engine, "containers", lambda **_: seen)
-
-    assert len(reap(engine, settings)) == 1
+    with monkeypatch.context() as late:
+        late.setattr(engine, "containers", lambda **_: seen)
+        assert len(reap(engine, settings)) == 1
