@@ -98,7 +98,7 @@ def _lasting_keys(url: str) -> list[str]:
     for number in used:
         with redis.Redis.from_url(f"{url}/{number}", decode_responses=True) as database:
             keys += [key for key in database.scan_iter() if database.ttl(key) == -1]
-    return [key for key in keys if not key.startswith("_kombu.binding.")]
+    return [key for key in keys if not key.startswith("_kombu.binding")]
 
 
 @pytest.fixture(scope="session")
