@@ -10,7 +10,7 @@ demo: ## Set up what is missing and watch real commands run in real cells
 	@deploy/with-services.sh python examples/demo.py
 
 test: ## Set up what is missing, check style, types and layers, and run every test
-	@deploy/with-services.sh tests/run.sh
+	@ALSO_INSTALL=mcs=mono-mcs deploy/with-services.sh tests/run.sh
 
 bench: ## Measure, and print the figures that the README shows
 	@deploy/with-services.sh python benchmarks/cold_start.py

@@ -3,6 +3,7 @@
 #
 #   deploy/with-services.sh COMMAND [ARGUMENT…]
 #
+# ALSO_INSTALL names programs that the command needs besides, as PROGRAM=PACKAGE with spaces between.
 # What is there already is used and left alone. As root on Debian or Ubuntu, what is missing is installed,
 # and an engine that had to be started by hand is stopped in the end. Without root it says what to install.
 set -euo pipefail
@@ -41,7 +42,10 @@ engine_answers() { .venv/bin/cellblock doctor engine >"$scratch/engine" 2>&1; }
 # --- what is missing, and how to get it --------------------------------------------------------------------
 
 missing_packages() {
-  command -v redis-server >/dev/null || echo redis-server
+  local wanted
+  for wanted in redis-server=redis-server ${ALSO_INSTALL:-}; do
+    command -v "${wanted%%=*}" >/dev/null || echo "${wanted#*=}"
+  done
   [ -n "$(find_python)" ] || echo python3 python3-venv
   if [ ! -S "${engine_socket}" ] && [ -z "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ]; then
     command -v dockerd >/dev/null || echo docker.io iptables
