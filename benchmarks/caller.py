@@ -30,8 +30,8 @@ class Answer:
 class Caller:
     """One app. Its threads share nothing: Celery keeps a result consumer for each of them."""
 
-    def __init__(self, url: str) -> None:
-        self._app = Celery("bench", broker=url, backend=url, set_as_current=False)
+    def __init__(self, url: str, results: str | None = None) -> None:
+        self._app = Celery("bench", broker=url, backend=results or url, set_as_current=False)
 
     def send(self, cmd: str = "echo hi", runtime: str = "bash") -> AsyncResult[Any]:
         """Enqueue a command."""

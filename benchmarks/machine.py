@@ -37,7 +37,8 @@ def describe_machine(engine: docker.APIClient) -> dict[str, str | int | float]:
 def machine_sentence(about: dict[str, str | int | float]) -> str:
     """The same for people."""
     return (
-        f"Measured on {about['day']}: {about['cores']} cores ({about['processor']}), {about['memory_gib']} GiB,"
+        f"Measured on {about['day']}: {about['cores']} cores ({about['processor']}),"
+        f" {about['memory_gib']} GiB,"
         f" Linux {about['kernel']}, {about['engine']} ({about['storage']}, cgroup {about['cgroup']}),"
         f" Python {about['python']}; load average at the start {about['load']}."
     )

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import docker
 import redis
@@ -31,6 +31,8 @@ _START_S = 60.0
 _STOP_S = 60.0
 _FULL_S = 60.0
 _GONE_S = 60.0
+# Longer than a used cell may linger.
+_CALM_S = 0.7
 
 
 class BenchError(RuntimeError):
@@ -70,7 +72,7 @@ class Surroundings:
     folder: Path = field(init=False)
     redis_url: str = field(init=False)
 
-    def __enter__(self) -> Surroundings:
+    def __enter__(self) -> Self:
         _forget_settings()
         self.engine = connect(load_settings())
         self._stack.callback(self.engine.close)
@@ -122,15 +124,27 @@ class Surroundings:
                 raise BenchError(f"The worker {name!r} did not start:\n{log.read_text()}")
             yield Worker(process, url, owner)
 
-    def wait_warm(self, worker: Worker, cells: int, used: str | None = None) -> None:
-        """Wait until so many cells of a worker wait and what is left of the `used` one is gone."""
+    def wait_warm(self, worker: Worker, cells: int, used: Collection[str] = ()) -> None:
+        """Wait until so many cells of a worker wait and none of the `used` ones is left."""
 
         def is_full() -> bool:
             states = self._cells(worker.owner)
-            running = sum(state == "running" for state in states.values())
-            return used not in states and running == len(states) >= cells
+            return list(states.values()) == ["running"] * cells and states.keys().isdisjoint(used)
 
         wait_until(is_full, _FULL_S, f"{cells} warm cells wait")
+
+    def wait_calm(self, worker: Worker, cells: int) -> None:
+        """The same, where nobody knows which ones were used: until no cell has come or gone for a while."""
+        since, names = time.monotonic(), set[str]()
+
+        def is_calm() -> bool:
+            nonlocal since, names
+            states = self._cells(worker.owner)
+            if set(states) != names or list(states.values()) != ["running"] * cells:
+                since, names = time.monotonic(), set(states)
+            return time.monotonic() > since + _CALM_S
+
+        wait_until(is_calm, _FULL_S, f"{cells} warm cells wait, and nothing changes")
 
     def wait_gone(self, owner: str) -> None:
         """Wait until an owner has no cell left but those that wait."""

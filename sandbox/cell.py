@@ -82,6 +82,9 @@ class Engine(Protocol):
             SandboxUnavailable: when none can be had.
         """
 
+    def warm_up(self, within_s: float) -> bool:
+        """Whether every cell that should wait in this process does, within so many seconds."""
+
     def settle(self) -> None:
         """Wait until nothing is left of the jobs that have ended."""
 

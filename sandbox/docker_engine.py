@@ -61,6 +61,10 @@ class DockerEngine:
             # By name, and also after a failure: a create that was given up may have happened all the same.
             self._remover.remove(name, opened.connection if opened else None)
 
+    def warm_up(self, within_s: float) -> bool:
+        """Whether the pool of this process is full within so many seconds; True without one."""
+        return self._pool is None or self._pool.wait_until_full(within_s)
+
     def settle(self) -> None:
         """Wait until the containers of all jobs that have ended are gone."""
         self._remover.settle()

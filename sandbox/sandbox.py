@@ -65,6 +65,10 @@ class Sandbox:
         """Run a job that has been parsed, for a task."""
         return self._run(job, task_id=task_id, worker=worker, attempt=attempt, queued_s=queued_s)
 
+    def warm_up(self, within_s: float) -> bool:
+        """Whether as many cells wait in this process as should, within so many seconds."""
+        return self._engine.warm_up(within_s)
+
     def settle(self) -> None:
         """Wait until nothing is left of the jobs that have ended: a result does not wait for that."""
         self._engine.settle()

@@ -18,5 +18,8 @@ class ClaimPool(Protocol):
     def claim(self, runtime: str) -> Claim:
         """A waiting cell of the runtime, checked to be alive, if there is one. Never waits for one."""
 
+    def wait_until_full(self, within_s: float) -> bool:
+        """Whether as many cells wait as should, within so many seconds, as far as this process can tell."""
+
     def close(self) -> None:
         """Let go of the pool."""
