@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from benchmarks.burst import measure_burst
 from benchmarks.celery_settings import measure_celery_settings
 from benchmarks.contenders import Workers
+from benchmarks.finding import Finding
 from benchmarks.footprint import measure_footprint
 from benchmarks.growth import measure_growth
 from benchmarks.hello import measure_hello
@@ -28,18 +29,14 @@ from benchmarks.surroundings import BenchError, Surroundings
 from benchmarks.throughput import measure_throughput
 from sandbox import SandboxUnavailable
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from benchmarks.finding import Finding
-
-_SHARED = {
+_Found = Finding | list[Finding]
+_SHARED: dict[str, Callable[[Surroundings, Workers, Scale, Callable[[str], None]], _Found]] = {
     "latency": measure_latency,
     "burst": measure_burst,
     "throughput": measure_throughput,
     "growth": measure_growth,
 }
-_ALONE = {
+_ALONE: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]] = {
     "hello": measure_hello,
     "celery-settings": measure_celery_settings,
     "footprint": measure_footprint,
@@ -81,7 +78,7 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(around: Surroundings, scale: Scale, what: list[str], console: Console) -> list[Finding]:
-    """Those that share workers first, then, with none there, those that need quiet or workers of their own."""
+    """Those that share workers first; then, with none there, those that need quiet."""
     findings: list[Finding] = []
     with console.status("starting") as status:
         say: Callable[[str], None] = status.update
@@ -94,7 +91,7 @@ def _measure(around: Surroundings, scale: Scale, what: list[str], console: Conso
     return findings
 
 
-def _shown(console: Console, found: Finding | list[Finding]) -> list[Finding]:
+def _shown(console: Console, found: _Found) -> list[Finding]:
     findings = found if isinstance(found, list) else [found]
     for finding in findings:
         show(console, finding)

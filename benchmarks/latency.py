@@ -62,9 +62,9 @@ def _table(there: list[Contender], spreads: dict[str, Spread], missing: dict[str
     rows = []
     for one in sorted(there, key=lambda one: spreads[one.name].p50_ms):
         found = spreads[one.name]
-        faster = f"{base.p50_ms / found.p50_ms:.1f} times" if base else ""
         times = (f"{found.p50_ms:.1f}", f"{found.p95_ms:.1f}", f"{found.p99_ms:.1f}")
-        rows.append((one.name, one.isolation, *times, str(found.count), faster))
+        compared = _compared(base.p50_ms, found.p50_ms) if base else ""
+        rows.append((one.name, one.isolation, *times, str(found.count), compared))
     rows += [(name, "", "", "", "", "0", f"not measured: {why}") for name, why in missing.items()]
     plotted = [(name, found.p50_ms) for name, found in spreads.items()]
     plotted.sort(key=lambda pair: pair[1])
@@ -83,6 +83,10 @@ def _table(there: list[Contender], spreads: dict[str, Spread], missing: dict[str
         notes=_ratios(spreads),
         figures={"latency": figure},
     )
+
+
+def _compared(base_ms: float, ms: float) -> str:
+    return f"{base_ms / ms:.1f} times as fast" if ms <= base_ms else f"{ms / base_ms:.1f} times as slow"
 
 
 def _ratios(spreads: dict[str, Spread]) -> list[str]:

@@ -153,8 +153,8 @@ def _table(found: dict[tuple[str, int], dict[str, float]]) -> Finding:
         rows,
         [{"what": name, "in_flight": in_flight, **one} for (name, in_flight), one in found.items()],
         notes=[
-            "The SDK loop is `containers.run(remove=True, network_mode='none')`, not hardened, in one process.",
-            "The engine's time is that of the daemon, containerd, shims, runc and all that runs in the cells.",
+            "The SDK loop is `containers.run(remove=True, network_mode='none')`, not hardened.",
+            "The engine's time is that of the daemon, containerd, shims, runc and the cells.",
         ],
         figures={"throughput": grouped_bars("Sustained jobs per second", "jobs per second", groups)},
     )
