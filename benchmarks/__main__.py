@@ -1,0 +1,114 @@
+"""Measures, and says what it found.
+
+python -m benchmarks [WHAT…] [--full | --quick] [--no-publish]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from benchmarks.burst import measure_burst
+from benchmarks.celery_settings import measure_celery_settings
+from benchmarks.contenders import Workers
+from benchmarks.finding import Finding
+from benchmarks.footprint import measure_footprint
+from benchmarks.growth import measure_growth
+from benchmarks.hello import measure_hello
+from benchmarks.latency import measure_latency
+from benchmarks.machine import describe_machine, machine_sentence
+from benchmarks.peers import cache_folder
+from benchmarks.report import publish, save, show
+from benchmarks.scale import DEFAULT, FULL, QUICK, Scale
+from benchmarks.surroundings import BenchError, Surroundings
+from benchmarks.throughput import measure_throughput
+from sandbox import SandboxUnavailable
+
+_Found = Finding | list[Finding]
+_SHARED: dict[str, Callable[[Surroundings, Workers, Scale, Callable[[str], None]], _Found]] = {
+    "latency": measure_latency,
+    "burst": measure_burst,
+    "throughput": measure_throughput,
+    "growth": measure_growth,
+}
+_ALONE: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]] = {
+    "hello": measure_hello,
+    "celery-settings": measure_celery_settings,
+    "footprint": measure_footprint,
+}
+_WARM_CELLS = 20
+_PROCESSES = 8
+
+
+def main() -> int:
+    """Measure what is asked for; everything, if nothing is."""
+    options = _options()
+    scale = FULL if options.full else QUICK if options.quick else DEFAULT
+    console, started = Console(width=None if sys.stdout.isatty() else 140), time.monotonic()
+    try:
+        with Surroundings() as around:
+            about = describe_machine(around.engine)
+            console.print(machine_sentence(about), style="dim")
+            findings = _measure(around, scale, options.what or [*_SHARED, *_ALONE], console)
+    except (BenchError, SandboxUnavailable) as error:
+        console.print(f"benchmarks: {error}", style="red")
+        return 1
+    save(cache_folder(), about, findings)
+    if not options.no_publish:
+        publish(about, findings)
+    console.print(f"{time.monotonic() - started:.0f} s. The numbers are in {cache_folder() / 'results.json'}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "what", nargs="*", choices=[*_SHARED, *_ALONE, []], metavar="WHAT", help="everything, if not given"
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--full", action="store_true", help="longer, for figures that are to be shown")
+    size.add_argument("--quick", action="store_true", help="just enough to see that it works")
+    parser.add_argument("--no-publish", action="store_true", help="leave pages and figures as they are")
+    return parser.parse_args()
+
+
+def _measure(around: Surroundings, scale: Scale, what: list[str], console: Console) -> list[Finding]:
+    """Those that share workers first; then, with none there, those that need quiet."""
+    findings: list[Finding] = []
+    with console.status("starting") as status:
+        say: Callable[[str], None] = status.update
+        if shared := [name for name in _SHARED if name in what]:
+            with _workers(around, say) as workers:
+                for name in shared:
+                    findings += _shown(console, _SHARED[name](around, workers, scale, say))
+        for name in [name for name in _ALONE if name in what]:
+            findings += _shown(console, _ALONE[name](around, scale, say))
+    return findings
+
+
+def _shown(console: Console, found: _Found) -> list[Finding]:
+    findings = found if isinstance(found, list) else [found]
+    for finding in findings:
+        show(console, finding)
+    return findings
+
+
+@contextmanager
+def _workers(around: Surroundings, say: Callable[[str], None]) -> Iterator[Workers]:
+    say("starting workers")
+    eight = f"--concurrency={_PROCESSES}"
+    with (
+        around.worker("warm", eight, CELLBLOCK_WARM=f"0,bash={_WARM_CELLS}") as warm,
+        around.worker("cold", eight) as cold,
+        around.worker("host", "--concurrency=2", ENABLE_DOCKER="false") as host,
+    ):
+        yield Workers(warm, cold, host, _WARM_CELLS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""An app that sends jobs to a worker and waits for their results: Celery, and nothing of ours."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+
+from benchmarks.surroundings import BenchError
+
+if TYPE_CHECKING:
+    from celery.result import AsyncResult
+
+__all__ = ["Answer", "Caller"]
+
+_PATIENCE_S = 120.0
+_QUEUE = "cellblock"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result, and the seconds from the call until the caller had it."""
+
+    result: dict[str, Any]
+    seconds: float
+
+
+class Caller:
+    """One app. Its threads share nothing: Celery keeps a result consumer for each of them."""
+
+    def __init__(self, url: str, results: str | None = None) -> None:
+        self._app = Celery("bench", broker=url, backend=results or url, set_as_current=False)
+
+    def send(self, cmd: str = "echo hi", runtime: str = "bash") -> AsyncResult[Any]:
+        """Enqueue a command."""
+        headers = {"cellblock_sent_at": time.time()}
+        return self._app.send_task(
+            "cellblock.run_sandboxed", args=[cmd, runtime], queue=_QUEUE, headers=headers
+        )
+
+    def run(self, cmd: str = "echo hi", runtime: str = "bash") -> Answer:
+        """Enqueue a command and wait for its result."""
+        started = time.perf_counter()
+        result = self.receive(self.send(cmd, runtime))
+        return Answer(result, time.perf_counter() - started)
+
+    def receive(self, sent: AsyncResult[Any]) -> dict[str, Any]:
+        """The result of a command that succeeds.
+
+        Raises:
+            BenchError: it did not.
+        """
+        result: dict[str, Any] = sent.get(timeout=_PATIENCE_S, interval=0.01)
+        if result["status"] != "succeeded":
+            raise BenchError(f"A job ended wrong: {result}")
+        return result
+
+    def close(self) -> None:
+        """Hang up."""
+        self._app.close()

@@ -1,0 +1,82 @@
+"""Processor time and memory of the worker and of the engine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import docker
+
+__all__ = ["cell_pss", "cpu_of_engine", "cpu_of_tree", "pss", "tree"]
+
+_PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """A process and everything below it."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def cpu_of_tree(pid: int) -> float:
+    """Seconds of processor time of a process and its descendants, those that have ended among them."""
+    return _sum(tree(pid), _used_s)
+
+
+def cpu_of_engine() -> float:
+    """Seconds of the engine: daemon, containerd, shims, runc, and what runs in the cells.
+
+    A shim is nobody's child: when it ends, its time and that of its cell pass to process 1.
+    """
+    roots = [p for p in psutil.process_iter(["name"]) if _is_engine(p.info["name"] or "")]
+    every = {p.pid: p for root in roots for p in tree(root.pid)}
+    return _sum(every.values(), _used_s) + _reaped_s(psutil.Process(1))
+
+
+def pss(pid: int) -> int:
+    """Bytes of memory of one process, what it shares counted by its share; 0 when it has gone."""
+    try:
+        found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0
+
+
+def cell_pss(engine: docker.APIClient, name: str) -> tuple[int, int]:
+    """Bytes of a container's shim, and of everything in it."""
+    first: int = engine.inspect_container(name)["State"]["Pid"]
+    shim = psutil.Process(first).ppid()
+    return pss(shim), sum(pss(process.pid) for process in tree(first))
+
+
+def _is_engine(name: str) -> bool:
+    return name in ("dockerd", "containerd") or name.startswith("containerd-shim")
+
+
+def _used_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _reaped_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.children_user + times.children_system
+
+
+def _sum(processes: Iterable[psutil.Process], used_s: Callable[[psutil.Process], float]) -> float:
+    total = 0.0
+    for process in processes:
+        try:
+            total += used_s(process)
+        except psutil.NoSuchProcess:
+            continue
+    return total

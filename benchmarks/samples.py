@@ -1,0 +1,39 @@
+"""Times that were measured, and what is said of them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+__all__ = ["Spread", "spread"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Milliseconds, by nearest rank: with fewer than a hundred samples p99 is the slowest one."""
+
+    count: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+    def to_dict(self) -> dict[str, float]:
+        """The numbers as JSON takes them."""
+        return asdict(self)
+
+
+def spread(seconds: Sequence[float]) -> Spread:
+    """The spread of times in seconds."""
+    ordered = sorted(seconds)
+    return Spread(
+        len(ordered),
+        round(statistics.median(ordered) * 1000, 2),
+        round(_ranked(ordered, 0.95) * 1000, 2),
+        round(_ranked(ordered, 0.99) * 1000, 2),
+    )
+
+
+def _ranked(ordered: Sequence[float], share: float) -> float:
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -1,0 +1,210 @@
+"""What a run needs around it, and takes away again: a private Redis, workers, and an eye on their cells."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import docker
+import redis
+
+from config import Settings, load_settings
+from config.settings import variable_of
+from sandbox.docker_client import connect
+
+__all__ = ["ROOT", "BenchError", "Surroundings", "Worker", "wait_until"]
+
+ROOT = Path(__file__).parents[1]
+
+_START_S = 60.0
+_STOP_S = 60.0
+_FULL_S = 60.0
+_GONE_S = 60.0
+# Longer than a used cell may linger.
+_CALM_S = 0.7
+
+
+class BenchError(RuntimeError):
+    """The benchmark cannot go on, and why."""
+
+
+def wait_until(there: Callable[[], Any], within_s: float, what: str) -> None:
+    """Ask until `there` says yes.
+
+    Raises:
+        BenchError: it did not within `within_s` seconds.
+    """
+    until = time.monotonic() + within_s
+    while not there():
+        if time.monotonic() > until:
+            raise BenchError(f"Not within {within_s:g} s: {what}")
+        time.sleep(0.01)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker that runs, and the owner that is written on its cells."""
+
+    process: subprocess.Popen[bytes]
+    broker_url: str
+    owner: str
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """Everything that one run has started. A context: leaving it stops all and sees that no cell is left."""
+
+    run: str = field(default_factory=lambda: f"bench-{secrets.token_hex(4)}")
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _databases: int = 0
+    engine: docker.APIClient = field(init=False)
+    folder: Path = field(init=False)
+    redis_url: str = field(init=False)
+
+    def __enter__(self) -> Self:
+        _forget_settings()
+        self.engine = connect(load_settings())
+        self._stack.callback(self.engine.close)
+        self._stack.callback(self._check_nothing_left)
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cellblock-bench-"))
+        self.folder = Path(folder)
+        self.redis_url = self._stack.enter_context(self.private_redis())
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()
+
+    def settings(self, name: str, **overrides: object) -> Settings:
+        """Settings for cells in this process, under an owner of their own."""
+        return load_settings(owner=f"{self.run}-{name}", pull="never", **overrides)
+
+    def new_database(self) -> str:
+        """The URL of a database of the private Redis that nobody else uses."""
+        self._databases += 1
+        return f"{self.redis_url}/{self._databases}"
+
+    @contextmanager
+    def private_redis(self) -> Iterator[str]:
+        """A Redis server that keeps nothing, by its URL without a database."""
+        program = shutil.which("redis-server")
+        if program is None:
+            raise BenchError("There is no redis-server. Try: apt-get install redis-server")
+        port = _free_port()
+        options = {"--port": str(port), "--bind": "127.0.0.1", "--save": "", "--dir": str(self.folder)}
+        words = [word for option in options.items() for word in option]
+        with _process([program, *words, "--databases", "64"], self.folder / f"redis-{port}.log"):
+            wait_until(lambda: _answers(port), _START_S, "the private Redis answers")
+            yield f"redis://127.0.0.1:{port}"
+
+    @contextmanager
+    def worker(
+        self, name: str, *options: str, program: tuple[str, ...] = ("cli", "worker"), **settings: str
+    ) -> Iterator[Worker]:
+        """A worker as an operator starts it, once it is ready and its pool is full."""
+        log, url, owner = self.folder / f"{name}.log", self.new_database(), f"{self.run}-{name}"
+        ours = {"CELLBLOCK_BROKER_URL": url, "CELLBLOCK_OWNER": owner, "CELLBLOCK_PULL": "never"}
+        env = os.environ | ours | settings
+        command = [sys.executable, "-m", *program, "--hostname", f"{name}@bench", *options]
+        with _process(command, log, env) as process:
+            wait_until(
+                lambda: " ready." in log.read_text() or process.poll() is not None, _START_S, "a worker"
+            )
+            if process.poll() is not None:
+                raise BenchError(f"The worker {name!r} did not start:\n{log.read_text()}")
+            yield Worker(process, url, owner)
+
+    def wait_warm(self, worker: Worker, cells: int, used: Collection[str] = ()) -> None:
+        """Wait until so many cells of a worker wait and none of the `used` ones is left."""
+
+        def is_full() -> bool:
+            states = self._cells(worker.owner)
+            return list(states.values()) == ["running"] * cells and states.keys().isdisjoint(used)
+
+        wait_until(is_full, _FULL_S, f"{cells} warm cells wait")
+
+    def wait_calm(self, worker: Worker, cells: int) -> None:
+        """The same, where nobody knows which ones were used: until no cell has come or gone for a while."""
+        since, names = time.monotonic(), set[str]()
+
+        def is_calm() -> bool:
+            nonlocal since, names
+            states = self._cells(worker.owner)
+            if set(states) != names or list(states.values()) != ["running"] * cells:
+                since, names = time.monotonic(), set(states)
+            return time.monotonic() > since + _CALM_S
+
+        wait_until(is_calm, _FULL_S, f"{cells} warm cells wait, and nothing changes")
+
+    def wait_gone(self, owner: str) -> None:
+        """Wait until an owner has no cell left but those that wait."""
+        wait_until(lambda: not self._cells(owner, "job"), _GONE_S, "the cells are gone")
+
+    def containers(self, owner: str) -> list[str]:
+        """The names of an owner's containers."""
+        return list(self._cells(owner))
+
+    def _cells(self, owner: str, state: str = "") -> dict[str, str]:
+        labels = [f"cellblock.owner={owner}", *([f"cellblock.state={state}"] if state else [])]
+        found = self.engine.containers(all=True, filters={"label": labels})
+        return {cell["Names"][0].removeprefix("/"): cell["State"] for cell in found}
+
+    def _check_nothing_left(self) -> None:
+        def left() -> list[str]:
+            found = self.engine.containers(all=True, filters={"label": "cellblock.owner"})
+            return [cell["Id"] for cell in found if cell["Labels"]["cellblock.owner"].startswith(self.run)]
+
+        wait_until(lambda: not left(), _GONE_S, "every container of this run is gone")
+
+
+def _forget_settings() -> None:
+    """No setting of whoever runs this changes what is measured, but for the engine's address."""
+    kept = {"CELLBLOCK_DOCKER_HOST", "CELLBLOCK_OCI_RUNTIME"}
+    for variable in {variable_of(name) for name in Settings.model_fields} - kept:
+        os.environ.pop(variable, None)
+        os.environ.pop(f"{variable}_FILE", None)
+
+
+@contextmanager
+def _process(
+    command: list[str], log: Path, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def _answers(port: int) -> bool:
+    client = redis.Redis(port=port)
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+    finally:
+        client.close()

@@ -1,0 +1,160 @@
+"""How many jobs per second, for as long as one likes, and what each costs in processor time."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from benchmarks.caller import Caller
+from benchmarks.contenders import image_of, sdk_client, sdk_run
+from benchmarks.finding import Finding
+from benchmarks.plots import Part, grouped_bars
+from benchmarks.processes import cpu_of_engine, cpu_of_tree
+from benchmarks.surroundings import BenchError
+
+if TYPE_CHECKING:
+    from benchmarks.contenders import Workers
+    from benchmarks.scale import Scale
+    from benchmarks.surroundings import Surroundings, Worker
+
+__all__ = ["measure_throughput"]
+
+_IN_FLIGHT = (1, 2, 4, 8)
+# Longer than a full pool lasts at any parallelism, so that the pool's refilling is measured, not its stock.
+_WARM_UP_S = 1.5
+_WARM, _COLD, _SDK = "cellblock, pool on", "cellblock, pool off", "SDK containers.run loop"
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """`loop` runs jobs in one thread, calling its argument after each, until that says to stop."""
+
+    name: str
+    loop: Callable[[Callable[[], bool]], None]
+    quiet: Callable[[], None]
+    pid: int
+
+
+@dataclass(slots=True)
+class _Sustained:
+    rates: list[float] = field(default_factory=list)
+    worker_cpu_s: list[float] = field(default_factory=list)
+    engine_cpu_s: list[float] = field(default_factory=list)
+
+    def medians(self) -> dict[str, float]:
+        return {
+            "jobs_per_s": round(statistics.median(self.rates), 2),
+            "worker_cpu_ms": round(statistics.median(self.worker_cpu_s) * 1000, 1),
+            "engine_cpu_ms": round(statistics.median(self.engine_cpu_s) * 1000, 1),
+        }
+
+
+def measure_throughput(
+    around: Surroundings, workers: Workers, scale: Scale, say: Callable[[str], None]
+) -> Finding:
+    """Every way at every parallelism, in turn."""
+    with _ways(around, workers) as ways:
+        found = {(way.name, in_flight): _Sustained() for way in ways for in_flight in _IN_FLIGHT}
+        for number in range(scale.sustained_rounds):
+            for in_flight in _IN_FLIGHT:
+                for way in ways:
+                    say(f"throughput: {way.name}, {in_flight} in flight, round {number + 1}")
+                    way.quiet()
+                    _sustain(way, in_flight, scale.sustained_s, found[way.name, in_flight])
+                    way.quiet()
+    return _table({key: sustained.medians() for key, sustained in found.items()})
+
+
+@contextmanager
+def _ways(around: Surroundings, workers: Workers) -> Iterator[list[_Way]]:
+    image = image_of(around)
+
+    def sdk_loop(go_on: Callable[[], bool]) -> None:
+        with sdk_client() as client:
+            while True:
+                sdk_run(client, image)
+                if not go_on():
+                    return
+
+    yield [
+        _Way(_SDK, sdk_loop, lambda: None, os.getpid()),
+        _celery(_COLD, workers.cold, lambda: around.wait_gone(workers.cold.owner)),
+        _celery(_WARM, workers.warm, lambda: around.wait_calm(workers.warm, workers.warm_cells)),
+    ]
+
+
+def _celery(name: str, worker: Worker, quiet: Callable[[], None]) -> _Way:
+    def loop(go_on: Callable[[], bool]) -> None:
+        caller = Caller(worker.broker_url)
+        try:
+            while True:
+                caller.run()
+                if not go_on():
+                    return
+        finally:
+            caller.close()
+
+    return _Way(name, loop, quiet, worker.process.pid)
+
+
+def _sustain(way: _Way, in_flight: int, window_s: float, found: _Sustained) -> None:
+    """Keep so many jobs in flight, and count those that end within the window that follows the warm-up."""
+    stop, ends, errors = threading.Event(), [], list[BaseException]()
+
+    def go_on() -> bool:
+        ends.append(time.perf_counter())
+        return not stop.is_set()
+
+    def work() -> None:
+        try:
+            way.loop(go_on)
+        except Exception as error:  # noqa: BLE001  it is raised again in the main thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(in_flight)]
+    for thread in threads:
+        thread.start()
+    stop.wait(_WARM_UP_S)
+    opened, before = time.perf_counter(), (cpu_of_tree(way.pid), cpu_of_engine())
+    stop.wait(window_s)
+    closed, after = time.perf_counter(), (cpu_of_tree(way.pid), cpu_of_engine())
+    stop.set()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise BenchError(f"{way.name}: {errors[0]}") from errors[0]
+    jobs = sum(opened < end <= closed for end in ends)
+    found.rates.append(jobs / (closed - opened))
+    found.worker_cpu_s.append((after[0] - before[0]) / max(jobs, 1))
+    found.engine_cpu_s.append((after[1] - before[1]) / max(jobs, 1))
+
+
+def _table(found: dict[tuple[str, int], dict[str, float]]) -> Finding:
+    rows, groups = [], {}
+    for name in (_WARM, _COLD, _SDK):
+        for in_flight in _IN_FLIGHT:
+            one, base = found[name, in_flight], found[_SDK, in_flight]
+            ratio = f"{one['jobs_per_s'] / base['jobs_per_s']:.2f} times" if base["jobs_per_s"] else ""
+            cpu = (f"{one['worker_cpu_ms']:.0f}", f"{one['engine_cpu_ms']:.0f}")
+            rows.append((name, str(in_flight), f"{one['jobs_per_s']:.1f}", ratio, *cpu))
+    for in_flight in _IN_FLIGHT:
+        parts = [Part(name, found[name, in_flight]["jobs_per_s"]) for name in (_WARM, _COLD, _SDK)]
+        groups[f"{in_flight} in flight"] = parts
+    return Finding(
+        "throughput",
+        "Sustained, through Celery: `echo hi`, one cell each",
+        ("what", "in flight", "jobs/s", "against the SDK loop", "CPU ms/job, worker", "CPU ms/job, engine"),
+        rows,
+        [{"what": name, "in_flight": in_flight, **one} for (name, in_flight), one in found.items()],
+        notes=[
+            "The SDK loop is `containers.run(remove=True, network_mode='none')`, not hardened.",
+            "The engine's time is that of the daemon, containerd, shims, runc and the cells.",
+        ],
+        figures={"throughput": grouped_bars("Sustained jobs per second", "jobs per second", groups)},
+    )
