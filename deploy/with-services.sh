@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 
 scratch=$(mktemp -d -t cellblock-services.XXXXXX)
 engine_pid=''
+engine_folders=()
 
 say() { printf '\033[2m%s\033[0m\n' "· $*" >&2; }
 [ -t 2 ] && [ -z "${NO_COLOR:-}" ] || say() { printf '%s\n' "· $*" >&2; }
@@ -98,6 +99,10 @@ start_engine() {
 # With no service manager. An engine that was killed leaves its pid files behind, which stop the next one
 # when another process has got the number meanwhile.
 spawn_engine() {
+  local folder
+  for folder in /run/docker /run/containerd; do
+    [ -e "$folder" ] || engine_folders+=("$folder")
+  done
   rm -f /var/run/docker.pid /run/docker/containerd/containerd.pid
   setsid dockerd >"$scratch/dockerd.log" 2>&1 &
   engine_pid=$!
@@ -111,11 +116,16 @@ spawn_engine() {
 }
 
 stop_engine() {
+  local folder
   [ -n "$engine_pid" ] || return 0
   say "stopping Docker Engine"
   kill "$engine_pid" 2>/dev/null || return 0
   wait "$engine_pid" 2>/dev/null || true
   rm -f /var/run/docker.sock /var/run/docker.pid
+  for folder in "${engine_folders[@]}"; do
+    { awk -v under="$folder/" 'index($2, under) == 1 { print $2 }' /proc/mounts | xargs -r umount --; } || true
+    rm -rf "$folder"
+  done
 }
 
 leave() {
