@@ -1,5 +1,21 @@
 """The `cellblock` command."""
 
-from cli.main import main
+from __future__ import annotations
+
+import sys
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """The entry point of the `cellblock` script.
+
+    A worker's pool of green threads has to be known before anything else is imported: Celery patches the
+    standard library for it.
+    """
+    from celery import maybe_patch_concurrency
+
+    maybe_patch_concurrency(sys.argv, ["-P"], ["--pool"])
+    from cli.main import main as run
+
+    run()

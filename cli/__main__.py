@@ -1,5 +1,5 @@
 """`python -m cli`, for a host where the scripts of the venv are not on the PATH."""
 
-from cli.main import main
+from cli import main
 
 main()

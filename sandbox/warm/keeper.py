@@ -42,6 +42,8 @@ def main(path: str, worker: str) -> None:
     logging.basicConfig(format="[%(asctime)s: %(levelname)s/Keeper] %(message)s", level=logging.INFO)
     # The terminal's Ctrl-C is for the worker, which then lets go of the keeper.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A service manager may send this to every process at once: the cells that wait are taken away first.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     settings = load_settings()
     threading.Thread(target=_keep_reaping, args=(settings,), name="cellblock-reaper", daemon=True).start()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:

@@ -69,6 +69,12 @@ def test_without_its_keeper_a_worker_makes_cells_cold_and_the_dead_ones_are_reap
     wait_until(lambda: _reap(warm.owner) == 0 and warm.left() == 0, 30, "the dead cells are reaped")
 
 
+def test_a_keeper_told_to_end_takes_its_waiting_cells_away(warm: Warm) -> None:
+    (keeper,) = _keepers(warm.worker)
+    keeper.terminate()
+    wait_until(lambda: warm.left() == 0, 20, "the waiting cells are gone")
+
+
 def _reap(owner: str) -> int:
     return run_cli("reap", CELLBLOCK_OWNER=owner, CELLBLOCK_MARGIN="2").returncode
 
