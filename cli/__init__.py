@@ -15,7 +15,7 @@ def main() -> None:
     """
     from celery import maybe_patch_concurrency
 
-    maybe_patch_concurrency(sys.argv, ["-P"], ["--pool"])
+    maybe_patch_concurrency(sys.argv, ["-P"], ["--pool"])  # type: ignore[arg-type]  # its stub is wrong
     from cli.main import main as run
 
     run()
