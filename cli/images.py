@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from cli.exit_codes import ExitCode
+from cli.image_rows import image_row
 from cli.options import Json
 from cli.show import note, print_json
 from config import format_bytes, load_catalogue, load_settings
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 # Wide enough that no cell of a table is cut where a program reads it.
-_PIPE_COLUMNS = 200
+_PIPE_COLUMNS = 320
+_COLUMNS = ("runtime", "image", "id", "digest", "size", "why")
 
 app = typer.Typer(help="The images that cells are made from.", no_args_is_help=True)
 
@@ -50,13 +52,13 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but erro
 def list_images(as_json: Json = False) -> None:
     """Show for each runtime the image that would be used, and why."""
     with _engine() as client:
-        rows = [_row(client, runtime) for runtime in _chosen(None)]
+        rows = [image_row(client, runtime) for runtime in _chosen(None)]
     if as_json:
         print_json(rows)
         return
-    table = Table("runtime", "image", "id", "size", "why", box=None, pad_edge=False)
+    table = Table(*_COLUMNS, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(str(value or "-") for value in row.values()))
+        table.add_row(*(str(row[column] or "-") for column in _COLUMNS))
     Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
 
 
@@ -117,26 +119,6 @@ def _chosen(names: list[str] | None) -> list[Runtime]:
     if unknown:
         raise InvalidJob(f"There is no runtime {unknown[0]!r}. There are: {', '.join(sorted(catalogue))}.")
     return [catalogue[name] for name in names or catalogue]
-
-
-def _row(client: docker.APIClient, runtime: Runtime) -> dict[str, str | None]:
-    named, local = find_image(client, runtime.image), find_image(client, runtime.local_image)
-    image = named or local
-    if named:
-        why = "the named image is here"
-    else:
-        why = (
-            f"{runtime.image} is not here, the local build is"
-            if local
-            else f"{runtime.image}: pull or build it"
-        )
-    return {
-        "runtime": runtime.name,
-        "image": image.name if image else None,
-        "id": image.id if image else None,
-        "size": format_bytes(image.size_bytes) if image else None,
-        "why": why,
-    }
 
 
 @contextmanager

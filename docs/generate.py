@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from config import format_bytes, load_catalogue
+from config.runtimes import Runtime, RuntimeLimits, Start
 from config.settings import Settings, variable_of
 
 REFERENCE = Path(__file__).with_name("reference")
@@ -39,7 +42,63 @@ def shown(default: object) -> str:
     return f"`{text.lower() if isinstance(default, bool) else text}`"
 
 
-PAGES = {"settings.md": settings_page}
+RUNTIMES_HEAD = """# Runtimes
+
+What the built-in catalogue, [config/runtimes.toml](../../config/runtimes.toml), says. An operator's own file
+(`CELLBLOCK_RUNTIMES`) is laid over it: see [Add a runtime](../how-to/add-a-runtime.md).
+
+A job that names no runtime gets the one that owns its files: by extension, then by shebang, then by name. Files
+of several are refused with the candidates, and `cellblock run --explain` says what was chosen and why. A job
+with `files` and no `cmd` is started by the first row whose files are there. `{entry}` is the first file that
+matches, `{all}` is every one, `{class}` is the entry as Java names a class; the places for memory are filled
+with that of the stage's cell.
+"""
+
+
+def runtimes_page() -> str:
+    """A section for each runtime of the catalogue."""
+    return RUNTIMES_HEAD + "".join(map(runtime_section, load_catalogue().values()))
+
+
+def runtime_section(runtime: Runtime) -> str:
+    """What one runtime is told by, started with and limited to."""
+    facts = {
+        "image": f"`{runtime.image}`, else `{runtime.local_image}`",
+        "extensions": listed(runtime.extensions),
+        "shebangs": listed(runtime.shebangs),
+        "names": listed(runtime.names),
+        "environment": listed(f"{name}={value}" for name, value in runtime.env.items()),
+        "limits": limits_shown(runtime.limits),
+        "limits of the compiler": limits_shown(runtime.compile_limits),
+    }
+    rows = "".join(f"| {what} | {value} |\n" for what, value in facts.items() if value)
+    starts = "".join(map(start_row, runtime.start))
+    return (
+        f"\n## {runtime.name}\n\n| | |\n|---|---|\n{rows}\n| files | compile | run |\n|---|---|---|\n{starts}"
+    )
+
+
+def start_row(start: Start) -> str:
+    """One row of the table of starts."""
+    compiled = f"`{' '.join(start.compile)}`" if start.compile else ""
+    return f"| {listed(start.files)} | {compiled} | `{' '.join(start.run)}` |\n"
+
+
+def limits_shown(limits: RuntimeLimits) -> str:
+    """The limits that differ from the settings', as a job would ask for them."""
+    given = limits.model_dump(exclude_none=True)
+    sizes = {"memory", "disk", "output_limit"}
+    return ", ".join(
+        f"{name} {format_bytes(value) if name in sizes else f'{value:g}'}" for name, value in given.items()
+    )
+
+
+def listed(values: Iterable[str]) -> str:
+    """Values as code, with commas between."""
+    return ", ".join(f"`{value}`" for value in values)
+
+
+PAGES = {"settings.md": settings_page, "runtimes.md": runtimes_page}
 
 
 def main() -> int:

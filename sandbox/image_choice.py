@@ -11,8 +11,11 @@ import docker.errors
 
 from sandbox.docker_client import mapped_errors
 from sandbox.errors import ImageMissing
+from sandbox.image_name import split_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from config import Runtime
 
 __all__ = ["Image", "ImageChoice", "find_image"]
@@ -23,12 +26,16 @@ _HOLD_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that the engine has; `volumes` are the paths that it declares as such."""
+    """An image that the engine has; `volumes` are the paths that it declares as such.
+
+    `digest` is what its registry knows it by; an image that was built here has none.
+    """
 
     name: str
     id: str
     size_bytes: int
     volumes: tuple[str, ...]
+    digest: str | None = None
 
 
 def find_image(client: docker.APIClient, name: str) -> Image | None:
@@ -39,7 +46,16 @@ def find_image(client: docker.APIClient, name: str) -> Image | None:
         except docker.errors.NotFound:
             return None
     volumes = (found.get("Config") or {}).get("Volumes") or {}
-    return Image(name, found["Id"], found["Size"], tuple(volumes))
+    return Image(
+        name, found["Id"], found["Size"], tuple(volumes), _digest(found.get("RepoDigests") or (), name)
+    )
+
+
+def _digest(known: Iterable[str], name: str) -> str | None:
+    """Of the repository that `name` is in, if the image was pulled from several."""
+    repository, _ = split_name(name.partition("@")[0])
+    digests = dict(one.partition("@")[::2] for one in known)
+    return digests.get(repository) or next(iter(digests.values()), None)
 
 
 class ImageChoice:

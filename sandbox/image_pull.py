@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.docker_client import mapped_errors
 from sandbox.errors import EngineFailed
+from sandbox.image_name import split_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +33,9 @@ def pull_image(client: docker.APIClient, name: str) -> Iterator[LayerProgress]:
     Raises:
         SandboxUnavailable: the registry does not answer, or has no such image.
     """
-    repository, _, tag = name.partition("@") if "@" in name else name.rpartition(":")
+    repository, tag = split_name(name)
     with mapped_errors(f"pull {name}"):
-        for line in client.pull(repository or name, tag=tag or "latest", stream=True, decode=True):
+        for line in client.pull(repository, tag=tag, stream=True, decode=True):
             if "error" in line:
                 raise EngineFailed(f"The engine could not pull {name}: {line['error']}")
             detail = line.get("progressDetail") or {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from sandbox.images import build, load_recipe
+from sandbox.images import build, load_recipe, runtimes
 
 from .conftest import own_tags
 
@@ -81,8 +81,9 @@ def test_no_program_of_an_image_lacks_a_library(python: str) -> None:
     assert hardened(python, "sh", "-c", f"ldd {files} 2>/dev/null | grep 'not found'; :") == ""
 
 
-def test_nothing_in_an_image_is_setuid(python: str) -> None:
-    assert hardened(python, "sh", "-c", "find / -xdev -perm /6000 2>/dev/null; :") == ""
+@pytest.mark.parametrize("runtime", runtimes())
+def test_nothing_in_an_image_is_setuid(tag: Callable[[str], str], runtime: str) -> None:
+    assert hardened(tag(runtime), "sh", "-c", "find / -xdev -perm /6000 2>/dev/null; :") == ""
 
 
 def test_python_is_there_by_both_names(python: str) -> None:

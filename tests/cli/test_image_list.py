@@ -1,0 +1,64 @@
+"""`cellblock images ls`: which image a runtime would use, and why."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from config import load_catalogue
+from tests.engine_stand_in import standing_in
+from tests.programs import run_cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import docker
+
+LOCAL: dict[str, object] = {"Id": "sha256:2", "Size": 2 << 20, "RepoDigests": []}
+NAMED: dict[str, object] = {
+    "Id": "sha256:1",
+    "Size": 1 << 20,
+    "RepoDigests": ["mirror.test/alpine@sha256:a", "alpine@sha256:b"],
+}
+
+
+def listed(folder: Path, **images: dict[str, object]) -> dict[str, object]:
+    with standing_in(folder / "engine.sock", **images) as stand_in:
+        rows: list[dict[str, object]] = json.loads(
+            run_cli("images", "ls", "--json", CELLBLOCK_DOCKER_HOST=stand_in.url).stdout
+        )
+    return {row["runtime"]: row for row in rows}["bash"]
+
+
+def test_a_pulled_image_comes_with_the_digest_of_its_own_registry(tmp_path: Path) -> None:
+    assert listed(tmp_path, **{"alpine:latest": NAMED, "cellblock/bash:local": LOCAL}) == {
+        "runtime": "bash",
+        "image": "alpine:latest",
+        "id": "sha256:1",
+        "digest": "sha256:b",
+        "size": "1 MiB",
+        "size_bytes": 1 << 20,
+        "why": "the named image is here",
+    }
+
+
+def test_the_local_build_stands_in_and_has_no_digest(tmp_path: Path) -> None:
+    row = listed(tmp_path, **{"cellblock/bash:local": LOCAL})
+    assert (row["image"], row["id"], row["digest"]) == ("cellblock/bash:local", "sha256:2", None)
+    assert row["why"] == "alpine:latest is not here, the local build is"
+
+
+def test_with_no_image_it_says_what_brings_one(tmp_path: Path) -> None:
+    row = listed(tmp_path)
+    assert (row["image"], row["size_bytes"], row["why"]) == (None, None, "alpine:latest: pull or build it")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["table", "json"])
+def test_every_runtime_is_listed_on_the_real_engine(
+    engine: docker.APIClient, options: tuple[str, ...]
+) -> None:
+    done = run_cli("images", "ls", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [name for name in load_catalogue() if name not in done.stdout] == []
