@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from benchmarks.finding import Finding
-from benchmarks.processes import cell_pss, cpu_of_engine, cpu_of_tree, pss, tree
+from benchmarks.processes import cell_pss, cpu_at_rest, pss, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +29,13 @@ def measure_footprint(around: Surroundings, scale: Scale, say: Callable[[str], N
         pid = worker.process.pid
         processes = [pss(process.pid) for process in tree(pid)]
         say(f"footprint: {scale.idle_s:g} s of rest")
-        before = (cpu_of_tree(pid), cpu_of_engine())
+        before = (cpu_at_rest(pid), cpu_at_rest(None))
         threading.Event().wait(scale.idle_s)
-        used = [now - then for now, then in zip((cpu_of_tree(pid), cpu_of_engine()), before, strict=True)]
+        after = (cpu_at_rest(pid), cpu_at_rest(None))
+    used = [
+        sum(now[one] - then[one] for one in now.keys() & then.keys())
+        for now, then in zip(after, before, strict=True)
+    ]
     shares = [100 * seconds / scale.idle_s for seconds in used]
     shim, inside = (statistics.median(sizes) / (1 << 20) for sizes in zip(*memory, strict=True))
     whole = sum(processes) / (1 << 20)

@@ -6,10 +6,12 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import docker.errors
+import requests.exceptions
 
 from sandbox.docker_client import mapped_errors
 from sandbox.errors import EngineFailed, SandboxUnavailable
@@ -30,6 +32,8 @@ _MOST_WAITING = 32
 # each other this closely their cells wait, as long as there are few of them and none waits for long.
 _QUIET_S = 0.05
 _LONGEST_WAIT_S = 0.5
+# How long a cell may take to end by itself before it is killed.
+_LAST_WORDS_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,12 @@ def remove_container(client: docker.APIClient, name: str, bound_s: float) -> Non
                 time.sleep(0.05)
             else:
                 return
+
+
+def _await_end(client: docker.APIClient, name: str) -> None:
+    """A supervisor that is let go of ends by itself, which costs the engine a tenth less than a kill."""
+    with suppress(docker.errors.APIError, requests.exceptions.RequestException):
+        client.wait(name, timeout=_LAST_WORDS_S)  # type: ignore[arg-type]
 
 
 class Remover:
@@ -113,6 +123,8 @@ class Remover:
                 if left.connection is not None:
                     left.connection.close()
                 client = client or self._connect()
+                if left.connection is not None:
+                    _await_end(client, left.name)
                 remove_container(client, left.name, self._bound_s)
             except SandboxUnavailable as error:
                 _log.error("The container %s is left to the reaper: %s", left.name, error)
