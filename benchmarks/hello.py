@@ -85,7 +85,7 @@ def _measure(sandbox: Sandbox, runtime: str) -> dict[str, float]:
     whole_s = time.perf_counter() - started
     if result.stdout.strip() != "hello":
         raise BenchError(f"A wrong answer: {result.status}, {result.stdout!r}, {result.stderr!r}")
-    compile_s = (result.compile_seconds or 0.0)
+    compile_s = result.compile_seconds or 0.0
     return {"bare cell": bare_s, "compile": compile_s, "run": max(0.0, whole_s - compile_s - bare_s)}
 
 
