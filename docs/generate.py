@@ -47,11 +47,11 @@ RUNTIMES_HEAD = """# Runtimes
 What the built-in catalogue, [config/runtimes.toml](../../config/runtimes.toml), says. An operator's own file
 (`CELLBLOCK_RUNTIMES`) is laid over it: see [Add a runtime](../how-to/add-a-runtime.md).
 
-A job that names no runtime gets the one that owns its files: by extension, then by shebang, then by name. Files
-of several are refused with the candidates, and `cellblock run --explain` says what was chosen and why. A job
-with `files` and no `cmd` is started by the first row whose files are there. `{entry}` is the first file that
-matches, `{all}` is every one, `{class}` is the entry as Java names a class; the places for memory are filled
-with that of the stage's cell.
+A job that names no runtime gets the one that owns its files: by extension, then by shebang, then by name.
+Files of several are refused with the candidates, and `cellblock run --explain` says what was chosen and why.
+A job with `files` and no `cmd` is started by the first row whose files are there. `{entry}` is the first file
+that matches, `{all}` is every one, `{class}` is the entry as Java names a class; the places for memory are
+filled with that of the stage's cell.
 """
 
 
