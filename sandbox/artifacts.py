@@ -136,6 +136,7 @@ class _Pieces(io.RawIOBase):
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces: Iterator[bytes] = iter(pieces)
         self._rest = bytearray()
+        self._ended = False
         self.taken_bytes = 0
 
     def read(self, size: int = -1) -> bytes:
@@ -144,4 +145,8 @@ class _Pieces(io.RawIOBase):
             self.taken_bytes += len(piece)
         data = bytes(self._rest[:size])
         del self._rest[:size]
+        if self._ended and not data:
+            # To skip a file, tarfile reads block after block for as long as the file claims to be.
+            raise tarfile.ReadError("unexpected end of data")
+        self._ended = not data
         return data

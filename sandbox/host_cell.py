@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import secrets
 import selectors
 import signal
@@ -43,6 +44,7 @@ class HostCell:
         self._events: list[Event] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._wants_archive = False
+        self._archive: Iterator[Event] | None = None
 
     def start(self, job: Job) -> None:
         """Write the job's files and start its command."""
@@ -71,6 +73,8 @@ class HostCell:
                 self._take(key)
             if not self._selector.get_map():
                 self._finish()
+        if not self._events and self._archive is not None:
+            yield next(self._archive, Closed())
         while self._events:
             yield self._events.pop(0)
 
@@ -134,7 +138,7 @@ class HostCell:
         usage = Usage(cpu_ns=int((used.ru_utime + used.ru_stime) * 1e9), peak_bytes=used.ru_maxrss << 10)
         self._events.append(Ended(code if code >= 0 else 128 - code, usage))
         if self._wants_archive:
-            self._events += [Archived(_archive(self._folder)), Closed()]
+            self._archive = map(Archived, _archive(self._folder))
 
     def _signal(self, number: signal.Signals) -> int:
         members = [pid for pid in psutil.pids() if self._is_member(pid)]
@@ -176,8 +180,20 @@ def _stdin_of(job: Job) -> IO[bytes]:
     return stdin
 
 
-def _archive(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        archive.add(folder, arcname=".")
-    return buffer.getvalue()
+def _archive(folder: Path) -> Iterator[bytes]:
+    """In pieces, made as they are asked for: a sparse file may look larger than any memory."""
+    with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
+        for path in (folder, *sorted(folder.rglob("*"))):
+            name = posixpath.join(".", path.relative_to(folder))
+            # A socket has none.
+            if member := archive.gettarinfo(path, name):
+                yield member.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape")
+                yield from _padded(path, member.size) if member.isreg() else ()
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _padded(path: Path, size: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_READ_BYTES):
+            yield piece
+    yield bytes(-size % tarfile.BLOCKSIZE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,16 @@ def test_a_job_cannot_make_its_files_look_complete_by_lying_about_their_size() -
     info.size = 5000
     collected = collect(info.tobuf() + b"x" * 512)
     assert collected.files == {}
+
+
+@pytest.mark.parametrize("size", [1 << 40, 1 << 80])
+def test_a_size_that_lies_is_not_waited_for(size: int) -> None:
+    info = tarfile.TarInfo("./liar")
+    info.size = size
+    started = time.monotonic()
+    collected = collect(info.tobuf(tarfile.GNU_FORMAT) + b"x" * 1024, each_bytes=10)
+    assert [skip.path for skip in collected.skipped] == ["liar", ""]
+    assert time.monotonic() - started < 5
 
 
 @given(st.binary(max_size=2000))

@@ -111,6 +111,20 @@ def test_a_symlink_brings_nothing_back_from_elsewhere(anywhere: Sandbox) -> None
     assert {skipped.path for skipped in result.artifacts_skipped} == {"trap", "pipe"}
 
 
+def test_a_file_that_looks_larger_than_any_memory_stays_behind(anywhere: Sandbox) -> None:
+    result = anywhere.run("echo x > good; truncate -s 1T huge; ls", artifacts=["good", "huge"], disk="1m")
+    assert "good" in result.artifacts
+    assert "huge" in {skipped.path for skipped in result.artifacts_skipped} | set(result.stdout.split())
+    assert result.timings.collect < 10
+
+
+def test_files_and_folders_of_any_name_come_back(anywhere: Sandbox) -> None:
+    make = "mkdir -p 'ä/-b'; echo x > 'ä/-b/c d'; ln 'ä/-b/c d' same; : > $(printf 'caf\\351'); mkfifo pipe"
+    result = anywhere.run(make, artifacts=["**"])
+    assert set(result.artifacts) == {"ä/-b/c d", "same"}
+    assert {skipped.path for skipped in result.artifacts_skipped} == {"caf?", "pipe"}
+
+
 def test_a_timeout_keeps_the_output_so_far(anywhere: Sandbox) -> None:
     result = anywhere.run("echo before; sleep 30; echo after", timeout=0.4, grace=0.3)
     assert (result.status, result.stdout) == (Status.TIMED_OUT, "before\n")
