@@ -81,21 +81,23 @@ def stacked_bars(title: str, unit: str, groups: Mapping[str, Sequence[Part]]) ->
 
 
 class _Axis:
-    """From 0, or from 1 where it is logarithmic, to a round number above the largest value."""
+    """From 0 to a round number above the largest value; from 1 to that value where it is logarithmic."""
 
     def __init__(self, largest: float, logarithmic: bool = False) -> None:  # noqa: FBT001, FBT002
         self._logarithmic = logarithmic
         if logarithmic:
-            self.ticks = [10.0**power for power in range(math.ceil(math.log10(max(largest, 2))) + 1)]
+            self.ticks = [10.0**power for power in range(math.floor(math.log10(max(largest, 10))) + 1)]
+            self._most = max(largest, 10)
         else:
             step = _round_step(largest)
             self.ticks = [step * number for number in range(math.ceil(largest / step) + 1)]
+            self._most = self.ticks[-1]
 
     def length(self, value: float) -> float:
         """Pixels."""
         if self._logarithmic:
-            return _ROOM * math.log10(max(value, 1.05)) / math.log10(self.ticks[-1])
-        return _ROOM * value / self.ticks[-1]
+            return _ROOM * math.log10(max(value, 1.05)) / math.log10(self._most)
+        return _ROOM * value / self._most
 
 
 def _round_step(largest: float) -> float:
