@@ -69,7 +69,7 @@ def _table(there: list[Contender], spreads: dict[str, Spread], missing: dict[str
     plotted = [(name, found.p50_ms) for name, found in spreads.items()]
     plotted.sort(key=lambda pair: pair[1])
     figure = bars(
-        "One `echo hi`: median time to the result",
+        "One echo: median time to the result",
         "milliseconds, logarithmic",
         [Bar(name, ms, name.startswith("cellblock")) for name, ms in plotted],
         logarithmic=True,

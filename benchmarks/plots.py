@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 __all__ = ["Bar", "Part", "bars", "grouped_bars", "stacked_bars"]
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 760, 270, 70, 40, 24
+_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 800, 300, 70, 40, 24
 _ROOM = _WIDTH - _LEFT - _RIGHT
 _COLOURS = ("#2f81f7", "#d29922", "#3fb950", "#a371f7", "#f0883e", "#8b949e")
 _STYLE = (
