@@ -111,9 +111,15 @@ def _where(there: list[Contender]) -> Finding:
         steps,
         notes=["`return` is the way of the result from the worker to the caller."],
         figures={
-            "timings": stacked_bars("Where the time goes, through Celery", "milliseconds (medians)", parts)
+            "timings-warm": _drawn(parts, CELERY_WARM, CELERY_HOST),
+            "timings-cold": _drawn(parts, CELERY_COLD),
         },
     )
+
+
+def _drawn(parts: dict[str, list[Part]], *names: str) -> str:
+    shown = {name: parts[name] for name in names if name in parts}
+    return stacked_bars("Where the time goes, through Celery", "milliseconds (medians)", shown)
 
 
 def _steps(answers: list[Answer]) -> dict[str, float]:

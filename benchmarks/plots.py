@@ -68,7 +68,7 @@ def grouped_bars(title: str, unit: str, groups: Mapping[str, Sequence[Part]]) ->
 
 def stacked_bars(title: str, unit: str, groups: Mapping[str, Sequence[Part]]) -> str:
     """For each group one bar that its parts make up, and a legend."""
-    axis = _Axis(max(sum(part.value for part in parts) for parts in groups.values()))
+    axis = _Axis(max((sum(part.value for part in parts) for parts in groups.values()), default=1.0))
     body = []
     for row, (name, parts) in enumerate(groups.items(), start=1):
         y, x = _TOP + row * _ROW, float(_LEFT)
@@ -107,7 +107,7 @@ def _round_step(largest: float) -> float:
 
 
 def _names(groups: Mapping[str, Sequence[Part]]) -> list[str]:
-    return [part.name for part in next(iter(groups.values()))]
+    return [part.name for part in next(iter(groups.values()), [])]
 
 
 def _legend(names: Iterable[str]) -> list[str]:
