@@ -6,6 +6,7 @@ python -m benchmarks [WHAT…] [--full | --quick] [--no-publish]
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -50,11 +51,15 @@ def main() -> int:
     options = _options()
     scale = FULL if options.full else QUICK if options.quick else DEFAULT
     console, started = Console(width=None if sys.stdout.isatty() else 140), time.monotonic()
+    # However it is told to end, what it has started is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with Surroundings() as around:
             about = describe_machine(around.engine)
             console.print(machine_sentence(about), style="dim")
             findings = _measure(around, scale, options.what or [*_SHARED, *_ALONE], console)
+    except KeyboardInterrupt:
+        return 130
     except (BenchError, SandboxUnavailable) as error:
         console.print(f"benchmarks: {error}", style="red")
         return 1

@@ -69,7 +69,7 @@ def _table(there: list[Contender], spreads: dict[str, Spread], missing: dict[str
     plotted = [(name, found.p50_ms) for name, found in spreads.items()]
     plotted.sort(key=lambda pair: pair[1])
     figure = bars(
-        "One `echo hi`: median time to the result",
+        "One echo: median time to the result",
         "milliseconds, logarithmic",
         [Bar(name, ms, name.startswith("cellblock")) for name, ms in plotted],
         logarithmic=True,
@@ -111,9 +111,15 @@ def _where(there: list[Contender]) -> Finding:
         steps,
         notes=["`return` is the way of the result from the worker to the caller."],
         figures={
-            "timings": stacked_bars("Where the time goes, through Celery", "milliseconds (medians)", parts)
+            "timings-warm": _drawn(parts, CELERY_WARM, CELERY_HOST),
+            "timings-cold": _drawn(parts, CELERY_COLD),
         },
     )
+
+
+def _drawn(parts: dict[str, list[Part]], *names: str) -> str:
+    shown = {name: parts[name] for name in names if name in parts}
+    return stacked_bars("Where the time goes, through Celery", "milliseconds (medians)", shown)
 
 
 def _steps(answers: list[Answer]) -> dict[str, float]:

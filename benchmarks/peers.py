@@ -44,7 +44,7 @@ class Peer:
 EPICBOX = Peer("epicbox 1.1, run", "epicbox", ("epicbox==1.1.0", "urllib3<2"), "peer_epicbox.py")
 _LLM_PACKAGES = ("llm-sandbox[docker]>=0.3,<0.4",)
 LLM_SANDBOX = Peer(
-    "llm-sandbox 0.3, a session for each command",
+    "llm-sandbox 0.3, a session for each",
     "llm-sandbox",
     _LLM_PACKAGES,
     "peer_llm_sandbox.py",

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 __all__ = ["Bar", "Part", "bars", "grouped_bars", "stacked_bars"]
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 760, 270, 70, 40, 24
+_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 800, 300, 70, 40, 24
 _ROOM = _WIDTH - _LEFT - _RIGHT
 _COLOURS = ("#2f81f7", "#d29922", "#3fb950", "#a371f7", "#f0883e", "#8b949e")
 _STYLE = (
@@ -68,7 +68,7 @@ def grouped_bars(title: str, unit: str, groups: Mapping[str, Sequence[Part]]) ->
 
 def stacked_bars(title: str, unit: str, groups: Mapping[str, Sequence[Part]]) -> str:
     """For each group one bar that its parts make up, and a legend."""
-    axis = _Axis(max(sum(part.value for part in parts) for parts in groups.values()))
+    axis = _Axis(max((sum(part.value for part in parts) for parts in groups.values()), default=1.0))
     body = []
     for row, (name, parts) in enumerate(groups.items(), start=1):
         y, x = _TOP + row * _ROW, float(_LEFT)
@@ -81,21 +81,23 @@ def stacked_bars(title: str, unit: str, groups: Mapping[str, Sequence[Part]]) ->
 
 
 class _Axis:
-    """From 0, or from 1 where it is logarithmic, to a round number above the largest value."""
+    """From 0 to a round number above the largest value; from 1 to that value where it is logarithmic."""
 
     def __init__(self, largest: float, logarithmic: bool = False) -> None:  # noqa: FBT001, FBT002
         self._logarithmic = logarithmic
         if logarithmic:
-            self.ticks = [10.0**power for power in range(math.ceil(math.log10(max(largest, 2))) + 1)]
+            self.ticks = [10.0**power for power in range(math.floor(math.log10(max(largest, 10))) + 1)]
+            self._most = max(largest, 10)
         else:
             step = _round_step(largest)
             self.ticks = [step * number for number in range(math.ceil(largest / step) + 1)]
+            self._most = self.ticks[-1]
 
     def length(self, value: float) -> float:
         """Pixels."""
         if self._logarithmic:
-            return _ROOM * math.log10(max(value, 1.05)) / math.log10(self.ticks[-1])
-        return _ROOM * value / self.ticks[-1]
+            return _ROOM * math.log10(max(value, 1.05)) / math.log10(self._most)
+        return _ROOM * value / self._most
 
 
 def _round_step(largest: float) -> float:
@@ -105,7 +107,7 @@ def _round_step(largest: float) -> float:
 
 
 def _names(groups: Mapping[str, Sequence[Part]]) -> list[str]:
-    return [part.name for part in next(iter(groups.values()))]
+    return [part.name for part in next(iter(groups.values()), [])]
 
 
 def _legend(names: Iterable[str]) -> list[str]:

@@ -26,7 +26,7 @@ class Scale:
 DEFAULT = Scale(
     rounds=50,
     slow_rounds=3,
-    settings_rounds=40,
+    settings_rounds=30,
     sustained_s=4.0,
     sustained_rounds=2,
     host_jobs=(100, 1000, 3000),

@@ -68,7 +68,7 @@ class SandboxTask(Task):  # type: ignore[type-arg]
         from sandbox import InvalidJob
 
         try:
-            bound = inspect.signature(_request).bind(*args, **kwargs).arguments
+            bound = _SHAPE.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise InvalidJob(f"run_sandboxed(cmd, runtime=None, *, …): {error}.") from None
         return {**bound.pop("rest", {}), **bound}
@@ -81,3 +81,7 @@ class SandboxTask(Task):  # type: ignore[type-arg]
 
 def _request(cmd: object, runtime: object = None, **rest: object) -> None:
     """The shape of a call."""
+
+
+# Once: inspecting costs more than everything else that is done to a request.
+_SHAPE = inspect.signature(_request)
