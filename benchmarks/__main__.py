@@ -63,10 +63,11 @@ def main() -> int:
     except (BenchError, SandboxUnavailable) as error:
         console.print(f"benchmarks: {error}", style="red")
         return 1
-    save(cache_folder(), about, findings)
+    stem = "-".join(["results", *options.what])
+    save(cache_folder(), stem, about, findings)
     if not options.no_publish:
         publish(about, findings)
-    console.print(f"{time.monotonic() - started:.0f} s. The numbers are in {cache_folder() / 'results.json'}")
+    console.print(f"{time.monotonic() - started:.0f} s. The numbers are in {cache_folder() / stem}.json")
     return 0
 
 

@@ -52,12 +52,12 @@ def markdown(finding: Finding) -> str:
     return "\n".join(lines)
 
 
-def save(folder: Path, about: dict[str, str | int | float], findings: Sequence[Finding]) -> None:
-    """Everything as JSON, and the tables as Markdown, in `folder`."""
+def save(folder: Path, stem: str, about: dict[str, str | int | float], findings: Sequence[Finding]) -> None:
+    """The numbers as JSON, and the tables as Markdown, in `folder`."""
     raw = {"machine": about, **{finding.name: finding.raw for finding in findings}}
-    (folder / "results.json").write_text(json.dumps(raw, indent=2, ensure_ascii=False) + "\n")
+    (folder / f"{stem}.json").write_text(json.dumps(raw, indent=2, ensure_ascii=False) + "\n")
     parts = [machine_sentence(about), *(f"## {f.title}\n\n{markdown(f)}" for f in findings)]
-    (folder / "results.md").write_text("\n\n".join(parts) + "\n")
+    (folder / f"{stem}.md").write_text("\n\n".join(parts) + "\n")
 
 
 def publish(about: dict[str, str | int | float], findings: Sequence[Finding]) -> None:
