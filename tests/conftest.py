@@ -70,14 +70,15 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Removal goes on behind a result, so that it gets a while; then nothing may be left."""
     mine = psutil.Process()
     before = set(mine.children())
+    uses = request.node.get_closest_marker
+    client = request.getfixturevalue("engine") if uses("engine") else None
+    url = request.getfixturevalue("redis_url") if uses("broker") else None
     yield
     wait_until(lambda: set(mine.children()) <= before, _GONE_S, "the test's processes are gone")
-    if request.node.get_closest_marker("engine"):
-        client = request.getfixturevalue("engine")
+    if client is not None:
         wait_until(lambda: not cells(client), _GONE_S, "the test's containers are gone")
         assert not _volumes(client)
-    if request.node.get_closest_marker("broker"):
-        url = request.getfixturevalue("redis_url")
+    if url is not None:
         wait_until(lambda: not _lasting_keys(url), _GONE_S, "the test's keys are gone or will expire")
 
 
