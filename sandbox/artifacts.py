@@ -16,7 +16,6 @@ __all__ = ["ArtifactCaps", "Collected", "collect_artifacts"]
 
 # A list of what stayed behind is worth reading only up to a point.
 _MOST_SKIPPED = 256
-_END = bytes(tarfile.BLOCKSIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +79,12 @@ class _Member(tarfile.TarInfo):
     """A header that is damaged or missing is an error, where tarfile would take it for the archive's end."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
         try:
-            return super().frombuf(buf, encoding, errors)
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # missing in its stub
+            raise
         except tarfile.HeaderError as error:
-            if buf == _END:
-                raise
             raise tarfile.ReadError(str(error)) from error
 
 
