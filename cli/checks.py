@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from cli.redis_errors import explain_redis
 from config import InvalidSetting, format_bytes, load_catalogue, load_settings
 from sandbox import BrokerUnreachable
+from sandbox.budget import most_jobs, overcommitments, this_host
 from sandbox.docker_client import connect, docker_address, mapped_errors
 from sandbox.image_choice import find_image
 
@@ -143,6 +144,17 @@ def _redis() -> Iterator[Finding]:
         )
 
 
+def _budget() -> Iterator[Finding]:
+    settings, host = load_settings(), this_host()
+    for sentence in overcommitments(settings, host):
+        yield Finding(
+            Level.WARNING, sentence, "lower CELLBLOCK_CONCURRENCY, CELLBLOCK_AUTOSCALE or the maxima"
+        )
+    yield Finding(
+        Level.OK, f"{most_jobs(settings)} jobs at a time on {format_bytes(host.memory_bytes)} of memory"
+    )
+
+
 def _names() -> Iterator[Finding]:
     ours = Path(__file__).parents[1]
     for name in ("config", "sandbox", "tasks"):
@@ -162,4 +174,5 @@ CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "engine": _engine,
     "images": _images,
     "redis": _redis,
+    "budget": _budget,
 }

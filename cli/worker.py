@@ -32,8 +32,10 @@ def worker(
 
     Example: cellblock worker --autoscale 8,2
     """
-    overrides = {"concurrency": concurrency, "autoscale": autoscale}
-    settings = load_settings(**{name: value for name, value in overrides.items() if value is not None})
+    overrides = {"CELLBLOCK_CONCURRENCY": concurrency, "CELLBLOCK_AUTOSCALE": autoscale}
+    # Into the environment, where everything that belongs to the worker looks.
+    os.environ.update({name: str(value) for name, value in overrides.items() if value is not None})
+    settings = load_settings()
     require_broker(settings)
     if settings.enable_docker:
         require_engine(settings)

@@ -10,6 +10,7 @@ from celery import signals
 from celery.exceptions import SoftTimeLimitExceeded
 
 from sandbox import Sandbox
+from sandbox.budget import overcommitments, this_host
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def _introduce(instance: Any, **_: Any) -> None:  # noqa: ANN401  Celery's own
     else:
         _log.warning("Docker isolation: DISABLED (ENABLE_DOCKER=false): commands run on this host")
         _log.warning("Execution context: this host, with the worker's own rights")
+    for sentence in overcommitments(settings, this_host()):
+        _log.warning("More is promised to jobs than there is: %s", sentence)
     pool = instance.pool_cls.__module__
     if "prefork" not in pool:
         _log.warning("Pool %s keeps no soft and hard time limits; each cell's own deadline still holds", pool)

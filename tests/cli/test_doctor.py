@@ -18,7 +18,10 @@ NO_ENGINE = {"CELLBLOCK_DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 def test_an_installation_in_order_is_exit_0(sandbox: Sandbox, broker_url: str) -> None:
     outcome = run_cli("doctor", "--json", CELLBLOCK_BROKER_URL=broker_url)
     levels = {finding["check"]: finding["level"] for finding in json.loads(outcome.stdout)}
-    assert (outcome.returncode, set(levels)) == (0, {"settings", "names", "engine", "images", "redis"})
+    assert (outcome.returncode, set(levels)) == (
+        0,
+        {"settings", "names", "engine", "images", "redis", "budget"},
+    )
     assert "problem" not in levels.values()
 
 

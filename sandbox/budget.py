@@ -1,0 +1,62 @@
+"""What all cells of a worker may take together, held against what the host has."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from config import format_bytes
+
+if TYPE_CHECKING:
+    from config import Settings
+
+__all__ = ["Host", "most_jobs", "overcommitments", "this_host"]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The part of a host that cells share."""
+
+    memory_bytes: int
+    processes: int
+
+
+def this_host() -> Host:
+    """The host that this process runs on; an engine elsewhere may have more or less."""
+    threads = Path("/proc/sys/kernel/threads-max").read_text()
+    pids = Path("/proc/sys/kernel/pid_max").read_text()
+    return Host(psutil.virtual_memory().total, min(int(threads), int(pids)))
+
+
+def most_jobs(settings: Settings) -> int:
+    """How many jobs a worker with these settings runs at a time, at the most."""
+    if settings.autoscale:
+        return int(settings.autoscale.split(",")[0])
+    return settings.concurrency or os.cpu_count() or 1
+
+
+def overcommitments(settings: Settings, host: Host) -> list[str]:
+    """A sentence with the figures for everything that the cells together may take more of than there is.
+
+    A job may write its memory full twice over, in processes and in files, but all of it counts as memory.
+    """
+    jobs = most_jobs(settings)
+    found = []
+    for what, each in (
+        ("as much as they get by default", settings.docker_memory_limit),
+        ("as much as they may ask for", settings.max_memory),
+    ):
+        if jobs * each > host.memory_bytes:
+            found.append(
+                f"{jobs} jobs with {what} take {format_bytes(jobs * each)} of memory, more than the host's"
+                f" {format_bytes(host.memory_bytes)}."
+            )
+            break
+    processes = jobs * settings.max_pids
+    if processes > host.processes:
+        found.append(f"{jobs} jobs may have {processes} processes, more than the host's {host.processes}.")
+    return found

@@ -1,0 +1,39 @@
+"""What cells may take together, against what there is."""
+
+from __future__ import annotations
+
+import pytest
+
+from config import load_settings
+from sandbox.budget import Host, most_jobs, overcommitments, this_host
+
+SMALL = Host(memory_bytes=8 << 30, processes=32_768)
+
+
+@pytest.mark.parametrize(("autoscale", "jobs"), [("8,2", 8), (None, 3)])
+def test_the_largest_pool_counts(autoscale: str | None, jobs: int) -> None:
+    assert most_jobs(load_settings(concurrency=3, autoscale=autoscale)) == jobs
+
+
+def test_what_fits_is_no_matter() -> None:
+    assert overcommitments(load_settings(concurrency=4), SMALL) == []
+
+
+def test_defaults_that_do_not_fit_together_are_told_with_the_figures() -> None:
+    (sentence,) = overcommitments(load_settings(concurrency=20), SMALL)
+    assert "20 jobs" in sentence
+    assert "by default take 10 GiB of memory, more than the host's 8 GiB" in sentence
+
+
+def test_maxima_that_do_not_fit_together_are_told_too() -> None:
+    (sentence,) = overcommitments(load_settings(concurrency=5), SMALL)
+    assert "may ask for take 10 GiB" in sentence
+
+
+def test_processes_are_counted() -> None:
+    (sentence,) = overcommitments(load_settings(concurrency=2, max_pids=20_000), SMALL)
+    assert sentence == "2 jobs may have 40000 processes, more than the host's 32768."
+
+
+def test_this_host_has_memory_and_processes() -> None:
+    assert min(this_host().memory_bytes, this_host().processes) > 0
