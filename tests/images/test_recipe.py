@@ -60,7 +60,7 @@ def test_a_mistake_in_a_recipe_is_named(tmp_path: Path, text: str, complaint: st
 
 def test_an_unknown_runtime_is_answered_with_the_known_ones(tmp_path: Path) -> None:
     write(tmp_path, "x", "")
-    with pytest.raises(ImageBuildFailed, match="there are recipes for: bash, .*, x"):
+    with pytest.raises(ImageBuildFailed, match=r"there are recipes for: bash, .*, x"):
         load_recipe("y", tmp_path)
 
 
