@@ -34,11 +34,14 @@ def pull_image(client: docker.APIClient, name: str) -> Iterator[LayerProgress]:
         SandboxUnavailable: the registry does not answer, or has no such image.
     """
     repository, tag = split_name(name)
+    failure = ""
     with mapped_errors(f"pull {name}"):
+        # To its end in any case: a connection that is let go in the midst of an answer stays open.
         for line in client.pull(repository, tag=tag, stream=True, decode=True):
-            if "error" in line:
-                raise EngineFailed(f"The engine could not pull {name}: {line['error']}")
+            failure = failure or line.get("error", "")
             detail = line.get("progressDetail") or {}
             yield LayerProgress(
                 line.get("id", ""), line.get("status", ""), detail.get("current", 0), detail.get("total", 0)
             )
+    if failure:
+        raise EngineFailed(f"The engine could not pull {name}: {failure}")
