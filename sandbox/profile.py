@@ -27,25 +27,17 @@ _SECCOMP = json.dumps(json.loads(Path(__file__).with_name("seccomp.json").read_t
 
 # The engine's own list is replaced, not added to. What is not there on a host is passed over.
 _MASKED_PATHS = [
-    *("/proc/1/mem", "/proc/1/task/1/mem"),  # the supervisor's memory, and the nonce in it
-    *(
-        "/proc/kcore",
-        "/proc/kallsyms",
-        "/proc/iomem",
-        "/proc/timer_list",
-        "/proc/sched_debug",
-    ),  # the kernel's
-    *("/proc/keys", "/proc/key-users"),  # whose keys the kernel holds, over all cells
-    *("/proc/cmdline", "/proc/config.gz", "/sys/kernel", "/sys/module"),  # how the host's kernel was set up
-    *(
-        "/proc/acpi",
-        "/proc/asound",
-        "/proc/scsi",
-        "/sys/firmware",
-        "/sys/devices/virtual/dmi",
-    ),  # its hardware
-    *("/proc/interrupts", "/proc/latency_stats", "/proc/timer_stats"),  # what the neighbours type and do
-    "/sys/devices/virtual/powercap",  # what the neighbours compute, from the power that it takes
+    # The supervisor's memory, and the nonce in it.
+    *("/proc/1/mem", "/proc/1/task/1/mem"),
+    # Where the kernel keeps what, and how it was set up.
+    *("/proc/kcore", "/proc/kallsyms", "/proc/iomem", "/proc/timer_list", "/proc/sched_debug"),
+    *("/proc/cmdline", "/proc/config.gz", "/sys/kernel", "/sys/module"),
+    # Whose keys the kernel holds, over all cells.
+    *("/proc/keys", "/proc/key-users"),
+    # The host's hardware.
+    *("/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/dmi"),
+    # What the neighbours do, from interrupts, timers and the power that they take.
+    *("/proc/interrupts", "/proc/latency_stats", "/proc/timer_stats", "/sys/devices/virtual/powercap"),
 ]
 
 

@@ -77,6 +77,9 @@ exec 9>&-
 cpu_time
 printf '\000%s start %s\n' "$overture" "${cpu_ns:--}" >&6
 
+# BusyBox's shell would die of it. Caught and not ignored, because what is ignored the job would inherit.
+trap : INT
+
 # In the foreground, because a shell without job control starts what it puts behind with SIGINT ignored.
 (
   exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&-
