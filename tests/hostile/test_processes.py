@@ -31,7 +31,7 @@ while True:
     try: subprocess.Popen(['sleep', '60'])
     except OSError: pass
 """
-SHELLS = "bomb() { bomb | bomb & }; bomb; while :; do :; done"
+SHELLS = "bomb() { bomb | bomb & }; (bomb); while :; do :; done"
 REBORN = "import os\nwhile True:\n    if os.fork(): os._exit(0)\n"
 COUNT = """
 import os, signal, time
