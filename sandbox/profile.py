@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.supervisor import SUPERVISOR
@@ -18,6 +20,25 @@ __all__ = ["CELL_USER", "container_config", "cpu_quota"]
 CELL_USER = "65534:65534"
 
 _CFS_PERIOD_US = 100_000
+
+# A list of what is allowed, in place of the engine's own: the same on every engine, old or new, and nothing
+# that a kernel learns later is in it.
+_SECCOMP = json.dumps(json.loads(Path(__file__).with_name("seccomp.json").read_text()))
+
+# The engine's own list is replaced, not added to. What is not there on a host is passed over.
+_MASKED_PATHS = [
+    # The supervisor's memory, and the nonce in it.
+    *("/proc/1/mem", "/proc/1/task/1/mem"),
+    # Where the kernel keeps what, and how it was set up.
+    *("/proc/kcore", "/proc/kallsyms", "/proc/iomem", "/proc/timer_list", "/proc/sched_debug"),
+    *("/proc/cmdline", "/proc/config.gz", "/sys/kernel", "/sys/module"),
+    # Whose keys the kernel holds, over all cells.
+    *("/proc/keys", "/proc/key-users"),
+    # The host's hardware.
+    *("/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/dmi"),
+    # What the neighbours do, from interrupts, timers and the power that they take.
+    *("/proc/interrupts", "/proc/latency_stats", "/proc/timer_stats", "/sys/devices/virtual/powercap"),
+]
 
 
 def container_config(
@@ -53,7 +74,11 @@ def container_config(
         "Tty": False,
         "HostConfig": {
             "CapDrop": ["ALL"],  # mount, raw sockets, device nodes, chown, setuid, ptrace of others, …
-            "SecurityOpt": ["no-new-privileges:true"],  # setuid and file capabilities in the image
+            "SecurityOpt": [
+                "no-new-privileges:true",  # setuid and file capabilities in the image
+                f"seccomp={_SECCOMP}",  # the parts of the kernel that no job needs, where its holes are
+            ],
+            "MaskedPaths": _MASKED_PATHS,  # reading what the kernel tells about the host and the supervisor
             "ReadonlyRootfs": True,  # changing the image's programs, filling the host's disk
             "Tmpfs": _tmpfs(limits) | dict.fromkeys(volumes, "ro,size=4k"),
             "ShmSize": limits.disk_bytes,  # filling the host's memory through /dev/shm

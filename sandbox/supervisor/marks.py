@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["MarkScanner"]
 
 
@@ -12,19 +17,28 @@ class MarkScanner:
     """
 
     def __init__(self, nonce: str) -> None:
-        self._token = b"\0" + nonce.encode()
         self._held = b""
+        self.expect(nonce)
 
-    def feed(self, data: bytes) -> list[bytes | list[str]]:
+    def expect(self, nonce: str) -> None:
+        """From here on marks lie behind another nonce; within a `feed`, from its next piece on."""
+        self._token = b"\0" + nonce.encode()
+
+    def feed(self, data: bytes) -> Iterator[bytes | list[str]]:
         """The next pieces of the stream in order: output as bytes, a mark as its words."""
         data = self._held + data
-        pieces: list[bytes | list[str]] = []
+        self._held = b""
         while (start := data.find(self._token)) >= 0 and (end := data.find(b"\n", start)) >= 0:
-            pieces += [data[:start], data[start + len(self._token) : end].decode("ascii", "replace").split()]
+            if start:
+                yield data[:start]
+            words = data[start + len(self._token) : end].decode("ascii", "replace").split()
             data = data[end + 1 :]
+            if words:
+                yield words
         cut = start if start >= 0 else self._possible_start(data)
         self._held = data[cut:]
-        return [piece for piece in (*pieces, data[:cut]) if piece]
+        if cut:
+            yield data[:cut]
 
     def flush(self) -> bytes:
         """What was held back: output after all, now that the stream has ended."""

@@ -27,10 +27,10 @@ _LINE_BYTES = 2048
 _STDIN = "/tmp/.stdin"  # noqa: S108  in the cell, whose /tmp nobody shares
 
 
-def encode_orders(nonce: str, job: Job) -> bytes:
+def encode_orders(overture: str, nonce: str, job: Job) -> bytes:
     """Everything that the supervisor reads before it starts `job`.
 
-    A line with the nonce and two sizes, shell text of the first size, a tar archive of the second. The
+    A line with the two nonces and two sizes, shell text of the first size, a tar archive of the second. The
     supervisor takes each by its size with `dd`, because BusyBox's `head -c` reads past what it gives out.
     Short and plain text comes as a line of its own instead, and size 0: a shell's `read` takes every byte
     with a system call and stumbles over some, but it saves a process, a third of a warm job's time.
@@ -39,8 +39,8 @@ def encode_orders(nonce: str, job: Job) -> bytes:
     archive = _archive(job)
     if len(orders) <= _LINE_BYTES and orders.isascii():
         line = orders.replace(b"\n", b"'\"$newline\"'")
-        return f"{nonce} 0 {len(archive)}\n".encode() + line + b"\n" + archive
-    return f"{nonce} {len(orders)} {len(archive)}\n".encode() + orders + archive
+        return f"{overture} {nonce} 0 {len(archive)}\n".encode() + line + b"\n" + archive
+    return f"{overture} {nonce} {len(orders)} {len(archive)}\n".encode() + orders + archive
 
 
 def _assignments(job: Job) -> Iterator[str]:

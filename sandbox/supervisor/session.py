@@ -21,20 +21,22 @@ class Session:
     """Turns the two streams of a cell into events.
 
     `Ended` comes once both streams have carried the end mark, so that no output can come after it. A job
-    that reads the supervisor's memory can forge its own exit code and usage, nothing else: time and output
+    that learns the nonce all the same can forge its own exit code and usage, nothing else: time and output
     are counted by the worker, and whatever is not well-formed counts as no word at all.
+
+    The start has a nonce of its own, the overture: it lies in a pipe that the job, quick enough, can read.
     """
 
     def __init__(self) -> None:
-        self._nonce = secrets.token_hex(16)
-        self._scanners = {STDOUT: MarkScanner(self._nonce), STDERR: MarkScanner(self._nonce)}
+        self._overture, self._nonce = secrets.token_hex(16), secrets.token_hex(16)
+        self._scanners = {STDOUT: MarkScanner(self._overture), STDERR: MarkScanner(self._nonce)}
         self._start_cpu_ns: int | None = None
         self._closed: set[int] = set()
         self._ending: Ended | None = None
 
     def orders(self, job: Job) -> bytes:
         """What to write to the supervisor's standard input."""
-        return encode_orders(self._nonce, job)
+        return encode_orders(self._overture, self._nonce, job)
 
     def feed(self, stream: int, data: bytes) -> Iterator[Event]:
         """The events in the next bytes of a stream."""
@@ -61,6 +63,7 @@ class Session:
     def _hear(self, stream: int, words: list[str]) -> Iterator[Event]:
         match words:
             case ["start", cpu_ns]:
+                self._scanners[stream].expect(self._nonce)
                 self._start_cpu_ns = _count(cpu_ns)
                 yield Started()
             case ["fault", reason]:

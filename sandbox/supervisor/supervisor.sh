@@ -10,10 +10,29 @@ exec 6>&1 7>&4
 [ -w /proc/self/fd/1 ] && exec 6>/proc/self/fd/1
 [ -w /proc/self/fd/4 ] && exec 7>/proc/self/fd/4
 
+# The worker's voice while the job has the foreground. When the worker is gone, so is the job. A program of its
+# own, and started before any nonce is here: of the supervisor's processes the profile hides process 1 alone
+# from a job that looks for the nonce in their memory. It waits until the last writer has closed its pipe.
+voice='
+trap "" TERM
+read -r _
+while read -r order <&3; do
+  case $order in
+    term) kill -TERM -1 ;;
+    kill) kill -KILL -1 ;;
+  esac
+done
+kill -KILL -1
+'
+mkfifo /tmp/.voice
+/bin/sh -c "$voice" voice 4>&- 6>&- 7>&- </tmp/.voice >/dev/null &
+exec 9>/tmp/.voice
+rm -f /tmp/.voice
+
 ready='' collect='' stdin=/dev/null newline='
 '
 
-read -r nonce orders_bytes files_bytes <&3 || exit 0
+read -r overture nonce orders_bytes files_bytes <&3 || exit 0
 if [ "$orders_bytes" -gt 0 ]; then
   orders=$(dd bs="$orders_bytes" count=1 iflag=fullblock <&3)
 else
@@ -24,7 +43,7 @@ eval "$orders"
 
 fault() {
   printf '\000%s fault %s\n' "$nonce" "$1" >&7
-  printf '\000%s fault %s\n' "$nonce" "$1" >&6
+  printf '\000%s fault %s\n' "$overture" "$1" >&6
   exit 0
 }
 
@@ -54,20 +73,12 @@ memory() {
   done </sys/fs/cgroup/memory/memory.oom_control
 }
 
-# The worker's voice while the job has the foreground. When the worker is gone, so is the job.
-{
-  trap '' TERM
-  while read -r order; do
-    case $order in
-      term) kill -TERM -1 ;;
-      kill) kill -KILL -1 ;;
-    esac
-  done
-  kill -KILL -1
-} <&3 3<&- 4>&- 5<&- 6>&- 7>&- >/dev/null &
-
+exec 9>&-
 cpu_time
-printf '\000%s start %s\n' "$nonce" "${cpu_ns:--}" >&6
+printf '\000%s start %s\n' "$overture" "${cpu_ns:--}" >&6
+
+# BusyBox's shell would die of it. Caught and not ignored, because what is ignored the job would inherit.
+trap : INT
 
 # In the foreground, because a shell without job control starts what it puts behind with SIGINT ignored.
 (

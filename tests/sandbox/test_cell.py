@@ -190,7 +190,7 @@ def test_a_running_cell_shows_its_hardening(
     assert job.result().status is Status.TIMED_OUT
     shown = {key: about["HostConfig"][key] for key in ("CapDrop", "ReadonlyRootfs", "Privileged", "Binds")}
     assert shown == {"CapDrop": ["ALL"], "ReadonlyRootfs": True, "Privileged": False, "Binds": None}
-    assert about["HostConfig"]["SecurityOpt"] == ["no-new-privileges:true"]
+    assert about["HostConfig"]["SecurityOpt"][0] == "no-new-privileges:true"
     assert about["Mounts"] == []
     assert (about["Config"]["User"], about["NetworkSettings"]["Networks"]) == ("65534:65534", {})
 

@@ -49,11 +49,21 @@ def test_a_mark_is_found_however_the_stream_is_cut(before: bytes, after: bytes, 
 
 
 def test_ordinary_output_is_not_held_back() -> None:
-    assert MarkScanner(NONCE).feed(b"progress 1%") == [b"progress 1%"]
+    assert list(MarkScanner(NONCE).feed(b"progress 1%")) == [b"progress 1%"]
 
 
 def mark(session: Session, words: str) -> bytes:
     return f"\0{session._nonce} {words}\n".encode()
+
+
+def overture(session: Session, words: str) -> bytes:
+    return f"\0{session._overture} {words}\n".encode()
+
+
+def started(cpu_ns: str = "-") -> Session:
+    session = Session()
+    assert feed(session, STDOUT, overture(session, f"start {cpu_ns}")) == [Started()]
+    return session
 
 
 def feed(session: Session, stream: int, data: bytes) -> list[object]:
@@ -61,7 +71,7 @@ def feed(session: Session, stream: int, data: bytes) -> list[object]:
 
 
 def test_the_end_comes_once_both_streams_have_said_so() -> None:
-    session = Session()
+    session = started()
     assert feed(session, STDERR, mark(session, "end")) == []
     (ended,) = feed(session, STDOUT, b"last" + mark(session, "end 3 - 4096 0"))[1:]
     assert isinstance(ended, Ended)
@@ -69,8 +79,7 @@ def test_the_end_comes_once_both_streams_have_said_so() -> None:
 
 
 def test_the_job_is_charged_from_its_start() -> None:
-    session = Session()
-    feed(session, STDOUT, mark(session, "start 1000"))
+    session = started("1000")
     feed(session, STDERR, mark(session, "end"))
     (ended,) = feed(session, STDOUT, mark(session, "end 0 5000 - -"))
     assert isinstance(ended, Ended)
@@ -78,18 +87,34 @@ def test_the_job_is_charged_from_its_start() -> None:
 
 
 def test_a_session_has_a_nonce_of_its_own() -> None:
-    one, other = Session(), Session()
-    assert feed(one, STDOUT, mark(other, "start 1")) == [Output(STDOUT, mark(other, "start 1"))]
+    one, other = started(), started()
+    assert feed(one, STDOUT, mark(other, "end 0 - - -")) == [Output(STDOUT, mark(other, "end 0 - - -"))]
+
+
+def test_what_told_the_start_cant_tell_the_end() -> None:
+    session = started()
+    forged = overture(session, "end 0 - - -")
+    assert feed(session, STDOUT, forged) + feed(session, STDERR, forged) == [
+        Output(STDOUT, forged),
+        Output(STDERR, forged),
+    ]
+
+
+def test_what_follows_the_start_at_once_is_looked_through_for_the_end() -> None:
+    session = Session()
+    feed(session, STDERR, mark(session, "end"))
+    (begun, ended) = feed(session, STDOUT, overture(session, "start -") + mark(session, "end 7 - - -"))
+    assert (begun, isinstance(ended, Ended)) == (Started(), True)
 
 
 def test_start_and_fault_are_heard() -> None:
     session = Session()
-    assert feed(session, STDOUT, mark(session, "start -")) == [Started()]
     assert feed(session, STDERR, mark(session, "fault unpack")) == [Fault("unpack")]
+    assert feed(session, STDOUT, overture(session, "start -")) == [Started()]
 
 
 def test_malformed_reports_count_as_no_word_at_all() -> None:
-    session = Session()
+    session = started()
     feed(session, STDERR, mark(session, "end"))
     for words in ("end 256 - - -", "end -1 - - -", "end x - - -", "end 0 1", "end 0 1 1 1 1", "nonsense", ""):
         assert feed(session, STDOUT, mark(session, words)) == []
@@ -97,7 +122,7 @@ def test_malformed_reports_count_as_no_word_at_all() -> None:
 
 
 def test_absurd_usage_is_unknown_usage() -> None:
-    session = Session()
+    session = started()
     feed(session, STDERR, mark(session, "end"))
     (ended,) = feed(session, STDOUT, mark(session, f"end 0 {'9' * 30} -5 ²"))
     assert isinstance(ended, Ended)
@@ -105,7 +130,7 @@ def test_absurd_usage_is_unknown_usage() -> None:
 
 
 def test_what_follows_the_end_is_the_archive() -> None:
-    session = Session()
+    session = started()
     feed(session, STDERR, mark(session, "end"))
     assert feed(session, STDOUT, mark(session, "end 0 - - -") + b"tar")[1:] == [Archived(b"tar")]
     assert feed(session, STDOUT, b"more") == [Archived(b"more")]
@@ -119,7 +144,7 @@ def test_what_was_held_back_is_output_when_the_cell_closes() -> None:
 
 @given(output, cuts)
 def test_the_archive_is_whole_however_the_stream_is_cut(archive: bytes, places: list[int]) -> None:
-    session = Session()
+    session = started()
     data = mark(session, "end 0 - - -") + archive
     edges = [0, *sorted(place for place in places if place < len(data)), len(data)]
     events = [event for start, end in pairwise(edges) for event in feed(session, STDOUT, data[start:end])]

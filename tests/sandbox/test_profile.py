@@ -29,7 +29,6 @@ def host_config(body: dict[str, Any]) -> dict[str, Any]:
     ("key", "value"),
     [
         ("CapDrop", ["ALL"]),
-        ("SecurityOpt", ["no-new-privileges:true"]),
         ("ReadonlyRootfs", True),
         ("IpcMode", "private"),
         ("CgroupnsMode", "private"),

@@ -1,0 +1,55 @@
+"""Hostile programs, the cells that they run in, and the proof that the worker survives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from config import load_settings
+from sandbox import Result, Sandbox, Status, docker_maker
+from tests.conftest import cells
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+Python = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def python(sandbox: Sandbox) -> Python:
+    """Runs a Python program in a cell."""
+
+    def run(source: str, **request: object) -> Result:
+        return sandbox.run(["python3", "-Wignore", "-c", source], "python", **request)
+
+    return run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _worker_is_alive_afterwards(sandbox: Sandbox, engine: docker.APIClient) -> Iterator[None]:
+    """After each family a well-behaved job runs as if nothing had happened, and no cell is left."""
+    yield
+    result = sandbox.run("echo alive", timeout=20)
+    assert (result.status, result.stdout) == (Status.SUCCEEDED, "alive\n")
+    sandbox.settle()
+    wait_until(lambda: not cells(engine), 15, "the family's containers are gone")
+
+
+@pytest.fixture
+def leaky(engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Python]:
+    """Runs a Python program in a cell that does not hide its supervisor's memory."""
+    hardened: Callable[..., dict[str, Any]] = docker_maker.container_config
+
+    def without_masks(**about: Any) -> dict[str, Any]:
+        body = hardened(**about)
+        body["HostConfig"]["MaskedPaths"] = []
+        return body
+
+    monkeypatch.setattr(docker_maker, "container_config", without_masks)
+    with Sandbox(load_settings(pull="never")) as leaking:
+        yield lambda source, **request: leaking.run(["python3", "-c", source], "python", **request)
