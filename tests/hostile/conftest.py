@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from config import load_settings
-from sandbox import Result, Sandbox, Status, docker_maker
+from sandbox import Result, Sandbox, Status
+from sandbox.profile import container_config
 from tests.conftest import cells
 from tests.waiting import wait_until
 
@@ -43,13 +44,12 @@ def _worker_is_alive_afterwards(sandbox: Sandbox, engine: docker.APIClient) -> I
 @pytest.fixture
 def leaky(engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Python]:
     """Runs a Python program in a cell that does not hide its supervisor's memory."""
-    hardened: Callable[..., dict[str, Any]] = docker_maker.container_config
 
     def without_masks(**about: Any) -> dict[str, Any]:
-        body = hardened(**about)
+        body = container_config(**about)
         body["HostConfig"]["MaskedPaths"] = []
         return body
 
-    monkeypatch.setattr(docker_maker, "container_config", without_masks)
+    monkeypatch.setattr("sandbox.docker_maker.container_config", without_masks)
     with Sandbox(load_settings(pull="never")) as leaking:
         yield lambda source, **request: leaking.run(["python3", "-c", source], "python", **request)
