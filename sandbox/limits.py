@@ -93,14 +93,14 @@ class _Rule:
         return format_bytes(int(value)) if self.unit == "bytes" else f"{value:g}{self.unit}"
 
 
-# The least memory is what the engine needs to start a cell at all; the least `pids` leaves one process
-# to the job beside the supervisor's two.
+# The least memory is what the engine needs to start a cell at all; the least `pids` is what it takes to
+# unpack a job's files, two more than the supervisor's two, which are then the job's.
 _RULES = (
     _Rule("timeout", "timeout_s", _number, 0.001, "timeout_s", "max_timeout", " s"),
     _Rule("grace", "grace_s", _number, 0, "grace", "max_grace", " s"),
     _Rule("memory", "memory_bytes", parse_bytes, 16 << 20, "docker_memory_limit", "max_memory", "bytes"),
     _Rule("cpus", "cpus", _number, 0.01, "docker_cpu_limit", "max_cpus", " cores"),
-    _Rule("pids", "pids", _count, 3, "pids", "max_pids", ""),
+    _Rule("pids", "pids", _count, 4, "pids", "max_pids", ""),
     _Rule("disk", "disk_bytes", parse_bytes, 64 << 10, "disk", "max_disk", "bytes"),
     _Rule("output_limit", "output_bytes", parse_bytes, 1, "output_limit", "max_output_limit", "bytes"),
 )

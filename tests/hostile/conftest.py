@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from config import load_settings
-from sandbox import Result, Sandbox, Status, profile
+from sandbox import Result, Sandbox, Status
+from sandbox.profile import container_config
 from tests.conftest import cells
 from tests.waiting import wait_until
 
@@ -43,10 +44,9 @@ def _worker_is_alive_afterwards(sandbox: Sandbox, engine: docker.APIClient) -> I
 @pytest.fixture
 def leaky(engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Python]:
     """Runs a Python program in a cell that does not hide its supervisor's memory."""
-    hardened: Callable[..., dict[str, Any]] = profile.container_config
 
     def without_masks(**about: Any) -> dict[str, Any]:
-        body = hardened(**about)
+        body = container_config(**about)
         body["HostConfig"]["MaskedPaths"] = []
         return body
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox import Status
+from tests.conftest import cells
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    import docker
+
     from sandbox import Sandbox
     from tests.hostile.conftest import Python
 
@@ -65,6 +70,16 @@ def test_an_endless_flood_stops_the_job(sandbox: Sandbox, flood: str) -> None:
 def test_a_flood_that_ignores_sigterm_stops_no_later(python: Python) -> None:
     result = python(DEAF, output_limit=LIMIT, timeout=20)
     assert (result.status, result.signal) == (Status.OUTPUT_LIMIT, "SIGKILL")
+
+
+def test_the_engine_writes_no_log_of_what_a_job_says(sandbox: Sandbox, engine: docker.APIClient) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        sandbox.settle()
+        job = pool.submit(sandbox.run, "yes | head -c 100000; sleep 30", timeout=1, grace=0)
+        (cell,) = wait_until(lambda: cells(engine), 10, "the cell is there")
+        about = engine.inspect_container(cell)
+        assert (about["LogPath"], about["HostConfig"]["LogConfig"]["Type"]) == ("", "none")
+        assert job.result().status is Status.TIMED_OUT
 
 
 def test_a_flood_then_a_good_end_is_a_flood(sandbox: Sandbox) -> None:

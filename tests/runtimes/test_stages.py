@@ -84,7 +84,7 @@ def test_a_compiler_that_eats_memory_is_stopped_by_its_own_limit(
 
 
 def test_a_program_may_have_less_than_its_compiler(sandbox: Sandbox) -> None:
-    result = sandbox.run(None, files={"main.c": ECHO}, stdin="é", memory="16m", timeout=1, pids=3)
+    result = sandbox.run(None, files={"main.c": ECHO}, stdin="é", memory="16m", timeout=1, pids=4)
     assert (result.stdout, result.stage) == ("é", "run")
 
 
