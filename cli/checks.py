@@ -17,6 +17,7 @@ from sandbox import BrokerUnreachable
 from sandbox.budget import most_jobs, overcommitments, this_host
 from sandbox.docker_client import connect, docker_address, mapped_errors
 from sandbox.image_choice import find_image
+from sandbox.limits import check_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,6 +72,7 @@ def _settings() -> Iterator[Finding]:
     try:
         settings = load_settings()
         catalogue = load_catalogue(settings.runtimes)
+        check_catalogue(catalogue, settings)
     except InvalidSetting as error:
         yield Finding(Level.PROBLEM, str(error), "correct the variable, see docs/reference/settings.md")
         return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -58,6 +60,8 @@ def run(
         artifacts=artifact,
     )
     # One job has no use for cells that wait for the next.
+    # As for Ctrl-C: the cell is taken away on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with Sandbox(load_settings(warm="0")) as sandbox:
         if explain:
             _explain(sandbox.parse(**request), as_json=as_json)

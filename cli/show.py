@@ -40,10 +40,10 @@ def finish(result: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        sys.stdout.write(result["stdout"])
-        sys.stdout.flush()
-        sys.stderr.write(result["stderr"])
-        sys.stderr.flush()
+        # As bytes: what a job wrote need not fit the encoding of this terminal.
+        for stream, name in ((sys.stdout, "stdout"), (sys.stderr, "stderr")):
+            stream.buffer.write(result[name].encode())
+            stream.flush()
         _remark(result)
         _save_artifacts(result)
     raise typer.Exit(exit_code_of(result))
@@ -62,10 +62,15 @@ def _remark(result: Mapping[str, Any]) -> None:
 
 
 def _save_artifacts(result: Mapping[str, Any]) -> None:
-    """Into the current folder; the paths have been checked to stay within `/workspace`."""
+    """Into the current folder, over nothing that is there: the job has chosen the names."""
     for path, artifact in result["artifacts"].items():
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_bytes(base64.b64decode(artifact["base64"]))
-        note(f"saved {path} ({format_bytes(artifact['size'])})")
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with Path(path).open("xb") as file:
+                file.write(base64.b64decode(artifact["base64"]))
+        except OSError as error:
+            note(f"could not save {path}: {error.strerror}")
+        else:
+            note(f"saved {path} ({format_bytes(artifact['size'])})")
     for skipped in result["artifacts_skipped"]:
         note(f"left {skipped['path']}: {skipped['reason']}")

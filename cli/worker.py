@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.checks import require_broker, require_engine
-from config import InvalidSetting, load_settings
+from config import InvalidSetting, load_catalogue, load_settings
+from sandbox.limits import check_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ def worker(
     # Into the environment, where everything that belongs to the worker looks.
     os.environ.update({name: str(value) for name, value in overrides.items() if value is not None})
     settings = load_settings()
+    check_catalogue(load_catalogue(settings.runtimes), settings)
     require_broker(settings)
     if settings.enable_docker:
         require_engine(settings)

@@ -43,21 +43,16 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": {
             # A message that takes longer is delivered again while its job still runs.
             "visibility_timeout": longest.hard_s + _DELIVERY_ROOM_S,
-            **_REDIS_SOCKET,
+            **(_REDIS_TIMEOUTS if broker.startswith("redis+socket:") else _REDIS_TIMEOUTS | _REDIS_TCP),
         },
         "result_backend_transport_options": {"retry_policy": {"timeout": 5.0}},
         "redis_socket_connect_timeout": 5.0,
-        "redis_socket_keepalive": True,
+        **({} if backend.startswith("redis+socket:") else {"redis_socket_keepalive": True}),
         "redis_backend_health_check_interval": 25.0,
         "redis_retry_on_timeout": True,
     }
 
 
 # Both libraries wait for ever by default.
-_REDIS_SOCKET = {
-    "socket_timeout": 30.0,
-    "socket_connect_timeout": 5.0,
-    "socket_keepalive": True,
-    "health_check_interval": 25.0,
-    "retry_on_timeout": True,
-}
+_REDIS_TIMEOUTS = {"socket_timeout": 30.0, "health_check_interval": 25.0, "retry_on_timeout": True}
+_REDIS_TCP = {"socket_connect_timeout": 5.0, "socket_keepalive": True}

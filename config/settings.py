@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -148,6 +149,15 @@ class Settings(BaseSettings):
     def warm_sizes(self) -> WarmSizes:
         """What `warm` says."""
         return parse_warm(self.warm)
+
+    @field_validator("broker_url", "result_backend")
+    @classmethod
+    def _is_address(cls, address: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(address.get_secret_value() if address else "none://")
+        # Reading the port is what checks it.
+        if not parts.scheme or (parts.port or 0) < 0:
+            raise ValueError("give an address with its scheme, such as redis://localhost:6379/0")
+        return address
 
     @field_validator("docker_host")
     @classmethod

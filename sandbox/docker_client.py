@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["connect", "docker_address", "map_error", "mapped_errors"]
 
 _DEFAULT = "unix:///var/run/docker.sock"
+_PLAIN = ("unix://", "http+unix://", "tcp://", "http://")
 
 
 def docker_address(settings: Settings) -> str:
@@ -38,9 +39,13 @@ def connect(settings: Settings) -> docker.APIClient:
         EngineUnreachable: no engine there, no permission, or no answer.
     """
     address = docker_address(settings)
+    if not address.startswith(_PLAIN) or os.environ.get("DOCKER_TLS_VERIFY"):
+        raise EngineUnreachable(
+            f"The engine's address {address} needs TLS or SSH, which a cell's streams cannot use."
+            " Try: forward its socket, as with ssh -L, and set CELLBLOCK_DOCKER_HOST=unix://…"
+        )
     with mapped_errors("connect", address):
-        tls = docker.tls.TLSConfig(verify=True) if os.environ.get("DOCKER_TLS_VERIFY") else False
-        return docker.APIClient(base_url=address, version="auto", timeout=int(settings.margin) or 1, tls=tls)
+        return docker.APIClient(base_url=address, version="auto", timeout=int(settings.margin) or 1)
 
 
 @contextmanager

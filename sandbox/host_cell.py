@@ -30,6 +30,8 @@ __all__ = ["HostCell"]
 _READ_BYTES = 256 << 10
 _MARK = "CELLBLOCK_CELL"
 _EXIT = 0
+# A process that is born while the others are killed is found in the next round; one that can't die, never.
+_KILL_ROUNDS = 100
 
 
 class HostCell:
@@ -88,8 +90,9 @@ class HostCell:
 
     def destroy(self) -> None:
         """SIGKILL to every process of the job, and again to what was born meanwhile."""
-        while self._signal(signal.SIGKILL):
-            continue
+        for _ in range(_KILL_ROUNDS):
+            if not self._signal(signal.SIGKILL):
+                return
 
     def examine(self) -> Evidence:
         """Nothing more is known than what the command's end has told."""
@@ -101,7 +104,8 @@ class HostCell:
             self._drop(key)
         self._selector.close()
         if self._process and self._process.returncode is None:
-            self._process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_KILL_ROUNDS * 0.01)
 
     def _environment(self, job: Job) -> dict[str, str]:
         """Of the worker's own environment only PATH, so that its secrets stay with it."""
@@ -157,12 +161,19 @@ class HostCell:
         return False
 
     def _is_member(self, pid: int) -> bool:
-        """By its environment, which one that has ended has no more."""
+        """By its environment, or by its session where it has given its environment away."""
         try:
             with open(f"/proc/{pid}/environ", "rb") as environment:  # noqa: PTH123  a tenth of Path's time
-                return self._mark in environment.read()
+                return self._mark in environment.read() or self._is_in_session(pid)
         except OSError:
             return False
+
+    def _is_in_session(self, pid: int) -> bool:
+        """Of the command's own session, and not ended."""
+        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
+            state, _, _, session, *_ = stat.read().rpartition(b")")[2].split()
+        leader = self._process.pid if self._process else 0
+        return int(session) == leader and state not in (b"Z", b"X")
 
 
 def _write_files(folder: Path, job: Job) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from sandbox.start import Stages, plan_start
 if TYPE_CHECKING:
     from config import Catalogue, Ladder, Runtime, Settings
 
-__all__ = ["ARGUMENTS", "Job", "parse_job"]
+__all__ = ["ARGUMENTS", "Job", "check_names", "parse_job"]
 
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
 ARGUMENTS = (*LIMIT_NAMES, "stdin", "env", "files", "artifacts", "network", "check")
@@ -27,6 +27,8 @@ _ARGUMENT_BYTES = 131_071
 _ARGUMENTS_BYTES = 1 << 20
 # Each is tried on each file that a job leaves.
 _PATTERNS = 256
+# What a cell needs beside its files to unpack them: a shell, dd and tar.
+_SUPERVISOR_BYTES = 8 << 20
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
@@ -79,6 +81,15 @@ class Job:
         return replace(self, files=files, compile=None)
 
 
+def check_names(request: Iterable[str]) -> None:
+    """Raise InvalidJob unless each name is one of the `ARGUMENTS`."""
+    unknown = sorted(set(request) - set(ARGUMENTS))
+    if unknown:
+        raise InvalidJob(
+            f"There is no argument {unknown[0]!r}. There are: cmd, runtime, {', '.join(ARGUMENTS)}."
+        )
+
+
 def parse_job(
     cmd: object, runtime: object = None, *, settings: Settings, catalogue: Catalogue, **request: object
 ) -> Job:
@@ -87,11 +98,7 @@ def parse_job(
     Raises:
         InvalidJob: with one sentence that says what is wrong.
     """
-    unknown = sorted(set(request) - set(ARGUMENTS))
-    if unknown:
-        raise InvalidJob(
-            f"There is no argument {unknown[0]!r}. There are: cmd, runtime, {', '.join(ARGUMENTS)}."
-        )
+    check_names(request)
     files = _files(request.get("files"))
     choice = choose_runtime(runtime, files, catalogue)
     chosen = choice.runtime
@@ -201,6 +208,11 @@ def _check_sizes(job: Job, settings: Settings) -> None:
         raise InvalidJob(
             f"files and stdin take {format_bytes(stdin_bytes + files_bytes)}, above the maximum of"
             f" {format_bytes(settings.max_input)} that the operator allows (CELLBLOCK_MAX_INPUT)."
+        )
+    if stdin_bytes + files_bytes + _SUPERVISOR_BYTES > job.limits.memory_bytes:
+        raise InvalidJob(
+            f"files and stdin take {format_bytes(stdin_bytes + files_bytes)} of memory, which leaves too"
+            f" little of the job's memory={format_bytes(job.limits.memory_bytes)}; ask for more memory."
         )
     if max(stdin_bytes, files_bytes) > job.limits.disk_bytes:
         raise InvalidJob(

@@ -6,16 +6,16 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from config import format_bytes, parse_bytes
+from config import InvalidSetting, format_bytes, parse_bytes
 from config.runtimes import RuntimeLimits
 from sandbox.errors import InvalidJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from config import Settings
+    from config import Catalogue, Settings
 
-__all__ = ["LIMIT_NAMES", "Limits", "resolve_compile_limits", "resolve_limits"]
+__all__ = ["LIMIT_NAMES", "Limits", "check_catalogue", "resolve_compile_limits", "resolve_limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,15 @@ def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings
         for rule in _RULES
     }
     return Limits(**values)
+
+
+def check_catalogue(catalogue: Catalogue, settings: Settings) -> None:
+    """Raise InvalidSetting unless the limits of every runtime keep to the operator's own maxima."""
+    for runtime in catalogue.values():
+        try:
+            resolve_limits({}, runtime.limits, settings)
+        except InvalidJob as error:
+            raise InvalidSetting(f"Runtime catalogue, {runtime.name}.limits: {error}") from None
 
 
 def resolve_compile_limits(runtime: RuntimeLimits, job: Limits, settings: Settings) -> Limits:

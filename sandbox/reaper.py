@@ -41,7 +41,8 @@ def reap(client: docker.APIClient, settings: Settings) -> list[str]:
 
 
 def _reap_if_due(client: docker.APIClient, container: dict[str, Any], margin_s: float) -> str | None:
-    name = container["Names"][0].removeprefix("/")
+    # One that is being removed may have lost its name already.
+    name = (container["Names"] or [container["Id"]])[0].removeprefix("/")
     try:
         if not _is_due(client, container, margin_s):
             return None
@@ -55,9 +56,17 @@ def _reap_if_due(client: docker.APIClient, container: dict[str, Any], margin_s: 
 
 def _is_due(client: docker.APIClient, container: dict[str, Any], margin_s: float) -> bool:
     now = time.time()
-    if now > float(container["Labels"].get("cellblock.deadline") or "inf"):
+    if now > _deadline(container):
         return True
     return container["State"] in _DEAD and now > _dead_since(client, container) + 2 * margin_s
+
+
+def _deadline(container: dict[str, Any]) -> float:
+    """What the label says; nothing can be made of any other text, and so it protects nothing."""
+    try:
+        return float(container["Labels"].get("cellblock.deadline", "inf"))
+    except ValueError:
+        return 0.0
 
 
 def _dead_since(client: docker.APIClient, container: dict[str, Any]) -> float:

@@ -128,6 +128,8 @@ class Remover:
                 remove_container(client, left.name, self._bound_s)
             except SandboxUnavailable as error:
                 _log.error("The container %s is left to the reaper: %s", left.name, error)
+            except Exception:  # noqa: BLE001  a thread that has died would let its queue fill up
+                _log.exception("The container %s is left to the reaper", left.name)
         if client is not None:
             client.close()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from config import load_catalogue, load_settings
 from sandbox.host_engine import HostEngine
-from sandbox.job import Job, parse_job
+from sandbox.job import Job, check_names, parse_job
 from sandbox.run import Run
 from sandbox.stay import Stay
 
@@ -59,6 +59,7 @@ class Sandbox:
 
     def parse(self, cmd: object, runtime: object = None, **request: object) -> Job:
         """The job that a request describes, under this sandbox's settings."""
+        check_names(request)
         return parse_job(cmd, runtime, settings=self.settings, catalogue=self.catalogue, **request)
 
     def run_job(self, job: Job, *, task_id: str, worker: str, attempt: int, queued_s: float) -> Result:

@@ -37,10 +37,11 @@ def _rungs(task: Any, payload: Any) -> Ladder:  # noqa: ANN401
     """The ladder of the job in a message; that of the longest job for a message that holds none."""
     settings = this_settings()
     try:
-        args, kwargs = payload[0], payload[1]
+        first_protocol = isinstance(payload, dict)
+        args, kwargs = (payload["args"], payload["kwargs"]) if first_protocol else payload[:2]
         request = _outline(task.bind_request(args, kwargs))
         job = parse_job(**request, settings=settings, catalogue=this_catalogue())
-    except (InvalidJob, TypeError, LookupError):
+    except (InvalidJob, TypeError, ValueError, LookupError):
         return settings.longest
     return job.ladder(settings.margin)
 

@@ -24,6 +24,7 @@ class SandboxTask(Task):  # type: ignore[type-arg]
     """Refuses a bad request in the caller's own process, and keeps commands and secrets out of logs."""
 
     Request = "tasks.limit_mirror:MirroredRequest"
+    Strategy = "tasks.strategy:guarded"
     # Celery's own check of arguments raises TypeError, which tells an app nothing about whose fault it is.
     typing = False
     # Seconds until a job whose worker was lost is sent again; Celery's own default is three minutes.
@@ -37,6 +38,10 @@ class SandboxTask(Task):  # type: ignore[type-arg]
         from sandbox import JobError
 
         return (JobError,)
+
+    def __call__(self, /, *args: object, **kwargs: object) -> Any:  # noqa: ANN401  Celery's own
+        """Run the task here; `self` is no argument that a message could carry."""
+        return self.run(*args, **kwargs)
 
     def apply_async(
         self,
@@ -66,12 +71,15 @@ class SandboxTask(Task):  # type: ignore[type-arg]
             InvalidJob: `cmd` is missing, given twice, or there are too many.
         """
         from sandbox import InvalidJob
+        from sandbox.job import check_names
 
         try:
             bound = _SHAPE.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise InvalidJob(f"run_sandboxed(cmd, runtime=None, *, …): {error}.") from None
-        return {**bound.pop("rest", {}), **bound}
+        rest = bound.pop("rest", {})
+        check_names(rest)
+        return {**rest, **bound}
 
     def queued_s(self) -> float:
         """Seconds since the app sent the job; since a worker took it, where the app did not say when."""

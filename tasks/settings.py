@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from config import load_catalogue, load_settings
+from sandbox.limits import check_catalogue
 
 if TYPE_CHECKING:
     from config import Catalogue, Settings
@@ -21,5 +22,11 @@ def this_settings() -> Settings:
 
 @cache
 def this_catalogue() -> Catalogue:
-    """The runtimes that these settings give."""
-    return load_catalogue(this_settings().runtimes)
+    """The runtimes that these settings give.
+
+    Raises:
+        InvalidSetting: the operator's file makes no sense, or asks for more than the operator allows.
+    """
+    catalogue = load_catalogue(this_settings().runtimes)
+    check_catalogue(catalogue, this_settings())
+    return catalogue

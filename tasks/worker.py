@@ -11,7 +11,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from sandbox import Sandbox
 from sandbox.budget import overcommitments, this_host
-from tasks.settings import this_settings
+from tasks._app import app
+from tasks.settings import this_catalogue, this_settings
 
 if TYPE_CHECKING:
     from sandbox.warm import KeeperProcess
@@ -77,6 +78,9 @@ def _introduce(instance: Any, **_: Any) -> None:  # noqa: ANN401  Celery's own
     else:
         _log.warning("Docker isolation: DISABLED (ENABLE_DOCKER=false): commands run on this host")
         _log.warning("Execution context: this host, with the worker's own rights")
+    # Now, and not when the first message comes.
+    this_catalogue()
+    app.tasks["cellblock.run_sandboxed"].max_retries = settings.max_attempts - 1
     for sentence in overcommitments(settings, this_host()):
         _log.warning("More is promised to jobs than there is: %s", sentence)
     pool = instance.pool_cls.__module__

@@ -40,6 +40,8 @@ class Session:
 
     def feed(self, stream: int, data: bytes) -> Iterator[Event]:
         """The events in the next bytes of a stream."""
+        if stream not in self._scanners:
+            return
         if stream in self._closed:
             yield from _archived(stream, data)
             return

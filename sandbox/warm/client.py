@@ -41,6 +41,10 @@ class KeeperClient:
                 _log.warning("The keeper of the warm cells does not answer (%s): cells are made cold", error)
                 self._hang_up()
                 return None
+            except BaseException:
+                # A time limit that struck between question and answer: the next claim would get this answer.
+                self._hang_up()
+                raise
 
     def wait_until_full(self, within_s: float) -> bool:
         """The keeper fills its shelves on its own."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import load_settings
@@ -51,6 +53,8 @@ def main(path: str, worker: str) -> None:
         listener.listen()
         with closing(WarmPool(settings, worker)) as pool:
             serve(listener, pool)
+    # A worker that was killed can't.
+    shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
 def _keep_reaping(settings: Settings) -> None:
@@ -61,6 +65,8 @@ def _keep_reaping(settings: Settings) -> None:
                 reap(client, settings)
         except SandboxUnavailable as error:
             _log.warning("Nothing can be reaped for now: %s", error)
+        except Exception:  # noqa: BLE001  a reaper that has died would never be missed
+            _log.exception("Reaping failed")
         time.sleep(2 * settings.margin)
 
 

@@ -18,7 +18,7 @@ class KeeperProcess:
 
     def __init__(self, worker: str, bound_s: float) -> None:
         self._bound_s = bound_s
-        self._folder = tempfile.TemporaryDirectory(prefix="cellblock-keeper-")
+        self._folder = tempfile.TemporaryDirectory(prefix="cellblock-keeper-", ignore_cleanup_errors=True)
         self.path = str(Path(self._folder.name, "socket"))
         command = [sys.executable, "-m", "sandbox.warm.keeper", self.path, worker]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
