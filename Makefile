@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make demo` and `make test`. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types images bench lock clean
+.PHONY: help demo test mutate images bench lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -11,6 +11,9 @@ demo: ## Set up what is missing and watch real commands run in real cells
 
 test: ## Set up what is missing, check style, types and layers, and run every test
 	@ALSO_INSTALL=mcs=mono-mcs deploy/with-services.sh tests/run.sh
+
+mutate: ## Take away each line of the cell's profile in turn, and show which test misses it
+	@deploy/with-services.sh python -m tests.hostile.mutate_profile
 
 bench: ## Measure everything in under ten minutes, and update the figures that the pages show
 	@deploy/with-services.sh sh -c 'cellblock images build --quiet && exec python -m benchmarks $(BENCH)'
