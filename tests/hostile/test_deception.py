@@ -214,3 +214,8 @@ os.write(1, buffer.getvalue())
 def test_a_leaked_nonce_is_of_no_use_to_the_next_job(leaky: Python) -> None:
     nonces = [leaky(SEARCH + "print(sorted(secrets(1)))").stdout for _ in range(2)]
     assert nonces[0] != nonces[1]
+
+
+def test_a_job_cannot_take_its_supervisors_limits_away(python: Python) -> None:
+    result = python("import resource; resource.prlimit(1, resource.RLIMIT_CPU, (0, 0))")
+    assert (result.status, "PermissionError" in result.stderr) == (Status.FAILED, True)

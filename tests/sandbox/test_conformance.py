@@ -237,3 +237,8 @@ def test_cpu_and_memory_are_plausible(anywhere: Sandbox) -> None:
     assert 0.02 < result.cpu_seconds <= 2 * result.duration + 0.5
     assert result.memory_peak is not None
     assert 100_000 < result.memory_peak < 512 << 20
+
+
+def test_a_job_that_sheds_its_environment_keeps_its_deadline(anywhere: Sandbox) -> None:
+    result = anywhere.run("exec env -i sleep 30", timeout=0.3, grace=0.2)
+    assert (result.status, result.duration < 10) == ("timed_out", True)
