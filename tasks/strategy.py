@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from celery.worker.strategy import default
 from sandbox import InvalidJob
 
 __all__ = ["guarded"]
+
+_log = logging.getLogger("cellblock")
 
 Handler = Callable[..., Any]
 
@@ -27,7 +30,7 @@ def guarded(task: Any, app: Any, consumer: Any, **options: Any) -> Handler:  # n
             return accept(message, body, ack, *rest, **named)
         refusal = InvalidJob("The message is no call: its body is [arguments, named arguments, options].")
         app.backend.mark_as_failure(message.headers["id"], refusal)
-        return ack()
+        return ack(_log, consumer.connection_errors)
 
     return take
 
