@@ -100,9 +100,7 @@ EXEMPT = {
 
 MUTANTS = {
     "User root": _set("User", "0:0", f"{_KERNEL}no_program_gives_rights"),
-    "User of root's group": _set(
-        "User", "65534:0", f"{_KERNEL}no_program_gives_rights"
-    ),
+    "User of root's group": _set("User", "65534:0", f"{_KERNEL}no_program_gives_rights"),
     "Hostname": _set(
         "Hostname",
         "",
@@ -141,9 +139,7 @@ MUTANTS = {
         *("cmdline", "config.gz", "/sys/kernel", "/sys/module"),
         test=f"{_FILES}nothing_can_be_read_from[/proc/cmdline]",
     ),
-    "MaskedPaths: keys": _unmask(
-        "/proc/key", test=f"{_FILES}nothing_can_be_read_from[/proc/key-users]"
-    ),
+    "MaskedPaths: keys": _unmask("/proc/key", test=f"{_FILES}nothing_can_be_read_from[/proc/key-users]"),
     "MaskedPaths: hardware": _unmask(
         *("acpi", "asound", "scsi", "firmware", "dmi"),
         test=f"{_FILES}nothing_can_be_read_from[/sys/firmware]",
@@ -164,18 +160,14 @@ MUTANTS = {
         f"{_DISK}a_full_place_gives_enospc_and_nothing_beyond_its_size",
     ),
     "Tmpfs inodes": _tmpfs("/tmp", "nr_inodes=", "rw", f"{_DISK}inodes_run_out"),
-    "Tmpfs exec": _tmpfs(
-        "/tmp", "noexec", "exec", f"{_FILES}programs_start_from_nowhere_but_the_workspace"
-    ),
+    "Tmpfs exec": _tmpfs("/tmp", "noexec", "exec", f"{_FILES}programs_start_from_nowhere_but_the_workspace"),
     "Tmpfs setuid": _tmpfs(
         "/workspace",
         "nosuid",
         "suid",
         f"{_FILES}no_place_takes_setuid_programs_or_devices",
     ),
-    "Tmpfs devices": _tmpfs(
-        "/tmp", "nodev", "dev", f"{_FILES}no_place_takes_setuid_programs_or_devices"
-    ),
+    "Tmpfs devices": _tmpfs("/tmp", "nodev", "dev", f"{_FILES}no_place_takes_setuid_programs_or_devices"),
     "Tmpfs mode": _tmpfs(
         "/workspace", "mode=", "mode=0755", f"{_UNIT}both_places_to_write_have_size_inodes_mode_and_owner"
     ),
@@ -185,9 +177,7 @@ MUTANTS = {
         "uid=0",
         f"{_FILES}a_job_can_write_to_its_own_places_and_no_other",
     ),
-    "ShmSize": _host(
-        "ShmSize", 64 << 20, f"{_DISK}a_full_place_gives_enospc_and_nothing_beyond_its_size"
-    ),
+    "ShmSize": _host("ShmSize", 64 << 20, f"{_DISK}a_full_place_gives_enospc_and_nothing_beyond_its_size"),
     "IpcMode": _host("IpcMode", "host", f"{_NETWORK}two_cells_share_no_segment_of_memory"),
     "CgroupnsMode": _host(
         "CgroupnsMode",
@@ -200,12 +190,8 @@ MUTANTS = {
         f"{_MEMORY}too_much_memory_is_out_of_memory[one block]",
     ),
     "MemorySwap": _host("MemorySwap", 2 << 30, f"{_MEMORY}there_is_no_swap_to_flee_to"),
-    "OomScoreAdj": _host(
-        "OomScoreAdj", 0, f"{_MEMORY}a_job_is_the_kernels_choice_before_the_worker"
-    ),
-    "PidsLimit": _host(
-        "PidsLimit", 200, f"{_PROCESSES}there_are_never_more_than_were_asked_for"
-    ),
+    "OomScoreAdj": _host("OomScoreAdj", 0, f"{_MEMORY}a_job_is_the_kernels_choice_before_the_worker"),
+    "PidsLimit": _host("PidsLimit", 200, f"{_PROCESSES}there_are_never_more_than_were_asked_for"),
     "CpuQuota": Mutant(
         ("CpuPeriod", "CpuQuota"),
         lambda body: body["HostConfig"].update(CpuQuota=200_000),
@@ -220,11 +206,7 @@ MUTANTS = {
     "ulimit core": _ulimit("core", -1, f"{_DISK}a_crash_leaves_no_core"),
     "ulimit nofile": _ulimit("nofile", 2048, f"{_DISK}descriptors_run_out_at_their_limit"),
     "ulimit fsize": _ulimit("fsize", -1, f"{_DISK}no_file_is_larger_than_the_disk"),
-    "ulimit memlock": _ulimit(
-        "memlock", -1, f"{_UNIT}ulimits_bound_each_process"
-    ),
+    "ulimit memlock": _ulimit("memlock", -1, f"{_UNIT}ulimits_bound_each_process"),
     "ulimit msgqueue": _ulimit("msgqueue", 819_200, f"{_DISK}posix_message_queues_are_none"),
-    "ulimit cpu": _ulimit(
-        "cpu", -1, f"{_MEMORY}processor_time_ends_even_when_nobody_keeps_the_deadline"
-    ),
+    "ulimit cpu": _ulimit("cpu", -1, f"{_MEMORY}processor_time_ends_even_when_nobody_keeps_the_deadline"),
 }
