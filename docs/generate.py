@@ -105,8 +105,8 @@ def listed(values: Iterable[str]) -> str:
 GUARANTEES_HEAD = """# Guarantees
 
 Each line is a test of [tests/hostile](../../tests/hostile): hostile programs that are really run, in real
-cells, on a real engine, and what must hold. After each family a well-behaved job runs and nothing may be left.
-What all this defends, and what it can't, is said in [Security](../security.md).
+cells, on a real engine, and what must hold. After each family a well-behaved job runs and nothing may be
+left. What all this defends, and what it can't, is said in [Security](../security.md).
 """
 
 HOSTILE = REFERENCE.parents[1] / "tests" / "hostile"
