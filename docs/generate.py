@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -98,7 +102,59 @@ def listed(values: Iterable[str]) -> str:
     return ", ".join(f"`{value}`" for value in values)
 
 
-PAGES = {"settings.md": settings_page, "runtimes.md": runtimes_page}
+GUARANTEES_HEAD = """# Guarantees
+
+Each line is a test of [tests/hostile](../../tests/hostile): hostile programs that are really run, in real
+cells, on a real engine, and what must hold. After each family a well-behaved job runs and nothing may be
+left. What all this defends, and what it can't, is said in [Security](../security.md).
+"""
+
+HOSTILE = REFERENCE.parents[1] / "tests" / "hostile"
+
+
+def guarantees_page() -> str:
+    """A table of each family of hostile tests, from their names."""
+    cases = hostile_cases()
+    return GUARANTEES_HEAD + "".join(
+        family_section(HOSTILE / module, cases[module]) for module in sorted(cases)
+    )
+
+
+def hostile_cases() -> dict[str, dict[str, list[str]]]:
+    """The cases of each test of each module, as pytest collects them."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:randomly", str(HOSTILE)]
+    collected = subprocess.run(command, cwd=HOSTILE.parents[1], capture_output=True, text=True, check=True)
+    modules: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    found = re.findall(r"^\S*/(test_\w+\.py)::(\w+)(?:\[(.*)\])?$", collected.stdout, re.MULTILINE)
+    for module, name, case in found:
+        modules[module][name].append(case)
+    return modules
+
+
+def family_section(path: Path, tests: dict[str, list[str]]) -> str:
+    """What the tests of one module say, with their cases."""
+    title = path.stem.removeprefix("test_").replace("_", " ").capitalize()
+    says = ast.get_docstring(ast.parse(path.read_text()))
+    total = sum(map(len, tests.values()))
+    head = f"[{says}](../../tests/hostile/{path.name})\n\n| what holds | {total} cases |\n|---|---|\n"
+    rows = (f"| {sentence(name)}{worded(cases)} | {len(cases)} |\n" for name, cases in tests.items())
+    return f"\n## {title}\n\n{head}{''.join(rows)}"
+
+
+def sentence(test: str) -> str:
+    """A test's name as one would say it."""
+    words = test.removeprefix("test_").replace("_t_", "'t ").replace("_", " ")
+    return words[0].upper() + words[1:]
+
+
+def worded(cases: list[str]) -> str:
+    """The cases, where their names are words."""
+    if len(cases) < 2 or not all(re.fullmatch(r"[\w './:,-]+", case) for case in cases):
+        return ""
+    return ": " + ", ".join(case.replace("_", r"\_") for case in cases)
+
+
+PAGES = {"guarantees.md": guarantees_page, "settings.md": settings_page, "runtimes.md": runtimes_page}
 
 
 def main() -> int:

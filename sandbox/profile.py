@@ -1,4 +1,7 @@
-"""The cell's profile: everything that stands between a job and the host, each line with what it stops."""
+"""The cell's profile: everything that stands between a job and the host, each line with what it stops.
+
+tests/hostile/mutants.py names, for each line, the test that fails without it.
+"""
 
 from __future__ import annotations
 

@@ -170,7 +170,15 @@ def test_of_the_hosts_disk_nothing_is_mounted_but_the_names_that_the_engine_writ
     assert on_disk <= {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
 
 
-@pytest.mark.parametrize("path", ["/var/run/docker.sock", "/run/containerd", str(ROOT), "/.dockerenv/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/var/run/docker.sock", id="the engine's socket"),
+        pytest.param("/run/containerd", id="the socket of what is beneath it"),
+        pytest.param("/var/lib/docker", id="its images"),
+        pytest.param(str(ROOT), id="this repository"),
+    ],
+)
 def test_the_hosts_paths_are_not_there(sandbox: Sandbox, path: str) -> None:
     assert sandbox.run(["test", "-e", path]).exit_code == 1
 
