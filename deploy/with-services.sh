@@ -82,11 +82,20 @@ make_venv() {
 
 # --- the engine --------------------------------------------------------------------------------------------
 
+engine_runs() {
+  local pid
+  pid=$(cat /var/run/docker.pid 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]
+}
+
 start_engine() {
   engine_answers && return
   if [ -n "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ] || [ "$(id -u)" != 0 ]; then
     cat "$scratch/engine" >&2
     give_up "the container engine cannot be used"
+  fi
+  if engine_runs; then
+    cat "$scratch/engine" >&2
+    give_up "a Docker Engine runs here but cannot be used; it is left alone"
   fi
   say "starting Docker Engine"
   if [ -d /run/systemd/system ]; then

@@ -100,4 +100,4 @@ def test_the_cells_memory_is_filled_in_and_nothing_else(place: str, filled: str)
 
 def test_a_runtimes_environment_speaks_of_the_cells_memory() -> None:
     node = load_catalogue()["node"]
-    assert node.environment(64 << 20) == {"NODE_OPTIONS": "--max-old-space-size=64"}
+    assert node.environment(64 << 20) == {"NODE_OPTIONS": "--max-old-space-size=128"}

@@ -80,7 +80,7 @@ def test_a_place_for_memory_in_the_environment_follows_the_job(warm: Warm) -> No
     with warm("0,node=1") as sandbox:
         result = sandbox.run("echo $NODE_OPTIONS", "node", memory="64m")
 
-    assert (result.warm, result.stdout) == (True, "--max-old-space-size=64\n")
+    assert (result.warm, result.stdout) == (True, "--max-old-space-size=128\n")
 
 
 @pytest.mark.parametrize("limits", [{"disk": "8m"}, {"pids": 20}])
