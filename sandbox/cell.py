@@ -49,11 +49,15 @@ class Cell(Protocol):
     def info(self) -> CellInfo:
         """Where the job runs."""
 
+    @property
+    def starving(self) -> bool:
+        """Whether the job has used up its memory, although nothing was killed for it."""
+
     def start(self, job: Job) -> None:
         """Hand the job over; `Started` follows among the events."""
 
     def poll(self, timeout_s: float) -> Iterable[Event]:
-        """The next events, within `timeout_s` seconds; none when nothing happened."""
+        """The next events, within `timeout_s` seconds or a second; none when nothing happened."""
 
     def terminate(self) -> None:
         """SIGTERM to every process of the job. A courtesy: it may fail in silence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from sandbox.cell import Evidence
 from sandbox.docker_client import mapped_errors
 from sandbox.docker_frames import FrameReader
 from sandbox.errors import CellLost, EngineFailed
-from sandbox.events import Closed, Ended
+from sandbox.events import Closed, Ended, Started
+from sandbox.starvation import StarvationGauge
 from sandbox.supervisor import Session
 from sandbox.supervisor.orders import KILL, TERMINATE
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["DockerCell"]
 
 _RECEIVE_BYTES = 256 << 10
+# Most jobs are over by then, and pay nothing for being watched; the others are looked at this often.
+_GAUGE_AFTER_S = 1.0
 
 
 class DockerCell:
@@ -42,6 +46,13 @@ class DockerCell:
         self._frames = FrameReader()
         self._session = Session()
         self._closed = False
+        self._gauge: StarvationGauge | None = None
+        self._gauge_at_s = math.inf
+
+    @property
+    def starving(self) -> bool:
+        """Whether the job stands at its memory limit, where the kernel neither feeds nor kills it."""
+        return self._gauge is not None and self._gauge.starving
 
     def start(self, job: Job) -> None:
         """Send the orders. The supervisor reads all of them before the job can write, so this can't block."""
@@ -51,7 +62,8 @@ class DockerCell:
 
     def poll(self, timeout_s: float) -> Iterator[Event]:
         """The events in the next bytes from the engine, waiting for them at most `timeout_s` seconds."""
-        self._socket.settimeout(max(timeout_s, 0.001))
+        self._watch_memory()
+        self._socket.settimeout(max(min(timeout_s, _GAUGE_AFTER_S), 0.001))
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
         except TimeoutError:
@@ -59,12 +71,12 @@ class DockerCell:
         except OSError:
             data = b""
         if not data:
-            self._closed = True
             yield from self._session.flush()
+            self._note(Closed())
             yield Closed()
         for stream, piece in self._frames.feed(data):
             for event in self._session.feed(stream, piece):
-                self._closed = self._closed or isinstance(event, Ended)
+                self._note(event)
                 yield event
 
     def terminate(self) -> None:
@@ -106,6 +118,18 @@ class DockerCell:
             except docker.errors.NotFound as error:
                 raise CellLost(f"The cell {self._name} was removed while its job ran.") from error
         return Evidence(exit_code=state["ExitCode"], out_of_memory=bool(state["OOMKilled"]))
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._gauge_at_s = time.monotonic() + _GAUGE_AFTER_S
+        elif isinstance(event, (Ended, Closed)):
+            self._closed = True
+            if self._gauge:
+                self._gauge.close()
+
+    def _watch_memory(self) -> None:
+        if self._gauge is None and not self._closed and time.monotonic() >= self._gauge_at_s:
+            self._gauge = StarvationGauge(self._name, self._client)
 
     def _state(self) -> dict[str, Any]:
         state: dict[str, Any] = self._client().inspect_container(self._name)["State"]

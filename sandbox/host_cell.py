@@ -38,6 +38,7 @@ class HostCell:
     """One command and whatever it starts, told apart by a variable that every child inherits."""
 
     info = CellInfo(engine="host")
+    starving = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -104,6 +104,8 @@ class Watch:
                     return self._ending(event)
                 elif isinstance(event, Closed):
                     return self._ending(None)
+            if self._cell.starving:
+                self.stop(Status.OUT_OF_MEMORY)
             if self._left_s() <= 0:
                 self._act()
 

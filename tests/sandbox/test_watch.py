@@ -24,6 +24,7 @@ class ToldCell:
     """Tells what it was told to, one poll after the other; then its streams are closed."""
 
     info = CellInfo(engine="none")
+    starving = False
 
     def __init__(self, *polls: list[Event]) -> None:
         self._polls = deque(polls)
@@ -85,3 +86,11 @@ def test_a_cell_that_closes_after_its_archive_and_before_its_end_has_not_reporte
     watch.until_started()
     ending = watch.until_ended()
     assert (ending.report, ending.evidence) == (None, Evidence(exit_code=1))
+
+
+def test_a_job_that_starves_is_killed_and_was_out_of_memory(parse: Parse) -> None:
+    cell = ToldCell([Started()], [], [Ended(137, Usage())])
+    watch = Watch(cell, parse(), bound_s=5)
+    watch.until_started()
+    cell.starving = True
+    assert (watch.until_ended().stopped, cell.kills) == (Status.OUT_OF_MEMORY, 1)
