@@ -26,6 +26,7 @@ from benchmarks.machine import describe_machine, machine_sentence
 from benchmarks.peers import cache_folder
 from benchmarks.report import publish, save, show
 from benchmarks.scale import DEFAULT, FULL, QUICK, Scale
+from benchmarks.stress import measure_stress
 from benchmarks.surroundings import BenchError, Surroundings
 from benchmarks.throughput import measure_throughput
 from sandbox import SandboxUnavailable
@@ -41,6 +42,10 @@ _ALONE: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]
     "hello": measure_hello,
     "celery-settings": measure_celery_settings,
     "footprint": measure_footprint,
+}
+# Too long for a run of everything.
+_ASKED: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]] = {
+    "stress": measure_stress,
 }
 _WARM_CELLS = 20
 _PROCESSES = 8
@@ -74,7 +79,11 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "what", nargs="*", choices=[*_SHARED, *_ALONE, []], metavar="WHAT", help="everything, if not given"
+        "what",
+        nargs="*",
+        choices=[*_SHARED, *_ALONE, *_ASKED, []],
+        metavar="WHAT",
+        help="all but `stress`, if not given",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--full", action="store_true", help="longer, for figures that are to be shown")
@@ -92,8 +101,9 @@ def _measure(around: Surroundings, scale: Scale, what: list[str], console: Conso
             with _workers(around, say) as workers:
                 for name in shared:
                     findings += _shown(console, _SHARED[name](around, workers, scale, say))
-        for name in [name for name in _ALONE if name in what]:
-            findings += _shown(console, _ALONE[name](around, scale, say))
+        alone = _ALONE | _ASKED
+        for name in [name for name in alone if name in what]:
+            findings += _shown(console, alone[name](around, scale, say))
     return findings
 
 

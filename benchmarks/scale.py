@@ -21,6 +21,7 @@ class Scale:
     bursts: int
     hellos: int
     idle_s: float
+    stress_jobs: int
 
 
 DEFAULT = Scale(
@@ -34,6 +35,7 @@ DEFAULT = Scale(
     bursts=5,
     hellos=5,
     idle_s=20.0,
+    stress_jobs=500,
 )
 FULL = Scale(
     rounds=200,
@@ -46,6 +48,7 @@ FULL = Scale(
     bursts=20,
     hellos=15,
     idle_s=60.0,
+    stress_jobs=500,
 )
 QUICK = Scale(
     rounds=4,
@@ -58,4 +61,5 @@ QUICK = Scale(
     bursts=2,
     hellos=2,
     idle_s=4.0,
+    stress_jobs=5,
 )

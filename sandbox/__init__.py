@@ -16,6 +16,7 @@ from sandbox.errors import (
 )
 from sandbox.job import Job, parse_job
 from sandbox.limits import Limits
+from sandbox.onlooker import Onlooker
 from sandbox.result import Result, Status
 from sandbox.sandbox import Sandbox
 
@@ -32,6 +33,7 @@ __all__ = [
     "Job",
     "JobError",
     "Limits",
+    "Onlooker",
     "OperatorError",
     "Result",
     "Sandbox",

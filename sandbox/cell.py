@@ -57,7 +57,7 @@ class Cell(Protocol):
         """Hand the job over; `Started` follows among the events."""
 
     def poll(self, timeout_s: float) -> Iterable[Event]:
-        """The next events, within `timeout_s` seconds or a second; none when nothing happened."""
+        """The next events, within `timeout_s` seconds, or half a second; none when nothing happened."""
 
     def terminate(self) -> None:
         """SIGTERM to every process of the job. A courtesy: it may fail in silence."""

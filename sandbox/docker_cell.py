@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["DockerCell"]
 
 _RECEIVE_BYTES = 256 << 10
-# Most jobs are over by then, and pay nothing for being watched; the others are looked at this often.
+# Most jobs are over by then, and pay nothing for being watched.
 _GAUGE_AFTER_S = 1.0
+_TICK_S = 0.5
 
 
 class DockerCell:
@@ -63,7 +64,7 @@ class DockerCell:
     def poll(self, timeout_s: float) -> Iterator[Event]:
         """The events in the next bytes from the engine, waiting for them at most `timeout_s` seconds."""
         self._watch_memory()
-        self._socket.settimeout(max(min(timeout_s, _GAUGE_AFTER_S), 0.001))
+        self._socket.settimeout(max(min(timeout_s, _TICK_S), 0.001))
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
         except TimeoutError:

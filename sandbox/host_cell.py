@@ -30,6 +30,7 @@ __all__ = ["HostCell"]
 _READ_BYTES = 256 << 10
 _MARK = "CELLBLOCK_CELL"
 _EXIT = 0
+_TICK_S = 0.5
 # A process that is born while the others are killed is found in the next round; one that can't die, never.
 _KILL_ROUNDS = 100
 
@@ -72,7 +73,7 @@ class HostCell:
     def poll(self, timeout_s: float) -> Iterator[Event]:
         """What the command wrote, how it ended, and then its folder as an archive."""
         if not self._events and self._selector.get_map():
-            for key, _ in self._selector.select(max(0.0, timeout_s)):
+            for key, _ in self._selector.select(max(0.0, min(timeout_s, _TICK_S))):
                 self._take(key)
             if not self._selector.get_map():
                 self._finish()

@@ -12,6 +12,7 @@ from sandbox.artifacts import ArtifactCaps
 from sandbox.cell import JobTags
 from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
+from sandbox.onlooker import Onlooker
 from sandbox.result import Artifact, Result, Stage, Status, Timings
 
 if TYPE_CHECKING:
@@ -36,7 +37,14 @@ class Run:
     artifact_bytes: int
 
     def __call__(
-        self, job: Job, *, task_id: str = "", worker: str = "", attempt: int = 1, queued_s: float = 0.0
+        self,
+        job: Job,
+        *,
+        task_id: str = "",
+        worker: str = "",
+        attempt: int = 1,
+        queued_s: float = 0.0,
+        onlooker: Onlooker | None = None,
     ) -> Result:
         """The result of `job`.
 
@@ -45,16 +53,17 @@ class Run:
             SandboxUnavailable: the sandbox could not do its job; nothing is left of it all the same.
         """
         tags = JobTags(task_id, worker)
+        onlooker = onlooker or Onlooker()
         stage, outcome, laps, compile_s = Stage.RUN, None, Counter[str](), None
         if job.compile:
-            outcome = self._compile(job, tags)
+            outcome = self._compile(job, tags, onlooker)
             laps.update(outcome.laps)
             compile_s = round(outcome.duration_s, 6)
             stage = Stage.COMPILE
         if outcome is None or outcome.verdict.status is Status.SUCCEEDED:
             files = _fitting(outcome.collected.files, job.limits.disk_bytes) if outcome else job.files
             caps = ArtifactCaps(_MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
-            outcome = self.stay(job.second_stage(files), tags, caps)
+            outcome = self.stay(job.second_stage(files), tags, caps, onlooker)
             laps.update(outcome.laps)
             stage = Stage.RUN
         return Result(
@@ -71,10 +80,10 @@ class Run:
             **asdict(outcome.info),
         )
 
-    def _compile(self, job: Job, tags: JobTags) -> Outcome:
+    def _compile(self, job: Job, tags: JobTags, onlooker: Onlooker) -> Outcome:
         first = job.first_stage()
         room = first.limits.disk_bytes
-        return self.stay(first, tags, ArtifactCaps(_COMPILED_FILES, room, room))
+        return self.stay(first, tags, ArtifactCaps(_COMPILED_FILES, room, room), onlooker)
 
 
 def _fitting(files: Mapping[str, bytes], disk_bytes: int) -> Mapping[str, bytes]:

@@ -13,6 +13,7 @@ from sandbox.stay import Stay
 if TYPE_CHECKING:
     from config import Settings
     from sandbox.cell import Engine
+    from sandbox.onlooker import Onlooker
     from sandbox.result import Result
 
 __all__ = ["Sandbox"]
@@ -62,9 +63,20 @@ class Sandbox:
         check_names(request)
         return parse_job(cmd, runtime, settings=self.settings, catalogue=self.catalogue, **request)
 
-    def run_job(self, job: Job, *, task_id: str, worker: str, attempt: int, queued_s: float) -> Result:
-        """Run a job that has been parsed, for a task."""
-        return self._run(job, task_id=task_id, worker=worker, attempt=attempt, queued_s=queued_s)
+    def run_job(
+        self,
+        job: Job,
+        *,
+        task_id: str,
+        worker: str,
+        attempt: int,
+        queued_s: float,
+        onlooker: Onlooker | None = None,
+    ) -> Result:
+        """Run a job that has been parsed, for a task; the `onlooker` follows it."""
+        return self._run(
+            job, task_id=task_id, worker=worker, attempt=attempt, queued_s=queued_s, onlooker=onlooker
+        )
 
     def warm_up(self, within_s: float) -> bool:
         """Whether all the warm cells that the settings ask for wait here within so many seconds."""

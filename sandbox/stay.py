@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sandbox.capture import Capture
     from sandbox.cell import CellInfo, Engine, JobTags
     from sandbox.job import Job
+    from sandbox.onlooker import Onlooker
     from sandbox.verdict import Verdict
     from sandbox.watch import Ending
 
@@ -44,7 +45,7 @@ class Stay:
     bound_s: float
     interrupts: tuple[type[Exception], ...] = ()
 
-    def __call__(self, job: Job, tags: JobTags, caps: ArtifactCaps) -> Outcome:
+    def __call__(self, job: Job, tags: JobTags, caps: ArtifactCaps, onlooker: Onlooker) -> Outcome:
         """Run `job` in a cell of its own.
 
         Raises:
@@ -53,7 +54,8 @@ class Stay:
         """
         laps = _Laps()
         with self.engine.acquire(job, tags) as cell:
-            watch = Watch(cell, job, self.bound_s)
+            onlooker.placed(cell.info)
+            watch = Watch(cell, job, self.bound_s, onlooker)
             watch.until_started()
             laps.note("acquire")
             ending = self._follow(watch)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sandbox.cell import Cell, Evidence
     from sandbox.job import Job
+    from sandbox.onlooker import Onlooker
 
 __all__ = ["Ending", "Watch"]
 
@@ -48,7 +49,7 @@ class Watch:
     The clock and the counts are the worker's own: nothing that the job does can move them.
     """
 
-    def __init__(self, cell: Cell, job: Job, bound_s: float) -> None:
+    def __init__(self, cell: Cell, job: Job, bound_s: float, onlooker: Onlooker) -> None:
         self.captures = {
             STDOUT: Capture(job.limits.output_bytes),
             STDERR: Capture(job.limits.output_bytes),
@@ -56,6 +57,7 @@ class Watch:
         self._cell = cell
         self._job = job
         self._bound_s = bound_s
+        self._onlooker = onlooker
         self._phase = _Phase.RUNNING
         self._stopped: Status | None = None
         self._started: float | None = None
@@ -106,6 +108,8 @@ class Watch:
                     return self._ending(None)
             if self._cell.starving:
                 self.stop(Status.OUT_OF_MEMORY)
+            if self._stopped is None and self._onlooker.wants_stop():
+                self.stop(Status.CANCELLED)
             if self._left_s() <= 0:
                 self._act()
 
@@ -156,6 +160,7 @@ class Watch:
     def _take_output(self, event: Output) -> None:
         capture = self.captures[event.stream]
         capture.feed(event.data)
+        self._onlooker.heard(event.stream, event.data)
         if capture.total_bytes > self._job.limits.flood_bytes:
             self.stop(Status.OUTPUT_LIMIT)
 

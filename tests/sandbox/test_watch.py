@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import Status
+from sandbox import Onlooker, Status
 from sandbox.cell import CellInfo, Evidence
 from sandbox.events import STDOUT, Archived, Closed, Ended, Event, Output, Started, Usage
 from sandbox.watch import Watch
@@ -59,7 +59,7 @@ class ToldCell:
 def test_the_archive_is_whole_whenever_the_end_mark_of_stderr_comes(
     parse: Parse, polls: list[list[Event]]
 ) -> None:
-    watch = Watch(ToldCell(*polls), parse(artifacts=["**"]), bound_s=5)
+    watch = Watch(ToldCell(*polls), parse(artifacts=["**"]), bound_s=5, onlooker=Onlooker())
     watch.until_started()
     assert watch.until_ended().report == END
     assert b"".join(watch.archive()) == b"first second"
@@ -68,21 +68,23 @@ def test_the_archive_is_whole_whenever_the_end_mark_of_stderr_comes(
 def test_a_job_that_forges_its_end_and_goes_on_writing_is_stopped(parse: Parse) -> None:
     flood: list[Event] = [Archived(b"x" * 50_000)] * 4
     cell = ToldCell([Started()], flood, [END])
-    watch = Watch(cell, parse(artifacts=["**"], disk="64k"), bound_s=5)
+    watch = Watch(cell, parse(artifacts=["**"], disk="64k"), bound_s=5, onlooker=Onlooker())
     watch.until_started()
     assert (watch.until_ended().stopped, cell.kills) == (Status.OUTPUT_LIMIT, 1)
     assert sum(map(len, watch.archive())) <= 2 * (64 << 10)
 
 
 def test_output_before_the_end_is_captured_and_no_part_of_the_archive(parse: Parse) -> None:
-    watch = Watch(ToldCell([Started()], [Output(STDOUT, b"hi"), FIRST, END]), parse(), bound_s=5)
+    watch = Watch(
+        ToldCell([Started()], [Output(STDOUT, b"hi"), FIRST, END]), parse(), bound_s=5, onlooker=Onlooker()
+    )
     watch.until_started()
     watch.until_ended()
     assert (watch.captures[STDOUT].text(), list(watch.archive())) == ("hi", [FIRST.data])
 
 
 def test_a_cell_that_closes_after_its_archive_and_before_its_end_has_not_reported(parse: Parse) -> None:
-    watch = Watch(ToldCell([Started()], [FIRST]), parse(), bound_s=5)
+    watch = Watch(ToldCell([Started()], [FIRST]), parse(), bound_s=5, onlooker=Onlooker())
     watch.until_started()
     ending = watch.until_ended()
     assert (ending.report, ending.evidence) == (None, Evidence(exit_code=1))
@@ -90,7 +92,7 @@ def test_a_cell_that_closes_after_its_archive_and_before_its_end_has_not_reporte
 
 def test_a_job_that_starves_is_killed_and_was_out_of_memory(parse: Parse) -> None:
     cell = ToldCell([Started()], [], [Ended(137, Usage())])
-    watch = Watch(cell, parse(), bound_s=5)
+    watch = Watch(cell, parse(), bound_s=5, onlooker=Onlooker())
     watch.until_started()
     cell.starving = True
     assert (watch.until_ended().stopped, cell.kills) == (Status.OUT_OF_MEMORY, 1)

@@ -1,0 +1,55 @@
+"""Who looks on hears all of a job and can end it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox import Onlooker, Status
+
+if TYPE_CHECKING:
+    from sandbox import Sandbox
+    from sandbox.cell import CellInfo
+    from sandbox.result import Result
+
+pytestmark = pytest.mark.engine
+
+
+class Stopper(Onlooker):
+    """Notes what it is told, and wants the job to stop once it has heard of it."""
+
+    def __init__(self) -> None:
+        self.containers: list[str | None] = []
+        self.heard_bytes = b""
+
+    def placed(self, info: CellInfo) -> None:
+        self.containers.append(info.container)
+
+    def heard(self, stream: int, data: bytes) -> None:
+        self.heard_bytes += data
+
+    def wants_stop(self) -> bool:
+        return bool(self.heard_bytes)
+
+
+def _run(sandbox: Sandbox, cmd: str, onlooker: Onlooker) -> Result:
+    job = sandbox.parse(cmd, "bash")
+    return sandbox.run_job(job, task_id="", worker="", attempt=1, queued_s=0, onlooker=onlooker)
+
+
+def test_a_job_that_is_no_longer_wanted_is_cancelled_with_its_output_so_far(sandbox: Sandbox) -> None:
+    started = time.monotonic()
+    result = _run(sandbox, "echo so far; trap '' TERM; sleep 60", Stopper())
+    assert (result.status, result.stdout) == (Status.CANCELLED, "so far\n")
+    assert time.monotonic() - started < 2
+
+
+def test_an_onlooker_knows_the_container_and_hears_what_the_job_wrote(sandbox: Sandbox) -> None:
+    onlooker = Stopper()
+    result = _run(sandbox, "echo out; echo err >&2", onlooker)
+    assert (onlooker.containers, sorted(onlooker.heard_bytes.split())) == (
+        [result.container],
+        [b"err", b"out"],
+    )
