@@ -1,6 +1,7 @@
 """The cell: jobs, limits, results, and the engines that run them. Knows no Celery and no Redis."""
 
 from sandbox.errors import (
+    Abandoned,
     BrokerUnreachable,
     CellblockError,
     CellLost,
@@ -21,6 +22,7 @@ from sandbox.result import Result, Status
 from sandbox.sandbox import Sandbox
 
 __all__ = [
+    "Abandoned",
     "BrokerUnreachable",
     "CellLost",
     "CellblockError",

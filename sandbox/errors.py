@@ -3,7 +3,8 @@
     CellblockError
     ├── JobError                    the job's fault: never retried
     │   ├── InvalidJob              the request makes no sense or asks for more than the operator allows
-    │   └── CommandFailed           check=True, and the command did anything but succeed
+    │   ├── CommandFailed           check=True, and the command did anything but succeed
+    │   └── Abandoned               begun as often as is allowed, and each time its worker died of it
     ├── OperatorError               the installation's fault: somebody has to mend it
     │   ├── BrokerUnreachable       Redis does not answer, or does not let us in
     │   └── ImageBuildFailed        a runtime's image cannot be built here
@@ -22,6 +23,7 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "Abandoned",
     "BrokerUnreachable",
     "CellLost",
     "CellblockError",
@@ -62,6 +64,10 @@ class CommandFailed(JobError):
     def __repr__(self) -> str:
         """Without the result: Celery logs an exception by its repr, and outputs stay out of the logs."""
         return f"{type(self).__name__}({self.args[0]!r})"
+
+
+class Abandoned(JobError):
+    """Begun as often as is allowed, and each time its worker was gone before the end."""
 
 
 class OperatorError(CellblockError):

@@ -6,14 +6,14 @@ import logging
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import docker.errors
 import requests.exceptions
 
-from sandbox.docker_client import mapped_errors
+from sandbox.docker_client import connect, mapped_errors
 from sandbox.errors import EngineFailed, SandboxUnavailable
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     import docker
 
-__all__ = ["Remover", "remove_container"]
+    from config import Settings
+
+__all__ = ["Remover", "remove_cell", "remove_container"]
 
 _log = logging.getLogger("cellblock.remover")
 
@@ -65,6 +67,16 @@ def remove_container(client: docker.APIClient, name: str, bound_s: float) -> Non
                 time.sleep(0.05)
             else:
                 return
+
+
+def remove_cell(settings: Settings, name: str) -> None:
+    """Kill and remove a container whose process can't do it itself.
+
+    Raises:
+        SandboxUnavailable: it is still there after a margin.
+    """
+    with closing(connect(settings)) as client:
+        remove_container(client, name, settings.margin)
 
 
 def _await_end(client: docker.APIClient, name: str) -> None:

@@ -88,6 +88,48 @@ class Result:
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     artifacts_skipped: list[SkippedArtifact] = field(default_factory=list)
 
+    @classmethod
+    def without_report(
+        cls,
+        status: Status,
+        *,
+        runtime: str,
+        engine: str,
+        worker: str,
+        attempt: int,
+        container: str | None = None,
+        duration_s: float = 0.0,
+        queued_s: float = 0.0,
+        stdout: str = "",
+        stderr: str = "",
+    ) -> Result:
+        """The result of a job of which no cell can tell any more, or never could."""
+        return cls(
+            status=status,
+            exit_code=None,
+            signal=None,
+            duration=duration_s,
+            compile_seconds=None,
+            cpu_seconds=None,
+            memory_peak=None,
+            timings=Timings(queued_s, 0.0, duration_s, 0.0, queued_s + duration_s),
+            stdout=stdout,
+            stderr=stderr,
+            stdout_bytes=len(stdout.encode()),
+            stderr_bytes=len(stderr.encode()),
+            stdout_truncated=False,
+            stderr_truncated=False,
+            stage=Stage.RUN,
+            runtime=runtime,
+            image=None,
+            image_id=None,
+            engine=engine,
+            warm=False,
+            container=container,
+            worker=worker,
+            attempt=attempt,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON takes it."""
         return asdict(self) | {"status": str(self.status), "stage": str(self.stage)}

@@ -8,7 +8,7 @@ from celery import Celery
 
 __all__ = ["app"]
 
-app = Celery("cellblock", include=["tasks.worker"])
+app = Celery("cellblock", include=["tasks.worker", "tasks.control"])
 
 
 def _configuration() -> dict[str, Any]:

@@ -1,18 +1,21 @@
-"""Gives every message Celery time limits that mirror the limits of its job."""
+"""Gives every message time limits that mirror its job's, and sees to jobs whose process has failed them."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
+from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
+from celery.worker.state import task_ready
 
 from sandbox import InvalidJob, parse_job
+from tasks import last_rung
 from tasks.sandbox_task import RECEIVED_AT
 from tasks.settings import this_catalogue, this_settings
 
 if TYPE_CHECKING:
-    from config import Ladder
+    from sandbox import Job
 
 __all__ = ["MirroredRequest"]
 
@@ -29,21 +32,54 @@ class MirroredRequest(Request):
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
         super().__init__(message, **options)
         self.request_dict.setdefault(RECEIVED_AT, time.time())
-        rungs = _rungs(self.task, message.payload)
+        job = _job(self.task, message.payload)
+        settings = this_settings()
+        rungs = job.ladder(settings.margin) if job else settings.longest
         self.time_limits = (rungs.hard_s, rungs.soft_s)
+        self._runtime = job.runtime.name if job else ""
+        self._is_over = False
+
+    def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """Called by Celery in the worker's event loop when the process has failed the job."""
+        error = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(error, TimeLimitExceeded):
+            self._time_out()
+            return
+        if isinstance(error, WorkerLostError | SystemExit):
+            last_rung.forget_lease(self)
+            if self.request_dict.get("retries", 0) >= (self.task.max_retries or 0):
+                exc_info = last_rung.abandoned((self.task.max_retries or 0) + 1)
+        super().on_failure(exc_info, *args, **options)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001  Celery's own
+        """Called by Celery when a limit has passed; the hard one's news come by `on_failure` too."""
+        if soft:
+            super().on_timeout(soft, timeout)
+        else:
+            self._time_out()
+
+    def terminate(self, pool: Any, signal: Any = None) -> None:  # noqa: ANN401
+        """Have a running job end as cancelled, with its output, and not its process with everything."""
+        if self.time_start is None or not last_rung.cancel(self.id):
+            super().terminate(pool, signal)
+
+    def _time_out(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            task_ready(self)
+            last_rung.time_out(self, self._runtime)
+            self.acknowledge()
 
 
-def _rungs(task: Any, payload: Any) -> Ladder:  # noqa: ANN401
-    """The ladder of the job in a message; that of the longest job for a message that holds none."""
-    settings = this_settings()
+def _job(task: Any, payload: Any) -> Job | None:  # noqa: ANN401
+    """The job in a message, if it holds one; else the limits of the longest job apply."""
     try:
         first_protocol = isinstance(payload, dict)
         args, kwargs = (payload["args"], payload["kwargs"]) if first_protocol else payload[:2]
         request = _outline(task.bind_request(args, kwargs))
-        job = parse_job(**request, settings=settings, catalogue=this_catalogue())
+        return parse_job(**request, settings=this_settings(), catalogue=this_catalogue())
     except (InvalidJob, TypeError, ValueError, LookupError):
-        return settings.longest
-    return job.ladder(settings.margin)
+        return None
 
 
 def _outline(request: dict[str, object]) -> dict[str, object]:

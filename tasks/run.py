@@ -9,7 +9,8 @@ from tasks._app import app
 from tasks.sandbox_task import SandboxTask
 
 if TYPE_CHECKING:
-    from sandbox import Result
+    from sandbox import Job, Result
+    from tasks.turn import Turn
 
 __all__ = ["run_sandboxed"]
 
@@ -28,28 +29,68 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
     Raises:
         InvalidJob: the request is refused. No cell was made.
         CommandFailed: `check=True`, and the command did not succeed.
+        Abandoned: it was begun too often, and each time its worker was gone before the end.
         SandboxUnavailable: the sandbox could not do its job, after several attempts.
     """
-    from sandbox import SandboxUnavailable
+    from tasks.turn import Turn, Unwanted
     from tasks.worker import this_sandbox
 
     sandbox = this_sandbox()
     job = sandbox.parse(**self.bind_request(args, kwargs))
+    turn = Turn(self)
+    try:
+        turn.begin()
+    except Unwanted:
+        result = _cancelled(self, job)
+    else:
+        result = _take(self, turn, job)
+    return _answer(result, check=job.check)
+
+
+def _take(task: SandboxTask, turn: Turn, job: Job) -> Result:
+    """Run the job. What is not the result of a whole run is no result: the job stays somebody else's."""
+    from celery.exceptions import Ignore
+
+    from sandbox import JobError, SandboxUnavailable
+    from tasks.worker import this_sandbox
+
+    sandbox = this_sandbox()
     try:
         result = sandbox.run_job(
             job,
-            task_id=self.request.id or "",
-            worker=self.request.hostname or "",
-            attempt=self.request.retries + 1,
-            queued_s=self.queued_s(),
+            task_id=task.request.id or "",
+            worker=task.request.hostname or "",
+            attempt=turn.attempt,
+            queued_s=task.queued_s(),
+            onlooker=turn,
         )
     except SandboxUnavailable as error:
-        raise self.retry(
-            exc=error,
-            countdown=_back_off_s(self.request.retries),
-            max_retries=sandbox.settings.max_attempts - 1,
-        ) from error
-    return _answer(result, check=job.check)
+        most, retries = sandbox.settings.max_attempts - 1, task.request.retries
+        turn.end(done=retries >= most)
+        raise task.retry(exc=error, countdown=_back_off_s(retries), max_retries=most) from error
+    except JobError:
+        task.finish_with(turn)
+        raise
+    except BaseException:
+        turn.end(done=False)
+        raise
+    if turn.is_lost:
+        raise Ignore("Another process runs the job by now")
+    task.finish_with(turn)
+    return result
+
+
+def _cancelled(task: SandboxTask, job: Job) -> Result:
+    from sandbox import Result, Status
+
+    return Result.without_report(
+        Status.CANCELLED,
+        runtime=job.runtime.name,
+        engine=task.engine,
+        worker=task.request.hostname or "",
+        attempt=task.request.retries + 1,
+        queued_s=task.queued_s(),
+    )
 
 
 def _back_off_s(retries: int) -> float:

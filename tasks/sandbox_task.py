@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from celery.result import AsyncResult
 
+    from tasks.turn import Turn
+
 __all__ = ["RECEIVED_AT", "SandboxTask"]
 
 #: Message headers, in Unix seconds: when the app sent the job, and when a worker took it.
@@ -63,6 +65,23 @@ class SandboxTask(Task):  # type: ignore[type-arg]
         options["headers"] = {SENT_AT: time.time(), **(options.get("headers") or {})}
         shown = {"argsrepr": f"('…', {job.runtime.name!r})", "kwargsrepr": str(sorted(kwargs or {}))}
         return super().apply_async(args, kwargs, *positional, **(shown | options))
+
+    @property
+    def engine(self) -> str:
+        """What jobs run on here: "docker" or "host"."""
+        from tasks.settings import this_settings
+
+        return "docker" if this_settings().enable_docker else "host"
+
+    def finish_with(self, turn: Turn) -> None:
+        """Have a turn end when the result is stored; until then the job must not run again."""
+        vars(self.request)["turn"] = turn
+
+    def after_return(self, *_: object) -> None:
+        """Called by Celery once the result is stored."""
+        turn = self.request.get("turn")
+        if turn is not None:
+            turn.end(done=True)
 
     def bind_request(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         """The arguments of a call by name.

@@ -12,6 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sandbox import Sandbox
 from sandbox.budget import overcommitments, this_host
 from tasks._app import app
+from tasks.delivery import install
 from tasks.settings import this_catalogue, this_settings
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ def this_sandbox() -> Sandbox:
             keeper = _keeper.path if _keeper else None
             _sandbox = Sandbox(this_settings(), keeper=keeper, interrupts=(SoftTimeLimitExceeded,))
         return _sandbox
+
+
+@signals.worker_init.connect
+def _take_messages_safely(**_: object) -> None:
+    """Before the worker connects."""
+    install()
 
 
 @signals.worker_process_init.connect

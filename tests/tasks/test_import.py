@@ -39,8 +39,8 @@ def test_importing_tasks_is_quick() -> None:
     assert min(float(python(timed)) for _ in range(3)) < 0.6
 
 
-def test_tasks_exports_the_app_and_the_task() -> None:
+def test_tasks_exports_the_app_the_task_and_how_to_cancel_it() -> None:
     import tasks
 
-    assert tasks.__all__ == ["app", "run_sandboxed"]
+    assert tasks.__all__ == ["app", "cancel", "run_sandboxed"]
     assert tasks.app.tasks["cellblock.run_sandboxed"].name == tasks.run_sandboxed.name

@@ -1,0 +1,146 @@
+"""The channel that consumes: every message is in Redis, in a list or as unacknowledged, until it is done."""
+
+from __future__ import annotations
+
+import logging
+import time
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kombu.transport import virtual
+from kombu.utils.json import dumps, loads
+
+from tasks.delivery.roll import Roll, give_back
+from tasks.delivery.waiters import Waiters
+from tasks.settings import this_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Channel", "channels", "stock"]
+
+# By its name: the stubs of kombu know too little of it.
+stock: Any = import_module("kombu.transport.redis")
+
+_log = logging.getLogger("cellblock.delivery")
+
+# The first message of the first queue that has one; or one that was taken before and whose answer got lost.
+_TAKE = """
+for i = 1, #KEYS, 2 do
+  local message = redis.call('LINDEX', KEYS[i + 1], -1)
+    or redis.call('LMOVE', KEYS[i], KEYS[i + 1], 'RIGHT', 'LEFT')
+  if message then return {(i + 1) / 2, message} end
+end
+"""
+
+
+class QoS(stock.QoS):  # type: ignore[misc]
+    """Notes besides who has what."""
+
+    channel: Channel
+
+    def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401
+        """Record a message as unacknowledged, in the transaction that takes it off its list."""
+        if not self.channel.roll.enrolled:
+            super().append(message, delivery_tag)
+            return
+        where = message.delivery_info
+        entry = dumps([message._raw, where["exchange"], where["routing_key"]])  # noqa: SLF001  as kombu does
+        with self.pipe_or_acquire() as pipe:
+            pipe.zadd(self.unacked_index_key, {delivery_tag: time.time()})
+            pipe.hset(self.unacked_key, delivery_tag, entry)
+            pipe.sadd(self.channel.roll.held_key, delivery_tag)
+            pipe.rpop(self.channel.in_hand)
+            pipe.execute()
+        virtual.QoS.append(self, message, delivery_tag)
+
+    def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:  # noqa: ANN401
+        commands = super()._remove_from_indices(delivery_tag, pipe)
+        if self.channel.roll.enrolled:
+            commands.srem(self.channel.roll.held_key, delivery_tag)
+        return commands
+
+
+class Channel(stock.Channel):  # type: ignore[misc]
+    """Consumes by moves, once there is an event loop; without one it is the stock channel."""
+
+    QoS = QoS
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        self.roll = Roll(this_settings().margin)
+        self.in_hand = ""
+        self._waiters: Waiters | None = None
+        self._taker: Any = None
+        super().__init__(*args, **options)
+
+    def fetch(self, loop: Any) -> None:  # noqa: ANN401
+        """Take what there is, as far as the worker has room for it, and wait for more."""
+        if self._waiters is None:
+            self._waiters = Waiters(self._get_pool(), loop, self._arrived)
+            self.beat()
+        while self.qos.can_consume() and (idle := self._not_waiting()):
+            taken = self._take(idle)
+            if taken is None:
+                for key in idle:
+                    self._waiters.wait(key, self.roll.taken_key(key))
+                return
+            self._accept(*taken)
+
+    def beat(self) -> None:
+        """Say that this consumer lives, and give back what consumers had that do not."""
+        if self._waiters is None:
+            return
+        client = self._create_client()
+        for silent in self.roll.beat(client, self._queue_keys()):
+            give_back(client, silent, lambda tag: self.qos.restore_by_tag(tag, client=client))
+
+    def close(self) -> None:
+        """Put back what is not acknowledged, as the stock channel does, and sign off."""
+        if self._waiters is None:
+            super().close()
+            return
+        self._waiters.close()
+        client = self._create_client()
+        super().close()
+        try:
+            self.roll.leave(client)
+        except self.connection_errors as error:
+            _log.debug("This consumer could not sign off: %s", error)
+        client.connection_pool.disconnect()
+
+    def _queue_keys(self) -> list[str]:
+        """Every key that may have messages, the most urgent ones of all queues first."""
+        queues = self.active_queues
+        return [self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues]
+
+    def _not_waiting(self) -> list[str]:
+        waiters = self._waiters
+        return [key for key in self._queue_keys() if waiters and not waiters.is_waiting(key)]
+
+    def _take(self, keys: list[str]) -> tuple[str, bytes] | None:
+        self._taker = self._taker or self._create_client().register_script(_TAKE)
+        pairs = [name for key in keys for name in (key, self.roll.taken_key(key))]
+        found = self._taker(keys=pairs)
+        return (keys[int(found[0]) - 1], found[1]) if found else None
+
+    def _arrived(self, key: str, message: bytes) -> None:
+        """A waiter's message. The room that it waited for may be taken by another queue's by now."""
+        if self.qos.can_consume():
+            self._accept(key, message)
+        else:
+            self._create_client().lmove(self.roll.taken_key(key), key, "RIGHT", "RIGHT")
+
+    def _accept(self, key: str, message: bytes) -> None:
+        queue, self.in_hand = key.rsplit(self.sep, 1)[0], self.roll.taken_key(key)
+        try:
+            payload = loads(message.decode())
+        except ValueError:
+            _log.error("Dropped a message of %s that is no JSON", queue)
+            self._create_client().rpop(self.in_hand)
+            return
+        self.connection._deliver(payload, queue)  # noqa: SLF001  kombu's own way in
+
+
+def channels(cycle: Any) -> Iterator[Channel]:  # noqa: ANN401
+    """The channels of a connection that have queues to consume from."""
+    return (channel for channel in list(cycle._channels) if channel.active_queues)  # noqa: SLF001

@@ -1,0 +1,106 @@
+"""Who consumes: a register in the broker's Redis, and what becomes of those that fall silent."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["Roll"]
+
+_log = logging.getLogger("cellblock.delivery")
+
+_CONSUMERS = "cellblock.consumers"
+# As long as no worker comes that could give back what the last one had.
+_KEPT_S = 30 * 86_400
+
+# Redis's own clock: those of the workers' machines may differ.
+_BEAT = """
+local now = redis.call('TIME')[1]
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+for i = 4, #ARGV do redis.call('SADD', KEYS[2], ARGV[i]) end
+for i = 1, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. now)
+"""
+_LEAVE = """
+if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+for i = 4, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then return 0 end end
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('DEL', KEYS[2])
+return 1
+"""
+_RETURN = """
+local count = 0
+while redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'RIGHT') do count = count + 1 end
+return count
+"""
+
+
+class Roll:
+    """One consumer's entry in the register. Silent for `silence_s` seconds, it counts as gone."""
+
+    def __init__(self, silence_s: float) -> None:
+        self.consumer = uuid.uuid4().hex
+        self._silence_s = max(1, round(silence_s))
+        self.enrolled = False
+
+    @property
+    def held_key(self) -> str:
+        """The set of the delivery tags of what this consumer has not acknowledged."""
+        return _held(self.consumer)
+
+    def taken_key(self, queue_key: str) -> str:
+        """The list through which messages of a queue come to this consumer."""
+        return _taken(self.consumer, queue_key)
+
+    def beat(self, client: Any, queue_keys: Iterable[str]) -> list[str]:  # noqa: ANN401  kombu's own
+        """Say that this consumer is alive and what it takes from; those that have fallen silent."""
+        keys = [_CONSUMERS, _queues(self.consumer), self.held_key]
+        args = [self.consumer, self._silence_s, _KEPT_S, *queue_keys]
+        silent = client.eval(_BEAT, len(keys), *keys, *args)
+        self.enrolled = True
+        return [_text(name) for name in silent]
+
+    def leave(self, client: Any) -> None:  # noqa: ANN401
+        """Take this consumer off the register, unless it still has something: the others see to that."""
+        mine = _queues(self.consumer)
+        lists = [self.taken_key(_text(key)) for key in client.smembers(mine)]
+        keys = [_CONSUMERS, mine, self.held_key, *lists]
+        client.eval(_LEAVE, len(keys), *keys, self.consumer)
+        self.enrolled = False
+
+
+def give_back(client: Any, consumer: str, restore: Callable[[str], None]) -> None:  # noqa: ANN401
+    """Put what a silent consumer had back at the head of its queues; `restore` does it for a delivery tag.
+
+    Several may do this at once: each step is atomic, and finds nothing the second time.
+    """
+    count = 0
+    for key in map(_text, client.smembers(_queues(consumer))):
+        count += client.eval(_RETURN, 2, _taken(consumer, key), key)
+    for tag in map(_text, client.smembers(_held(consumer))):
+        restore(tag)
+        count += client.srem(_held(consumer), tag)
+    client.zrem(_CONSUMERS, consumer)
+    client.delete(_queues(consumer))
+    if count:
+        _log.warning("A worker has fallen silent: %d of its messages are back in their queues", count)
+
+
+def _queues(consumer: str) -> str:
+    return f"cellblock.consumer:{consumer}"
+
+
+def _held(consumer: str) -> str:
+    return f"cellblock.held:{consumer}"
+
+
+def _taken(consumer: str, queue_key: str) -> str:
+    return f"cellblock.taken:{consumer}:{queue_key}"
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

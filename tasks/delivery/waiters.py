@@ -1,0 +1,83 @@
+"""Blocking moves, one connection for each queue: how an idle consumer waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Waiters"]
+
+# A move that found nothing is sent again after this, which also tells a dead connection.
+_WAIT_S = 5
+
+
+@dataclass(slots=True)
+class _Waiter:
+    connection: Any
+    descriptor: int = -1
+    waits: bool = False
+
+
+class Waiters:
+    """Waits on any number of queues at once in a worker's event loop.
+
+    Redis blocks one connection for one move, and the stock command that waits on many keys hands its message
+    over with no trace in Redis.
+    """
+
+    def __init__(self, pool: Any, loop: Any, arrived: Callable[[str, bytes], None]) -> None:  # noqa: ANN401
+        self._pool = pool
+        self._loop = loop
+        self._arrived = arrived
+        self._waiters: dict[str, _Waiter] = {}
+
+    def is_waiting(self, queue_key: str) -> bool:
+        """Whether the next message of this queue comes by a waiter."""
+        waiter = self._waiters.get(queue_key)
+        return waiter is not None and waiter.waits
+
+    def wait(self, queue_key: str, taken_key: str) -> None:
+        """Have the queue's next message moved to `taken_key` and told."""
+        waiter = self._waiters.get(queue_key) or self._open(queue_key)
+        self._listen(queue_key, waiter)
+        waiter.connection.send_command("BLMOVE", queue_key, taken_key, "RIGHT", "LEFT", _WAIT_S)
+        waiter.waits = True
+
+    def close(self) -> None:
+        """Hang up; a message that is on its way stays in the list of this consumer's."""
+        for waiter in self._waiters.values():
+            if waiter.descriptor >= 0:
+                self._loop.remove(waiter.descriptor)
+        self._waiters.clear()
+        self._pool.disconnect()
+
+    def _open(self, queue_key: str) -> _Waiter:
+        waiter = self._waiters[queue_key] = _Waiter(self._pool.get_connection())
+        return waiter
+
+    def _listen(self, queue_key: str, waiter: _Waiter) -> None:
+        """A connection that redis-py has opened anew has another descriptor."""
+        if waiter.connection._sock is None:  # noqa: SLF001  there is no public way to its socket
+            waiter.connection.connect()
+        descriptor = waiter.connection._sock.fileno()  # noqa: SLF001
+        if descriptor != waiter.descriptor:
+            waiter.descriptor = descriptor
+            self._loop.add_reader(descriptor, self._read, queue_key)
+
+    def _read(self, queue_key: str) -> None:
+        waiter = self._waiters.get(queue_key)
+        if waiter is None:
+            return
+        waiter.waits = False
+        try:
+            message = waiter.connection.read_response()
+        except BaseException:
+            self._loop.remove(waiter.descriptor)
+            waiter.descriptor = -1
+            waiter.connection.disconnect()
+            raise
+        if message is not None:
+            self._arrived(queue_key, message)
