@@ -13,6 +13,7 @@ from sandbox.cell import CellInfo
 from sandbox.docker_client import mapped_errors
 from sandbox.errors import ImageMissing
 from sandbox.image_choice import ImageChoice
+from sandbox.process_mark import this_process
 from sandbox.profile import container_config
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class DockerMaker:
             "cellblock.runtime": runtime.name,
             "cellblock.deadline": f"{labels.deadline:.0f}",
             "cellblock.state": labels.state,
+            "cellblock.process": this_process(),
         }
 
     def _start(self, name: str) -> socket.socket:

@@ -11,6 +11,7 @@ import docker.errors
 
 from sandbox.docker_client import mapped_errors
 from sandbox.errors import SandboxUnavailable
+from sandbox.process_mark import is_gone, this_process
 from sandbox.remover import remove_container
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ _log = logging.getLogger("cellblock.reaper")
 _DEAD = ("created", "exited", "dead")
 
 
-def reap(client: docker.APIClient, settings: Settings) -> list[str]:
+def reap(client: docker.APIClient, settings: Settings, *, leaving: bool = False) -> list[str]:
     """Remove this deployment's containers that are due, by their labels alone; the names of those removed.
 
-    Due is what has passed its deadline, and what has been dead for longer than its worker may need to look
-    at it and remove it. Any number of reapers may be at it at once, whoever made the containers.
+    Due is what has passed its deadline, what nobody removes because its process is gone, and what
+    has been dead for longer than a process on another machine may need to look at it and remove it; and
+    what this process made, if it is `leaving`. Any number of reapers may be at it at once.
 
     Raises:
         SandboxUnavailable: the engine does not answer.
@@ -37,14 +39,21 @@ def reap(client: docker.APIClient, settings: Settings) -> list[str]:
     with mapped_errors("list its containers"):
         label = f"cellblock.owner={settings.owner}"
         found = client.containers(all=True, filters={"label": label})
-    return [name for container in found if (name := _reap_if_due(client, container, settings.margin))]
+    return [
+        name for container in found if (name := _reap_if_due(client, container, settings.margin, leaving))
+    ]
 
 
-def _reap_if_due(client: docker.APIClient, container: dict[str, Any], margin_s: float) -> str | None:
+def _reap_if_due(
+    client: docker.APIClient,
+    container: dict[str, Any],
+    margin_s: float,
+    leaving: bool,  # noqa: FBT001
+) -> str | None:
     # One that is being removed may have lost its name already.
     name = (container["Names"] or [container["Id"]])[0].removeprefix("/")
     try:
-        if not _is_due(client, container, margin_s):
+        if not (_is_due(client, container, margin_s) or (leaving and _is_mine(container))):
             return None
         remove_container(client, name, margin_s)
     except SandboxUnavailable as error:
@@ -58,7 +67,16 @@ def _is_due(client: docker.APIClient, container: dict[str, Any], margin_s: float
     now = time.time()
     if now > _deadline(container):
         return True
-    return container["State"] in _DEAD and now > _dead_since(client, container) + 2 * margin_s
+    is_dead = container["State"] in _DEAD
+    # A warm one outlives its process when a job has claimed it.
+    is_orphan = is_gone(container["Labels"].get("cellblock.process", ""))
+    if is_orphan and (is_dead or container["Labels"].get("cellblock.state") == "job"):
+        return True
+    return is_dead and now > _dead_since(client, container) + 2 * margin_s
+
+
+def _is_mine(container: dict[str, Any]) -> bool:
+    return bool(container["Labels"].get("cellblock.process") == this_process())
 
 
 def _deadline(container: dict[str, Any]) -> float:

@@ -53,21 +53,28 @@ def main(path: str, worker: str) -> None:
         listener.listen()
         with closing(WarmPool(settings, worker)) as pool:
             serve(listener, pool)
+    # What the worker's processes left if they were killed.
+    _reap(settings, leaving=True)
     # A worker that was killed can't.
     shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
 def _keep_reaping(settings: Settings) -> None:
-    """At once, and then every two margins, which is as soon as a dead container becomes due."""
+    """At once, and then once in a margin."""
     while True:
         try:
-            with closing(connect(settings)) as client:
-                reap(client, settings)
-        except SandboxUnavailable as error:
-            _log.warning("Nothing can be reaped for now: %s", error)
+            _reap(settings)
         except Exception:  # noqa: BLE001  a reaper that has died would never be missed
             _log.exception("Reaping failed")
-        time.sleep(2 * settings.margin)
+        time.sleep(settings.margin)
+
+
+def _reap(settings: Settings, *, leaving: bool = False) -> None:
+    try:
+        with closing(connect(settings)) as client:
+            reap(client, settings, leaving=leaving)
+    except SandboxUnavailable as error:
+        _log.warning("Nothing can be reaped for now: %s", error)
 
 
 def serve(listener: socket.socket, pool: ClaimPool, stop: int = 0) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,6 +13,7 @@ import pytest
 
 from config import Settings, load_settings
 from sandbox.image_choice import find_image
+from sandbox.process_mark import is_gone, this_process
 from sandbox.reaper import reap
 from tests.waiting import wait_until
 
@@ -34,8 +37,11 @@ def leave(engine: docker.APIClient, owner: str) -> Iterator[Leave]:
     assert image is not None
     made: list[str] = []
 
-    def container(*, start: bool, due_in_s: float = 60, whose: str = owner, cmd: str = "sleep 60") -> str:
+    def container(
+        *, start: bool, due_in_s: float = 60, whose: str = owner, cmd: str = "sleep 60", **more: str
+    ) -> str:
         labels = {"cellblock.owner": whose, "cellblock.deadline": f"{time.time() + due_in_s:.0f}"}
+        labels |= {f"cellblock.{key}": value for key, value in more.items()}
         made.append(engine.create_container(image.id, ["sh", "-c", cmd], labels=labels)["Id"])
         if start:
             engine.start(made[-1])
@@ -97,3 +103,40 @@ def test_what_another_reaper_takes_away_meanwhile_is_no_error(
     with monkeypatch.context() as late:
         late.setattr(engine, "containers", lambda **_: seen)
         assert len(reap(engine, settings)) == 1
+
+
+@pytest.fixture
+def gone() -> str:
+    """The mark of a process that has ended."""
+    code = "from sandbox.process_mark import this_process; print(this_process())"
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_what_a_process_made_that_is_gone_goes_at_once(
+    engine: docker.APIClient, settings: Settings, leave: Leave, gone: str
+) -> None:
+    lasting = settings.model_copy(update={"margin": 60})
+    leave(start=False, process=gone)
+    leave(start=True, process=gone, state="job")
+    claimed = leave(start=True, process=gone, state="warm")
+
+    assert len(reap(engine, lasting)) == 2
+    assert _is_there(engine, claimed)
+
+
+def test_what_a_living_process_made_is_left_to_it_until_it_leaves(
+    engine: docker.APIClient, settings: Settings, leave: Leave
+) -> None:
+    lasting = settings.model_copy(update={"margin": 60})
+    mine = leave(start=False, process=this_process(), state="job")
+
+    assert reap(engine, lasting) == []
+    assert len(reap(engine, lasting, leaving=True)) == 1
+    assert not _is_there(engine, mine)
+
+
+@pytest.mark.parametrize("mark", ["", "elsewhere/1/2", "nonsense"])
+def test_a_process_of_another_machine_may_live(mark: str) -> None:
+    assert not is_gone(mark)

@@ -1,0 +1,138 @@
+"""Every job has one result, whatever becomes of the process, the worker and the connection that had it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from sandbox import Abandoned
+from tests.programs import running_worker, runs
+from tests.tasks.conftest import ANSWER_S, TASK
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import docker
+    from celery import Celery
+
+    from tests.programs import Worker
+
+    ClientOf = Callable[[str], Celery]
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+#: A worker counts as gone after this, in seconds; all else follows from it.
+MARGIN = {"CELLBLOCK_MARGIN": "3"}
+MOST_S = 30.0
+
+
+@pytest.fixture
+def database(broker_url: str) -> Iterator[redis.Redis]:
+    """The broker's own view."""
+    with redis.Redis.from_url(broker_url, decode_responses=True) as client:
+        yield client
+
+
+def _unique_sleep(seconds: int) -> str:
+    return f"sleep {seconds}.{secrets.randbelow(10**9):09}"
+
+
+def _runs(cmd: str) -> Callable[[], bool]:
+    return lambda: runs(cmd)
+
+
+def test_a_job_whose_whole_worker_is_killed_runs_again_on_another(
+    tmp_path: Path, broker_url: str, client_of: ClientOf
+) -> None:
+    sleep = _unique_sleep(3)
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN) as doomed:
+        handle = client_of(broker_url).send_task(TASK, [f"{sleep}; echo done", "bash"])
+        wait_until(_runs(sleep), ANSWER_S, "the job runs")
+        doomed.process.kill()
+    wait_until(lambda: not runs(sleep), 5, "the job has died with its worker")
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN):
+        wait_until(_runs(sleep), MOST_S, "the job runs again")
+        result = handle.get(timeout=ANSWER_S)
+    assert (result["stdout"], result["attempt"]) == ("done\n", 2)
+
+
+def test_what_a_worker_had_only_taken_is_given_back(
+    tmp_path: Path, broker_url: str, client_of: ClientOf, database: redis.Redis
+) -> None:
+    handle = client_of(broker_url).send_task(TASK, ["echo hi", "bash"], queue="cellblock")
+    database.lmove("cellblock", "cellblock.taken:gone:cellblock", "RIGHT", "LEFT")
+    database.sadd("cellblock.consumer:gone", "cellblock")
+    database.zadd("cellblock.consumers", {"gone": 1})
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN):
+        assert handle.get(timeout=MOST_S)["stdout"] == "hi\n"
+
+
+def test_a_job_that_is_delivered_twice_runs_once(
+    tmp_path: Path, broker_url: str, client_of: ClientOf, database: redis.Redis
+) -> None:
+    sleep = _unique_sleep(4)
+    app = client_of(broker_url)
+    with running_worker(tmp_path, broker_url, "--concurrency=2", **MARGIN) as worker:
+        handle = app.send_task(TASK, [f"{sleep}; echo once", "bash"])
+        wait_until(_runs(sleep), ANSWER_S, "the job runs")
+        database.client_kill_filter(_type="normal", skipme=True)
+        wait_until(
+            lambda: "Restoring" in worker.log() or "Connection to broker lost" in worker.log(), 10, "reset"
+        )
+        result = handle.get(timeout=ANSWER_S)
+        wait_until(lambda: not database.hlen("unacked"), MOST_S, "the second delivery is done with")
+        assert (result["stdout"], result["attempt"]) == ("once\n", 1)
+        assert worker.log().count("succeeded in") == 1
+
+
+def test_a_job_that_kills_its_process_each_time_fails_and_says_so(
+    tmp_path: Path, broker_url: str, client_of: ClientOf
+) -> None:
+    sleep = _unique_sleep(30)
+    most = {"CELLBLOCK_MAX_ATTEMPTS": "2"}
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN, **most) as worker:
+        handle = client_of(broker_url).send_task(TASK, [sleep, "bash"])
+        for _ in range(2):
+            wait_until(_runs(sleep), ANSWER_S, "the job runs")
+            os.kill(_pool_process(worker, handle.id), signal.SIGKILL)
+            wait_until(lambda: not runs(sleep), 5, "its cell is dead")
+        with pytest.raises(Abandoned, match="begun 2 times"):
+            handle.get(timeout=ANSWER_S)
+
+
+def test_a_job_that_takes_its_whole_worker_down_each_time_is_not_retried_for_ever(
+    tmp_path: Path, broker_url: str, client_of: ClientOf, database: redis.Redis
+) -> None:
+    handle = client_of(broker_url).send_task(TASK, ["echo never", "bash"])
+    database.set(f"cellblock.attempts:{handle.id}", 4, ex=60)
+    with (
+        running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN),
+        pytest.raises(Abandoned, match="each time its worker was gone"),
+    ):
+        handle.get(timeout=ANSWER_S)
+
+
+def test_a_job_whose_process_is_frozen_has_timed_out(
+    tmp_path: Path, broker_url: str, client_of: ClientOf, engine: docker.APIClient
+) -> None:
+    sleep = _unique_sleep(30)
+    with running_worker(tmp_path, broker_url, "--concurrency=1", CELLBLOCK_MARGIN="2") as worker:
+        handle = client_of(broker_url).send_task(TASK, [sleep, "bash"], {"timeout": 1, "grace": 0})
+        wait_until(_runs(sleep), ANSWER_S, "the job runs")
+        os.kill(_pool_process(worker, handle.id), signal.SIGSTOP)
+        assert handle.get(timeout=ANSWER_S)["status"] == "timed_out"
+        wait_until(lambda: not runs(sleep), 5, "its cell is dead")
+
+
+def _pool_process(worker: Worker, task_id: str) -> int:
+    """The pool process that has the lease of a task."""
+    with redis.Redis.from_url(worker.broker_url, decode_responses=True) as database:
+        holder = wait_until(lambda: database.hget(f"cellblock.lease:{task_id}", "holder"), 10, "a lease")
+    return int(str(holder).split("|")[1])
