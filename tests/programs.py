@@ -27,6 +27,8 @@ __all__ = ["ROOT", "Worker", "free_port", "is_ours", "run_cli", "running_redis",
 ROOT = Path(__file__).parents[1]
 
 _ORIGINAL = ("ENABLE_DOCKER", "DOCKER_TIMEOUT", "DOCKER_MEMORY_LIMIT", "DOCKER_CPU_LIMIT")
+# A lonely worker need not wait for others at its start.
+_QUIET = "--without-gossip --without-mingle"
 _START_S = 30.0
 _STOP_S = 30.0
 
@@ -88,12 +90,11 @@ def running_worker(
     folder: Path,
     broker_url: str,
     *options: str,
-    program: str = "cli worker",
+    program: str = f"cli worker {_QUIET}",
     **settings: str,
 ) -> Iterator[Worker]:
     """A worker, once it is ready; SIGTERM at the end must end it, unless the test kills it before."""
     log_file = folder / f"worker-{secrets.token_hex(4)}.log"
-    options = ("--without-gossip", "--without-mingle", *options)
     command = [sys.executable, "-m", *program.split(), *options]
     env = os.environ | {"CELLBLOCK_BROKER_URL": broker_url, "CELLBLOCK_PULL": "never"} | settings
     with log_file.open("wb") as log:

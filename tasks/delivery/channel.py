@@ -52,6 +52,7 @@ class QoS(stock.QoS):  # type: ignore[misc]
             pipe.sadd(self.channel.roll.held_key, delivery_tag)
             pipe.rpop(self.channel.in_hand)
             pipe.execute()
+        self.channel.in_hand = ""
         virtual.QoS.append(self, message, delivery_tag)
 
     def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:  # noqa: ANN401
@@ -69,14 +70,23 @@ class Channel(stock.Channel):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
         self.roll = Roll(this_settings().margin)
         self.in_hand = ""
+        self.is_acknowledged = False
         self._waiters: Waiters | None = None
         self._taker: Any = None
         super().__init__(*args, **options)
 
+    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **options: Any) -> Any:  # noqa: ANN401, FBT001
+        """Consume, as kombu does. What nobody acknowledges, such as events, may be lost."""
+        self.is_acknowledged = self.is_acknowledged or not no_ack
+        return super().basic_consume(queue, no_ack, *args, **options)
+
     def fetch(self, loop: Any) -> None:  # noqa: ANN401
         """Take what there is, as far as the worker has room for it, and wait for more."""
         if self._waiters is None:
-            self._waiters = Waiters(self._get_pool(), loop, self._arrived)
+            pool = self._get_pool()
+            # One for each key, of whatever number.
+            pool.max_connections = 1 << 16
+            self._waiters = Waiters(pool, loop, self._arrived)
             self.beat()
         while self.qos.can_consume() and (idle := self._not_waiting()):
             taken = self._take(idle)
@@ -96,10 +106,11 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def close(self) -> None:
         """Put back what is not acknowledged, as the stock channel does, and sign off."""
-        if self._waiters is None:
+        waiters, self._waiters = self._waiters, None
+        if waiters is None:
             super().close()
             return
-        self._waiters.close()
+        waiters.close()
         client = self._create_client()
         super().close()
         try:
@@ -139,6 +150,9 @@ class Channel(stock.Channel):  # type: ignore[misc]
             self._create_client().rpop(self.in_hand)
             return
         self.connection._deliver(payload, queue)  # noqa: SLF001  kombu's own way in
+        if self.in_hand:
+            # Nobody acknowledges messages of this queue.
+            self._create_client().rpop(self.in_hand)
 
 
 def channels(cycle: Any) -> Iterator[Channel]:  # noqa: ANN401

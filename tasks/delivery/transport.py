@@ -24,7 +24,7 @@ class _Poller(stock.MultiChannelPoller):  # type: ignore[misc]
     loop: Any = None
 
     def _register_BRPOP(self, channel: Any) -> None:  # noqa: ANN401, N802  kombu's own
-        if self.loop is None:
+        if self.loop is None or not channel.is_acknowledged:
             super()._register_BRPOP(channel)
         else:
             channel.fetch(self.loop)

@@ -136,3 +136,8 @@ def _pool_process(worker: Worker, task_id: str) -> int:
     with redis.Redis.from_url(worker.broker_url, decode_responses=True) as database:
         holder = wait_until(lambda: database.hget(f"cellblock.lease:{task_id}", "holder"), 10, "a lease")
     return int(str(holder).split("|")[1])
+
+
+def test_a_worker_that_gossips_works_too(tmp_path: Path, broker_url: str, client_of: ClientOf) -> None:
+    with running_worker(tmp_path, broker_url, program="cli worker --concurrency=1"):
+        assert client_of(broker_url).send_task(TASK, ["echo hi"]).get(timeout=ANSWER_S)["stdout"] == "hi\n"
