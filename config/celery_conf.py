@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,12 +46,19 @@ def celery_config(settings: Settings) -> dict[str, Any]:
             "visibility_timeout": longest.hard_s + _DELIVERY_ROOM_S,
             **(_REDIS_TIMEOUTS if broker.startswith("redis+socket:") else _REDIS_TIMEOUTS | _REDIS_TCP),
         },
-        "result_backend_transport_options": {"retry_policy": {"timeout": 5.0}},
+        # A result outlasts a restart of Redis.
+        "result_backend_transport_options": {"retry_policy": _patience(4 * settings.margin)},
         "redis_socket_connect_timeout": 5.0,
         **({} if backend.startswith("redis+socket:") else {"redis_socket_keepalive": True}),
         "redis_backend_health_check_interval": 25.0,
         "redis_retry_on_timeout": True,
     }
+
+
+def _patience(within_s: float) -> dict[str, float]:
+    """Celery's own policy has two bounds, and gives up at the first that is reached."""
+    steps = {"interval_start": 0.05, "interval_step": 0.2, "interval_max": 1.0}
+    return {"timeout": within_s, "max_retries": 10 * math.ceil(within_s), **steps}
 
 
 # Both libraries wait for ever by default.

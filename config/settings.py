@@ -88,6 +88,9 @@ class Settings(BaseSettings):
         None, 'The most and the fewest jobs at a time, such as "8,2".', pattern=r"^\d+,\d+$"
     )
     max_attempts: int = _setting(4, "How often a job is tried when the sandbox cannot do its job.", ge=1)
+    drain: Seconds = _setting(
+        60.0, "Seconds that running jobs get to end after SIGTERM; then they go back to the queue."
+    )
     result_expires: Seconds = _setting(86_400.0, "Seconds until a result is forgotten.")
 
     grace: GraceSeconds = _setting(1.0, "Seconds: a job's `grace` where it asks for none.")
@@ -144,6 +147,11 @@ class Settings(BaseSettings):
         """The ladder of the longest job that these settings allow: one of two stages."""
         first_s = self.max_timeout + self.max_grace + 2 * self.margin
         return ladder(first_s + self.max_timeout, self.max_grace, self.margin)
+
+    @property
+    def stop_s(self) -> float:
+        """What a worker may need to stop, in seconds; whoever stops it should not kill it before."""
+        return self.drain + 4 * self.margin
 
     @property
     def warm_sizes(self) -> WarmSizes:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sandbox.artifacts import ArtifactCaps, Collected, collect_artifacts
+from sandbox.errors import EngineFailed, SandboxUnavailable
 from sandbox.result import Status
 from sandbox.verdict import judge
 from sandbox.watch import Watch
 
 if TYPE_CHECKING:
     from sandbox.capture import Capture
-    from sandbox.cell import CellInfo, Engine, JobTags
+    from sandbox.cell import Cell, CellInfo, Engine, JobTags
     from sandbox.job import Job
     from sandbox.onlooker import Onlooker
     from sandbox.verdict import Verdict
     from sandbox.watch import Ending
 
 __all__ = ["Outcome", "Stay"]
+
+_log = logging.getLogger("cellblock.stay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +57,40 @@ class Stay:
             SandboxUnavailable: the sandbox could not do its job; the cell is gone all the same.
         """
         laps = _Laps()
-        with self.engine.acquire(job, tags) as cell:
-            onlooker.placed(cell.info)
-            watch = Watch(cell, job, self.bound_s, onlooker)
-            watch.until_started()
-            laps.note("acquire")
-            ending = self._follow(watch)
-            laps.note("run")
-            collected = Collected()
+        try:
+            with self.engine.acquire(job, tags) as cell:
+                return self._spend(cell, job, caps, onlooker, laps)
+        except self.interrupts as error:
+            raise EngineFailed("The engine took longer to give a cell than the job has time.") from error
+
+    def _spend(self, cell: Cell, job: Job, caps: ArtifactCaps, onlooker: Onlooker, laps: _Laps) -> Outcome:
+        onlooker.placed(cell.info)
+        watch = Watch(cell, job, self.bound_s, onlooker)
+        watch.until_started()
+        laps.note("acquire")
+        ending = self._follow(watch)
+        laps.note("run")
+        collected = Collected()
+        try:
             if job.artifacts and ending.report:
                 collected = collect_artifacts(watch.archive(), job.artifacts, caps)
-            verdict = judge(ending)
-            laps.note("collect")
+        except self.interrupts:
+            ending = replace(ending, stopped=Status.TIMED_OUT)
+        verdict = judge(ending)
+        laps.note("collect")
         return Outcome(verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds)
 
     def _follow(self, watch: Watch) -> Ending:
+        """Once the job's time is over, what it wrote is its result, whatever the engine has to say."""
         try:
             return watch.until_ended()
         except self.interrupts:
-            watch.stop(Status.TIMED_OUT)
-            return watch.until_ended()
+            return watch.cut_short()
+        except SandboxUnavailable as error:
+            if not watch.is_stopped:
+                raise
+            _log.error("A cell does not end and is left to the reaper: %s", error)
+            return watch.unconfirmed()
 
 
 @dataclass(slots=True)

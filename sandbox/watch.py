@@ -113,6 +113,29 @@ class Watch:
             if self._left_s() <= 0:
                 self._act()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the job was told to end."""
+        return self._stopped is not None
+
+    def cut_short(self) -> Ending:
+        """Kill the job and hear its last words, but wait for nothing that the engine would have to do."""
+        self.stop(Status.TIMED_OUT)
+        until = time.monotonic() + _INWARD_KILL_S
+        while (left_s := until - time.monotonic()) > 0:
+            for event in self._events(left_s):
+                if isinstance(event, Output):
+                    self._take_output(event)
+                elif isinstance(event, Ended):
+                    return self._ending(event)
+                elif isinstance(event, Closed):
+                    return self.unconfirmed()
+        return self.unconfirmed()
+
+    def unconfirmed(self) -> Ending:
+        """How a job ended that was told to, although nobody confirms that it has."""
+        return Ending(self._stopped, None, None, self._duration_s())
+
     def stop(self, status: Status) -> None:
         """Kill the job now; the first reason to stop is the one that counts."""
         self._stopped = self._stopped or status
@@ -187,6 +210,9 @@ class Watch:
         return self._next_act - time.monotonic()
 
     def _ending(self, report: Ended | None) -> Ending:
-        duration_s = time.monotonic() - (self._started or time.monotonic())
+        duration_s = self._duration_s()
         evidence = None if report else self._cell.examine()
         return Ending(self._stopped, report, evidence, duration_s)
+
+    def _duration_s(self) -> float:
+        return time.monotonic() - (self._started or time.monotonic())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +69,22 @@ def _start_keeper(sender: str, **_: object) -> None:
         from sandbox.warm import KeeperProcess
 
         _keeper = KeeperProcess(sender, settings.margin)
+
+
+@signals.worker_ready.connect
+def _watch_keeper(sender: Any, **_: object) -> None:  # noqa: ANN401  Celery's own
+    """By the worker's timer and no thread: its pool may still fork."""
+    if _keeper is not None:
+        sender.timer.call_repeatedly(1.0, _keeper.revive)
+
+
+@signals.worker_shutting_down.connect
+def _bound_shutdown(how: str, **_: object) -> None:
+    """A warm shutdown waits for the running jobs for as long as they take; after a while it turns cold."""
+    if how == "Warm":
+        timer = threading.Timer(this_settings().drain, os.kill, (os.getpid(), signal.SIGQUIT))
+        timer.daemon = True
+        timer.start()
 
 
 @signals.worker_shutdown.connect

@@ -1,13 +1,20 @@
-"""Starts and stops a keeper beside a worker."""
+"""Starts and stops a keeper beside a worker, and starts it again when it has died."""
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 __all__ = ["KeeperProcess"]
+
+_log = logging.getLogger("cellblock.keeper")
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
 
 
 class KeeperProcess:
@@ -20,8 +27,22 @@ class KeeperProcess:
         self._bound_s = bound_s
         self._folder = tempfile.TemporaryDirectory(prefix="cellblock-keeper-", ignore_cleanup_errors=True)
         self.path = str(Path(self._folder.name, "socket"))
-        command = [sys.executable, "-m", "sandbox.warm.keeper", self.path, worker]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        self._command = [sys.executable, "-m", "sandbox.warm.keeper", self.path, worker]
+        self._pause_s = _FIRST_PAUSE_S
+        self._due: float | None = None
+        self._process = self._start()
+
+    def revive(self) -> None:
+        """Start it again if it has died, after a pause that grows each time. To be called now and then."""
+        if self._process.poll() is None:
+            return
+        if self._due is None:
+            _log.error("The keeper has ended with %s and is started again", self._process.returncode)
+            self._due = time.monotonic() + self._pause_s
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+        if time.monotonic() >= self._due:
+            self._due = None
+            self._process = self._start()
 
     def stop(self) -> None:
         """Have it take its cells away, and wait for that, as long as the engine may need."""
@@ -33,3 +54,8 @@ class KeeperProcess:
             self._process.kill()
             self._process.wait()
         self._folder.cleanup()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        Path(self.path).parent.mkdir(mode=0o700, exist_ok=True)
+        Path(self.path).unlink(missing_ok=True)
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE)

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from sandbox import Abandoned
-from tests.programs import running_worker, runs
+from tests.programs import run_cli, running_worker, runs
 from tests.tasks.conftest import ANSWER_S, TASK
 from tests.waiting import wait_until
 
@@ -141,3 +141,21 @@ def _pool_process(worker: Worker, task_id: str) -> int:
 def test_a_worker_that_gossips_works_too(tmp_path: Path, broker_url: str, client_of: ClientOf) -> None:
     with running_worker(tmp_path, broker_url, program="cli worker --concurrency=1"):
         assert client_of(broker_url).send_task(TASK, ["echo hi"]).get(timeout=ANSWER_S)["stdout"] == "hi\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_worker_that_stops_gives_back_what_takes_too_long(
+    tmp_path: Path, broker_url: str, client_of: ClientOf, number: signal.Signals
+) -> None:
+    sleep = _unique_sleep(30)
+    handle = client_of(broker_url).send_task(TASK, [f"{sleep}; echo done", "bash"])
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN, CELLBLOCK_DRAIN="1") as stopped:
+        wait_until(_runs(sleep), ANSWER_S, "the job runs")
+        stopped.process.send_signal(number)
+        stopped.process.wait(20)
+        assert not runs(sleep)
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN):
+        wait_until(_runs(sleep), ANSWER_S, "the job runs again at once")
+        cancel = run_cli("cancel", handle.id, CELLBLOCK_BROKER_URL=broker_url)
+        result = handle.get(timeout=ANSWER_S)
+    assert (cancel.returncode, result["status"], result["attempt"]) == (0, "cancelled", 1)

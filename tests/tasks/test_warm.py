@@ -12,7 +12,7 @@ import psutil
 import pytest
 from celery import Celery
 
-from tests.programs import Worker, run_cli, running_worker
+from tests.programs import Worker, running_worker
 from tests.waiting import wait_until
 
 TASK = "cellblock.run_sandboxed"
@@ -34,8 +34,12 @@ class Warm:
         )
         return len(found)
 
+    def names(self) -> set[str]:
+        found = self.engine.containers(all=True, filters={"label": f"cellblock.owner={self.owner}"})
+        return {cell["Id"] for cell in found}
+
     def left(self) -> int:
-        return len(self.engine.containers(all=True, filters={"label": f"cellblock.owner={self.owner}"}))
+        return len(self.names())
 
 
 @pytest.fixture
@@ -60,23 +64,26 @@ def test_all_processes_of_a_worker_share_the_cells_and_none_is_used_twice(warm: 
     assert any(result["warm"] for result in results)
 
 
-def test_without_its_keeper_a_worker_makes_cells_cold_and_the_dead_ones_are_reaped(warm: Warm) -> None:
+def test_while_its_keeper_is_dead_a_worker_makes_cells_cold(warm: Warm) -> None:
     (keeper,) = _keepers(warm.worker)
     keeper.kill()
     result = warm.app.send_task(TASK, ["echo hi", "bash"]).get(timeout=60)
-
     assert (result["stdout"], result["warm"]) == ("hi\n", False)
-    wait_until(lambda: _reap(warm.owner) == 0 and warm.left() == 0, 30, "the dead cells are reaped")
+
+
+def test_a_keeper_that_has_died_is_started_again_and_clears_up(warm: Warm) -> None:
+    (keeper,) = _keepers(warm.worker)
+    before = warm.names()
+    keeper.kill()
+    wait_until(lambda: warm.names() and not before & warm.names(), 30, "new cells wait in place of the old")
+    assert warm.app.send_task(TASK, ["echo hi", "bash"]).get(timeout=60)["warm"]
 
 
 def test_a_keeper_told_to_end_takes_its_waiting_cells_away(warm: Warm) -> None:
     (keeper,) = _keepers(warm.worker)
+    before = warm.names()
     keeper.terminate()
-    wait_until(lambda: warm.left() == 0, 20, "the waiting cells are gone")
-
-
-def _reap(owner: str) -> int:
-    return run_cli("reap", CELLBLOCK_OWNER=owner, CELLBLOCK_MARGIN="2").returncode
+    wait_until(lambda: not before & warm.names(), 20, "the waiting cells are gone")
 
 
 def _keepers(worker: Worker) -> list[psutil.Process]:
