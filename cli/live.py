@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["logs", "show_live"]
 
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _OUTPUTS = ("stdout", "stderr")
 
 
@@ -47,6 +49,10 @@ def logs(
     from tasks.live import follow as follow_job
     from tasks.live import held_entries
 
+    if follow and _is_unheard_of(task_id):
+        note(
+            f"nothing of {task_id} yet: it is queued, has no live output, or is not known. See: cellblock ps"
+        )
     printer = _Printer(timestamps=timestamps, as_json=as_json)
     entries = follow_job(task_id, after=after) if follow else held_entries(task_id, after=after)
     for entry in entries:
@@ -63,6 +69,13 @@ def show_live(task_id: str, *, as_json: bool) -> bool:
     for entry in follow_job(task_id):
         printer.show(entry)
     return printer.shown
+
+
+def _is_unheard_of(task_id: str) -> bool:
+    from tasks import app
+    from tasks.live import held_entries
+
+    return not held_entries(task_id) and app.AsyncResult(task_id).state == "PENDING"
 
 
 def _show_result(task_id: str, *, as_json: bool) -> None:
@@ -120,7 +133,7 @@ class _Printer:
         """Each line behind the time of its first bytes, as Docker shows it."""
         at = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds")
         stamp = at.replace("+00:00", "Z ").encode()
-        lines = entry.data.splitlines(keepends=True)
+        lines = _LINE.findall(entry.data)
         marked = [
             b"" if index == 0 and not self._line_starts[entry.kind] else stamp for index in range(len(lines))
         ]

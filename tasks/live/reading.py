@@ -29,7 +29,8 @@ class Reading:
         self.ended = False
         self._last_id = after
         # Whoever resumes can't know what was before.
-        self._expected: dict[str, int] | None = {} if after == FIRST else None
+        self._whole = after == FIRST
+        self._expected: dict[str, int] = {}
         self._seen = False
         self._asked = False
         self._status: str | None = None
@@ -48,7 +49,7 @@ class Reading:
             self._seen, self._last_id = True, entry_id.decode()
             piece = read_piece(fields)
             if piece.kind == START:
-                self._expected = {}
+                self._whole, self._expected = True, {}
             skipped = self._skipped(piece.kind, piece.offset, len(piece.data))
             if skipped >= 0:
                 yield LiveEntry(self._last_id, piece.kind, piece.time_s, piece.data, skipped)
@@ -74,9 +75,8 @@ class Reading:
         """Bytes missing before these; below 0 for those that Redis took twice."""
         if kind in (START, END):
             return 0
-        expected = self._expected or {}
-        before = expected.get(kind, 0 if self._expected is not None else offset)
-        self._expected = {**expected, kind: max(before, offset + length)}
+        before = self._expected.get(kind, 0 if self._whole else offset)
+        self._expected[kind] = max(before, offset + length)
         return offset - before
 
 
