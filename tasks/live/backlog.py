@@ -31,37 +31,40 @@ class Backlog:
         self._size_bytes = 0
         self._heard: dict[str, int] = {}
         self._closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._ready = threading.Event()
 
     def add(self, kind: str, data: bytes) -> None:
         """The job has written this."""
         offset = self._heard.get(kind, 0)
         self._heard[kind] = offset + len(data)
         piece = Piece(kind, time.time(), offset, data)
-        with self._changed:
+        with self._lock:
             self._pieces.append(piece)
-            self._size_bytes += cost_bytes(piece)
+            self._size_bytes += _ENTRY_BYTES + len(data)
             while self._size_bytes > self._limit_bytes and len(self._pieces) > 1:
                 self._size_bytes -= cost_bytes(self._pieces.popleft())
-            if len(self._pieces) == 1:
-                self._changed.notify()
+            if not self._ready.is_set():
+                self._ready.set()
 
     def close(self) -> None:
         """Nothing will be added any more."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify()
+            self._ready.set()
 
     def take(self, most_bytes: int) -> list[Piece]:
         """The oldest pieces, up to about so many bytes; waits for one. None are left when there is none."""
         taken: list[Piece] = []
-        with self._changed:
-            self._changed.wait_for(lambda: self._pieces or self._closed)
+        self._ready.wait()
+        with self._lock:
             while self._pieces and most_bytes > 0:
                 piece = self._pieces.popleft()
                 most_bytes -= cost_bytes(piece)
                 self._size_bytes -= cost_bytes(piece)
                 taken.append(piece)
+            if not self._pieces and not self._closed:
+                self._ready.clear()
         return taken
 
 

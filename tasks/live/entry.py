@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["END", "START", "STDERR", "STDOUT", "LiveEntry", "Piece", "key_of"]
 
@@ -18,8 +19,7 @@ def key_of(task_id: str) -> str:
     return f"cellblock.live:{task_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Bytes as they were heard, at `time_s` (Unix seconds), after `offset` others of the same stream."""
 
     kind: str

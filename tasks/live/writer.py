@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from redis.exceptions import RedisError
 
 from sandbox import Onlooker
-from tasks.live.backlog import Backlog
+from tasks.live.backlog import Backlog, cost_bytes
 from tasks.live.entry import END, STDERR, STDOUT
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ _BATCH_BYTES = 256 << 10
 # For each second that a write took, so many of rest: the writer takes a tenth of the interpreter at most.
 _REST = 9.0
 _LONGEST_REST_S = 0.1
+# After a whole batch, and twice as long after each further one: nobody reads as fast as a flood comes, and
+# each write holds the interpreter that the job's output waits for.
+_FLOOD_REST_S = 0.01
+_LONGEST_FLOOD_REST_S = 0.25
 _AFTER_ERROR_S = 1.0
 # What a job waits in the end for Redis, which takes its result next.
 _LAST_WRITE_S = 1.0
@@ -40,6 +44,7 @@ class LiveOutput(Onlooker):
         self._batch_bytes = min(_BATCH_BYTES, limit_bytes // 4)
         self._backlog = Backlog(limit_bytes)
         self._closing = threading.Event()
+        self._flood_rest_s = 0.0
         self._warned = False
         self._thread = threading.Thread(target=self._write, name="cellblock-live", daemon=True)
 
@@ -77,7 +82,14 @@ class LiveOutput(Onlooker):
         except RedisError as error:
             self._warn(error)
             return _AFTER_ERROR_S
-        return min(_REST * (time.monotonic() - started), _LONGEST_REST_S)
+        rest_s = min(_REST * (time.monotonic() - started), _LONGEST_REST_S)
+        self._flood_rest_s = self._next_flood_rest_s(pieces)
+        return max(rest_s, self._flood_rest_s)
+
+    def _next_flood_rest_s(self, pieces: list[Piece]) -> float:
+        if sum(map(cost_bytes, pieces)) < self._batch_bytes:
+            return 0.0
+        return min(2 * self._flood_rest_s or _FLOOD_REST_S, _LONGEST_FLOOD_REST_S)
 
     def _warn(self, error: RedisError) -> None:
         """Once a job, and without the error's own words, which may quote what was written."""
