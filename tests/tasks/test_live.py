@@ -135,10 +135,10 @@ def test_the_operator_and_then_the_job_decide(
     setting: str, header: bool | None, streams: bool, monkeypatch: pytest.MonkeyPatch, send_live: SendLive
 ) -> None:
     class Context(dict[str, object]):
-        id, retries = "any", 0
+        id = "any"
 
     monkeypatch.setenv("CELLBLOCK_LIVE", setting)
-    with live_output(Context({LIVE: header})) as live:
+    with live_output(Context({LIVE: header}), 1) as live:
         assert (live is not None) == streams
 
 
