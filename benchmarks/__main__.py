@@ -22,6 +22,7 @@ from benchmarks.footprint import measure_footprint
 from benchmarks.growth import measure_growth
 from benchmarks.hello import measure_hello
 from benchmarks.latency import measure_latency
+from benchmarks.live import measure_live
 from benchmarks.machine import describe_machine, machine_sentence
 from benchmarks.peers import cache_folder
 from benchmarks.report import publish, save, show
@@ -45,6 +46,7 @@ _ALONE: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]
 }
 # Too long for a run of everything.
 _ASKED: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]] = {
+    "live": measure_live,
     "stress": measure_stress,
 }
 _WARM_CELLS = 20
@@ -83,7 +85,7 @@ def _options() -> argparse.Namespace:
         nargs="*",
         choices=[*_SHARED, *_ALONE, *_ASKED, []],
         metavar="WHAT",
-        help="all but `stress`, if not given",
+        help="all but `live` and `stress`, if not given",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--full", action="store_true", help="longer, for figures that are to be shown")

@@ -33,11 +33,13 @@ class Caller:
     def __init__(self, url: str, results: str | None = None) -> None:
         self._app = Celery("bench", broker=url, backend=results or url, set_as_current=False)
 
-    def send(self, cmd: str = "echo hi", runtime: str = "bash") -> AsyncResult[Any]:
+    def send(
+        self, cmd: str = "echo hi", runtime: str = "bash", *, live: bool = False, **limits: object
+    ) -> AsyncResult[Any]:
         """Enqueue a command."""
-        headers = {"cellblock_sent_at": time.time()}
+        headers = {"cellblock_sent_at": time.time(), "cellblock_live": live}
         return self._app.send_task(
-            "cellblock.run_sandboxed", args=[cmd, runtime], queue=_QUEUE, headers=headers
+            "cellblock.run_sandboxed", [cmd, runtime], limits, queue=_QUEUE, headers=headers
         )
 
     def run(self, cmd: str = "echo hi", runtime: str = "bash") -> Answer:

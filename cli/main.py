@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from cli import cancel, doctor, images, local, reap, remote, worker
+from cli import cancel, doctor, images, live, local, ps, reap, remote, worker
 from cli.exit_codes import ExitCode
 from cli.redis_errors import explain_redis
 from config import InvalidSetting
@@ -29,6 +29,8 @@ app.command("run", context_settings={"ignore_unknown_options": False})(local.run
 app.command("submit")(remote.submit)
 app.command("result")(remote.result)
 app.command("cancel")(cancel.cancel)
+app.command("logs")(live.logs)
+app.command("ps")(ps.ps)
 app.command("worker", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     worker.worker
 )

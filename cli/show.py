@@ -15,7 +15,7 @@ from rich.console import Console
 from cli.exit_codes import exit_code_of
 from config import format_bytes
 
-__all__ = ["finish", "note", "print_json"]
+__all__ = ["finish", "note", "print_json", "print_line"]
 
 _REMARKS = {
     "timed_out": "timed out",
@@ -35,27 +35,37 @@ def print_json(data: object) -> None:
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def finish(result: Mapping[str, Any], *, as_json: bool) -> None:
-    """Show a result and leave with the exit code that stands for it."""
+def print_line(data: object) -> None:
+    """`data` as one line of JSON on standard output, where more lines come."""
+    typer.echo(json.dumps(data, ensure_ascii=False))
+
+
+def finish(result: Mapping[str, Any], *, as_json: bool, shown_live: bool = False) -> None:
+    """Show a result, without outputs that have been `shown_live`, and leave with the exit code for it."""
     if as_json:
         print_json(result)
     else:
-        # As bytes: what a job wrote need not fit the encoding of this terminal.
-        for stream, name in ((sys.stdout, "stdout"), (sys.stderr, "stderr")):
-            stream.buffer.write(result[name].encode())
-            stream.flush()
-        _remark(result)
+        if not shown_live:
+            _write_outputs(result)
+        _remark(result, shown_live=shown_live)
         _save_artifacts(result)
     raise typer.Exit(exit_code_of(result))
 
 
-def _remark(result: Mapping[str, Any]) -> None:
+def _write_outputs(result: Mapping[str, Any]) -> None:
+    """As bytes: what a job wrote need not fit the encoding of this terminal."""
+    for stream, name in ((sys.stdout, "stdout"), (sys.stderr, "stderr")):
+        stream.buffer.write(result[name].encode())
+        stream.flush()
+
+
+def _remark(result: Mapping[str, Any], *, shown_live: bool) -> None:
     if result["status"] in _REMARKS:
         note(_REMARKS[result["status"]])
     elif result["status"] == "signaled":
         note(f"ended by {result['signal']}")
     for stream in ("stdout", "stderr"):
-        if result[f"{stream}_truncated"]:
+        if result[f"{stream}_truncated"] and not shown_live:
             note(f"{stream} is cut: kept the first and last of {format_bytes(result[f'{stream}_bytes'])}")
     if result["engine"] == "host":
         note("ran on this host with no isolation (ENABLE_DOCKER=false)")

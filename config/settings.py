@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["InvalidSetting", "Settings", "load_settings", "variable_of"]
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
+LiveBytes = Annotated[Bytes, Field(ge=64 << 10)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 GraceSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Cores = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -92,6 +93,15 @@ class Settings(BaseSettings):
         60.0, "Seconds that running jobs get to end after SIGTERM; then they go back to the queue."
     )
     result_expires: Seconds = _setting(86_400.0, "Seconds until a result is forgotten.")
+    live: Literal["off", "asked", "on"] = _setting(
+        "asked", "Which jobs stream their output while they run: none, those that ask for it, or all."
+    )
+    live_limit: LiveBytes = _setting(
+        "1m", "How much of one job's live output Redis holds at a time; the oldest goes first."
+    )
+    live_expires: Seconds = _setting(
+        300.0, "Seconds that live output stays after its job; the result has the outputs from then on."
+    )
 
     grace: GraceSeconds = _setting(1.0, "Seconds: a job's `grace` where it asks for none.")
     pids: int = _setting(128, "Processes and threads: a job's `pids` where it asks for none.", ge=1)

@@ -12,12 +12,13 @@ from sandbox.errors import (
     ImageMissing,
     InvalidJob,
     JobError,
+    NoLiveOutput,
     OperatorError,
     SandboxUnavailable,
 )
 from sandbox.job import Job, parse_job
 from sandbox.limits import Limits
-from sandbox.onlooker import Onlooker
+from sandbox.onlooker import Onlooker, together
 from sandbox.result import Result, Status
 from sandbox.sandbox import Sandbox
 
@@ -35,6 +36,7 @@ __all__ = [
     "Job",
     "JobError",
     "Limits",
+    "NoLiveOutput",
     "Onlooker",
     "OperatorError",
     "Result",
@@ -42,4 +44,5 @@ __all__ = [
     "SandboxUnavailable",
     "Status",
     "parse_job",
+    "together",
 ]

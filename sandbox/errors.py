@@ -7,7 +7,8 @@
     │   └── Abandoned               begun as often as is allowed, and each time its worker died of it
     ├── OperatorError               the installation's fault: somebody has to mend it
     │   ├── BrokerUnreachable       Redis does not answer, or does not let us in
-    │   └── ImageBuildFailed        a runtime's image cannot be built here
+    │   ├── ImageBuildFailed        a runtime's image cannot be built here
+    │   └── NoLiveOutput            the result backend cannot keep what jobs write while they run
     └── SandboxUnavailable          the sandbox could not do its job: retried with back-off
         ├── EngineUnreachable       no answer from the container engine, or no permission to ask
         ├── EngineFailed            the engine answered that it cannot
@@ -34,6 +35,7 @@ __all__ = [
     "ImageMissing",
     "InvalidJob",
     "JobError",
+    "NoLiveOutput",
     "OperatorError",
     "SandboxUnavailable",
 ]
@@ -80,6 +82,10 @@ class BrokerUnreachable(OperatorError):
 
 class ImageBuildFailed(OperatorError):
     """A runtime's image cannot be built on this machine; the message says what is missing."""
+
+
+class NoLiveOutput(OperatorError):
+    """Live output needs Redis as the result backend, and there is another."""
 
 
 class SandboxUnavailable(CellblockError):

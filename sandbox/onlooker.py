@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sandbox.cell import CellInfo
 
-__all__ = ["Onlooker"]
+__all__ = ["Onlooker", "together"]
 
 
 class Onlooker:
@@ -25,3 +25,25 @@ class Onlooker:
     def wants_stop(self) -> bool:
         """Whether the job is to be killed, as `cancelled`; asked at least every half second."""
         return False
+
+
+def together(*onlookers: Onlooker | None) -> Onlooker:
+    """One onlooker that is all of those that are there."""
+    there = [onlooker for onlooker in onlookers if onlooker is not None]
+    return there[0] if len(there) == 1 else _Together(there)
+
+
+class _Together(Onlooker):
+    def __init__(self, parts: list[Onlooker]) -> None:
+        self._parts = parts
+
+    def placed(self, info: CellInfo) -> None:
+        for part in self._parts:
+            part.placed(info)
+
+    def heard(self, stream: int, data: bytes) -> None:
+        for part in self._parts:
+            part.heard(stream, data)
+
+    def wants_stop(self) -> bool:
+        return any(part.wants_stop() for part in self._parts)

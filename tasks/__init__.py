@@ -1,7 +1,25 @@
-"""The Celery application and its one task. Importing it is cheap: no engine, no connection, no settings."""
+"""The Celery application and its one task. Importing it is cheap: no engine, no connection, no settings.
+
+`follow` and `follow_async`, which read what a job writes while it runs, are imported when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from tasks._app import app
 from tasks.cancel import cancel
 from tasks.run import run_sandboxed
 
-__all__ = ["app", "cancel", "run_sandboxed"]
+if TYPE_CHECKING:
+    from tasks.live import follow, follow_async
+
+__all__ = ["app", "cancel", "follow", "follow_async", "run_sandboxed"]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name not in ("follow", "follow_async"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tasks import live
+
+    return getattr(live, name)

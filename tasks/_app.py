@@ -8,7 +8,9 @@ from celery import Celery
 
 __all__ = ["app"]
 
-app = Celery("cellblock", include=["tasks.worker", "tasks.control"])
+app = Celery(
+    "cellblock", include=["tasks.worker", "tasks.control", "tasks.roster_worker", "tasks.live.switch"]
+)
 
 
 def _configuration() -> dict[str, Any]:

@@ -51,19 +51,23 @@ def _take(task: SandboxTask, turn: Turn, job: Job) -> Result:
     """Run the job. What is not the result of a whole run is no result: the job stays somebody else's."""
     from celery.exceptions import Ignore
 
-    from sandbox import JobError, SandboxUnavailable
+    from sandbox import JobError, SandboxUnavailable, together
+    from tasks.live.switch import live_output
     from tasks.worker import this_sandbox
 
     sandbox = this_sandbox()
     try:
-        result = sandbox.run_job(
-            job,
-            task_id=task.request.id or "",
-            worker=task.request.hostname or "",
-            attempt=turn.attempt,
-            queued_s=task.queued_s(),
-            onlooker=turn,
-        )
+        with live_output(task.request, turn.attempt) as live:
+            result = sandbox.run_job(
+                job,
+                task_id=task.request.id or "",
+                worker=task.request.hostname or "",
+                attempt=turn.attempt,
+                queued_s=task.queued_s(),
+                onlooker=together(turn, live),
+            )
+            if live and not turn.is_lost:
+                live.end(result.status)
     except SandboxUnavailable as error:
         most, retries = sandbox.settings.max_attempts - 1, task.request.retries
         turn.end(done=retries >= most)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tasks.turn import Turn
 
-__all__ = ["RECEIVED_AT", "SandboxTask"]
+__all__ = ["RECEIVED_AT", "SENT_AT", "SandboxTask"]
 
 #: Message headers, in Unix seconds: when the app sent the job, and when a worker took it.
 SENT_AT = "cellblock_sent_at"

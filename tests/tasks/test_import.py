@@ -25,7 +25,9 @@ def python(program: str) -> str:
     return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("module", ["docker", "requests", "redis.connection", "typer", "rich", "psutil"])
+@pytest.mark.parametrize(
+    "module", ["docker", "requests", "redis.connection", "tasks.live", "typer", "rich", "psutil"]
+)
 def test_importing_tasks_does_not_import(module: str) -> None:
     assert python(f"import tasks, sys; print({module!r} in sys.modules)") == "False\n"
 
@@ -39,8 +41,9 @@ def test_importing_tasks_is_quick() -> None:
     assert min(float(python(timed)) for _ in range(3)) < 0.6
 
 
-def test_tasks_exports_the_app_the_task_and_how_to_cancel_it() -> None:
+def test_tasks_exports_the_app_the_task_and_what_follows_it() -> None:
     import tasks
 
-    assert tasks.__all__ == ["app", "cancel", "run_sandboxed"]
+    assert tasks.__all__ == ["app", "cancel", "follow", "follow_async", "run_sandboxed"]
+    assert all(hasattr(tasks, name) for name in tasks.__all__)
     assert tasks.app.tasks["cellblock.run_sandboxed"].name == tasks.run_sandboxed.name

@@ -1,0 +1,151 @@
+"""`cellblock logs`, and what `submit --follow` shows: a job's output while it runs."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.checks import require_broker
+from cli.exit_codes import ExitCode
+from cli.show import note, print_line
+from config import format_bytes, load_settings
+
+if TYPE_CHECKING:
+    from codecs import IncrementalDecoder
+    from typing import BinaryIO
+
+    from tasks.live import LiveEntry
+
+__all__ = ["logs", "show_live"]
+
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_OUTPUTS = ("stdout", "stderr")
+
+
+def logs(
+    task_id: Annotated[str, typer.Argument(metavar="ID", help="What `submit` printed.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job is over.")] = False,
+    after: Annotated[
+        str, typer.Option(metavar="ENTRY", help="Go on behind this entry, whose id --json shows.")
+    ] = "0",
+    timestamps: Annotated[
+        bool, typer.Option("--timestamps", "-t", help="Show when each line was written.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each entry as a line of JSON.")] = False,
+) -> None:
+    """Show what a job has written so far, while it runs or shortly after.
+
+    Of a job without live output, or when Redis has forgotten it, what its result holds is shown. Ctrl-C ends
+    the looking on and not the job.
+
+    Example: cellblock logs -f ID
+    """
+    require_broker(load_settings())
+    from tasks.live import follow as follow_job
+    from tasks.live import held_entries
+
+    if follow and _is_unheard_of(task_id):
+        note(
+            f"nothing of {task_id} yet: it is queued, has no live output, or is not known. See: cellblock ps"
+        )
+    printer = _Printer(timestamps=timestamps, as_json=as_json)
+    entries = follow_job(task_id, after=after) if follow else held_entries(task_id, after=after)
+    for entry in entries:
+        printer.show(entry)
+    if not printer.shown and after == "0":
+        _show_result(task_id, as_json=as_json)
+
+
+def show_live(task_id: str, *, as_json: bool) -> bool:
+    """Show what a job writes until it is over; whether it has live output at all."""
+    from tasks.live import follow as follow_job
+
+    printer = _Printer(timestamps=False, as_json=as_json)
+    for entry in follow_job(task_id):
+        printer.show(entry)
+    return printer.shown
+
+
+def _is_unheard_of(task_id: str) -> bool:
+    from tasks import app
+    from tasks.live import held_entries
+
+    return not held_entries(task_id) and app.AsyncResult(task_id).state == "PENDING"
+
+
+def _show_result(task_id: str, *, as_json: bool) -> None:
+    """What is left where there was no live output."""
+    from tasks import app
+
+    handle = app.AsyncResult(task_id)
+    answer: Any = handle.result
+    if handle.state != "SUCCESS":
+        note(f"nothing is held of {task_id}, which is queued, has no live output, or is not known")
+        note(f"Try: cellblock ps, or cellblock result --wait {task_id}")
+        raise typer.Exit(ExitCode.SANDBOX_FAILED)
+    for name in _OUTPUTS:
+        if as_json:
+            print_line({"kind": name, "text": answer[name]})
+        else:
+            _stream(name).write(answer[name].encode())
+            _stream(name).flush()
+
+
+class _Printer:
+    """Writes entries where the job wrote them: its outputs to our own, all else as a note."""
+
+    def __init__(self, *, timestamps: bool, as_json: bool) -> None:
+        self.shown = False
+        self._timestamps = timestamps
+        self._as_json = as_json
+        self._line_starts = dict.fromkeys(_OUTPUTS, True)
+        self._decoders = {name: _decoder() for name in _OUTPUTS}
+
+    def show(self, entry: LiveEntry) -> None:
+        """At once."""
+        self.shown = self.shown or entry.kind in ("start", *_OUTPUTS)
+        if self._as_json:
+            print_line(self._fields(entry))
+            return
+        if entry.skipped_bytes:
+            note(f"{format_bytes(entry.skipped_bytes)} of {entry.kind} are left out here")
+        if entry.kind in _OUTPUTS:
+            stream = _stream(entry.kind)
+            stream.write(self._stamped(entry) if self._timestamps else entry.data)
+            stream.flush()
+        elif entry.kind == "start" and entry.data != b"1":
+            note(f"attempt {entry.data.decode()} starts here")
+
+    def _fields(self, entry: LiveEntry) -> dict[str, Any]:
+        decoder = self._decoders.get(entry.kind)
+        if decoder and entry.skipped_bytes:
+            decoder.reset()
+        text = decoder.decode(entry.data) if decoder else entry.data.decode()
+        known = {"id": entry.id, "kind": entry.kind, "time": entry.time}
+        return known | {"text": text, "skipped_bytes": entry.skipped_bytes}
+
+    def _stamped(self, entry: LiveEntry) -> bytes:
+        """Each line behind the time of its first bytes, as Docker shows it."""
+        at = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds")
+        stamp = at.replace("+00:00", "Z ").encode()
+        lines = _LINE.findall(entry.data)
+        marked = [
+            b"" if index == 0 and not self._line_starts[entry.kind] else stamp for index in range(len(lines))
+        ]
+        self._line_starts[entry.kind] = entry.data.endswith(b"\n")
+        return b"".join(mark + line for mark, line in zip(marked, lines, strict=True))
+
+
+def _decoder() -> IncrementalDecoder:
+    """For pieces that end inside a character."""
+    return codecs.getincrementaldecoder("utf-8")("replace")
+
+
+def _stream(name: str) -> BinaryIO:
+    """As bytes: what a job wrote need not fit the encoding of this terminal."""
+    return (sys.stdout if name == "stdout" else sys.stderr).buffer

@@ -1,0 +1,17 @@
+"""Live output: what a job writes, read by others while it runs."""
+
+from tasks.live.entry import END, START, STDERR, STDOUT, LiveEntry
+from tasks.live.follow import HeardSoFar, follow, follow_async, heard_so_far, held_entries
+
+__all__ = [
+    "END",
+    "START",
+    "STDERR",
+    "STDOUT",
+    "HeardSoFar",
+    "LiveEntry",
+    "follow",
+    "follow_async",
+    "heard_so_far",
+    "held_entries",
+]

@@ -1,0 +1,58 @@
+"""What stands in a job's live stream, in Redis and for whoever follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+__all__ = ["END", "START", "STDERR", "STDOUT", "LiveEntry", "Piece", "key_of"]
+
+START = "start"
+STDOUT = "stdout"
+STDERR = "stderr"
+END = "end"
+
+
+def key_of(task_id: str) -> str:
+    """The key of a job's live stream, in the result backend's Redis."""
+    return f"cellblock.live:{task_id}"
+
+
+class Piece(NamedTuple):
+    """Bytes as they were heard, at `time_s` (Unix seconds), after `offset` others of the same stream."""
+
+    kind: str
+    time_s: float
+    offset: int
+    data: bytes
+
+    def fields(self) -> dict[str, str | int | bytes]:
+        """As Redis keeps it: always the same names, which Redis then stores once for many entries."""
+        return {"kind": self.kind, "time": f"{self.time_s:.3f}", "offset": self.offset, "data": self.data}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEntry:
+    """One piece of live output, from `follow`.
+
+    Attributes:
+        id: its id in the stream; `follow(..., after=id)` goes on behind it.
+        kind: `stdout` or `stderr`; `start` when a worker has taken the job; `end` when it is over.
+        time: when the worker heard it, in Unix seconds.
+        data: the bytes, which may end inside a character; of a `start`, which attempt it is; of an `end`,
+            the status of the result, else Celery's state of a job that has none (`FAILURE`, `REVOKED`), or
+            `lost` when nothing more is known of it.
+        skipped_bytes: what is missing of the same stream right before `data`.
+    """
+
+    id: str
+    kind: str
+    time: float
+    data: bytes
+    skipped_bytes: int = 0
+
+
+def read_piece(fields: Mapping[bytes, bytes]) -> Piece:
+    """The piece that an entry of the stream holds."""
+    return Piece(fields[b"kind"].decode(), float(fields[b"time"]), int(fields[b"offset"]), fields[b"data"])

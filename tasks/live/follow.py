@@ -1,0 +1,126 @@
+"""The reading end, for apps: what a job writes, while it writes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tasks.live.entry import END, START, STDERR, STDOUT, LiveEntry, key_of, read_piece
+from tasks.live.place import live_backend, live_redis, live_redis_async
+from tasks.live.reading import FIRST, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from redis import Redis
+
+__all__ = ["HeardSoFar", "follow", "follow_async", "heard_so_far", "held_entries"]
+
+_Entries = list[tuple[bytes, dict[bytes, bytes]]]
+
+# A megabyte at most in one answer, however far behind a follower is.
+_COUNT = 64
+
+
+def follow(task_id: str, *, after: str = FIRST) -> Iterator[LiveEntry]:
+    """What a job has written and writes, until it is over; the last entry is of kind `end`.
+
+    Waits for a job that has not started. `after` is the id of an entry to go on behind; the whole of what
+    Redis still holds comes by default.
+
+    Raises:
+        NoLiveOutput: the result backend is not Redis.
+        RedisError: while iterating; go on with the id of the last entry.
+    """
+    return _follow(live_redis(), task_id, after)
+
+
+def _follow(client: Redis, task_id: str, after: str) -> Iterator[LiveEntry]:
+    reading = Reading(task_id, after)
+    while not reading.ended:
+        reply = client.xread(reading.position(), count=_COUNT, block=reading.block_ms())  # type: ignore[arg-type]
+        if entries := _entries(reply):
+            yield from reading.take(entries)
+        else:
+            payload = client.get(live_backend().get_key_for_task(task_id))
+            yield from reading.nothing(_meta(payload), held=bool(client.exists(reading.key)))
+
+
+def follow_async(task_id: str, *, after: str = FIRST) -> AsyncIterator[LiveEntry]:
+    """The same for asyncio, over a connection of its own, which ends with the iteration.
+
+    Raises:
+        NoLiveOutput: the result backend is not a single Redis server.
+        RedisError: while iterating; go on with the id of the last entry.
+    """
+    live_backend()
+    return _follow_async(task_id, after)
+
+
+async def _follow_async(task_id: str, after: str) -> AsyncIterator[LiveEntry]:
+    reading, result_key = Reading(task_id, after), live_backend().get_key_for_task(task_id)
+    async with live_redis_async() as client:
+        while not reading.ended:
+            reply = await client.xread(reading.position(), count=_COUNT, block=reading.block_ms())  # type: ignore[arg-type]
+            if entries := _entries(reply):
+                for entry in reading.take(entries):
+                    yield entry
+            else:
+                payload, held = await client.get(result_key), await client.exists(reading.key)
+                for entry in reading.nothing(_meta(payload), held=bool(held)):
+                    yield entry
+
+
+def held_entries(task_id: str, *, after: str = FIRST) -> list[LiveEntry]:
+    """What Redis holds now of a job's live output, with no waiting.
+
+    Raises:
+        NoLiveOutput: the result backend is not Redis.
+    """
+    reading = Reading(task_id, after)
+    first = "-" if after == FIRST else f"({after}"
+    return list(reading.take(_entries_of(live_redis().xrange(reading.key, min=first))))
+
+
+class HeardSoFar(NamedTuple):
+    """What is held of a job's output, and how much the job had written of each stream when last heard."""
+
+    stdout: bytes
+    stderr: bytes
+    stdout_bytes: int
+    stderr_bytes: int
+
+
+def heard_so_far(task_id: str) -> HeardSoFar:
+    """What live output has kept of a job's last attempt: its newest part, if it wrote more than that.
+
+    Nothing, where live output was off or has expired.
+
+    Raises:
+        NoLiveOutput: the result backend is not Redis.
+    """
+    data: dict[str, list[bytes]] = {STDOUT: [], STDERR: []}
+    total = dict.fromkeys(data, 0)
+    for _, fields in _entries_of(live_redis().xrange(key_of(task_id))):
+        piece = read_piece(fields)
+        if piece.kind not in (START, END):
+            data[piece.kind].append(piece.data)
+            total[piece.kind] = piece.offset + len(piece.data)
+    return HeardSoFar(b"".join(data[STDOUT]), b"".join(data[STDERR]), total[STDOUT], total[STDERR])
+
+
+def _entries(reply: Any) -> _Entries:  # noqa: ANN401  depends on the protocol
+    """The entries of the one stream that was asked for, in Redis' second protocol or its third."""
+    if not reply:
+        return []
+    if isinstance(reply, dict):
+        ((batch,),) = reply.values()
+        return _entries_of(batch)
+    return _entries_of(reply[0][1])
+
+
+def _entries_of(batch: Any) -> _Entries:  # noqa: ANN401  redis-py knows nothing more
+    return list(batch)
+
+
+def _meta(payload: bytes | str | None) -> dict[str, Any] | None:
+    return live_backend().decode_result(payload) if payload else None

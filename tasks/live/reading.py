@@ -1,0 +1,87 @@
+"""What a follower knows: how far it has read, what is missing, and whether anything can follow."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from celery.states import READY_STATES, SUCCESS
+
+from tasks.live.entry import END, START, LiveEntry, key_of, read_piece
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["FIRST", "Reading"]
+
+#: The id before all others.
+FIRST = "0"
+
+LOST = "lost"
+_BLOCK_MS = 1000
+
+
+class Reading:
+    """One follower's place in one stream. It does no input or output of its own."""
+
+    def __init__(self, task_id: str, after: str = FIRST) -> None:
+        self.key = key_of(task_id)
+        self.ended = False
+        self._last_id = after
+        # Whoever resumes can't know what was before.
+        self._whole = after == FIRST
+        self._expected: dict[str, int] = {}
+        self._seen = False
+        self._asked = False
+        self._status: str | None = None
+
+    def position(self) -> dict[str, str]:
+        """What to read next, as XREAD takes it."""
+        return {self.key: self._last_id}
+
+    def block_ms(self) -> int | None:
+        """How long to wait for it: not at all before the result has been asked for, and once it is known."""
+        return _BLOCK_MS if self._asked and self._status is None else None
+
+    def take(self, entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> Iterator[LiveEntry]:
+        """The entries that Redis gave."""
+        for entry_id, fields in entries:
+            self._seen, self._last_id = True, entry_id.decode()
+            piece = read_piece(fields)
+            if piece.kind == START:
+                self._whole, self._expected = True, {}
+            skipped = self._skipped(piece.kind, piece.offset, len(piece.data))
+            if skipped >= 0:
+                yield LiveEntry(self._last_id, piece.kind, piece.time_s, piece.data, skipped)
+            if piece.kind == END:
+                self.ended = True
+                return
+
+    def nothing(self, meta: Mapping[str, Any] | None, *, held: bool) -> Iterator[LiveEntry]:
+        """Redis gave none; `meta` is what the result backend has, and `held` whether the stream is there.
+
+        The result is stored after the last entry, so that one more look at the stream is the last.
+        """
+        self._asked = True
+        if self._status is not None:
+            self.ended = True
+            yield LiveEntry(self._last_id, END, time.time(), self._status.encode())
+        elif meta and meta["status"] in READY_STATES:
+            self._status = _status_of(meta)
+        elif self._seen and not held:
+            self._status = LOST
+
+    def _skipped(self, kind: str, offset: int, length: int) -> int:
+        """Bytes missing before these; below 0 for those that Redis took twice."""
+        if kind in (START, END):
+            return 0
+        before = self._expected.get(kind, 0 if self._whole else offset)
+        self._expected[kind] = max(before, offset + length)
+        return offset - before
+
+
+def _status_of(meta: Mapping[str, Any]) -> str:
+    answer = meta.get("result")
+    if meta["status"] == SUCCESS and isinstance(answer, dict) and "status" in answer:
+        return str(answer["status"])
+    return str(meta["status"])
