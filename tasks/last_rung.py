@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 from billiard.einfo import ExceptionInfo
 from redis.exceptions import RedisError
 
-from sandbox import Abandoned, CommandFailed, Result, SandboxUnavailable, Status
+from sandbox import Abandoned, CellblockError, CommandFailed, Result, SandboxUnavailable, Status
 from tasks.lease import ask_to_cancel, drop_lease_of, leased_cell, result_redis
+from tasks.live import heard_so_far
 from tasks.settings import this_settings
 
 __all__ = ["abandoned", "cancel", "forget_lease", "time_out"]
@@ -28,6 +29,7 @@ def time_out(request: Any, runtime: str) -> None:  # noqa: ANN401  Celery's own
     cell = leased_cell(redis, request.id) if redis is not None else None
     if cell and settings.enable_docker:
         threading.Thread(target=_remove, args=(cell,), name="cellblock-last-rung", daemon=True).start()
+    stdout, stderr = _heard(request.id)
     lasted_s = time.time() - (request.time_start or time.time())
     answer = Result.without_report(
         Status.TIMED_OUT,
@@ -37,6 +39,8 @@ def time_out(request: Any, runtime: str) -> None:  # noqa: ANN401  Celery's own
         attempt=request._context.retries + 1,  # noqa: SLF001
         container=cell,
         duration_s=round(lasted_s, 6),
+        stdout=stdout,
+        stderr=stderr,
     ).to_dict()
     _log.error("A job's process had to be killed %.0f s after its start: %s", lasted_s, request.id)
     _store(request, answer)
@@ -80,6 +84,16 @@ def _give_up(times: int) -> NoReturn:
         f"The job was begun {times} times, and each time its process was killed before it ended."
         " Try: look for what kills processes on the worker's host, such as a lack of memory."
     )
+
+
+def _heard(task_id: str) -> tuple[str, str]:
+    """What the job wrote and was streamed, for nobody else holds it any more."""
+    try:
+        heard = heard_so_far(task_id)
+    except (RedisError, CellblockError) as error:
+        _log.warning("What a job wrote can't be told: %s", error)
+        return "", ""
+    return heard.stdout.decode(errors="replace"), heard.stderr.decode(errors="replace")
 
 
 def _store(request: Any, answer: dict[str, Any]) -> None:  # noqa: ANN401

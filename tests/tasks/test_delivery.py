@@ -119,15 +119,18 @@ def test_a_job_that_takes_its_whole_worker_down_each_time_is_not_retried_for_eve
         handle.get(timeout=ANSWER_S)
 
 
-def test_a_job_whose_process_is_frozen_has_timed_out(
+def test_a_job_whose_process_is_frozen_has_timed_out_with_the_output_that_was_streamed(
     tmp_path: Path, broker_url: str, client_of: ClientOf, engine: docker.APIClient
 ) -> None:
     sleep = _unique_sleep(30)
-    with running_worker(tmp_path, broker_url, "--concurrency=1", CELLBLOCK_MARGIN="2") as worker:
-        handle = client_of(broker_url).send_task(TASK, [sleep, "bash"], {"timeout": 1, "grace": 0})
+    live = {"CELLBLOCK_MARGIN": "2", "CELLBLOCK_LIVE": "on"}
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **live) as worker:
+        limits = {"timeout": 1, "grace": 0}
+        handle = client_of(broker_url).send_task(TASK, [f"echo so far; {sleep}", "bash"], limits)
         wait_until(_runs(sleep), ANSWER_S, "the job runs")
         os.kill(_pool_process(worker, handle.id), signal.SIGSTOP)
-        assert handle.get(timeout=ANSWER_S)["status"] == "timed_out"
+        result = handle.get(timeout=ANSWER_S)
+        assert (result["status"], result["stdout"]) == ("timed_out", "so far\n")
         wait_until(lambda: not runs(sleep), 5, "its cell is dead")
 
 
