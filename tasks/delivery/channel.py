@@ -34,24 +34,29 @@ end
 """
 
 
+# The entry is the one that kombu writes, but the message need not come here and go back for it.
+_RECORD = """
+local message = redis.call('RPOP', KEYS[1])
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+redis.call('HSET', KEYS[3], ARGV[1], '[' .. message .. ', ' .. ARGV[3] .. ', ' .. ARGV[4] .. ']')
+redis.call('SADD', KEYS[4], ARGV[1])
+"""
+
+
 class QoS(stock.QoS):  # type: ignore[misc]
     """Notes besides who has what."""
 
     channel: Channel
 
     def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401
-        """Record a message as unacknowledged, in the transaction that takes it off its list."""
+        """Record a message as unacknowledged, in the step that takes it off its list."""
         if not self.channel.roll.enrolled:
             super().append(message, delivery_tag)
             return
-        where = message.delivery_info
-        entry = dumps([message._raw, where["exchange"], where["routing_key"]])  # noqa: SLF001  as kombu does
-        with self.pipe_or_acquire() as pipe:
-            pipe.zadd(self.unacked_index_key, {delivery_tag: time.time()})
-            pipe.hset(self.unacked_key, delivery_tag, entry)
-            pipe.sadd(self.channel.roll.held_key, delivery_tag)
-            pipe.rpop(self.channel.in_hand)
-            pipe.execute()
+        where, held = message.delivery_info, self.channel.roll.held_key
+        keys = [self.channel.in_hand, self.unacked_index_key, self.unacked_key, held]
+        destination = [dumps(where[name]) for name in ("exchange", "routing_key")]
+        self.channel.record(keys=keys, args=[delivery_tag, time.time(), *destination])
         self.channel.in_hand = ""
         virtual.QoS.append(self, message, delivery_tag)
 
@@ -73,6 +78,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self.is_acknowledged = False
         self._waiters: Waiters | None = None
         self._taker: Any = None
+        self._recorder: Any = None
         super().__init__(*args, **options)
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **options: Any) -> Any:  # noqa: ANN401, FBT001
@@ -95,6 +101,11 @@ class Channel(stock.Channel):  # type: ignore[misc]
                     self._waiters.wait(key, self.roll.taken_key(key))
                 return
             self._accept(*taken)
+
+    def record(self, keys: list[str], args: list[Any]) -> None:
+        """Move a message from the list of this consumer's to what is not acknowledged."""
+        self._recorder = self._recorder or self._create_client().register_script(_RECORD)
+        self._recorder(keys=keys, args=args)
 
     def beat(self) -> None:
         """Say that this consumer lives, and give back what consumers had that do not."""
