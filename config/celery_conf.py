@@ -46,7 +46,10 @@ def celery_config(settings: Settings) -> dict[str, Any]:
             "visibility_timeout": longest.hard_s + _DELIVERY_ROOM_S,
             **(_REDIS_TIMEOUTS if broker.startswith("redis+socket:") else _REDIS_TIMEOUTS | _REDIS_TCP),
         },
-        # A result outlasts a restart of Redis.
+        # A result outlasts a restart of Redis: it is looked up first, then written, each by its own rules.
+        "result_backend_always_retry": True,
+        "result_backend_max_sleep_between_retries_ms": 1000,
+        "result_backend_max_retries": math.ceil(4 * settings.margin),
         "result_backend_transport_options": {"retry_policy": _patience(4 * settings.margin)},
         "redis_socket_connect_timeout": 5.0,
         **({} if backend.startswith("redis+socket:") else {"redis_socket_keepalive": True}),

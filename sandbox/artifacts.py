@@ -35,6 +35,7 @@ class Collected:
     files: dict[str, bytes] = field(default_factory=dict)
     skipped: list[SkippedArtifact] = field(default_factory=list)
     taken_bytes: int = 0
+    cut_short: bool = False
 
     def keep(self, path: str, content: bytes) -> None:
         """Take `path` along."""
@@ -66,6 +67,7 @@ def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: Artif
                 if not member.isdir() and any(pattern.fullmatch(path) for pattern in patterns):
                     _take(collected, archive, member, path, caps)
     except tarfile.TarError as error:
+        collected.cut_short = True
         # Nothing at all is what BusyBox archives when there is nothing to archive.
         if source.taken_bytes:
             collected.skip("", f"the archive of /workspace is cut short: {error}")

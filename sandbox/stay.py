@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sandbox.artifacts import ArtifactCaps, Collected, collect_artifacts
-from sandbox.errors import EngineFailed, SandboxUnavailable
+from sandbox.errors import CellLost, EngineFailed, SandboxUnavailable
 from sandbox.result import Status
 from sandbox.verdict import judge
 from sandbox.watch import Watch
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Stay"]
 
 _log = logging.getLogger("cellblock.stay")
+
+_KILLED = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class Stay:
         try:
             if job.artifacts and ending.report:
                 collected = collect_artifacts(watch.archive(), job.artifacts, caps)
+                if collected.cut_short:
+                    _check_alive(cell)
         except self.interrupts:
             ending = replace(ending, stopped=Status.TIMED_OUT)
         verdict = judge(ending)
@@ -91,6 +96,12 @@ class Stay:
                 raise
             _log.error("A cell does not end and is left to the reaper: %s", error)
             return watch.unconfirmed()
+
+
+def _check_alive(cell: Cell) -> None:
+    """What the job did to its own files is its own affair; what was done to its cell is not."""
+    if cell.examine().exit_code == _KILLED:
+        raise CellLost("The cell was killed from outside before it gave the job's files.")
 
 
 @dataclass(slots=True)

@@ -47,7 +47,7 @@ return redis.call('EXISTS', KEYS[2]) == 1 and 'cancelled' or 'granted'
 """
 _RELEASE = """
 local holder = redis.call('HGET', KEYS[1], 'holder')
-if not holder or string.sub(holder, 1, string.len(ARGV[1])) ~= ARGV[1] then return end
+if holder and string.sub(holder, 1, string.len(ARGV[1])) ~= ARGV[1] then return end
 if ARGV[2] == 'done' then return redis.call('DEL', unpack(KEYS)) end
 redis.call('DEL', KEYS[1])
 if redis.call('DECR', KEYS[2]) <= 0 then redis.call('DEL', KEYS[2]) end

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config import load_settings
-from sandbox import Sandbox, Status
+from sandbox import CellLost, Sandbox, Status
+from sandbox.docker_cell import DockerCell
+from sandbox.events import Closed
+from sandbox.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     import docker
 
     from sandbox import Result
+    from sandbox.events import Event
 
 pytestmark = pytest.mark.engine
 
@@ -171,3 +175,20 @@ def test_ten_megabytes_there_and_back_cost_little(sandbox: Sandbox) -> None:
 def test_a_workspace_that_is_gone_is_no_artifacts(sandbox: Sandbox) -> None:
     result = sandbox.run("rm -rf ./* .; cd /; echo done", artifacts=["**", "x"])
     assert (result.stdout, left(result)) == ("done\n", {"x": "no such file"})
+
+
+def test_a_cell_that_is_killed_before_it_gave_the_files_is_lost_and_not_empty(
+    engine: docker.APIClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(cell: DockerCell, *_: object) -> list[Event]:
+        engine.remove_container(cell.info.container, force=True)
+        return [Closed()]
+
+    def follow(watch: Watch) -> Iterator[bytes]:
+        monkeypatch.setattr(DockerCell, "poll", gone)
+        return archive(watch)
+
+    archive = Watch.archive
+    monkeypatch.setattr(Watch, "archive", follow)
+    with pytest.raises(CellLost):
+        sandbox.run("echo x > good", artifacts=["*"])
