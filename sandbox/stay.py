@@ -77,7 +77,7 @@ class Stay:
         try:
             if job.artifacts and ending.report:
                 collected = collect_artifacts(watch.archive(), job.artifacts, caps)
-                if collected.cut_short:
+                if collected.cut_short and watch.is_closed:
                     _check_alive(cell)
         except self.interrupts:
             ending = replace(ending, stopped=Status.TIMED_OUT)

@@ -54,6 +54,7 @@ class Watch:
             STDOUT: Capture(job.limits.output_bytes),
             STDERR: Capture(job.limits.output_bytes),
         }
+        self.is_closed = False
         self._cell = cell
         self._job = job
         self._bound_s = bound_s
@@ -153,6 +154,7 @@ class Watch:
                     self._archive_left -= len(event.data)
                     yield event.data
                 elif isinstance(event, Closed):
+                    self.is_closed = True
                     return
 
     def _events(self, wait_s: float | None = None) -> Iterator[Event]:
