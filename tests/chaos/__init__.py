@@ -1,0 +1,1 @@
+"""The chaos run: mixed jobs with a known end each, while everything around them is struck at random."""

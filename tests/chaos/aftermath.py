@@ -1,0 +1,70 @@
+"""What is left when a run is over."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from tests.chaos.cells import containers_of, volumes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    import redis
+
+    from tests.chaos.stage import Stage
+
+__all__ = ["Left", "find_left", "stop_workers"]
+
+# As long as a reaper may take, whatever is left.
+_GONE_S = 60.0
+_TICK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Jobs without a result, and things that nobody took away."""
+
+    lost: list[str]
+    stuck: list[str]
+    cells: list[str]
+    volumes: list[str]
+    keys: list[str]
+
+
+def find_left(stage: Stage, unfinished: AbstractSet[str]) -> Left:
+    """Look for the unfinished jobs in Redis, and give the workers a minute to take everything else away."""
+    with stage.redis.client() as client:
+        known = _known(client)
+        keys = [key for key in client.scan_iter() if client.ttl(key) == -1 and not key.startswith(_OF_KOMBU)]
+    engine = stage.engine.client()
+    until = time.monotonic() + _GONE_S
+    while (cells := containers_of(engine, stage.owner)) and time.monotonic() < until:
+        time.sleep(_TICK_S)
+    volumes = volumes_of(engine)
+    engine.close()
+    stuck = sorted(job_id for job_id in unfinished if job_id in known)
+    return Left(sorted(unfinished - set(stuck)), stuck, cells, volumes, keys)
+
+
+def stop_workers(stage: Stage) -> list[str]:
+    """SIGTERM every worker; those that did not end in order."""
+    codes = {post.worker.hostname: post.worker.stop() for post in stage.posts}
+    return [f"{name}: {code}" for name, code in codes.items() if code != 0]
+
+
+_OF_KOMBU = ("_kombu.binding", "unacked")
+
+
+def _known(client: redis.Redis) -> str:
+    """Everything in the broker that may hold a job: its queues and what has been taken from them."""
+    texts: list[str] = []
+    for key in client.scan_iter():
+        kind = client.type(key)
+        if kind == "list":
+            texts += cast("list[str]", client.lrange(key, 0, -1))
+        elif kind == "hash":
+            texts += cast("list[str]", client.hvals(key))
+    return json.dumps(texts)

@@ -1,0 +1,88 @@
+"""Workers that may be struck, and a link to the engine that may be stalled."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from config import load_settings
+from sandbox.docker_client import docker_address
+from tests.chaos.proxy import StallingProxy
+from tests.chaos.workers import ChaosWorker
+from tests.conftest import remove_cells, unavailable
+from tests.tasks.conftest import TASK
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import docker
+    from celery import Celery
+    from celery.result import AsyncResult
+
+_START_S = 40.0
+
+
+class Hire(Protocol):
+    """Starts a worker called `name`."""
+
+    def __call__(self, name: str, **settings: str) -> ChaosWorker:
+        """The worker, once it is ready."""
+
+
+class Send(Protocol):
+    """`delay` of a task that is known by its name alone."""
+
+    def __call__(self, *args: object, **kwargs: object) -> AsyncResult[Any]:
+        """The handle of a job that has been sent."""
+
+
+@pytest.fixture
+def send(broker_url: str, client_of: Callable[[str], Celery]) -> Send:
+    """Sends to the workers of this test."""
+    client = client_of(broker_url)
+    return lambda *args, **kwargs: client.send_task(TASK, args, kwargs)
+
+
+@pytest.fixture
+def hire(broker_url: str, tmp_path: Path, engine: docker.APIClient) -> Iterator[Hire]:
+    """Starts workers on a database of their own, and sees that nothing is left of them."""
+    workers: list[ChaosWorker] = []
+
+    def start(name: str, **settings: str) -> ChaosWorker:
+        settings = {"CELLBLOCK_BROKER_URL": broker_url} | settings
+        worker = ChaosWorker(name, settings, tmp_path / f"{name}.log", ("--concurrency=1",))
+        workers.append(worker)
+        worker.start()
+        wait_until(lambda: worker.is_ready, _START_S, f"the worker {name} is ready")
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.stop()
+    remove_cells(engine)
+
+
+@pytest.fixture
+def link() -> Iterator[StallingProxy]:
+    """What a worker may be given as its engine: the real one, behind a proxy."""
+    address = docker_address(load_settings())
+    if not address.startswith("unix://"):
+        unavailable("The engine is not on a Unix socket.")
+    # Not pytest's own folder: its path is too long for a socket.
+    with (
+        tempfile.TemporaryDirectory(prefix="cb-link-") as folder,
+        StallingProxy(Path(address.removeprefix("unix://")), Path(folder, "s")) as proxy,
+    ):
+        yield proxy
+
+
+@pytest.fixture
+def root() -> None:
+    """Only root may do what the test does."""
+    if os.geteuid() != 0:
+        unavailable("Only root can do this.")

@@ -1,0 +1,149 @@
+"""A Docker engine of our own, with its own containerd, folders and socket: it may be killed at will."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import docker
+import psutil
+import requests.exceptions
+
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["PrivateEngine"]
+
+_START_S = 60.0
+_CALL_S = 60
+
+# With no bridge and no rules it touches nothing of the host's network, and cells have none anyway.
+_APART = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
+
+
+class PrivateEngine:
+    """An engine in `folder`, whose path must be short: sockets lie in it. A context, for root alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "docker.sock"
+        self.url = f"unix://{self.socket}"
+        self._folder = folder
+        self._containerd: subprocess.Popen[bytes] | None = None
+        self._dockerd: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+            self.wait_until_up()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Nothing in it is worth an orderly end."""
+        self.die_whole()
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in reversed([path for path in mounts if path.startswith(f"{self._folder}/")]):
+            subprocess.run(["umount", "--lazy", mount], check=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start whichever of the two daemons does not run, and wait for neither."""
+        if _is_over(self._containerd):
+            self._containerd = self._spawn("containerd", "--config", str(self._configuration()))
+        if _is_over(self._dockerd):
+            (self._folder / "docker.pid").unlink(missing_ok=True)
+            self._dockerd = self._spawn("dockerd", *_APART, *self._places())
+
+    def wait_until_up(self) -> None:
+        """Wait until it answers."""
+        wait_until(lambda: self.answers() or _is_over(self._dockerd), _START_S, "the private engine answers")
+        if _is_over(self._dockerd):
+            raise RuntimeError("The private engine ended:\n" + (self._folder / "dockerd.log").read_text())
+
+    def answers(self) -> bool:
+        """Whether it is up."""
+        with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+            client = docker.APIClient(self.url, timeout=2, version="1.41")
+            try:
+                return bool(client.ping())
+            finally:
+                client.close()
+        return False
+
+    def client(self) -> docker.APIClient:
+        """A connection to it that nothing stands in the way of."""
+        return docker.APIClient(self.url, version="auto", timeout=_CALL_S)
+
+    def load(self, source: docker.APIClient, images: Iterable[str]) -> None:
+        """Copy images from another engine."""
+        client = self.client()
+        for name in images:
+            pieces = source.get_image(name)
+            for line in client.load_image(pieces):  # type: ignore[no-untyped-call]
+                if "error" in line:
+                    raise RuntimeError(f"{name} could not be loaded: {line['error']}")
+        client.close()
+
+    def kill(self, *, whole: bool) -> None:
+        """SIGKILL the daemon, and its containerd as well if `whole`. What runs in containers goes on."""
+        for process in (self._dockerd, self._containerd if whole else None):
+            if process is not None:
+                process.kill()
+                process.wait()
+
+    def die_whole(self) -> None:
+        """SIGKILL it and everything that runs on it, as when the machine loses its power."""
+        self.kill(whole=True)
+        shims = self._shims()
+        for process in [*shims, *(child for shim in shims for child in _children(shim))]:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+        psutil.wait_procs(shims, timeout=5)
+
+    def _shims(self) -> list[psutil.Process]:
+        address = str(self._folder / "containerd.sock")
+        return [p for p in psutil.process_iter(["cmdline"]) if address in (p.info["cmdline"] or ())]
+
+    def _spawn(self, program: str, *options: str) -> subprocess.Popen[bytes]:
+        # Beyond the path of an ordinary user, also where root came by su.
+        path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin") or program
+        with (self._folder / f"{program}.log").open("ab") as log:
+            return subprocess.Popen([path, *options], stdout=log, stderr=log, start_new_session=True)
+
+    def _places(self) -> list[str]:
+        return [
+            f"--data-root={self._folder}/data",
+            f"--exec-root={self._folder}/exec",
+            f"--pidfile={self._folder}/docker.pid",
+            f"--host={self.url}",
+            f"--containerd={self._folder}/containerd.sock",
+        ]
+
+    def _configuration(self) -> Path:
+        """A file: containerd takes its places from nothing else."""
+        path = self._folder / "containerd.toml"
+        path.write_text(
+            f'version = 2\nroot = "{self._folder}/containerd"\nstate = "{self._folder}/run"\n'
+            'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+            f'[grpc]\naddress = "{self._folder}/containerd.sock"\n'
+            f'[plugins."io.containerd.internal.v1.opt"]\npath = "{self._folder}/opt"\n'
+        )
+        return path
+
+
+def _is_over(process: subprocess.Popen[bytes] | None) -> bool:
+    return process is None or process.poll() is not None
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return process.children(recursive=True)
+    return []

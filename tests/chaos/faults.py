@@ -1,0 +1,190 @@
+"""The faults: each strikes now, and says how it is mended and after how long."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import docker
+import psutil
+import redis
+import requests.exceptions
+
+from tests.chaos.cells import containers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from tests.chaos.stage import Post, Stage
+
+__all__ = ["FAULTS", "Fault", "Mend", "fault_plan", "strike"]
+
+#: What ends a fault. Doing it twice does no harm.
+Mend = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One strike: `gap_s` after the one before it, at the worker with this number where it is at one."""
+
+    kind: str
+    worker: int
+    gap_s: float
+    lasts_s: float
+    # In [0, 1): which one of several.
+    choice: float
+
+
+def fault_plan(random: Random, count: int, workers: int, mean_gap_s: float) -> Iterator[Fault]:
+    """So many faults. Every kind comes as often as any other; what a seed gives never changes."""
+    kinds = list(FAULTS)
+    for number in range(count):
+        if number % len(kinds) == 0:
+            random.shuffle(kinds)
+        kind = kinds[number % len(kinds)]
+        gap_s = random.uniform(0.2, 1.8) * mean_gap_s
+        yield Fault(
+            kind, random.randrange(workers), gap_s, random.uniform(*FAULTS[kind].lasts_s), random.random()
+        )
+
+
+def strike(fault: Fault, stage: Stage) -> Mend | None:
+    """Do it. What mends it, which may do nothing; None where there was nothing to strike."""
+    return FAULTS[fault.kind].act(stage, stage.posts[fault.worker], fault.choice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    act: Callable[[Stage, Post, float], Mend | None]
+    lasts_s: tuple[float, float] = (0.0, 0.0)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _pick(processes: list[psutil.Process], choice: float) -> psutil.Process | None:
+    return processes[int(choice * len(processes))] if processes else None
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
+
+
+def _kill_child(_: Stage, post: Post, choice: float) -> Mend | None:
+    child = _pick(post.worker.pool(), choice)
+    if child is None:
+        return None
+    _signal(child, signal.SIGKILL)
+    return _nothing
+
+
+def _freeze_child(_: Stage, post: Post, choice: float) -> Mend | None:
+    child = _pick(post.worker.pool(), choice)
+    if child is None:
+        return None
+    _signal(child, signal.SIGSTOP)
+    return lambda: _signal(child, signal.SIGCONT)
+
+
+def _kill_keeper(_: Stage, post: Post, choice: float) -> Mend | None:
+    keeper = _pick(post.worker.keepers(), choice)
+    if keeper is None:
+        return None
+    _signal(keeper, signal.SIGKILL)
+    return _nothing
+
+
+def _kill_worker(_: Stage, post: Post, _choice: float) -> Mend | None:
+    if not post.worker.is_alive:
+        return None
+    post.worker.kill()
+    return post.worker.start
+
+
+def _freeze_worker(_: Stage, post: Post, _choice: float) -> Mend | None:
+    if not post.worker.is_alive:
+        return None
+    post.worker.send(signal.SIGSTOP)
+    return lambda: post.worker.send(signal.SIGCONT)
+
+
+def _reset_connections(stage: Stage, _: Post, _choice: float) -> Mend | None:
+    try:
+        stage.redis.reset_connections()
+    except redis.ConnectionError:
+        return None
+    return _nothing
+
+
+def _kill_redis(stage: Stage, _: Post, _choice: float) -> Mend | None:
+    if not stage.redis.answers():
+        return None
+    stage.redis.kill()
+    return stage.redis.start
+
+
+def _freeze_redis(stage: Stage, _: Post, _choice: float) -> Mend | None:
+    if not stage.redis.answers():
+        return None
+    stage.redis.send(signal.SIGSTOP)
+    return lambda: stage.redis.send(signal.SIGCONT)
+
+
+def _kill_engine(stage: Stage, _: Post, choice: float) -> Mend | None:
+    if not stage.engine.answers():
+        return None
+    stage.engine.kill(whole=choice < 0.5)
+    return stage.engine.start
+
+
+def _stall_engine(_: Stage, post: Post, _choice: float) -> Mend | None:
+    post.engine_link.stall()
+    return post.engine_link.heal
+
+
+def _cut_network(_: Stage, post: Post, _choice: float) -> Mend | None:
+    post.redis_link.cut()
+    return post.redis_link.heal
+
+
+def _stall_network(_: Stage, post: Post, _choice: float) -> Mend | None:
+    post.redis_link.stall()
+    return post.redis_link.heal
+
+
+def _remove_cell(stage: Stage, _: Post, choice: float) -> Mend | None:
+    """As an operator does by mistake: `docker rm --force`."""
+    client = None
+    with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+        client = stage.engine.client()
+        names = containers_of(client, stage.owner)
+        if names:
+            client.remove_container(names[int(choice * len(names))], v=True, force=True)
+            client.close()
+            return _nothing
+    if client:
+        client.close()
+    return None
+
+
+FAULTS = {
+    "pool child killed": _Kind(_kill_child),
+    "pool child frozen": _Kind(_freeze_child, (1, 8)),
+    "worker killed": _Kind(_kill_worker, (0, 8)),
+    "worker frozen": _Kind(_freeze_worker, (1, 8)),
+    "keeper killed": _Kind(_kill_keeper),
+    "connections reset": _Kind(_reset_connections),
+    "Redis killed": _Kind(_kill_redis, (0, 3)),
+    "Redis frozen": _Kind(_freeze_redis, (1, 6)),
+    "engine killed": _Kind(_kill_engine, (0, 2)),
+    "engine stalled": _Kind(_stall_engine, (2, 10)),
+    "network cut": _Kind(_cut_network, (1, 8)),
+    "network stalled": _Kind(_stall_network, (2, 10)),
+    "cell removed": _Kind(_remove_cell),
+}

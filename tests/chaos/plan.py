@@ -1,0 +1,37 @@
+"""All that a seed decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Self
+
+from tests.chaos.faults import fault_plan
+from tests.chaos.jobs import job_plan
+
+if TYPE_CHECKING:
+    from tests.chaos.faults import Fault
+    from tests.chaos.jobs import ChaosJob
+
+__all__ = ["Plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The jobs and the faults, in their order."""
+
+    seed: int
+    jobs: tuple[ChaosJob, ...]
+    faults: tuple[Fault, ...]
+
+    @classmethod
+    def of(cls, seed: int, jobs: int, faults: int, *, workers: int, mean_gap_s: float, python: bool) -> Self:
+        """The plan that belongs to a seed; with `python` some jobs run in its image."""
+        random = Random(seed)
+        made = tuple(job_plan(random, jobs, python=python))
+        return cls(seed, made, tuple(fault_plan(random, faults, workers, mean_gap_s)))
+
+    @property
+    def lasts_s(self) -> float:
+        """From the first job to the last fault."""
+        return sum(fault.gap_s for fault in self.faults)

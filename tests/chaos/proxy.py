@@ -1,0 +1,156 @@
+"""A proxy that stands in a connection's way: it stalls, cuts, or holds one answer back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tests.programs import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Address", "StallingProxy"]
+
+#: A Unix socket, or a port of the loopback.
+Address = Path | int
+
+_log = logging.getLogger("chaos.proxy")
+
+_CHUNK_BYTES = 64 << 10
+
+
+class StallingProxy:
+    """Passes bytes on between whoever connects to `address` and `target`. A context."""
+
+    def __init__(self, target: Address, listen: Path | None = None) -> None:
+        self.address: Address = listen or free_port()
+        #: Set once the answer to a request is being held back.
+        self.held = threading.Event()
+        self._target = target
+        self._pattern: bytes | None = None
+        self._links: set[_Link] = set()
+        self._loop = asyncio.new_event_loop()
+        self._open = asyncio.Event()
+        self._server: asyncio.AbstractServer | None = None
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The address as the Docker SDK takes it."""
+        return (
+            f"unix://{self.address}" if isinstance(self.address, Path) else f"tcp://127.0.0.1:{self.address}"
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.heal()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.cut()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def stall(self) -> None:
+        """Nothing passes any more, and nobody is told: as when a daemon hangs or packets are dropped."""
+        self._do(self._open.clear)
+
+    def hold_answer(self, pattern: bytes) -> None:
+        """Let the next request with `pattern` in it pass, and nothing back on its connection until healed."""
+        self._pattern = pattern
+
+    def cut(self) -> None:
+        """Reset every connection, and refuse new ones."""
+        self._do(self._close)
+
+    def heal(self) -> None:
+        """Let everything pass, also what was held back."""
+        self.held.clear()
+        self._pattern = None
+        asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
+
+    def _do(self, act: Callable[[], None]) -> None:
+        async def now() -> None:
+            act()
+
+        asyncio.run_coroutine_threadsafe(now(), self._loop).result()
+
+    async def _serve(self) -> None:
+        self._open.set()
+        for link in self._links:
+            link.may_answer.set()
+        if self._server is None:
+            match self.address:
+                case int(port):
+                    self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)
+                case Path() as path:
+                    path.unlink(missing_ok=True)
+                    self._server = await asyncio.start_unix_server(self._accept, str(path))
+
+    def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for link in self._links:
+            link.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = _Link(writer)
+        self._links.add(link)
+        try:
+            far_reader, far_writer = await _connect(self._target)
+            link.far = far_writer
+            await asyncio.gather(
+                self._pass(reader, far_writer, link, asks=True),
+                self._pass(far_reader, writer, link, asks=False),
+            )
+        except OSError as error:
+            _log.debug("A connection broke: %s", error)
+        finally:
+            link.abort()
+            self._links.discard(link)
+
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: _Link, *, asks: bool
+    ) -> None:
+        while data := await reader.read(_CHUNK_BYTES):
+            if asks and self._pattern and self._pattern in data:
+                self._pattern = None
+                link.may_answer.clear()
+            await self._open.wait()
+            if not asks and not link.may_answer.is_set():
+                self.held.set()
+                await link.may_answer.wait()
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+
+
+class _Link:
+    """One client's connection and the one that was made for it."""
+
+    def __init__(self, near: asyncio.StreamWriter) -> None:
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.near = near
+        self.far: asyncio.StreamWriter | None = None
+
+    def abort(self) -> None:
+        self.may_answer.set()
+        for writer in (self.near, self.far):
+            if writer is not None:
+                writer.transport.abort()
+
+
+async def _connect(target: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    match target:
+        case Path():
+            return await asyncio.open_unix_connection(str(target))
+        case int(port):
+            return await asyncio.open_connection("127.0.0.1", port)

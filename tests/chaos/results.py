@@ -1,0 +1,111 @@
+"""Watches the results of all jobs from outside: when each came, and whether any changed afterwards."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import redis
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from redis.client import PubSub
+
+    from tests.chaos.durable_redis import DurableRedis
+
+__all__ = ["Outcome", "ResultWatch"]
+
+_KEY = "celery-task-meta-"
+_FINAL = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
+_LISTEN_S = 0.1
+_LOOK_EVERY_S = 0.5
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The first final state of a job, when it was seen (Unix seconds), and what it was changed to later."""
+
+    state: str
+    answer: Any
+    at: float
+    changes: list[str] = field(default_factory=list)
+
+
+class ResultWatch:
+    """Listens to what is published about the results, and looks at their keys besides. A context.
+
+    It talks to Redis itself, with nothing in between, and comes back when Redis does.
+    """
+
+    def __init__(self, server: DurableRedis, ids: Collection[str]) -> None:
+        self._server = server
+        self._ids = list(ids)
+        self._outcomes: dict[str, Outcome] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="result watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """What has come so far, by the jobs' ids."""
+        with self._lock:
+            return dict(self._outcomes)
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            with (
+                suppress(redis.ConnectionError, redis.TimeoutError, redis.ResponseError),
+                self._server.client() as client,
+                client.pubsub(ignore_subscribe_messages=True) as ears,
+            ):
+                ears.psubscribe(f"{_KEY}*")
+                self._follow(client, ears)
+            self._closing.wait(_LISTEN_S)
+
+    def _follow(self, client: redis.Redis, ears: PubSub) -> None:
+        looked = 0.0
+        while not self._closing.is_set():
+            while message := ears.get_message(timeout=_LISTEN_S):
+                self._note(message["channel"].removeprefix(_KEY), message["data"], heard=True)
+            if time.monotonic() > looked + _LOOK_EVERY_S:
+                looked = time.monotonic()
+                self._look(client)
+
+    def _look(self, client: redis.Redis) -> None:
+        texts = client.mget([_KEY + job_id for job_id in self._ids])
+        for job_id, text in zip(self._ids, texts, strict=True):
+            if text is not None:
+                self._note(job_id, text, heard=False)
+            elif job_id in self._outcomes:
+                self._note_gone(job_id)
+
+    def _note(self, job_id: str, text: str | bytes, *, heard: bool) -> None:
+        """What is heard may be older than what was seen: it counts as a change only if it is final."""
+        record = json.loads(text)
+        state, answer = record["status"], record["result"]
+        with self._lock:
+            known = self._outcomes.get(job_id)
+            if known is None:
+                if state in _FINAL:
+                    self._outcomes[job_id] = Outcome(state, answer, time.time())
+            elif (state, answer) != (known.state, known.answer) and (state in _FINAL or not heard):
+                change = f"{known.state} became {state}"
+                if change not in known.changes:
+                    known.changes.append(change)
+
+    def _note_gone(self, job_id: str) -> None:
+        changes = self._outcomes[job_id].changes
+        if "its key is gone" not in changes:
+            changes.append("its key is gone")

@@ -1,0 +1,81 @@
+"""Strikes as planned, and mends."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.chaos.faults import strike
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.chaos.cells import CellWatch
+    from tests.chaos.faults import Fault, Mend
+    from tests.chaos.stage import Stage
+
+__all__ = ["Say", "Strike", "Striker"]
+
+Say = Callable[[str], None]
+
+_AT_A_WORKER = ("pool child", "worker", "keeper", "engine stalled", "network")
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault that struck at Unix seconds; the worker that it was at, and the jobs that died with it."""
+
+    kind: str
+    at: float
+    worker: str | None
+    ran: tuple[str, ...]
+
+
+class Striker:
+    """Striking and mending are short, so that one thread does both; faults overlap."""
+
+    def __init__(self, faults: Sequence[Fault], stage: Stage, cells: CellWatch, say: Say) -> None:
+        self.strikes: list[Strike] = []
+        self._stage = stage
+        self._cells = cells
+        self._say = say
+        self._mends: list[tuple[float, int, Mend]] = []
+        self._order = itertools.count()
+        began = time.monotonic()
+        times = itertools.accumulate(fault.gap_s for fault in faults)
+        self._planned = [(began + at, fault) for at, fault in zip(times, faults, strict=True)]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything was struck, and everything is mended."""
+        return not self._planned and not self._mends
+
+    def act(self) -> None:
+        """Do what is due by now."""
+        now = time.monotonic()
+        for post in self._stage.posts:
+            post.worker.revive()
+        while self._mends and self._mends[0][0] <= now:
+            heapq.heappop(self._mends)[2]()
+        if self._planned and self._planned[0][0] <= now:
+            self._strike(self._planned.pop(0)[1])
+
+    def _strike(self, fault: Fault) -> None:
+        hostname = self._stage.posts[fault.worker].worker.hostname
+        worker = hostname if fault.kind.startswith(_AT_A_WORKER) else None
+        ran = tuple(self._cells.running_on(hostname)) if fault.kind == "worker killed" else ()
+        at = time.time()
+        mend = strike(fault, self._stage)
+        where = f" at {worker}" if worker else ""
+        if mend is None:
+            self._say(f"nothing to strike at: {fault.kind}{where}")
+            return
+        self._say(f"{fault.kind}{where}, mended in {fault.lasts_s:.1f} s")
+        if fault.kind == "engine killed":
+            self._cells.engine_died()
+        self.strikes.append(Strike(fault.kind, at, worker, ran))
+        heapq.heappush(self._mends, (time.monotonic() + fault.lasts_s, next(self._order), mend))

@@ -1,0 +1,126 @@
+"""A worker that may be killed, frozen and started again, with proxies between it and everything it needs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.programs import ROOT
+
+__all__ = ["ChaosWorker", "clock_off_by"]
+
+_STOP_S = 90.0
+
+
+@dataclass(slots=True)
+class ChaosWorker:
+    """A worker called `name`; `log_file` holds what all its lives have logged."""
+
+    name: str
+    settings: dict[str, str]
+    log_file: Path
+    options: tuple[str, ...] = ("--concurrency=2",)
+    #: The exit codes of those of its lives that nobody ended.
+    ended_by_itself: list[int] = field(default_factory=list, init=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _killed: bool = field(default=False, init=False)
+
+    @property
+    def hostname(self) -> str:
+        """What its results and the labels of its cells call it."""
+        return f"{self.name}@chaos"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its main process runs, frozen or not."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether one of its lives has come to take jobs."""
+        return self.log_file.exists() and " ready." in self.log()
+
+    def log(self) -> str:
+        """Everything that it has logged so far."""
+        return self.log_file.read_text(errors="replace")
+
+    def start(self) -> None:
+        """Start it, if it is not alive, and wait for nothing."""
+        if self.is_alive:
+            return
+        command = [sys.executable, "-m", "cli", "worker", "--hostname", self.hostname, *self.options]
+        env = os.environ | {"CELLBLOCK_PULL": "never"} | self.settings
+        self._killed = False
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def revive(self) -> None:
+        """Start it again if it ended by itself, as a service manager does."""
+        if self._process is not None and not self._killed and not self.is_alive:
+            self.ended_by_itself.append(self._process.returncode)
+            self.start()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to its main process."""
+        if self._process is not None and self.is_alive:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL its main process."""
+        if self._process is not None:
+            self._killed = True
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> int | None:
+        """SIGTERM it; its exit code, None when it had to be killed."""
+        if self._process is None:
+            return None
+        self.send(signal.SIGCONT)
+        self._process.terminate()
+        try:
+            return self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+
+    def pool(self) -> list[psutil.Process]:
+        """The processes that run jobs: forked, so that their command line is that of the main one."""
+        return [child for child, line in self._children() if "sandbox.warm.keeper" not in line]
+
+    def keepers(self) -> list[psutil.Process]:
+        """The keeper of its warm cells, if it is there."""
+        return [child for child, line in self._children() if "sandbox.warm.keeper" in line]
+
+    def _children(self) -> list[tuple[psutil.Process, list[str]]]:
+        found: list[tuple[psutil.Process, list[str]]] = []
+        if self._process is not None and self.is_alive:
+            with suppress(psutil.NoSuchProcess):
+                children = psutil.Process(self._process.pid).children()
+                found.extend((child, child.cmdline()) for child in children)
+        return found
+
+
+def clock_off_by(seconds: int) -> dict[str, str]:
+    """Variables under which a program's clock is so far off, but for its monotonic one.
+
+    Raises:
+        FileNotFoundError: libfaketime is not installed.
+    """
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        raise FileNotFoundError("There is no libfaketime. Try: apt-get install libfaketime")
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME": f"{seconds:+d}",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
