@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+import redis
 
 from config import load_settings
 from sandbox.docker_client import docker_address
@@ -79,6 +80,14 @@ def link() -> Iterator[StallingProxy]:
         StallingProxy(Path(address.removeprefix("unix://")), Path(folder, "s")) as proxy,
     ):
         yield proxy
+
+
+@pytest.fixture
+def unfinished(broker_url: str) -> Iterator[None]:
+    """The test leaves a job behind that nobody is there to finish."""
+    yield
+    with redis.Redis.from_url(broker_url) as database:
+        database.flushdb()
 
 
 @pytest.fixture

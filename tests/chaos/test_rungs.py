@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from tests.chaos.proxy import StallingProxy
 
 # A rung every so many seconds: long enough for a busy machine, short enough for a test.
-MARGIN_S = 3
+MARGIN_S = 2
 MARGIN = {"CELLBLOCK_MARGIN": str(MARGIN_S)}
-TIMEOUT_S, GRACE_S = 3.0, 0.5
+TIMEOUT_S, GRACE_S = 2.0, 0.5
 RUNGS = ladder(TIMEOUT_S, GRACE_S, MARGIN_S)
 LIMITS = {"timeout": TIMEOUT_S, "grace": GRACE_S}
 LATE_S = 10.0
@@ -64,54 +64,33 @@ def test_the_engine_ends_a_cell_that_is_frozen_whole(
     assert (result["status"], result["stdout"]) == ("timed_out", "before\n")
 
 
-def test_a_job_times_out_while_the_engine_hangs(
+def test_a_job_times_out_while_the_engine_hangs_and_its_cell_is_removed_once_it_answers(
     hire: Hire, send: Send, link: StallingProxy, engine: docker.APIClient, seconds: str
 ) -> None:
     hire("one", **MARGIN, CELLBLOCK_DOCKER_HOST=link.url)
     handle = send(f"echo before; sleep {seconds}", **LIMITS)
-    started(engine, seconds)
+    cell = started(engine, seconds)
     link.stall()
     result = handle.get(timeout=RUNGS.hard_s + LATE_S)
+    link.heal()
+    wait_until(lambda: cell not in containers_of(engine, OWNER), RUNGS.reap_s + LATE_S, "the cell is gone")
     assert (result["status"], result["stdout"]) == ("timed_out", "before\n")
 
 
-def test_what_ran_when_the_engine_hung_is_removed_once_it_answers(
-    hire: Hire, send: Send, link: StallingProxy, engine: docker.APIClient, seconds: str
-) -> None:
-    hire("one", **MARGIN, CELLBLOCK_DOCKER_HOST=link.url)
-    handle = send(f"sleep {seconds}", **LIMITS)
-    started(engine, seconds)
-    link.stall()
-    handle.get(timeout=RUNGS.hard_s + LATE_S)
-    link.heal()
-    wait_until(lambda: not containers_of(engine, OWNER), RUNGS.reap_s + LATE_S, "the cell is gone")
-
-
-def test_the_hard_limit_ends_a_job_whose_process_is_frozen(
+def test_the_hard_limit_ends_a_job_whose_process_is_frozen_and_the_worker_goes_on(
     hire: Hire, send: Send, engine: docker.APIClient, seconds: str
 ) -> None:
     worker = hire("one", **MARGIN)
     handle = send(f"sleep {seconds}", **LIMITS)
-    started(engine, seconds)
+    cell = started(engine, seconds)
     worker.pool()[0].send_signal(signal.SIGSTOP)
-    result = handle.get(timeout=RUNGS.hard_s + LATE_S)
-    assert result["status"] == "timed_out"
-
-
-def test_a_worker_goes_on_after_its_hard_limit_has_acted(
-    hire: Hire, send: Send, engine: docker.APIClient, seconds: str
-) -> None:
-    worker = hire("one", **MARGIN)
-    first = send(f"sleep {seconds}", **LIMITS)
-    started(engine, seconds)
-    worker.pool()[0].send_signal(signal.SIGSTOP)
-    first.get(timeout=RUNGS.hard_s + LATE_S)
+    assert handle.get(timeout=RUNGS.hard_s + LATE_S)["status"] == "timed_out"
     assert send("echo next").get(timeout=LATE_S)["stdout"] == "next\n"
-    wait_until(lambda: not containers_of(engine, OWNER), LATE_S, "the cell is gone")
+    wait_until(lambda: cell not in containers_of(engine, OWNER), LATE_S, "the cell is gone")
 
 
 def test_a_killed_workers_job_dies_with_it(
-    hire: Hire, send: Send, engine: docker.APIClient, seconds: str
+    hire: Hire, send: Send, engine: docker.APIClient, unfinished: None, seconds: str
 ) -> None:
     worker = hire("one")
     send(f"sleep {seconds}", timeout=300)
@@ -121,7 +100,7 @@ def test_a_killed_workers_job_dies_with_it(
 
 
 def test_any_reaper_removes_the_cell_of_a_killed_worker(
-    hire: Hire, send: Send, link: StallingProxy, engine: docker.APIClient, seconds: str
+    hire: Hire, send: Send, link: StallingProxy, engine: docker.APIClient, unfinished: None, seconds: str
 ) -> None:
     """Its connection stays open at the proxy, so that the supervisor does not notice and goes on."""
     worker = hire("one", **MARGIN, CELLBLOCK_DOCKER_HOST=link.url)
