@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.stage import Stage
 
-__all__ = ["Left", "find_left", "stop_workers"]
+__all__ = ["Left", "find_left", "messages_in", "stop_workers"]
 
 # As long as a reaper may take, whatever is left.
 _GONE_S = 60.0
@@ -37,7 +37,7 @@ class Left:
 def find_left(stage: Stage, unfinished: AbstractSet[str]) -> Left:
     """Look for the unfinished jobs in Redis, and give the workers a minute to take everything else away."""
     with stage.redis.client() as client:
-        known = _known(client)
+        known = messages_in(client)
         keys = [key for key in client.scan_iter() if client.ttl(key) == -1 and not key.startswith(_OF_KOMBU)]
     engine = stage.engine.client()
     until = time.monotonic() + _GONE_S
@@ -58,7 +58,7 @@ def stop_workers(stage: Stage) -> list[str]:
 _OF_KOMBU = ("_kombu.binding", "unacked")
 
 
-def _known(client: redis.Redis) -> str:
+def messages_in(client: redis.Redis) -> str:
     """Everything in the broker that may hold a job: its queues and what has been taken from them."""
     texts: list[str] = []
     for key in client.scan_iter():

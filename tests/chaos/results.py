@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from tests.chaos.durable_redis import DurableRedis
 
-__all__ = ["Outcome", "ResultWatch"]
+__all__ = ["RESULT_KEY", "Outcome", "ResultWatch"]
 
-_KEY = "celery-task-meta-"
+#: What the key of a result begins with; the job's id follows.
+RESULT_KEY = "celery-task-meta-"
 _FINAL = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 _LISTEN_S = 0.1
 _LOOK_EVERY_S = 0.5
@@ -70,7 +71,7 @@ class ResultWatch:
                 self._server.client() as client,
                 client.pubsub(ignore_subscribe_messages=True) as ears,
             ):
-                ears.psubscribe(f"{_KEY}*")
+                ears.psubscribe(f"{RESULT_KEY}*")
                 self._follow(client, ears)
             self._closing.wait(_LISTEN_S)
 
@@ -78,13 +79,13 @@ class ResultWatch:
         looked = 0.0
         while not self._closing.is_set():
             while message := ears.get_message(timeout=_LISTEN_S):
-                self._note(message["channel"].removeprefix(_KEY), message["data"], heard=True)
+                self._note(message["channel"].removeprefix(RESULT_KEY), message["data"], heard=True)
             if time.monotonic() > looked + _LOOK_EVERY_S:
                 looked = time.monotonic()
                 self._look(client)
 
     def _look(self, client: redis.Redis) -> None:
-        texts = client.mget([_KEY + job_id for job_id in self._ids])
+        texts = client.mget([RESULT_KEY + job_id for job_id in self._ids])
         for job_id, text in zip(self._ids, texts, strict=True):
             if text is not None:
                 self._note(job_id, text, heard=False)

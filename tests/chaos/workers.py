@@ -27,6 +27,7 @@ class ChaosWorker:
     settings: dict[str, str]
     log_file: Path
     options: tuple[str, ...] = ("--concurrency=2",)
+    program: tuple[str, ...] = ("cli", "worker")
     #: The exit codes of those of its lives that nobody ended.
     ended_by_itself: list[int] = field(default_factory=list, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -55,7 +56,7 @@ class ChaosWorker:
         """Start it, if it is not alive, and wait for nothing."""
         if self.is_alive:
             return
-        command = [sys.executable, "-m", "cli", "worker", "--hostname", self.hostname, *self.options]
+        command = [sys.executable, "-m", *self.program, "--hostname", self.hostname, *self.options]
         env = os.environ | {"CELLBLOCK_PULL": "never"} | self.settings
         self._killed = False
         with self.log_file.open("ab") as log:
