@@ -1,6 +1,6 @@
 """The chaos run as a program: `python -m tests.chaos --seed 1 --seed 2 --jobs 500`.
 
-It needs root, because it starts container engines of its own, and Debian's libfaketime for the wrong clock.
+It needs root, because it starts a container engine of its own.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +26,7 @@ def test_whatever_is_struck_every_job_ends_once_as_it_should_and_nothing_is_left
     if not all(map(shutil.which, ("redis-server", "containerd"))):
         unavailable("There is no redis-server or no containerd. Try: apt-get install redis-server containerd")
     plan = Plan.of(5, jobs=60, faults=_FAULTS, workers=2, mean_gap_s=2.5, python=False)
+    said: list[str] = []
     with Stage(["cellblock/bash:local"], engine) as stage:
-        report = run_chaos(plan, stage, _SETTLE_S, lambda text: print(text, file=sys.stderr))
-    assert report.is_good, str(report)
+        report = run_chaos(plan, stage, _SETTLE_S, said.append)
+    assert report.is_good, "\n".join([*said, str(report)])

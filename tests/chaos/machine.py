@@ -1,0 +1,61 @@
+"""A machine: an engine and a worker that need nothing of another machine but the broker."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Self
+
+import psutil
+
+from tests.chaos.engine import PrivateEngine
+from tests.chaos.workers import ChaosWorker
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import docker
+
+__all__ = ["Machine"]
+
+_START_S = 60.0
+
+
+class Machine:
+    """A context. `folder` is the machine's own, and its path is short: the engine's sockets lie in it."""
+
+    def __init__(self, folder: Path, source: docker.APIClient, **settings: str) -> None:
+        folder.mkdir()
+        self.engine = PrivateEngine(folder)
+        self._source = source
+        settings = {"CELLBLOCK_DOCKER_HOST": self.engine.url} | settings
+        self.worker = ChaosWorker(folder.name, settings, folder.with_suffix(".log"))
+
+    def __enter__(self) -> Self:
+        self.engine.__enter__()
+        try:
+            self.engine.load(self._source, ["cellblock/bash:local"])
+            self.worker.start()
+            wait_until(lambda: self.worker.is_ready, _START_S, "the machine's worker is ready")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.worker.stop()
+        self.engine.__exit__()
+
+    def cells(self) -> list[str]:
+        """The containers on it, whoever made them."""
+        with closing(self.engine.client()) as client:
+            return [cell["Id"] for cell in client.containers(all=True)]
+
+    def die(self) -> None:
+        """SIGKILL everything, the worker first: else it would still see how its cells go."""
+        others = [*self.worker.pool(), *self.worker.keepers()]
+        self.worker.kill()
+        for process in others:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.engine.die_whole()

@@ -1,0 +1,124 @@
+"""RabbitMQ as the broker, by its URL alone; results go to Redis."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from celery import Celery
+
+from tests.chaos.cells import containers_of
+from tests.chaos.rabbit import PROGRAMS, PrivateRabbit
+from tests.chaos.workers import ChaosWorker
+from tests.conftest import OWNER, remove_cells, unavailable
+from tests.programs import run_cli, runs
+from tests.tasks.conftest import TASK
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import docker
+
+    from tests.chaos.conftest import Send
+
+    Hire = Callable[[str], ChaosWorker]
+
+_START_S = 40.0
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbit]:
+    """A server for the tests of this module; starting one takes seconds."""
+    if not PROGRAMS.is_dir():
+        unavailable("There is no RabbitMQ. Try: apt-get install rabbitmq-server")
+    with PrivateRabbit(tmp_path_factory.mktemp("rabbit")) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(rabbit: PrivateRabbit, broker_url: str) -> dict[str, str]:
+    """All that an operator sets."""
+    return {"CELLBLOCK_BROKER_URL": rabbit.url, "CELLBLOCK_RESULT_BACKEND": broker_url}
+
+
+@pytest.fixture
+def hire(settings: dict[str, str], tmp_path: Path, engine: docker.APIClient) -> Iterator[Hire]:
+    """Starts a worker, once it is ready."""
+    workers: list[ChaosWorker] = []
+
+    def start(name: str) -> ChaosWorker:
+        worker = ChaosWorker(name, settings, tmp_path / f"{name}.log", ("--concurrency=2",))
+        workers.append(worker)
+        worker.start()
+        wait_until(lambda: worker.is_ready, _START_S, f"the worker {name} is ready")
+        return worker
+
+    yield start
+    for worker in workers:
+        worker.stop()
+    remove_cells(engine)
+
+
+@pytest.fixture
+def send(settings: dict[str, str]) -> Iterator[Send]:
+    """Sends as an app does that has nothing of ours."""
+    broker, backend = settings.values()
+    app = Celery("elsewhere", broker=broker, backend=backend, set_as_current=False)
+    yield lambda *args, **kwargs: app.send_task(TASK, args, kwargs)
+    app.close()
+
+
+@pytest.fixture
+def sleep() -> str:
+    """A command that takes two seconds, like no other."""
+    return f"sleep 2.{secrets.randbelow(10**9):09}"
+
+
+def test_jobs_run_and_give_their_results(hire: Hire, send: Send) -> None:
+    hire("one")
+    handles = [send(f"echo {number}", "bash") for number in range(20)]
+    assert [handle.get(timeout=40)["stdout"] for handle in handles] == [f"{n}\n" for n in range(20)]
+
+
+def test_a_job_whose_process_is_killed_runs_again(hire: Hire, send: Send, sleep: str) -> None:
+    worker = hire("one")
+    handle = send(f"{sleep}; echo done", "bash")
+    wait_until(lambda: runs(sleep), 20, "the job runs")
+    for process in worker.pool():
+        process.send_signal(signal.SIGKILL)
+    assert handle.get(timeout=40)["stdout"] == "done\n"
+
+
+def test_a_job_whose_worker_is_killed_runs_again_elsewhere(hire: Hire, send: Send, sleep: str) -> None:
+    first = hire("one")
+    handle = send(f"{sleep}; echo done", "bash")
+    wait_until(lambda: runs(sleep), 20, "the job runs")
+    first.kill()
+    hire("two")
+    result: dict[str, Any] = handle.get(timeout=40)
+    assert (result["stdout"], result["worker"], result["attempt"]) == ("done\n", "two@chaos", 2)
+
+
+def test_a_broken_connection_starts_no_second_cell(
+    rabbit: PrivateRabbit, hire: Hire, send: Send, engine: docker.APIClient, sleep: str
+) -> None:
+    hire("one")
+    handle = send(f"{sleep}; echo done", "bash")
+    wait_until(lambda: runs(sleep), 20, "the job runs")
+    first = containers_of(engine, OWNER)
+    rabbit.close_connections()
+    result = handle.get(timeout=40)
+    assert ([result["container"]], result["stdout"], result["attempt"]) == (first, "done\n", 1)
+
+
+def test_a_running_job_is_cancelled(hire: Hire, send: Send, settings: dict[str, str], sleep: str) -> None:
+    hire("one")
+    handle = send(f"echo before; {sleep}; {sleep}; {sleep}", "bash")
+    wait_until(lambda: runs(sleep), 20, "the job runs")
+    assert run_cli("cancel", handle.id, **settings).returncode == 0
+    result = handle.get(timeout=10)
+    assert (result["status"], result["stdout"]) == ("cancelled", "before\n")
