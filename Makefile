@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make demo` and `make test`. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutate images bench lock clean
+.PHONY: help demo test chaos mutate images bench lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -10,7 +10,10 @@ demo: ## Set up what is missing and watch real commands run in real cells
 	@deploy/with-services.sh python examples/demo.py
 
 test: ## Set up what is missing, check style, types and layers, and run every test
-	@ALSO_INSTALL=mcs=mono-mcs deploy/with-services.sh tests/run.sh
+	@ALSO_INSTALL="mcs=mono-mcs rabbitmqctl=rabbitmq-server" deploy/with-services.sh tests/run.sh
+
+chaos: ## Strike at workers, engine and Redis while jobs run, with three seeds, and count what is lost
+	@deploy/with-services.sh sh -c 'cellblock images build --quiet && python -m tests.chaos $(or $(CHAOS),--seed 1 --seed 2 --seed 3) && python -m tests.chaos.losses'
 
 mutate: ## Take away each line of the cell's profile in turn, and show which test misses it
 	@deploy/with-services.sh python -m tests.hostile.mutate_profile
