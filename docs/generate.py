@@ -158,7 +158,7 @@ def worded(cases: list[str]) -> str:
 METRICS_HEAD = """# Metrics
 
 What a worker serves to Prometheus where `CELLBLOCK_METRICS_PORT` is set: see
-[Monitor workers](../how-to/monitor.md). Seconds, bytes and counts; a histogram has `_bucket`, `_sum` and `_count`.
+[Monitor workers](../how-to/monitor.md). A histogram has the series `_bucket`, `_sum` and `_count`.
 """
 
 
