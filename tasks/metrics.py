@@ -28,6 +28,8 @@ class Metric:
 
 
 _ENDING = ("runtime", "status")
+# What somebody has to be told of, at the first time too: without a 0 before it, that is no rise.
+_GIVEN_UP = ("EngineUnreachable", "EngineFailed", "ImageMissing", "CellLost", "Abandoned", "WorkerLostError")
 
 #: What the worker's processes and its keeper report.
 METRICS = (
@@ -70,6 +72,7 @@ METRICS = (
         Kind.COUNTER,
         "Tasks that ended in state FAILURE: refused, `check=True`, or no attempts left.",
         ("error",),
+        tuple((error,) for error in _GIVEN_UP),
     ),
     Metric(
         "cellblock_engine_errors_total",

@@ -233,6 +233,8 @@ def test_a_broker_or_a_keeper_that_is_gone_shows(tmp_path: Path, engine: docker.
         keeper.kill()
         metrics.becomes(0, "cellblock_keeper_up")
         assert metrics.value("cellblock_warm_cells", runtime="bash") == 0
+        metrics.becomes(1, "cellblock_keeper_up")
+        metrics.becomes(1, "cellblock_warm_cells", runtime="bash")
     remove_cells(engine)
 
 
