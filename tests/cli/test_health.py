@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
@@ -101,8 +102,9 @@ def test_a_dead_keeper_stops_its_sign_of_life(
         def is_missed() -> bool:
             """The worker starts it again, after a while that grows."""
             for child in psutil.Process(worker.process.pid).children():
-                if "sandbox.warm.keeper" in child.cmdline():
-                    child.kill()
+                with suppress(psutil.NoSuchProcess):
+                    if "sandbox.warm.keeper" in child.cmdline():
+                        child.kill()
             return signs(beat)["loop"] > signs(beat)["keeper"]
 
         wait_until(is_missed, 20, "the keeper's sign of life is older than the loop's")
