@@ -26,7 +26,7 @@ images: ## Build the images of the runtimes from Debian packages
 
 lock: ## Pin the newest versions of all dependencies, with hashes
 	@.venv/bin/pip install --quiet uv
-	@.venv/bin/uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes \
+	@.venv/bin/uv pip compile pyproject.toml --group dev --extra otel --universal --upgrade --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file constraints.txt
 
 clean: ## Remove the venv and the tools' caches

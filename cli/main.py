@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from cli import cancel, doctor, images, live, local, ps, reap, remote, worker
+from cli import cancel, doctor, health, images, live, local, ps, reap, remote, worker
 from cli.exit_codes import ExitCode
 from cli.redis_errors import explain_redis
 from config import InvalidSetting
@@ -39,6 +39,7 @@ app.command("flower", context_settings={"allow_extra_args": True, "ignore_unknow
 )
 app.command("doctor")(doctor.doctor)
 app.command("reap")(reap.reap)
+app.command("health")(health.health)
 app.add_typer(images.app, name="images")
 
 

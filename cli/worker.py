@@ -44,7 +44,7 @@ def worker(
     from tasks import app
 
     with _pulling(settings):
-        app.worker_main(["worker", f"--loglevel={settings.log_level}", *_pool_size(settings), *context.args])
+        app.worker_main([*_quietly(settings), "worker", *_options(settings), *context.args])
 
 
 def flower(context: typer.Context) -> None:
@@ -64,6 +64,15 @@ def flower(context: typer.Context) -> None:
     # By the environment, because arguments can be read by every user of the host.
     os.environ["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
     app.start(["flower", *context.args])
+
+
+def _quietly(settings: Settings) -> list[str]:
+    """Celery's banner is no JSON."""
+    return ["--quiet"] if settings.log_format == "json" else []
+
+
+def _options(settings: Settings) -> list[str]:
+    return [f"--loglevel={settings.log_level}", *_pool_size(settings)]
 
 
 def _pool_size(settings: Settings) -> list[str]:

@@ -146,6 +146,26 @@ class Settings(BaseSettings):
         None, "`user:password` for Flower, which needs one to start."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "What a worker logs.")
+    log_format: Literal["console", "json"] = _setting(
+        "console", "How a worker logs: lines for people, or one JSON object a line."
+    )
+    metrics_port: int | None = _setting(
+        None, "The port on which a worker serves its metrics to Prometheus; none, if not set.", ge=1, le=65535
+    )
+    metrics_address: str = _setting(
+        "127.0.0.1", "The address of this host on which it does so; `0.0.0.0` in a container of its own."
+    )
+    traces: Literal["off", "otlp", "console"] = _setting(
+        "off",
+        "Where a worker sends OpenTelemetry traces; needs the extra `cellblock[otel]`. `otlp` is told more by"
+        " the variables of OpenTelemetry itself, such as `OTEL_EXPORTER_OTLP_ENDPOINT`.",
+    )
+    heartbeat: Path | None = _setting(
+        None, "A file that a worker renews as long as it can take jobs, for `cellblock health`."
+    )
+    heartbeat_bound: Seconds = _setting(
+        60.0, "Seconds for which the broker or the keeper may be away before `cellblock health` fails."
+    )
 
     @property
     def timeout_s(self) -> float:
@@ -195,6 +215,13 @@ class Settings(BaseSettings):
     @classmethod
     def _is_folder(cls, path: Path | None) -> Path | None:
         if path is not None and not path.is_dir():
+            raise ValueError("there is no such folder")
+        return path
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _has_folder(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.parent.is_dir():
             raise ValueError("there is no such folder")
         return path
 

@@ -13,6 +13,7 @@ from sandbox.cell import CellInfo
 from sandbox.docker_client import mapped_errors
 from sandbox.errors import ImageMissing
 from sandbox.image_choice import ImageChoice
+from sandbox.meter import measure
 from sandbox.process_mark import this_process
 from sandbox.profile import container_config
 
@@ -87,10 +88,12 @@ class DockerMaker:
         try:
             with mapped_errors("make a cell"):
                 self._client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
-                return OpenCell(info, self._start(name))
+                connection = self._start(name)
         except ImageMissing:
             self._images.forget(runtime)
             raise
+        measure("cellblock_cells_made_total", runtime=runtime.name, state=labels.state)
+        return OpenCell(info, connection)
 
     def _written(self, runtime: Runtime, labels: Labels) -> dict[str, str]:
         return {

@@ -11,6 +11,7 @@ import docker.errors
 
 from sandbox.docker_client import mapped_errors
 from sandbox.errors import SandboxUnavailable
+from sandbox.meter import count_error, measure
 from sandbox.process_mark import is_gone, this_process
 from sandbox.remover import remove_container
 
@@ -58,8 +59,11 @@ def _reap_if_due(
         remove_container(client, name, margin_s)
     except SandboxUnavailable as error:
         _log.error("The container %s is due but stays for now: %s", name, error)
+        measure("cellblock_leaks_total", where="reaper")
+        count_error("reaper", error)
         return None
     _log.warning("Removed the container %s, which nobody else had removed", name)
+    measure("cellblock_reaps_total")
     return str(name)
 
 

@@ -15,6 +15,7 @@ import requests.exceptions
 
 from sandbox.docker_client import connect, mapped_errors
 from sandbox.errors import EngineFailed, SandboxUnavailable
+from sandbox.meter import count_error, measure
 
 if TYPE_CHECKING:
     import socket
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from config import Settings
 
-__all__ = ["Remover", "remove_cell", "remove_container"]
+__all__ = ["Remover", "count_leak", "remove_cell", "remove_container"]
 
 _log = logging.getLogger("cellblock.remover")
 
@@ -85,6 +86,12 @@ def _await_end(client: docker.APIClient, name: str) -> None:
         client.wait(name, timeout=_LAST_WORDS_S)  # type: ignore[arg-type]
 
 
+def count_leak(error: Exception) -> None:
+    """Report that a container which should be gone is left to the reaper."""
+    measure("cellblock_leaks_total", where="remover")
+    count_error("remover", error)
+
+
 class Remover:
     """A thread that removes containers in the order in which they are given to it."""
 
@@ -140,8 +147,10 @@ class Remover:
                 remove_container(client, left.name, self._bound_s)
             except SandboxUnavailable as error:
                 _log.error("The container %s is left to the reaper: %s", left.name, error)
-            except Exception:  # noqa: BLE001  a thread that has died would let its queue fill up
+                count_leak(error)
+            except Exception as error:  # noqa: BLE001  a thread that has died would let its queue fill up
                 _log.exception("The container %s is left to the reaper", left.name)
+                count_leak(error)
         if client is not None:
             client.close()
 

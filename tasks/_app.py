@@ -9,7 +9,17 @@ from celery import Celery
 __all__ = ["app"]
 
 app = Celery(
-    "cellblock", include=["tasks.worker", "tasks.control", "tasks.roster_worker", "tasks.live.switch"]
+    "cellblock",
+    include=[
+        "tasks.worker",
+        "tasks.control",
+        "tasks.roster_worker",
+        "tasks.live.switch",
+        "tasks.logs",
+        "tasks.metering",
+        "tasks.pulse",
+        "tasks.traces",
+    ],
 )
 
 

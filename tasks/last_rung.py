@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from sandbox import Abandoned, CellblockError, CommandFailed, Result, SandboxUnavailable, Status
 from tasks.lease import ask_to_cancel, drop_lease_of, leased_cell, result_redis
 from tasks.live import heard_so_far
+from tasks.result_metrics import count_result
 from tasks.settings import this_settings
 
 __all__ = ["abandoned", "cancel", "forget_lease", "time_out"]
@@ -42,6 +43,7 @@ def time_out(request: Any, runtime: str) -> None:  # noqa: ANN401  Celery's own
         stdout=stdout,
         stderr=stderr,
     ).to_dict()
+    count_result(answer)
     _log.error("A job's process had to be killed %.0f s after its start: %s", lasted_s, request.id)
     _store(request, answer)
     forget_lease(request)
@@ -108,9 +110,10 @@ def _store(request: Any, answer: dict[str, Any]) -> None:  # noqa: ANN401
 
 
 def _remove(cell: str) -> None:
-    from sandbox.remover import remove_cell
+    from sandbox.remover import count_leak, remove_cell
 
     try:
         remove_cell(this_settings(), cell)
     except SandboxUnavailable as error:
         _log.error("The cell %s is left to the reaper: %s", cell, error)
+        count_leak(error)

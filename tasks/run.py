@@ -32,11 +32,13 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
         Abandoned: it was begun too often, and each time its worker was gone before the end.
         SandboxUnavailable: the sandbox could not do its job, after several attempts.
     """
+    from tasks.log_context import note_job
     from tasks.turn import Turn, Unwanted
     from tasks.worker import this_sandbox
 
     sandbox = this_sandbox()
     job = sandbox.parse(**self.bind_request(args, kwargs))
+    note_job(runtime=job.runtime.name)
     turn = Turn(self)
     try:
         turn.begin()

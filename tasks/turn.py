@@ -10,6 +10,7 @@ from celery.exceptions import Ignore
 from sandbox import Abandoned, Onlooker
 from tasks.heartbeat import Heartbeat
 from tasks.lease import Answer, Lease, result_redis
+from tasks.log_context import note_job
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Turn(Onlooker):
         return self._lease is not None and _heartbeat.answer(self._lease) is Answer.LOST
 
     def placed(self, info: CellInfo) -> None:
-        """Have the lease say where the job runs."""
+        """Have the lease and the log say where the job runs; the last cell counts, if it has two stages."""
+        note_job(container=info.container or "")
         if self._lease is not None:
             self._lease.cell = info.container or ""
 

@@ -20,7 +20,7 @@ from tasks.settings import this_catalogue, this_settings
 if TYPE_CHECKING:
     from sandbox.warm import KeeperProcess
 
-__all__ = ["this_sandbox"]
+__all__ = ["keeper_is_alive", "this_sandbox"]
 
 _log = logging.getLogger("cellblock")
 _lock = threading.Lock()
@@ -37,6 +37,11 @@ def this_sandbox() -> Sandbox:
             keeper = _keeper.path if _keeper else None
             _sandbox = Sandbox(this_settings(), keeper=keeper, interrupts=(SoftTimeLimitExceeded,))
         return _sandbox
+
+
+def keeper_is_alive() -> bool | None:
+    """Whether the keeper of this worker runs; None where there is none, as in the legacy mode."""
+    return _keeper.is_alive if _keeper else None
 
 
 @signals.worker_init.connect

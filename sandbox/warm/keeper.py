@@ -1,9 +1,10 @@
 """The keeper: a process beside a worker that reaps, holds the warm pool, and hands its cells to the worker.
 
-    python -m sandbox.warm.keeper SOCKET WORKER
+    python -m sandbox.warm.keeper SOCKET WORKER [COLLECTOR]
 
 It serves claims on the Unix socket until its standard input ends, which is when the worker is gone, however
-it went. A cell changes hands as a file descriptor: the connection to it, already attached.
+it went. A cell changes hands as a file descriptor: the connection to it, already attached. COLLECTOR is the
+number of the descriptor that it reports its measurements to.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from typing import TYPE_CHECKING
 from config import load_settings
 from sandbox.docker_client import connect
 from sandbox.errors import SandboxUnavailable
+from sandbox.log_lines import log_formatter
+from sandbox.meter import count_error, report_to
 from sandbox.reaper import reap
 from sandbox.warm.pool import WarmPool
 
@@ -39,14 +42,16 @@ _log = logging.getLogger("cellblock.keeper")
 _REQUEST_BYTES = 256
 
 
-def main(path: str, worker: str) -> None:
+def main(path: str, worker: str, collector: str | None = None) -> None:
     """Hold a pool, serve claims on it and reap, until standard input ends."""
-    logging.basicConfig(format="[%(asctime)s: %(levelname)s/Keeper] %(message)s", level=logging.INFO)
+    settings = load_settings()
+    _log_like(settings, worker)
+    if collector:
+        report_to(socket.socket(fileno=int(collector)))
     # The terminal's Ctrl-C is for the worker, which then lets go of the keeper.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A service manager may send this to every process at once: the cells that wait are taken away first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    settings = load_settings()
     threading.Thread(target=_keep_reaping, args=(settings,), name="cellblock-reaper", daemon=True).start()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)
@@ -57,6 +62,13 @@ def main(path: str, worker: str) -> None:
     _reap(settings, leaving=True)
     # A worker that was killed can't.
     shutil.rmtree(Path(path).parent, ignore_errors=True)
+
+
+def _log_like(settings: Settings, worker: str) -> None:
+    """As the worker does, whose log this goes to."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(log_formatter(settings.log_format, worker=worker, process="Keeper"))
+    logging.basicConfig(handlers=[handler], level=settings.log_level)
 
 
 def _keep_reaping(settings: Settings) -> None:
@@ -75,6 +87,7 @@ def _reap(settings: Settings, *, leaving: bool = False) -> None:
             reap(client, settings, leaving=leaving)
     except SandboxUnavailable as error:
         _log.warning("Nothing can be reaped for now: %s", error)
+        count_error("reaper", error)
 
 
 def serve(listener: socket.socket, pool: ClaimPool, stop: int = 0) -> None:

@@ -14,11 +14,13 @@ from sandbox.docker_client import connect
 from sandbox.docker_maker import DockerMaker, Labels, OpenCell, new_name
 from sandbox.errors import ImageMissing, SandboxUnavailable
 from sandbox.limits import Limits, resolve_limits
+from sandbox.meter import count_error, report
 from sandbox.remover import Remover
 from sandbox.warm.shelf import Shelf
 
 if TYPE_CHECKING:
     from config import Runtime, Settings
+    from sandbox.meter import Measurement
     from sandbox.warm.claim import Claim
 
 __all__ = ["WarmPool", "warm_limits"]
@@ -68,8 +70,11 @@ class WarmPool:
             self._change.notify()
             while shelf is not None and (cell := shelf.take(time.monotonic())):
                 if _is_alive(cell.connection):
+                    self._tell(runtime, shelf, outcome="hit")
                     return replace(cell, info=replace(cell.info, warm=True))
                 self._discard(cell)
+            if shelf is not None:
+                self._tell(runtime, shelf, outcome="miss")
         return None
 
     def wait_until_full(self, within_s: float) -> bool:
@@ -150,12 +155,24 @@ class WarmPool:
             if cell is not None:
                 shelf.put(cell, time.monotonic())
             self._change.notify_all()
+            self._tell(name, shelf)
 
     def _pause(self, name: str, error: SandboxUnavailable) -> None:
         _log.warning("No warm cells of %s for now: %s", name, error)
+        count_error("keeper", error)
         pause_s = 12 * _PAUSE_S if isinstance(error, ImageMissing) else _PAUSE_S
         with self._change:
             self._paused[name] = time.monotonic() + pause_s
+
+    def _tell(self, runtime: str, shelf: Shelf, outcome: str | None = None) -> None:
+        labels = {"runtime": runtime}
+        measured: list[Measurement] = [
+            ("cellblock_warm_cells", len(shelf), labels),
+            ("cellblock_warm_cells_wanted", shelf.target(time.monotonic()), labels),
+        ]
+        if outcome:
+            measured.append(("cellblock_warm_claims_total", 1, labels | {"outcome": outcome}))
+        report(measured)
 
     def _discard(self, cell: OpenCell) -> None:
         self._remover.remove(cell.name, cell.connection)

@@ -9,6 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from sandbox import meter
+
 __all__ = ["KeeperProcess"]
 
 _log = logging.getLogger("cellblock.keeper")
@@ -32,9 +34,14 @@ class KeeperProcess:
         self._due: float | None = None
         self._process = self._start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
     def revive(self) -> None:
         """Start it again if it has died, after a pause that grows each time. To be called now and then."""
-        if self._process.poll() is None:
+        if self.is_alive:
             return
         if self._due is None:
             _log.error("The keeper has ended with %s and is started again", self._process.returncode)
@@ -58,4 +65,7 @@ class KeeperProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         Path(self.path).parent.mkdir(mode=0o700, exist_ok=True)
         Path(self.path).unlink(missing_ok=True)
-        return subprocess.Popen(self._command, stdin=subprocess.PIPE)
+        collector = meter.descriptor()
+        inherited = [] if collector is None else [collector]
+        command = [*self._command, *map(str, inherited)]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=inherited)

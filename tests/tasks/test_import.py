@@ -26,7 +26,19 @@ def python(program: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "module", ["docker", "requests", "redis.connection", "tasks.live", "typer", "rich", "psutil"]
+    "module",
+    [
+        "docker",
+        "requests",
+        "redis.connection",
+        "tasks.live",
+        "typer",
+        "rich",
+        "psutil",
+        "prometheus_client",
+        "structlog",
+        "opentelemetry",
+    ],
 )
 def test_importing_tasks_does_not_import(module: str) -> None:
     assert python(f"import tasks, sys; print({module!r} in sys.modules)") == "False\n"

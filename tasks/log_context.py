@@ -1,0 +1,24 @@
+"""What the lines that are logged while a job runs say about it: its task, runtime and container."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+__all__ = ["forget_job", "job_facts", "note_job"]
+
+_facts: ContextVar[dict[str, str]] = ContextVar("cellblock_job", default={})  # noqa: B039  never changed
+
+
+def job_facts() -> dict[str, str]:
+    """The facts of the job that this thread runs; none, where it runs none."""
+    return _facts.get()
+
+
+def note_job(**facts: str) -> None:
+    """Add to the facts of this thread's job."""
+    _facts.set(_facts.get() | facts)
+
+
+def forget_job() -> None:
+    """The job is over."""
+    _facts.set({})

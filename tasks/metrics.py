@@ -1,0 +1,124 @@
+"""Every metric of a worker: its name, kind, labels and meaning. The reference page is made from this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["METRICS", "SAMPLED", "Kind", "Metric"]
+
+
+class Kind(StrEnum):
+    """Prometheus's word for what a metric is."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. `known` are label values that start at 0, so that their first rise can be seen."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    labels: tuple[str, ...] = ()
+    known: tuple[tuple[str, ...], ...] = ()
+
+
+_ENDING = ("runtime", "status")
+# What somebody has to be told of, at the first time too: without a 0 before it, that is no rise.
+_GIVEN_UP = ("EngineUnreachable", "EngineFailed", "ImageMissing", "CellLost", "Abandoned", "WorkerLostError")
+
+#: What the worker's processes and its keeper report.
+METRICS = (
+    Metric(
+        "cellblock_jobs_total",
+        Kind.COUNTER,
+        "Jobs that ended with a result, by its `status` and whether a warm cell was used.",
+        (*_ENDING, "warm"),
+    ),
+    Metric(
+        "cellblock_job_queued_seconds",
+        Kind.HISTOGRAM,
+        "From the app's call to the start of the task.",
+        _ENDING,
+    ),
+    Metric("cellblock_job_acquire_seconds", Kind.HISTOGRAM, "Until the command runs in its cell.", _ENDING),
+    Metric("cellblock_job_run_seconds", Kind.HISTOGRAM, "The command, from start to end.", _ENDING),
+    Metric(
+        "cellblock_job_collect_seconds",
+        Kind.HISTOGRAM,
+        "From its end until the result is complete, artifacts included.",
+        _ENDING,
+    ),
+    Metric("cellblock_job_cpu_seconds_total", Kind.COUNTER, "CPU time that jobs have used.", ("runtime",)),
+    Metric(
+        "cellblock_output_truncations_total",
+        Kind.COUNTER,
+        "Streams of which the middle was dropped.",
+        ("runtime", "stream"),
+    ),
+    Metric("cellblock_attempts_total", Kind.COUNTER, "Jobs begun, counted again at each retry."),
+    Metric(
+        "cellblock_retries_total",
+        Kind.COUNTER,
+        "Attempts that will be made again, by the reason.",
+        ("error",),
+    ),
+    Metric(
+        "cellblock_failures_total",
+        Kind.COUNTER,
+        "Tasks that ended in state FAILURE: refused, `check=True`, or no attempts left.",
+        ("error",),
+        tuple((error,) for error in _GIVEN_UP),
+    ),
+    Metric(
+        "cellblock_engine_errors_total",
+        Kind.COUNTER,
+        "What the sandbox could not do, by who met the error: a job, the keeper, the reaper, the remover.",
+        ("where", "error"),
+    ),
+    Metric(
+        "cellblock_cells_made_total",
+        Kind.COUNTER,
+        "Containers made, for the pool (`warm`) or for one job (`job`).",
+        ("runtime", "state"),
+    ),
+    Metric("cellblock_warm_cells", Kind.GAUGE, "Cells that wait for a job.", ("runtime",)),
+    Metric("cellblock_warm_cells_wanted", Kind.GAUGE, "Cells that should wait.", ("runtime",)),
+    Metric(
+        "cellblock_warm_claims_total",
+        Kind.COUNTER,
+        "Claims on the warm pool: a `hit`, or a `miss` where no cell waited.",
+        ("runtime", "outcome"),
+    ),
+    Metric("cellblock_reaps_total", Kind.COUNTER, "Containers that the reaper removed: nobody else had."),
+    Metric(
+        "cellblock_leaks_total",
+        Kind.COUNTER,
+        "Removals that failed; the container stays until a reaper has it.",
+        ("where",),
+        (("remover",), ("reaper",)),
+    ),
+    Metric(
+        "cellblock_measurements_lost_total",
+        Kind.COUNTER,
+        "Measurements that found no room on their way: the other figures are that much too low.",
+    ),
+)
+
+#: What the worker looks up when it is asked.
+SAMPLED = (
+    Metric("cellblock_jobs_in_flight", Kind.GAUGE, "Jobs that run in this worker."),
+    Metric("cellblock_processes", Kind.GAUGE, "Processes that run jobs, one each: what autoscale changes."),
+    Metric(
+        "cellblock_keeper_up",
+        Kind.GAUGE,
+        "1 while the keeper, which reaps and holds the warm cells, is alive.",
+    ),
+    Metric("cellblock_broker_up", Kind.GAUGE, "1 if the broker answered within two seconds."),
+    Metric("cellblock_queue_length", Kind.GAUGE, "Jobs that wait in a queue, of all workers.", ("queue",)),
+    Metric("cellblock_unacked", Kind.GAUGE, "Jobs that some worker has taken and not finished (Redis only)."),
+)

@@ -1,0 +1,74 @@
+"""The pulse of a worker: a file that its event loop renews, and that `cellblock health` reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import bootsteps, signals
+
+from tasks._app import app
+from tasks.settings import this_settings
+from tasks.worker import keeper_is_alive
+
+__all__ = ["Pulse"]
+
+_INTERVAL_S = 2.0
+
+
+class Pulse(bootsteps.StartStopStep):
+    """Beats while the worker consumes: a step of the consumer, which is stopped while the broker is away.
+
+    The file says when each sign of life was last seen, by the machine's monotonic clock, and how old a sign
+    may be. It is replaced, never written to, so that nobody reads half of it.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
+        super().__init__(consumer, **options)
+        self._seen = dict.fromkeys(("loop", "keeper"), time.monotonic())
+        self._entry: Any = None
+
+    def include_if(self, consumer: Any) -> bool:  # noqa: ANN401
+        """Only where the operator has said which file."""
+        return this_settings().heartbeat is not None
+
+    def start(self, consumer: Any) -> None:  # noqa: ANN401
+        """The broker has answered: beat from the event loop, now and then again and again."""
+        self._beat()
+        self._entry = consumer.timer.call_repeatedly(_INTERVAL_S, self._beat)
+
+    def stop(self, consumer: Any) -> None:  # noqa: ANN401
+        """The connection is lost, or the worker ends."""
+        if self._entry is not None:
+            self._entry.cancel()
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        self._seen["loop"] = now
+        if keeper_is_alive() is not False:
+            self._seen["keeper"] = now
+        settings = this_settings()
+        if settings.heartbeat:
+            about = {"pid": os.getpid(), "bound_s": settings.heartbeat_bound}
+            _replace(settings.heartbeat, about | self._seen)
+
+
+app.steps["consumer"].add(Pulse)
+
+
+def _replace(path: Path, content: dict[str, float]) -> None:
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_text(json.dumps(content))
+    fresh.replace(path)
+
+
+@signals.worker_shutdown.connect
+def _remove(**_: object) -> None:
+    path = this_settings().heartbeat
+    if path:
+        path.unlink(missing_ok=True)

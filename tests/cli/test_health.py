@@ -1,0 +1,140 @@
+"""`cellblock health`: quick, and right about a worker that can't take jobs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.programs import ROOT, Worker, running_redis, running_worker
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import docker
+
+_BOUND_S = 5
+
+
+@pytest.fixture
+def beat(tmp_path: Path) -> Path:
+    return tmp_path / "heartbeat"
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[tuple[str, psutil.Process]]:
+    before = set(psutil.Process().children())
+    with running_redis(tmp_path) as url:
+        (server,) = set(psutil.Process().children()) - before
+        yield f"{url}/0", server
+        server.resume()
+
+
+@pytest.fixture
+def host_worker(tmp_path: Path, beat: Path, redis_server: tuple[str, psutil.Process]) -> Iterator[Worker]:
+    settings = {"CELLBLOCK_HEARTBEAT": str(beat), "CELLBLOCK_HEARTBEAT_BOUND": str(_BOUND_S)}
+    url, _ = redis_server
+    with running_worker(tmp_path, url, "--concurrency=1", ENABLE_DOCKER="false", **settings) as real:
+        wait_until(lambda: health(beat).returncode == 0, 10, "the worker is healthy")
+        yield real
+
+
+def health(beat: Path | str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", "health"]
+    env = {"PYTHONPATH": str(ROOT), "CELLBLOCK_HEARTBEAT": str(beat)}
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=10, check=False)
+
+
+def ails(beat: Path, words: str) -> bool:
+    """Whether the worker is said to be ill, and why."""
+    outcome = health(beat)
+    return outcome.returncode == 1 and words in outcome.stderr
+
+
+def test_a_worker_whose_loop_stands_still_is_unhealthy(host_worker: Worker, beat: Path) -> None:
+    stopped = psutil.Process(host_worker.process.pid)
+    stopped.suspend()
+    try:
+        wait_until(lambda: ails(beat, "loop has not turned"), 3 * _BOUND_S, "the worker is unhealthy")
+    finally:
+        stopped.resume()
+    wait_until(lambda: health(beat).returncode == 0, 10, "the worker is healthy again")
+
+
+def test_a_broker_that_does_not_answer_makes_a_worker_unhealthy_until_it_does(
+    host_worker: Worker, beat: Path, redis_server: tuple[str, psutil.Process]
+) -> None:
+    _, server = redis_server
+    server.suspend()
+    wait_until(lambda: ails(beat, "the broker has been away"), 4 * _BOUND_S, "the worker is unhealthy")
+    server.resume()
+    wait_until(lambda: health(beat).returncode == 0, 60, "the worker is healthy again")
+    assert host_worker.process.poll() is None
+
+
+def test_nothing_is_left_of_the_heartbeat_when_the_worker_has_ended(host_worker: Worker, beat: Path) -> None:
+    host_worker.process.terminate()
+    host_worker.process.wait(30)
+    assert list(beat.parent.glob("heartbeat*")) == []
+    assert ails(beat, "has not started, or has ended")
+
+
+def test_a_keeper_that_is_gone_makes_a_worker_unhealthy(beat: Path) -> None:
+    now = time.monotonic()
+    signs = {"loop": now, "keeper": now - 61}
+    beat.write_text(json.dumps({"pid": psutil.Process().pid, "bound_s": 60} | signs))
+    assert ails(beat, "the keeper, which reaps and holds the warm cells, has been gone for 61 s, more than")
+
+
+def test_a_dead_keeper_stops_its_sign_of_life(
+    tmp_path: Path, beat: Path, broker_url: str, engine: docker.APIClient
+) -> None:
+    with running_worker(tmp_path, broker_url, "--concurrency=1", CELLBLOCK_HEARTBEAT=str(beat)) as worker:
+
+        def is_missed() -> bool:
+            """The worker starts it again, after a while that grows."""
+            for child in psutil.Process(worker.process.pid).children():
+                with suppress(psutil.NoSuchProcess):
+                    if "sandbox.warm.keeper" in child.cmdline():
+                        child.kill()
+            return signs(beat)["loop"] > signs(beat)["keeper"]
+
+        wait_until(is_missed, 20, "the keeper's sign of life is older than the loop's")
+
+
+def signs(beat: Path) -> dict[str, float]:
+    """What the worker has written, once it has written something."""
+    content: dict[str, float] = json.loads(beat.read_text())
+    return content
+
+
+def test_a_worker_that_was_killed_is_unhealthy_at_once(beat: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    now = time.monotonic()
+    beat.write_text(json.dumps({"pid": gone.pid, "bound_s": 60, "loop": now, "keeper": now}))
+    assert ails(beat, f"the worker (process {gone.pid}) is gone")
+
+
+def test_without_a_path_it_says_which_setting_gives_one() -> None:
+    outcome = health("")
+    assert (outcome.returncode, "CELLBLOCK_HEARTBEAT is not set" in outcome.stderr) == (2, True)
+
+
+def test_it_takes_less_than_a_third_of_a_second(beat: Path) -> None:
+    now = time.monotonic()
+    beat.write_text(json.dumps({"pid": psutil.Process().pid, "bound_s": 60, "loop": now, "keeper": now}))
+    taken_s = []
+    for _ in range(5):
+        began = time.monotonic()
+        assert health(beat).returncode == 0
+        taken_s.append(time.monotonic() - began)
+    assert min(taken_s) < 0.3
