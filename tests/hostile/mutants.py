@@ -95,7 +95,7 @@ def _old_calls(rules: Body) -> None:
 #: What is no wall: names, streams, the cell's own program; a network that the operator allows.
 EXEMPT = {
     *("Image", "Entrypoint", "Cmd", "WorkingDir", "Env", "Labels", "HostConfig"),
-    *("AttachStdin", "AttachStdout", "AttachStderr", "OpenStdin", "Tty", "AutoRemove", "Init"),
+    *("AttachStdin", "AttachStdout", "AttachStderr", "OpenStdin", "Tty", "AutoRemove", "Init", "StopSignal"),
 }
 
 MUTANTS = {
