@@ -69,7 +69,7 @@ def container_config(
         "Labels": dict(labels),
         "NetworkDisabled": not network,  # every network: the cell has a loopback device and nothing else
         "Healthcheck": {"Test": ["NONE"]},  # an image's own health check would run beside the job
-        "StopSignal": "SIGKILL",  # an engine that starts again: for each cell it would wait for SIGTERM to work
+        "StopSignal": "SIGKILL",  # an engine that starts anew: it would wait for SIGTERM to work
         "OpenStdin": True,
         "StdinOnce": True,  # outliving the worker: when its end closes, the supervisor ends the job
         "AttachStdin": True,
