@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["InvalidSetting", "Settings", "load_settings", "variable_of"]
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
-LiveBytes = Annotated[Bytes, Field(ge=64 << 10)]
+LiveBytes = Annotated[Bytes, Field(ge=256 << 10)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 GraceSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Cores = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["END", "START", "STDERR", "STDOUT", "LiveEntry", "Piece", "key_of"]
+__all__ = ["END", "START", "STDERR", "STDOUT", "LiveEntry", "Piece", "key_of", "read_piece"]
 
 START = "start"
 STDOUT = "stdout"

@@ -69,27 +69,26 @@ class LiveOutput(Onlooker):
         """First that there is a job, then what it writes: the first bytes at once, more in batches."""
         self._send([])
         while pieces := self._backlog.take(self._batch_bytes):
-            rest_s = self._send(pieces)
-            if rest_s == _AFTER_ERROR_S and self._closing.is_set():
+            started = time.monotonic()
+            if self._send(pieces):
+                self._closing.wait(self._rest_s(pieces, time.monotonic() - started))
+            elif self._closing.wait(_AFTER_ERROR_S):
                 return
-            self._closing.wait(rest_s)
 
-    def _send(self, pieces: list[Piece]) -> float:
-        """Seconds to rest."""
-        started = time.monotonic()
+    def _send(self, pieces: list[Piece]) -> bool:
+        """Whether Redis took them; if not, they are missing."""
         try:
             self._stream.write(pieces)
         except RedisError as error:
             self._warn(error)
-            return _AFTER_ERROR_S
-        rest_s = min(_REST * (time.monotonic() - started), _LONGEST_REST_S)
-        self._flood_rest_s = self._next_flood_rest_s(pieces)
-        return max(rest_s, self._flood_rest_s)
+            return False
+        return True
 
-    def _next_flood_rest_s(self, pieces: list[Piece]) -> float:
-        if sum(map(cost_bytes, pieces)) < self._batch_bytes:
-            return 0.0
-        return min(2 * self._flood_rest_s or _FLOOD_REST_S, _LONGEST_FLOOD_REST_S)
+    def _rest_s(self, pieces: list[Piece], took_s: float) -> float:
+        is_whole = sum(map(cost_bytes, pieces)) >= self._batch_bytes
+        longer_s = min(2 * self._flood_rest_s or _FLOOD_REST_S, _LONGEST_FLOOD_REST_S)
+        self._flood_rest_s = longer_s if is_whole else 0.0
+        return max(self._flood_rest_s, min(_REST * took_s, _LONGEST_REST_S))
 
     def _warn(self, error: RedisError) -> None:
         """Once a job, and without the error's own words, which may quote what was written."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import Onlooker, Status
+from sandbox import Onlooker, Status, together
 
 if TYPE_CHECKING:
     from sandbox import Sandbox
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 
-class Stopper(Onlooker):
-    """Notes what it is told, and wants the job to stop once it has heard of it."""
+class Listener(Onlooker):
+    """Notes what it is told."""
 
     def __init__(self) -> None:
         self.containers: list[str | None] = []
@@ -29,6 +29,10 @@ class Stopper(Onlooker):
 
     def heard(self, stream: int, data: bytes) -> None:
         self.heard_bytes += data
+
+
+class Stopper(Listener):
+    """Wants the job to stop once it has heard of it."""
 
     def wants_stop(self) -> bool:
         return bool(self.heard_bytes)
@@ -47,9 +51,16 @@ def test_a_job_that_is_no_longer_wanted_is_cancelled_with_its_output_so_far(sand
 
 
 def test_an_onlooker_knows_the_container_and_hears_what_the_job_wrote(sandbox: Sandbox) -> None:
-    onlooker = Stopper()
+    onlooker = Listener()
     result = _run(sandbox, "echo out; echo err >&2", onlooker)
     assert (onlooker.containers, sorted(onlooker.heard_bytes.split())) == (
         [result.container],
         [b"err", b"out"],
     )
+
+
+def test_several_onlookers_hear_the_same_and_each_can_end_the_job(sandbox: Sandbox) -> None:
+    listener, stopper = Listener(), Stopper()
+    result = _run(sandbox, "echo heard; sleep 60", together(listener, None, stopper))
+    assert result.status is Status.CANCELLED
+    assert (listener.containers, listener.heard_bytes) == (stopper.containers, b"heard\n")

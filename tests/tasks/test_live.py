@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import redis
 
 from sandbox import NoLiveOutput
-from tasks.live import END, START, LiveEntry, follow, follow_async, heard_so_far
+from tasks.live import END, START, LiveEntry, follow, follow_async, heard_so_far, switch
 from tasks.live.entry import key_of
 from tasks.live.switch import LIVE, live_output
+from tests.conftest import remove_cells
 from tests.programs import running_worker
 from tests.tasks.conftest import ANSWER_S, TASK
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    import docker
     from celery import Celery
     from celery.result import AsyncResult
 
@@ -155,6 +160,42 @@ def test_a_job_that_is_retried_and_fails_ends_the_following_too(
     assert entries == [("start", b"1"), ("start", b"2"), ("end", b"FAILURE")]
 
 
+def test_a_job_that_is_cancelled_ends_the_following(send_live: SendLive) -> None:
+    handle = send_live("echo ready; sleep 60")
+    seen = []
+    for entry in follow(handle.id):
+        seen.append(entry.data)
+        if entry.data == b"ready\n":
+            handle.revoke(terminate=True)
+    assert seen == [b"1", b"ready\n", b"cancelled"]
+
+
+def test_a_follower_goes_on_through_the_death_of_a_jobs_process(
+    tmp_path: Path,
+    broker_url: str,
+    engine: docker.APIClient,
+    client_of: Callable[[str], Celery],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = client_of(broker_url)
+    monkeypatch.setattr("tasks.live.place.app", client)
+    with running_worker(tmp_path, broker_url, "--concurrency=1") as worker:
+        handle = client.send_task(TASK, ["echo begun; sleep 1; echo done"], headers={LIVE: True})
+        seen = []
+        for entry in follow(handle.id):
+            seen.append(entry.data)
+            if seen == [b"1", b"begun\n"]:
+                os.kill(pool_process_of(worker).pid, signal.SIGKILL)
+    remove_cells(engine)
+    assert seen == [b"1", b"begun\n", b"2", b"begun\n", b"done\n", b"succeeded"]
+
+
+def pool_process_of(worker: Worker) -> psutil.Process:
+    """Its other child is the keeper."""
+    children = psutil.Process(worker.process.pid).children()
+    return next(child for child in children if "sandbox.warm.keeper" not in child.cmdline())
+
+
 def test_a_follower_of_what_nobody_knows_any_more_does_not_wait(send_live: SendLive, store: Any) -> None:
     handle = send_live("sleep 3")
     reader = follow(handle.id)
@@ -162,6 +203,15 @@ def test_a_follower_of_what_nobody_knows_any_more_does_not_wait(send_live: SendL
     store.delete(key_of(handle.id))
     assert next(reader).data == b"lost"
     handle.get(timeout=ANSWER_S)
+
+
+def test_a_worker_says_at_its_start_that_its_result_backend_keeps_no_live_output(
+    client_of: Callable[[str], Celery], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tasks.live.place.app", client_of("cache+memory://"))
+    monkeypatch.setenv("CELLBLOCK_LIVE", "on")
+    switch._check_backend()
+    assert "no live output (CELLBLOCK_LIVE=on): the result backend is not Redis" in caplog.text
 
 
 def test_another_result_backend_is_named_with_what_to_do(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,6 @@ from tasks.live.entry import Piece, read_piece
 from tasks.live.stream import LiveStream
 from tasks.live.writer import LiveOutput
 from tests.programs import running_redis
-from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +31,17 @@ def store(tmp_path: Path) -> Iterator[Any]:
         yield client
 
 
-def live(store: Any) -> LiveOutput:
+def output_to(store: Any) -> LiveOutput:
     stream = LiveStream(store, KEY, attempt=1, limit_bytes=LIMIT_BYTES, lasts_s=100, lingers_s=10)
     return LiveOutput(stream, "job", LIMIT_BYTES)
+
+
+@contextmanager
+def live(store: Any) -> Iterator[LiveOutput]:
+    """Until the last write is done, for which a job does not wait."""
+    with output_to(store) as output:
+        yield output
+    output._thread.join(20)
 
 
 def pieces(store: Any) -> list[Piece]:
@@ -58,11 +66,12 @@ def test_a_hundred_megabytes_take_no_time_while_redis_takes_nothing(store: Any) 
 def test_a_redis_that_stays_away_costs_the_job_a_second_in_the_end(store: Any) -> None:
     store.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
     started = time.monotonic()
-    with live(store) as output:
+    with output_to(store) as output:
         output.heard(1, PIECE)
     assert time.monotonic() - started < 2
     store.execute_command("CLIENT", "UNPAUSE")
-    wait_until(lambda: pieces(store), 5, "the write that was held up is done")
+    output._thread.join(5)
+    assert [piece.kind for piece in pieces(store)] == ["start", "stdout"] + ["stdout"] * 2
 
 
 def test_a_full_redis_is_warned_of_once_and_without_what_was_written(
