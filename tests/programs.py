@@ -80,6 +80,12 @@ class Worker:
     broker_url: str
     log_file: Path
 
+    @property
+    def pool(self) -> list[psutil.Process]:
+        """The processes that run its jobs; its other child is the keeper."""
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if "sandbox.warm.keeper" not in child.cmdline()]
+
     def log(self) -> str:
         """Everything that it has logged so far."""
         return self.log_file.read_text()

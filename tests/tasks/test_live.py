@@ -9,7 +9,6 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 import redis
 
@@ -185,15 +184,9 @@ def test_a_follower_goes_on_through_the_death_of_a_jobs_process(
         for entry in follow(handle.id):
             seen.append(entry.data)
             if seen == [b"1", b"begun\n"]:
-                os.kill(pool_process_of(worker).pid, signal.SIGKILL)
+                os.kill(worker.pool[0].pid, signal.SIGKILL)
     remove_cells(engine)
     assert seen == [b"1", b"begun\n", b"2", b"begun\n", b"done\n", b"succeeded"]
-
-
-def pool_process_of(worker: Worker) -> psutil.Process:
-    """Its other child is the keeper."""
-    children = psutil.Process(worker.process.pid).children()
-    return next(child for child in children if "sandbox.warm.keeper" not in child.cmdline())
 
 
 def test_a_follower_of_what_nobody_knows_any_more_does_not_wait(send_live: SendLive, store: Any) -> None:

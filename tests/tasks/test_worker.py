@@ -114,13 +114,9 @@ def test_a_job_whose_process_is_killed_runs_again(
     with running_worker(tmp_path, broker_url, "--concurrency=1") as worker:
         handle = client_of(broker_url).send_task(TASK, [f"sleep {unique}; echo finished"])
         wait_until(lambda: runs(f"sleep {unique}"), 20, "the job runs")
-        os.kill(pool_of(worker)[0].pid, signal.SIGKILL)
+        os.kill(worker.pool[0].pid, signal.SIGKILL)
         assert handle.get(timeout=ANSWER_S)["stdout"] == "finished\n"
     remove_cells(engine)
-
-
-def pool_of(worker: Worker) -> list[psutil.Process]:
-    return psutil.Process(worker.process.pid).children()
 
 
 def test_a_hundred_jobs_give_a_hundred_results_and_memory_stays_flat(
@@ -141,5 +137,5 @@ def answers(handles: list[AsyncResult[Any]]) -> list[str]:
 
 
 def resident_bytes(worker: Worker) -> int:
-    family = [psutil.Process(worker.process.pid), *pool_of(worker)]
+    family = [psutil.Process(worker.process.pid), *worker.pool]
     return sum(process.memory_info().rss for process in family)
