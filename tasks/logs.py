@@ -23,13 +23,14 @@ _worker = ""
 
 @signals.celeryd_init.connect
 def _note_worker(sender: str, **_: object) -> None:
-    """Before Celery sets its log up, which replaces this handler, and before it warns of running as root."""
+    """Before Celery sets its log up, and before it warns, to standard error, of running as root."""
     global _worker  # noqa: PLW0603
     _worker = sender
-    first = logging.StreamHandler()
-    first.setFormatter(_formatter())
-    logging.getLogger().addHandler(first)
-    logging.captureWarnings(True)  # noqa: FBT003
+    if this_settings().log_format == "json":
+        logging.captureWarnings(True)  # noqa: FBT003
+        # Celery replaces it.
+        logging.getLogger().addHandler(first := logging.StreamHandler())
+        first.setFormatter(_formatter())
 
 
 @signals.after_setup_logger.connect
