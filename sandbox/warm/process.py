@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,9 @@ class KeeperProcess:
 
     def stop(self) -> None:
         """Have it take its cells away, and wait for that, as long as the engine may need."""
+        if not self.is_alive:
+            # For what it left, and with no cells of its own.
+            self._process = self._start(CELLBLOCK_WARM="0")
         if self._process.stdin:
             self._process.stdin.close()
         try:
@@ -62,10 +66,11 @@ class KeeperProcess:
             self._process.wait()
         self._folder.cleanup()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, **settings: str) -> subprocess.Popen[bytes]:
         Path(self.path).parent.mkdir(mode=0o700, exist_ok=True)
         Path(self.path).unlink(missing_ok=True)
         collector = meter.descriptor()
         inherited = [] if collector is None else [collector]
         command = [*self._command, *map(str, inherited)]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=inherited)
+        environment = os.environ | settings
+        return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, pass_fds=inherited)

@@ -23,7 +23,7 @@ __all__ = ["PrivateEngine"]
 _START_S = 60.0
 _CALL_S = 60
 
-# With no bridge and no rules it touches nothing of the host's network, and cells have none anyway.
+# Cells have no network. One of its own keeps the engine from deleting the bridge of the host's own engine.
 _APART = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
 
 
@@ -116,7 +116,8 @@ class PrivateEngine:
         # Beyond the path of an ordinary user, also where root came by su.
         path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin") or program
         with (self._folder / f"{program}.log").open("ab") as log:
-            return subprocess.Popen([path, *options], stdout=log, stderr=log, start_new_session=True)
+            command = ["unshare", "--net", path, *options]
+            return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     def _places(self) -> list[str]:
         return [
