@@ -11,6 +11,7 @@ import time
 from typing import Any, NoReturn
 
 from billiard.einfo import ExceptionInfo
+from celery.states import READY_STATES
 from redis.exceptions import RedisError
 
 from sandbox import Abandoned, CellblockError, CommandFailed, Result, SandboxUnavailable, Status
@@ -26,8 +27,7 @@ _log = logging.getLogger("cellblock.last_rung")
 
 def time_out(request: Any, runtime: str) -> None:  # noqa: ANN401  Celery's own
     """Store the result of a job whose process had to be killed, and see that its cell is gone."""
-    settings, redis = this_settings(), result_redis()
-    cell = leased_cell(redis, request.id) if redis is not None else None
+    settings, cell = this_settings(), _cell_of(request.id)
     if cell and settings.enable_docker:
         threading.Thread(target=_remove, args=(cell,), name="cellblock-last-rung", daemon=True).start()
     stdout, stderr = _heard(request.id)
@@ -45,7 +45,9 @@ def time_out(request: Any, runtime: str) -> None:  # noqa: ANN401  Celery's own
     ).to_dict()
     count_result(answer)
     _log.error("A job's process had to be killed %.0f s after its start: %s", lasted_s, request.id)
-    _store(request, answer)
+    # It may have stored the result and been held up afterwards.
+    if request.task.backend.get_state(request.id) not in READY_STATES:
+        _store(request, answer)
     forget_lease(request)
 
 
@@ -86,6 +88,15 @@ def _give_up(times: int) -> NoReturn:
         f"The job was begun {times} times, and each time its process was killed before it ended."
         " Try: look for what kills processes on the worker's host, such as a lack of memory."
     )
+
+
+def _cell_of(task_id: str) -> str | None:
+    redis = result_redis()
+    try:
+        return leased_cell(redis, task_id) if redis is not None else None
+    except RedisError as error:
+        _log.warning("Where a job ran can't be told, and its cell is left to the reaper: %s", error)
+        return None
 
 
 def _heard(task_id: str) -> tuple[str, str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kombu.transport import virtual
 from kombu.utils.json import dumps, loads
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tasks.delivery.roll import Roll, give_back
 from tasks.delivery.waiters import Waiters
@@ -89,7 +91,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
     def fetch(self, loop: Any) -> None:  # noqa: ANN401
         """Take what there is, as far as the worker has room for it, and wait for more."""
         if self._waiters is None:
-            pool = self._get_pool()
+            pool = self._get_pool(asynchronous=True)
             # One for each key, of whatever number.
             pool.max_connections = 1 << 16
             self._waiters = Waiters(pool, loop, self._arrived)
@@ -129,6 +131,15 @@ class Channel(stock.Channel):  # type: ignore[misc]
         except self.connection_errors as error:
             _log.debug("This consumer could not sign off: %s", error)
         client.connection_pool.disconnect()
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  kombu's own
+        """Of connections that the event loop reads from, it has to hear that they broke.
+
+        redis-py would connect anew by itself, and then block the loop until somebody says something.
+        """
+        parameters: dict[str, Any] = super()._connparams(asynchronous=asynchronous)
+        own = {"retry": Retry(NoBackoff(), 0), "retry_on_timeout": False} if asynchronous else {}
+        return parameters | own
 
     def _queue_keys(self) -> list[str]:
         """Every key that may have messages, the most urgent ones of all queues first."""
