@@ -13,6 +13,7 @@ from pathlib import Path
 
 from config import load_settings
 from sandbox.docker_client import connect
+from tests.chaos.faults import FAULTS
 from tests.chaos.plan import Plan
 from tests.chaos.run import run_chaos
 from tests.chaos.stage import Stage
@@ -28,7 +29,13 @@ def main() -> int:
     reports = []
     for seed in options.seed or [1]:
         plan = Plan.of(
-            seed, options.jobs, options.faults, workers=_WORKERS, mean_gap_s=options.gap, python=True
+            seed,
+            options.jobs,
+            options.faults,
+            workers=_WORKERS,
+            mean_gap_s=options.gap,
+            python=True,
+            kinds=options.only or FAULTS,
         )
         began = time.monotonic()
 
@@ -54,6 +61,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--faults", type=int, default=65)
     parser.add_argument("--gap", type=float, default=5.0, help="seconds from a fault to the next, on average")
+    parser.add_argument("--only", action="append", choices=FAULTS, help="a kind of fault; may be repeated")
     parser.add_argument("--settle", type=float, default=150.0, help="seconds for what is left in the end")
     parser.add_argument("--clock", type=int, default=-60, help="seconds by which one worker's clock is off")
     parser.add_argument("--fsync", choices=["always", "everysec"], default="always", help="of Redis")

@@ -16,7 +16,7 @@ import requests.exceptions
 from tests.chaos.cells import containers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from random import Random
 
     from tests.chaos.stage import Post, Stage
@@ -39,9 +39,11 @@ class Fault:
     choice: float
 
 
-def fault_plan(random: Random, count: int, workers: int, mean_gap_s: float) -> Iterator[Fault]:
+def fault_plan(
+    random: Random, kinds: Collection[str], count: int, workers: int, mean_gap_s: float
+) -> Iterator[Fault]:
     """So many faults. Every kind comes as often as any other; what a seed gives never changes."""
-    kinds = list(FAULTS)
+    kinds = list(kinds)
     for number in range(count):
         if number % len(kinds) == 0:
             random.shuffle(kinds)

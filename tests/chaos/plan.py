@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Self
 
-from tests.chaos.faults import fault_plan
+from tests.chaos.faults import FAULTS, fault_plan
 from tests.chaos.jobs import job_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tests.chaos.faults import Fault
     from tests.chaos.jobs import ChaosJob
 
@@ -25,11 +27,21 @@ class Plan:
     faults: tuple[Fault, ...]
 
     @classmethod
-    def of(cls, seed: int, jobs: int, faults: int, *, workers: int, mean_gap_s: float, python: bool) -> Self:
+    def of(
+        cls,
+        seed: int,
+        jobs: int,
+        faults: int,
+        *,
+        workers: int,
+        mean_gap_s: float,
+        python: bool,
+        kinds: Collection[str] = tuple(FAULTS),
+    ) -> Self:
         """The plan that belongs to a seed; with `python` some jobs run in its image."""
         random = Random(seed)
         made = tuple(job_plan(random, jobs, python=python))
-        return cls(seed, made, tuple(fault_plan(random, faults, workers, mean_gap_s)))
+        return cls(seed, made, tuple(fault_plan(random, kinds, faults, workers, mean_gap_s)))
 
     @property
     def lasts_s(self) -> float:

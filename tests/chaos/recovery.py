@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.chaos.results import Outcome
     from tests.chaos.striker import Strike
 
-__all__ = ["after_each", "after_each_struck", "again_after_death"]
+__all__ = ["after_each", "after_each_struck", "again_after_death", "slowest"]
 
 Outcomes = Mapping[str, "Outcome"]
 
@@ -21,6 +21,13 @@ def after_each(strikes: Iterable[Strike], outcomes: Outcomes) -> list[float]:
     """From each fault to the next result of any job."""
     times = sorted(outcome.at for outcome in outcomes.values())
     return _lags((strike.at, times) for strike in strikes)
+
+
+def slowest(strikes: Sequence[Strike], outcomes: Outcomes, most: int = 5) -> list[str]:
+    """The faults after which the next result took longest, with the seconds."""
+    lags = [(lag, strike) for strike in strikes for lag in after_each([strike], outcomes)]
+    worst = sorted(lags, key=lambda pair: -pair[0])[:most]
+    return [f"{lag:.1f} s after {strike.kind} at {strike.worker or 'all'}" for lag, strike in worst]
 
 
 def after_each_struck(strikes: Iterable[Strike], outcomes: Outcomes) -> list[float]:

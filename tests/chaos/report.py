@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from statistics import quantiles
 from typing import Any
 
@@ -45,7 +45,8 @@ class Report:
     recovery_of_struck_s: list[float]
     #: From a worker's death to the next start, or the result, of each job that ran on it.
     again_after_death_s: list[float]
-    notes: list[str] = field(default_factory=list)
+    #: The faults after which the next result took longest.
+    slowest: list[str]
 
     @property
     def is_good(self) -> bool:
@@ -93,7 +94,7 @@ class Report:
             _times("a fault to the next result", self.recovery_s),
             _times("a fault at a worker to its own next result", self.recovery_of_struck_s),
             _times("a worker's death to its job running again", self.again_after_death_s),
-            *(f"  {note}" for note in self.notes),
+            *(f"  slow: {one}" for one in self.slowest),
         ]
         return "\n".join(lines)
 

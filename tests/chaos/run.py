@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tests.chaos.aftermath import find_left, stop_workers
 from tests.chaos.cells import CellWatch
 from tests.chaos.publisher import Publisher
-from tests.chaos.recovery import after_each, after_each_struck, again_after_death
+from tests.chaos.recovery import after_each, after_each_struck, again_after_death, slowest
 from tests.chaos.report import Report
 from tests.chaos.results import ResultWatch
 from tests.chaos.striker import Say, Striker
@@ -81,5 +81,6 @@ def run_chaos(plan: Plan, stage: Stage, settle_s: float, say: Say) -> Report:
         run_again=len(starts) - len({start.job_id for start in starts}),
         recovery_s=after_each(strikes, outcomes),
         recovery_of_struck_s=after_each_struck(strikes, outcomes),
+        slowest=slowest(strikes, outcomes),
         again_after_death_s=again_after_death(strikes, outcomes, starts),
     )

@@ -74,7 +74,8 @@ class Striker:
         if mend is None:
             self._say(f"nothing to strike at: {fault.kind}{where}")
             return
-        self._say(f"{fault.kind}{where}, mended in {fault.lasts_s:.1f} s")
+        died = f", {len(ran)} jobs ran there" if fault.kind == "worker killed" else ""
+        self._say(f"{fault.kind}{where}, mended in {fault.lasts_s:.1f} s{died}")
         if fault.kind == "engine killed":
             self._cells.engine_died()
         self.strikes.append(Strike(fault.kind, at, worker, ran))

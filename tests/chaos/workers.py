@@ -17,6 +17,7 @@ from tests.programs import ROOT
 __all__ = ["ChaosWorker", "clock_off_by"]
 
 _STOP_S = 90.0
+_ABORT_S = 5.0
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class ChaosWorker:
         if self.is_alive:
             return
         command = [sys.executable, "-m", *self.program, "--hostname", self.hostname, *self.options]
-        env = os.environ | {"CELLBLOCK_PULL": "never"} | self.settings
+        env = os.environ | {"CELLBLOCK_PULL": "never", "PYTHONFAULTHANDLER": "1"} | self.settings
         self._killed = False
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -88,11 +89,14 @@ class ChaosWorker:
             return None
         self.send(signal.SIGCONT)
         self._process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             return self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return None
+        # Python then writes into the log what each thread is at.
+        self._process.send_signal(signal.SIGABRT)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ABORT_S)
+        self.kill()
+        return None
 
     def pool(self) -> list[psutil.Process]:
         """The processes that run jobs: forked, so that their command line is that of the main one."""
