@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import time
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.checks import CHECKS, Finding, Level
+from cli.checks import CHECKS, NEEDS, Finding, Level, skipped
 from cli.exit_codes import ExitCode
 from cli.options import Json
 from cli.show import print_json
 from config import InvalidSetting, load_settings
 from sandbox import CellblockError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 __all__ = ["doctor"]
 
-_MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.PROBLEM: ("✗", "red")}
+_MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.PROBLEM: ("✗", "red")} | {
+    Level.SKIPPED: ("-", "dim")
+}
+# The slowest takes some tens of milliseconds where nothing is wrong.
+_SLOW_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What one check found, and how long it took."""
+
+    check: str
+    findings: list[Finding]
+    took_s: float
+    reached: bool = True
+
+    @property
+    def slow(self) -> bool:
+        return self.took_s > _SLOW_S
+
+    def rows(self) -> list[dict[str, object]]:
+        return [
+            {
+                "check": self.check,
+                "level": str(finding.level),
+                "message": finding.message,
+                "mend": finding.mend,
+                "seconds": round(self.took_s, 3),
+                "slow": self.slow,
+            }
+            for finding in self.findings
+        ]
 
 
 def doctor(
@@ -29,29 +59,25 @@ def doctor(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Examine the settings, the engine, the images and Redis; say for each finding what mends it.
+    """Examine the installation; say for each finding what mends it.
 
-    Exit code 0 when nothing stands in the way of a job, else 125.
+    Looks at the settings, the engine, what is in it, and Redis, and changes nothing. Exit code 0 when
+    nothing stands in the way of a job, else 125. A check that takes more than a second is marked as slow.
     """
     names = only or _applicable()
     unknown = [name for name in names if name not in CHECKS]
     if unknown:
         raise typer.BadParameter(f"there is no check {unknown[0]!r}", param_hint="CHECK…")
     console = Console(highlight=False, soft_wrap=True)
-    findings = []
+    reports: list[_Report] = []
     for name in names:
-        for finding in _examine(name):
-            findings.append((name, finding))
-            if not as_json:
-                _print(console, name, finding)
+        out_of_reach = {report.check for report in reports if not report.reached}
+        reports.append(_examine(name, out_of_reach))
+        if not as_json:
+            _print(console, reports[-1])
     if as_json:
-        print_json(
-            [
-                {"check": name, "level": str(f.level), "message": f.message, "mend": f.mend}
-                for name, f in findings
-            ]
-        )
-    if any(finding.level is Level.PROBLEM for _, finding in findings):
+        print_json([row for report in reports for row in report.rows()])
+    if any(finding.level is Level.PROBLEM for report in reports for finding in report.findings):
         raise typer.Exit(ExitCode.SANDBOX_FAILED)
 
 
@@ -60,22 +86,34 @@ def _applicable() -> list[str]:
         enable_docker = load_settings().enable_docker
     except InvalidSetting:
         return ["settings", "names"]
-    return [name for name in CHECKS if enable_docker or name not in ("engine", "images")]
+    return [name for name in CHECKS if enable_docker or "engine" not in (name, NEEDS.get(name))]
 
 
-def _examine(name: str) -> Iterator[Finding]:
-    """A check that crashes is itself a finding."""
+def _examine(name: str, out_of_reach: set[str]) -> _Report:
+    """What one check finds; that it crashes is itself a finding."""
+    if NEEDS.get(name) in out_of_reach:
+        return _Report(name, [skipped(NEEDS[name])], 0.0)
+    began, reached = time.monotonic(), True
+    findings: list[Finding] = []
     try:
-        yield from CHECKS[name]()
+        findings += CHECKS[name]()
     except (CellblockError, InvalidSetting) as error:
+        reached = False
         message, _, mend = str(error).partition(" Try: ")
-        yield Finding(Level.PROBLEM, message, mend)
+        findings.append(Finding(Level.PROBLEM, message, mend))
     except Exception as error:  # noqa: BLE001
-        yield Finding(Level.PROBLEM, f"the check itself failed: {type(error).__name__}: {error}", "report it")
+        says = f"the check itself failed: {type(error).__name__}: {error}"
+        findings.append(Finding(Level.PROBLEM, says, "report it"))
+    return _Report(name, findings, time.monotonic() - began, reached)
 
 
-def _print(console: Console, name: str, finding: Finding) -> None:
-    mark, colour = _MARKS[finding.level]
-    console.print(Text.assemble((f"{mark} ", colour), (f"{name:9}", "bold"), finding.message))
-    if finding.mend:
-        console.print(Text.assemble(f"{'':11}", ("Try: ", "bold"), finding.mend))
+def _print(console: Console, report: _Report) -> None:
+    for finding in report.findings:
+        mark, colour = _MARKS[finding.level]
+        console.print(Text.assemble((f"{mark} ", colour), (f"{report.check:12}", "bold"), finding.message))
+        if finding.mend:
+            console.print(Text.assemble(f"{'':14}", ("Try: ", "bold"), finding.mend))
+    if report.slow:
+        console.print(
+            Text.assemble(f"{'':14}", ("slow: ", "yellow"), f"this check took {report.took_s:.1f} s")
+        )

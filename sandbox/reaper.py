@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from config import Settings
 
-__all__ = ["reap"]
+__all__ = ["due", "reap"]
 
 _log = logging.getLogger("cellblock.reaper")
 
@@ -37,12 +37,33 @@ def reap(client: docker.APIClient, settings: Settings, *, leaving: bool = False)
     Raises:
         SandboxUnavailable: the engine does not answer.
     """
-    with mapped_errors("list its containers"):
-        label = f"cellblock.owner={settings.owner}"
-        found = client.containers(all=True, filters={"label": label})
+    found = _ours(client, settings)
     return [
         name for container in found if (name := _reap_if_due(client, container, settings.margin, leaving))
     ]
+
+
+def due(client: docker.APIClient, settings: Settings) -> list[str]:
+    """The names of the containers that `reap` would remove now.
+
+    Raises:
+        SandboxUnavailable: the engine does not answer.
+    """
+    found = _ours(client, settings)
+    return [_name(container) for container in found if _is_due(client, container, settings.margin)]
+
+
+def _ours(client: docker.APIClient, settings: Settings) -> list[dict[str, Any]]:
+    with mapped_errors("list its containers"):
+        label = f"cellblock.owner={settings.owner}"
+        found: list[dict[str, Any]] = client.containers(all=True, filters={"label": label})
+    return found
+
+
+def _name(container: dict[str, Any]) -> str:
+    # One that is being removed may have lost its name already.
+    name: str = (container["Names"] or [container["Id"]])[0]
+    return name.removeprefix("/")
 
 
 def _reap_if_due(
@@ -51,8 +72,7 @@ def _reap_if_due(
     margin_s: float,
     leaving: bool,  # noqa: FBT001
 ) -> str | None:
-    # One that is being removed may have lost its name already.
-    name = (container["Names"] or [container["Id"]])[0].removeprefix("/")
+    name = _name(container)
     try:
         if not (_is_due(client, container, margin_s) or (leaving and _is_mine(container))):
             return None
@@ -64,7 +84,7 @@ def _reap_if_due(
         return None
     _log.warning("Removed the container %s, which nobody else had removed", name)
     measure("cellblock_reaps_total")
-    return str(name)
+    return name
 
 
 def _is_due(client: docker.APIClient, container: dict[str, Any], margin_s: float) -> bool:

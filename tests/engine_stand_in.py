@@ -18,7 +18,10 @@ __all__ = ["StandIn", "standing_in"]
 
 
 class StandIn(socketserver.ThreadingUnixStreamServer):
-    """Knows the images that it is given, and answers every pull with `lines`."""
+    """Knows the images that it is given, answers every pull with `lines`, and says `about` of itself.
+
+    It refuses what no worker asks for, as a proxy does that stands before an engine.
+    """
 
     daemon_threads = True
 
@@ -26,6 +29,7 @@ class StandIn(socketserver.ThreadingUnixStreamServer):
         super().__init__(str(path), _Handler)
         self.url = f"unix://{path}"
         self.images = images
+        self.about: dict[str, object] = {}
         self.lines: list[dict[str, object]] = []
         self.pulled: list[tuple[str, str]] = []
 
@@ -39,6 +43,10 @@ class _Handler(BaseHTTPRequestHandler):
         name = path.partition("/images/")[2].removesuffix("/json")
         if path.endswith("/version"):
             self._answer(200, {"ApiVersion": "1.41"})
+        elif path.endswith("/info"):
+            self._answer(200, self.server.about)
+        elif path.endswith("/plugins"):
+            self._answer(403, {"message": "Forbidden"})
         elif name in self.server.images:
             self._answer(200, self.server.images[name])
         else:

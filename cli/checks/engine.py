@@ -1,0 +1,110 @@
+"""The container engine: what it is, and what it can limit."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.checks.finding import ok, problem, warning
+from config import load_settings
+from sandbox.docker_client import connect, docker_address, mapped_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+    from cli.checks.finding import Finding
+
+__all__ = ["about_engine", "engine", "engine_client", "security_of"]
+
+_OLDEST = (20, 10)
+_FEATURES = {"MemoryLimit": "memory", "PidsLimit": "pids", "CpuCfsQuota": "cpu"}
+# Each copies an image whole, or was taken out of the engine.
+_SLOW_DRIVERS = ("vfs", "devicemapper", "aufs", "overlay")
+
+
+@contextmanager
+def engine_client() -> Iterator[docker.APIClient]:
+    """A connection to the engine of these settings."""
+    client = connect(load_settings())
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def about_engine() -> dict[str, Any]:
+    """What the engine says of itself and its host.
+
+    Raises:
+        SandboxUnavailable: it does not answer, or does not say.
+    """
+    with engine_client() as client, mapped_errors("describe itself"):
+        about: dict[str, Any] = client.info()
+    return about
+
+
+def engine() -> Iterator[Finding]:
+    """The engine answers, is recent enough, filters system calls and can keep every limit."""
+    settings, about = load_settings(), about_engine()
+    yield _version(about, docker_address(settings))
+    yield _storage(about["Driver"])
+    yield _system_calls(about)
+    yield from _limits(about)
+    runtime = settings.oci_runtime
+    if runtime and runtime not in (about.get("Runtimes") or {}):
+        yield problem(
+            f"the engine has no OCI runtime {runtime!r}; it has {', '.join(about['Runtimes'])}",
+            "add it to the engine's daemon.json, or correct CELLBLOCK_OCI_RUNTIME",
+        )
+
+
+def _version(about: dict[str, Any], address: str) -> Finding:
+    version = about["ServerVersion"]
+    says = f"engine {version} at {address}, cgroup version {about.get('CgroupVersion', '1')}"
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    if numbers < _OLDEST:
+        return problem(says, "use Docker Engine 20.10 or newer")
+    return ok(says)
+
+
+def _storage(driver: str) -> Finding:
+    if driver in _SLOW_DRIVERS:
+        return warning(
+            f"storage driver {driver}: every cell is slow to make, or takes the disk of a whole image",
+            "use overlay2: set storage-driver in the engine's daemon.json",
+        )
+    return ok(f"storage driver {driver}")
+
+
+def _system_calls(about: dict[str, Any]) -> Finding:
+    security = security_of(about)
+    if "seccomp" not in security:
+        return problem("the engine filters no system calls", "use an engine built with seccomp")
+    besides = sorted(security & {"apparmor", "selinux", "userns", "rootless"})
+    return ok(f"system calls are filtered (seccomp){', besides ' if besides else ''}{', '.join(besides)}")
+
+
+def security_of(about: dict[str, Any]) -> set[str]:
+    """The names in entries such as "name=seccomp,profile=default"."""
+    options = about.get("SecurityOptions") or []
+    return {option.partition(",")[0].removeprefix("name=") for option in options}
+
+
+def _limits(about: dict[str, Any]) -> Iterator[Finding]:
+    if about.get("CgroupDriver") == "none":
+        yield problem(
+            "the engine keeps no limits at all (cgroup driver none)",
+            "delegate the cgroup v2 controllers to the rootless engine",
+        )
+    for feature, what in _FEATURES.items():
+        if not about.get(feature, True):
+            yield problem(f"the engine cannot limit {what}", f"enable the {what} cgroup controller")
+    if not about.get("SwapLimit", True) and _has_swap():
+        yield problem("the engine cannot keep jobs out of swap", "turn swap off, or boot with swapaccount=1")
+
+
+def _has_swap() -> bool:
+    return len(Path("/proc/swaps").read_text().splitlines()) > 1

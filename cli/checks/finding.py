@@ -1,0 +1,46 @@
+"""What a check has to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Finding", "Level", "ok", "problem", "skipped", "warning"]
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check saw, and the command or setting that mends it."""
+
+    level: Level
+    message: str
+    mend: str = ""
+
+
+def ok(message: str) -> Finding:
+    """Something is as it should be."""
+    return Finding(Level.OK, message)
+
+
+def warning(message: str, mend: str) -> Finding:
+    """Jobs run, but not as well or as safely as they could."""
+    return Finding(Level.WARNING, message, mend)
+
+
+def problem(message: str, mend: str) -> Finding:
+    """Something stands in the way of jobs, or of what is promised for them."""
+    return Finding(Level.PROBLEM, message, mend)
+
+
+def skipped(needed: str) -> Finding:
+    """Nothing could be seen, because what another check looks at is not there."""
+    return Finding(Level.SKIPPED, f"not examined, see {needed}")

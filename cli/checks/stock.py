@@ -1,0 +1,72 @@
+"""What the engine holds: images, room on its disk, and what should be gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from cli.checks.engine import about_engine, engine_client
+from cli.checks.finding import ok, problem, warning
+from config import format_bytes, load_catalogue, load_settings
+from sandbox.docker_client import docker_address
+from sandbox.image_choice import find_image
+from sandbox.reaper import due
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cli.checks.finding import Finding
+
+__all__ = ["disk", "images", "leftovers", "room"]
+
+# An engine fails in strange ways when it can't write; an image of an everyday runtime takes hundreds of MiB.
+_TOO_LITTLE_BYTES = 256 << 20
+_LITTLE_BYTES = 2 << 30
+
+
+def images() -> Iterator[Finding]:
+    """Every runtime has an image here."""
+    with engine_client() as client:
+        for runtime in load_catalogue(load_settings().runtimes).values():
+            image = find_image(client, runtime.image) or find_image(client, runtime.local_image)
+            if image:
+                yield ok(f"{runtime.name}: {image.name}, {format_bytes(image.size_bytes)}")
+            else:
+                yield warning(
+                    f"{runtime.name}: neither {runtime.image} nor {runtime.local_image} is here",
+                    f"cellblock images pull {runtime.name}, or cellblock images build {runtime.name}",
+                )
+
+
+def disk() -> Iterator[Finding]:
+    """The engine has room to make containers. Jobs write to memory alone, and take none of it."""
+    folder = Path(about_engine()["DockerRootDir"])
+    if docker_address(load_settings()).startswith("unix://") and folder.is_dir():
+        yield room(folder, psutil.disk_usage(str(folder)).free)
+    else:
+        yield ok(f"the engine keeps its data elsewhere ({folder}): not examined")
+
+
+def room(folder: Path, free_bytes: int) -> Finding:
+    """What so much free space on the engine's disk means."""
+    says = f"{format_bytes(free_bytes)} free for the engine's data in {folder}"
+    mend = "docker system prune, or a larger disk"
+    if free_bytes < _TOO_LITTLE_BYTES:
+        return problem(says, mend)
+    return warning(says, mend) if free_bytes < _LITTLE_BYTES else ok(says)
+
+
+def leftovers() -> Iterator[Finding]:
+    """No container of this deployment is past its deadline, or dead with nobody to remove it."""
+    settings = load_settings()
+    with engine_client() as client:
+        left = due(client, settings)
+    if left:
+        yield warning(
+            f"{len(left)} containers of {settings.owner!r} should be gone: {', '.join(left[:5])}",
+            "cellblock reap; and see that a worker runs, which does so by itself",
+        )
+    else:
+        yield ok(f"nothing of {settings.owner!r} is left behind")

@@ -1,0 +1,52 @@
+"""Whether anybody takes jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cli.checks.finding import ok, warning
+from cli.checks.requirements import broker
+from config import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+
+    from cli.checks.finding import Finding
+
+__all__ = ["workers"]
+
+# What workers write of themselves (tasks.delivery.roll): until when each counts as alive, and its queues.
+_CONSUMERS, _QUEUES = "cellblock.consumers", "cellblock.consumer:{}"
+# Kombu's queue of one priority is the queue's own name and more.
+_BEHIND_NAME = "\x06"
+
+
+def workers() -> Iterator[Finding]:
+    """A worker is alive, and takes from the queue that jobs are sent to."""
+    settings = load_settings()
+    with broker(settings.broker_url.get_secret_value()) as client:
+        if client is None:
+            yield ok("the broker is not Redis: not examined")
+            return
+        count, queues = _alive(client)
+    first = settings.queues.split(",")[0]
+    if not count:
+        yield warning("no worker takes jobs: what is sent waits", "cellblock worker")
+    elif first not in queues:
+        yield warning(
+            f"no worker takes from {first!r}, where jobs are sent, but from {', '.join(sorted(queues))}",
+            "set CELLBLOCK_QUEUES alike for workers and apps",
+        )
+    else:
+        who = "1 worker takes" if count == 1 else f"{count} workers take"
+        yield ok(f"{who} jobs from {', '.join(sorted(queues))}")
+
+
+def _alive(client: redis.Redis) -> tuple[int, set[str]]:
+    """How many workers have been heard of lately, by Redis's own clock; and the names of their queues."""
+    now, _ = client.time()
+    names = client.zrangebyscore(_CONSUMERS, now, "+inf")
+    keys = {str(key) for name in names for key in client.smembers(_QUEUES.format(name))}
+    return len(names), {key.partition(_BEHIND_NAME)[0] for key in keys}

@@ -1,0 +1,135 @@
+"""What `doctor` finds of Redis, on servers that really have the fault."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from cli.checks.queue import clock_skew
+from tests.programs import running_redis
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Examine = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def server(tmp_path: Path, redis_url: str) -> Iterator[redis.Redis]:
+    """A Redis of the test's own, to spoil."""
+    with running_redis(tmp_path) as url, redis.Redis.from_url(url) as client:
+        yield client
+        # It would not end before it had written everything.
+        client.config_set("save", "")
+        client.config_set("appendonly", "no")
+
+
+@pytest.fixture
+def look(server: redis.Redis, examine: Examine) -> Callable[[str], tuple[str, str]]:
+    """The level and the words of the worst finding about that Redis."""
+
+    def worst(check: str) -> tuple[str, str]:
+        url = f"redis://127.0.0.1:{server.get_connection_kwargs()['port']}/0"
+        found = examine(check, CELLBLOCK_BROKER_URL=url)
+        one = max(found, key=lambda finding: ("ok", "warning", "problem").index(finding["level"]))
+        return one["level"], one["message"]
+
+    return worst
+
+
+def test_a_redis_that_evicts_is_a_problem(server: redis.Redis, look: Callable[..., Any]) -> None:
+    server.config_set("maxmemory-policy", "allkeys-lru")
+    assert look("redis") == ("problem", "Redis may throw queued jobs away (maxmemory-policy allkeys-lru)")
+
+
+def test_a_redis_that_is_nearly_full_is_a_warning(server: redis.Redis, look: Callable[..., Any]) -> None:
+    server.config_set("maxmemory", int(server.info()["used_memory"]) + 100_000)
+    level, words = look("redis")
+    assert (level, "refuses more" in words) == ("warning", True)
+
+
+def test_a_redis_that_keeps_nothing_would_lose_everything(look: Callable[..., Any]) -> None:
+    assert look("persistence") == (
+        "warning",
+        "Redis keeps nothing on disk: its restart loses every queued job and result",
+    )
+
+
+def test_with_snapshots_the_changes_since_the_last_are_told(
+    server: redis.Redis, look: Callable[..., Any]
+) -> None:
+    server.config_set("save", "3600 1")
+    server.mset({"one": 1, "two": 2, "three": 3})
+    level, words = look("persistence")
+    assert (level, "would lose 1 changes" in words or "would lose 3 changes" in words) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("appendfsync", "level", "loses"),
+    [("everysec", "ok", "the last second"), ("always", "ok", "nothing"), ("no", "warning", "half a minute")],
+)
+def test_with_an_append_only_file_little_is_lost(
+    server: redis.Redis, look: Callable[..., Any], appendfsync: str, level: str, loses: str
+) -> None:
+    server.config_set("appendfsync", appendfsync)
+    server.config_set("appendonly", "yes")
+    found = look("persistence")
+    assert (found[0], found[1].endswith(f"loses {loses}")) == (level, True)
+
+
+def test_a_snapshot_that_cannot_be_written_is_a_problem(
+    server: redis.Redis, look: Callable[..., Any]
+) -> None:
+    server.config_set("save", "3600 1")
+    server.config_set("rdbcompression", "no")
+    server.set("large", bytes(1 << 20))
+    # A disk that is full, as far as this one program can tell.
+    limit_file_size(server.info()["process_id"], 1 << 16)
+    server.bgsave()
+    wait_until(lambda: server.info()["rdb_last_bgsave_status"] != "ok", 10, "the snapshot fails")
+    assert look("persistence") == ("problem", "Redis cannot write its snapshot")
+
+
+def limit_file_size(pid: int, most_bytes: int) -> None:
+    """No file that the process, or a child of it, writes may grow beyond."""
+    import resource
+
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
+
+def test_a_user_without_the_right_to_ask_is_told_what_can_be_seen(
+    server: redis.Redis, examine: Examine
+) -> None:
+    server.config_set("appendonly", "yes")
+    server.acl_setuser("app", enabled=True, passwords=["+word"], keys=["*"], commands=["+@all", "-config"])
+    port = server.get_connection_kwargs()["port"]
+    (found,) = examine("persistence", CELLBLOCK_BROKER_URL=f"redis://app:word@127.0.0.1:{port}/0")
+    assert (found["level"], "append-only file" in found["message"]) == ("ok", True)
+
+
+def test_a_result_backend_that_is_away_is_a_problem(broker_url: str, examine: Examine) -> None:
+    found = examine(
+        "redis", CELLBLOCK_BROKER_URL=broker_url, CELLBLOCK_RESULT_BACKEND="redis://127.0.0.1:1/0"
+    )
+    assert [finding["level"] for finding in found][-1] == "problem"
+
+
+def test_jobs_longer_than_celerys_own_patience_want_a_database_of_their_own(examine: Examine) -> None:
+    (found,) = examine("visibility", CELLBLOCK_MAX_TIMEOUT="3600")
+    assert (found["level"], "another app" in found["message"]) == ("warning", True)
+
+
+def test_clocks_that_agree_differ_by_less_than_the_way_takes(server: redis.Redis) -> None:
+    skew_s, error_s = clock_skew(server, time.time)
+    assert abs(skew_s) < error_s + 0.1
+
+
+def test_a_clock_that_is_behind_is_measured(server: redis.Redis) -> None:
+    # The host's own clock can't be set for a test.
+    skew_s, _ = clock_skew(server, lambda: time.time() - 90)
+    assert 89 < skew_s < 91
