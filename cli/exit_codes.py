@@ -13,11 +13,17 @@ class ExitCode(IntEnum):
     """What is not the command's own code."""
 
     OK = 0
+    """The command succeeded; `doctor`: nothing stands in the way of a job."""
     USAGE = 2
+    """The call makes no sense, or the request or a setting is refused."""
     TIMED_OUT = 124
+    """`timed_out`."""
     SANDBOX_FAILED = 125
+    """The sandbox could not do its job: no engine, no Redis, no image, no result."""
     INTERRUPTED = 130
+    """Ctrl-C; the cell is taken away."""
     KILLED = 137
+    """`out_of_memory`, `output_limit` or `cancelled`."""
 
 
 def exit_code_of(result: Mapping[str, Any]) -> int:

@@ -15,7 +15,11 @@ from pydantic import SecretStr
 from config import format_bytes, load_catalogue
 from config.runtimes import Runtime, RuntimeLimits, Start
 from config.settings import Settings, variable_of
-from tasks.metrics import METRICS, SAMPLED, Metric
+from docs.pages.command_line import command_line_page
+from docs.pages.failures import errors_page
+from docs.pages.metrics import metrics_page
+from docs.pages.request import request_page
+from docs.pages.result import result_page
 
 REFERENCE = Path(__file__).with_name("reference")
 
@@ -155,33 +159,13 @@ def worded(cases: list[str]) -> str:
     return ": " + ", ".join(case.replace("_", r"\_") for case in cases)
 
 
-METRICS_HEAD = """# Metrics
-
-What a worker serves to Prometheus where `CELLBLOCK_METRICS_PORT` is set: see
-[Monitor workers](../how-to/monitor.md). A histogram has the series `_bucket`, `_sum` and `_count`.
-"""
-
-
-def metrics_page() -> str:
-    """The tables of all metrics."""
-    return (
-        f"{METRICS_HEAD}\n## Reported by its processes\n\n{metric_table(METRICS)}"
-        f"\n## Looked up when Prometheus asks\n\n{metric_table(SAMPLED)}"
-    )
-
-
-def metric_table(metrics: Iterable[Metric]) -> str:
-    """One row for each metric."""
-    rows = (
-        f"| `{metric.name}` | {metric.kind} | {listed(metric.labels)} | {metric.meaning} |\n"
-        for metric in metrics
-    )
-    return "| metric | kind | labels | meaning |\n|---|---|---|---|\n" + "".join(rows)
-
-
 PAGES = {
+    "command-line.md": command_line_page,
+    "errors.md": errors_page,
     "guarantees.md": guarantees_page,
     "metrics.md": metrics_page,
+    "request.md": request_page,
+    "result.md": result_page,
     "runtimes.md": runtimes_page,
     "settings.md": settings_page,
 }

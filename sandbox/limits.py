@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from config import Catalogue, Settings
 
-__all__ = ["LIMIT_NAMES", "Limits", "check_catalogue", "resolve_compile_limits", "resolve_limits"]
+__all__ = [
+    "LIMIT_NAMES",
+    "RULES",
+    "Limits",
+    "Rule",
+    "check_catalogue",
+    "resolve_compile_limits",
+    "resolve_limits",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings
     """
     values: dict[str, Any] = {
         rule.field: _resolve(rule, asked.get(rule.name), getattr(runtime, rule.name), settings)
-        for rule in _RULES
+        for rule in RULES
     }
     return Limits(**values)
 
@@ -69,7 +77,7 @@ def resolve_compile_limits(runtime: RuntimeLimits, job: Limits, settings: Settin
     """
     wishes = {
         rule.name: min(wish, getattr(settings, rule.maximum))
-        for rule in _RULES
+        for rule in RULES
         if (wish := getattr(runtime, rule.name)) is not None
     }
     limits = resolve_limits(wishes, RuntimeLimits(), settings)
@@ -89,7 +97,9 @@ def _count(value: object) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class Rule:
+    """How one limit is read, and where its default and maximum come from: names of settings."""
+
     name: str
     field: str
     read: Callable[[object], Any]
@@ -99,25 +109,26 @@ class _Rule:
     unit: str
 
     def show(self, value: float) -> str:
+        """A value with its unit."""
         return format_bytes(int(value)) if self.unit == "bytes" else f"{value:g}{self.unit}"
 
 
 # The least memory is what the engine needs to start a cell at all; the least `pids` is what it takes to
 # unpack a job's files, two more than the supervisor's two, which are then the job's.
-_RULES = (
-    _Rule("timeout", "timeout_s", _number, 0.001, "timeout_s", "max_timeout", " s"),
-    _Rule("grace", "grace_s", _number, 0, "grace", "max_grace", " s"),
-    _Rule("memory", "memory_bytes", parse_bytes, 16 << 20, "docker_memory_limit", "max_memory", "bytes"),
-    _Rule("cpus", "cpus", _number, 0.01, "docker_cpu_limit", "max_cpus", " cores"),
-    _Rule("pids", "pids", _count, 4, "pids", "max_pids", ""),
-    _Rule("disk", "disk_bytes", parse_bytes, 64 << 10, "disk", "max_disk", "bytes"),
-    _Rule("output_limit", "output_bytes", parse_bytes, 1, "output_limit", "max_output_limit", "bytes"),
+RULES = (
+    Rule("timeout", "timeout_s", _number, 0.001, "timeout_s", "max_timeout", " s"),
+    Rule("grace", "grace_s", _number, 0, "grace", "max_grace", " s"),
+    Rule("memory", "memory_bytes", parse_bytes, 16 << 20, "docker_memory_limit", "max_memory", "bytes"),
+    Rule("cpus", "cpus", _number, 0.01, "docker_cpu_limit", "max_cpus", " cores"),
+    Rule("pids", "pids", _count, 4, "pids", "max_pids", ""),
+    Rule("disk", "disk_bytes", parse_bytes, 64 << 10, "disk", "max_disk", "bytes"),
+    Rule("output_limit", "output_bytes", parse_bytes, 1, "output_limit", "max_output_limit", "bytes"),
 )
 
-LIMIT_NAMES = tuple(rule.name for rule in _RULES)
+LIMIT_NAMES = tuple(rule.name for rule in RULES)
 
 
-def _resolve(rule: _Rule, asked: object, runtime_default: object, settings: Settings) -> float:
+def _resolve(rule: Rule, asked: object, runtime_default: object, settings: Settings) -> float:
     if asked is None:
         asked = runtime_default if runtime_default is not None else getattr(settings, rule.default)
     try:

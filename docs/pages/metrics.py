@@ -1,0 +1,38 @@
+"""The page about metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from docs.pages.source import table
+from tasks.metrics import METRICS, SAMPLED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasks.metrics import Metric
+
+__all__ = ["metrics_page"]
+
+_HEAD = """# Metrics
+
+What a worker serves to Prometheus where `CELLBLOCK_METRICS_PORT` is set: see
+[Monitor workers](../how-to/monitor.md). A histogram has the series `_bucket`, `_sum` and `_count`.
+"""
+
+
+def metrics_page() -> str:
+    """The tables of all metrics."""
+    return (
+        f"{_HEAD}\n## Reported by its processes\n\n{_table(METRICS)}"
+        f"\n## Looked up when Prometheus asks\n\n{_table(SAMPLED)}"
+    )
+
+
+def _table(metrics: Iterable[Metric]) -> str:
+    return table(("metric", "kind", "labels", "meaning"), map(_row, metrics))
+
+
+def _row(metric: Metric) -> tuple[str, ...]:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"`{metric.name}`", metric.kind, labels, metric.meaning

@@ -1,0 +1,91 @@
+"""The page about requests: what `run_sandboxed` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from config import parse_bytes
+from config.settings import Settings, variable_of
+from docs.pages.source import table
+from sandbox.job import ARGUMENTS
+from sandbox.limits import RULES, Rule
+
+__all__ = ["request_page"]
+
+_HEAD = """# Requests
+
+`run_sandboxed(cmd, runtime=None, *, …)`, the task `cellblock.run_sandboxed`. The same names are options of
+`cellblock run` and `submit`. What is refused is refused where it is made, when the app imports `tasks`, and
+again by the worker: `InvalidJob` with one sentence, and no container.
+
+"""
+
+_LIMITS = """
+## Limits
+
+Asking for more than the operator allows is an error that names the maximum, never a silent cut. Sizes are
+bytes, or text with k, m or g (binary multiples). Where a job asks for nothing, its runtime's own `limits`
+in the catalogue count, then the setting.
+
+"""
+
+_MEANINGS = {
+    "cmd": "text for the cell's `/bin/sh`; a list, executed as it stands; or `None`, to run `files` as their"
+    " runtime does",
+    "runtime": "a name in the [catalogue](runtimes.md); told from `files` where it is `None`, else `bash`",
+    "timeout": "seconds of wall time until SIGTERM to every process of the job",
+    "grace": "seconds from there to SIGKILL",
+    "memory": "of all its processes and of what it writes; swap is never added",
+    "cpus": "cores: processor time per second of wall time",
+    "pids": "processes and threads; the supervisor takes two of them",
+    "disk": "size of `/workspace`, and again of `/tmp`",
+    "output_limit": "kept of each stream, head and tail; the rest is counted. At 64 times as much the job is"
+    " stopped",
+    "stdin": 'the job\'s standard input, then its end: text, or `{"base64": …}`',
+    "env": "`{name: value}`, added to the job's environment",
+    "files": '`{path: text or {"base64": …}}`, written under `/workspace` before the command starts; with'
+    " `stdin` at most `CELLBLOCK_MAX_INPUT`",
+    "artifacts": "a list of patterns such as `out/*.png`: files under `/workspace` to bring back, together at"
+    " most `CELLBLOCK_MAX_ARTIFACTS`",
+    "network": "true, or a list of the hosts that it reaches; refused unless the operator allows it",
+    "check": "true: anything but `succeeded` raises `CommandFailed`, and the task's state is FAILURE",
+}
+
+
+def request_page() -> str:
+    """Every argument with its unit, default, maximum and meaning."""
+    limits = [rule.name for rule in RULES]
+    rest = [name for name in ARGUMENTS if name not in limits]
+    return (
+        _HEAD
+        + table(("argument", "what it is"), _meanings(["cmd", "runtime", *rest]))
+        + _LIMITS
+        + table(("argument", "what it limits"), _meanings(limits))
+        + "\n"
+        + table(("argument", "default", "at most", "at least"), map(_values, RULES))
+    )
+
+
+def _meanings(names: Iterable[str]) -> list[tuple[str, ...]]:
+    return [(f"`{name}`", _MEANINGS[name]) for name in names]
+
+
+def _values(rule: Rule) -> tuple[str, ...]:
+    return (
+        f"`{rule.name}`",
+        f"{rule.show(_default(rule.default))}, `{variable_of(_FIELDS.get(rule.default, rule.default))}`",
+        f"{rule.show(_default(rule.maximum))}, `{variable_of(rule.maximum)}`",
+        rule.show(rule.least),
+    )
+
+
+# Where a limit's default is worked out from another field.
+_FIELDS = {"timeout_s": "docker_timeout_ms"}
+
+
+def _default(name: str) -> float:
+    """What a setting is where nobody sets it; nothing of this process's environment gets into the page."""
+    default = Settings.model_fields[_FIELDS.get(name, name)].default
+    if name == "timeout_s":
+        return float(default) / 1000
+    return float(parse_bytes(default) if isinstance(default, str) else default)
