@@ -1,7 +1,8 @@
 # The two commands that a newcomer needs are `make demo` and `make test`. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos mutate images bench lock clean
+DOCS ?= $(or $(TMPDIR),/tmp)/cellblock-docs
+.PHONY: help demo test chaos mutate images bench docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -10,7 +11,7 @@ demo: ## Set up what is missing and watch real commands run in real cells
 	@deploy/with-services.sh python examples/demo.py
 
 test: ## Set up what is missing, check style, types and layers, and run every test
-	@ALSO_INSTALL="mcs=mono-mcs rabbitmqctl=rabbitmq-server" deploy/with-services.sh tests/run.sh
+	@ALSO_INSTALL="mcs=mono-mcs rabbitmqctl=rabbitmq-server curl=curl jq=jq node=nodejs" deploy/with-services.sh tests/run.sh
 
 chaos: ## Strike at workers, engine and Redis while jobs run, with three seeds, and count what is lost
 	@deploy/with-services.sh sh -c 'cellblock images build --quiet && python -m tests.chaos $(or $(CHAOS),--seed 1 --seed 2 --seed 3) && python -m tests.chaos.losses'
@@ -23,6 +24,10 @@ bench: ## Measure everything in under ten minutes, and update the figures that t
 
 images: ## Build the images of the runtimes from Debian packages
 	@deploy/with-services.sh cellblock images build
+
+docs: ## Build the pages into DOCS, a folder outside of the repository
+	@deploy/with-services.sh sh -c 'python docs/generate.py && python -m sphinx -nW -q docs "$(DOCS)"'
+	@echo "open $(DOCS)/index.html"
 
 lock: ## Pin the newest versions of all dependencies, with hashes
 	@.venv/bin/pip install --quiet uv

@@ -1,0 +1,90 @@
+"""Takes the pictures of Flower that the pages show: real jobs, a real worker, Chromium without a window.
+
+    python docs/screenshots.py [FOLDER]
+
+Needs what the tests need, and `chromium`. Without a FOLDER the pictures of the pages are replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.programs import ROOT, free_port, running_redis, running_worker
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from celery.result import AsyncResult
+
+_FIGURES = Path(__file__).with_name("figures")
+_USER = "pages:pictures"
+_JOBS: tuple[tuple[str, str, dict[str, object]], ...] = (
+    ("echo hello", "bash", {}),
+    ("python -c 'print(6*7)'", "python", {}),
+    ("exit 3", "bash", {}),
+    ("sleep 60", "bash", {"timeout": 1}),
+    ("python -c 'x = bytearray(1 << 30)'", "python", {"memory": "64m"}),
+    ("exit 1", "bash", {"check": True}),
+    ("sleep 30", "bash", {}),
+)
+
+
+def main(folder: Path) -> None:
+    """Run some jobs, each of another kind, and take a picture of every page that shows them."""
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cellblock-pictures-")))
+        broker = f"{stack.enter_context(running_redis(scratch))}/0"
+        flower = stack.enter_context(running_flower(scratch, broker))
+        stack.enter_context(running_worker(scratch, broker, "--concurrency=4", "--hostname=worker@cells"))
+        running = run_jobs(broker)
+        for page, name in (("tasks", "flower-tasks"), (f"task/{running.id}", "flower-task")):
+            take(f"http://{_USER}@{flower}/{page}", folder / f"{name}.png", scratch)
+        running.revoke(terminate=True)
+
+
+@contextmanager
+def running_flower(folder: Path, broker: str) -> Iterator[str]:
+    """Flower, by its host and port."""
+    port, log = free_port(), folder / "flower.log"
+    command = [sys.executable, "-m", "cli", "flower", "--address=127.0.0.1", f"--port={port}"]
+    env = os.environ | {"CELLBLOCK_BROKER_URL": broker, "CELLBLOCK_FLOWER_BASIC_AUTH": _USER}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: "Connected to" in log.read_text(), 30, "Flower is connected")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def run_jobs(broker: str) -> AsyncResult[object]:
+    """Send the jobs, and wait until only the last one runs."""
+    os.environ["CELLBLOCK_BROKER_URL"] = broker
+    from tasks import run_sandboxed
+
+    *jobs, running = [run_sandboxed.delay(cmd, runtime, **rest) for cmd, runtime, rest in _JOBS]
+    wait_until(lambda: all(job.ready() for job in jobs), 60, "the jobs have ended")
+    return running
+
+
+def take(address: str, picture: Path, scratch: Path) -> None:
+    """A picture of the page, once its scripts have had a moment."""
+    program = shutil.which("chromium") or sys.exit("screenshots: there is no chromium")
+    options = (
+        *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,640"),
+        *(f"--user-data-dir={scratch / 'chromium'}", "--virtual-time-budget=5000"),
+    )
+    subprocess.run([program, *options, f"--screenshot={picture}", address], check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else _FIGURES)

@@ -1,0 +1,1 @@
+"""The pages: that they build, and that everything they show is so."""

@@ -1,0 +1,167 @@
+"""Every example on every page does what the page says, with a real engine, Redis and worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from itertools import chain, takewhile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs.pages.command_line import commands
+from tests.docs.page import PAGES, Page, read_page
+from tests.docs.script import checked_python, prints, session, steps
+from tests.programs import ROOT, free_port, running_redis, running_worker
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from sandbox import Sandbox
+
+ADDRESS = "redis://localhost:6379/0"
+FLOWER = "localhost:5555"
+FLOWER_USER = "apps:a-long-password"
+ALL = [read_page(name) for name in PAGES]
+#: Options that are not of ours but Celery's, Flower's and pip's own.
+PASSES_ON = ("cellblock worker", "cellblock flower")
+
+
+def titled(page: Page) -> str:
+    return str(page.path.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def url(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The broker of a worker of the pages' own, with no password, as on the pages."""
+    folder = tmp_path_factory.mktemp("pages")
+    with running_redis(folder) as server, running_worker(folder, f"{server}/0", "--concurrency=2"):
+        yield f"{server}/0"
+
+
+@pytest.fixture
+def environment(url: str, tmp_path: Path) -> dict[str, str]:
+    """That of somebody who follows the page: `cellblock` and `python` are the ones under test."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, words in (("cellblock", "-m cli"), ("python", "")):
+        program = programs / name
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words} "$@"\n')
+        program.chmod(0o755)
+    return os.environ | {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONSAFEPATH": "1",
+        "CELLBLOCK_BROKER_URL": url,
+        "CELLBLOCK_PULL": "never",
+    }
+
+
+@pytest.fixture
+def flower(url: str, tmp_path: Path) -> Iterator[str]:
+    """Where Flower listens, with the password that the pages have."""
+    port, log = free_port(), tmp_path / "flower.log"
+    command = [sys.executable, "-m", "cli", "flower", "--address=127.0.0.1", f"--port={port}"]
+    env = os.environ | {"CELLBLOCK_BROKER_URL": url, "CELLBLOCK_FLOWER_BASIC_AUTH": FLOWER_USER}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: "Visit me" in log.read_text() or process.poll() is not None, 30, "Flower is up")
+        yield f"localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the page is followed."""
+    place = tmp_path / "page"
+    place.mkdir()
+    return place
+
+
+@pytest.mark.parametrize("page", [page for page in ALL if page.runs], ids=titled)
+def test_the_page_does_what_it_says(
+    page: Page, here: Callable[[str], str], environment: dict[str, str], folder: Path
+) -> None:
+    for block in page.blocks:
+        if block.file:
+            (folder / block.file).write_text(here(block.text))
+    told = list(chain.from_iterable(steps(block.text) for block in page.of("console")))
+    shown = prints(run(["bash", "-c", here(session(told))], environment, folder))
+    for step, output in zip(told, shown, strict=True):
+        assert fits(step.output, output), f"$ {step.command}\n{output}\n--- the page has:\n{step.output}"
+    program = "\n".join(block.text for block in page.of("python"))
+    said = run([sys.executable, "-c", here(checked_python(program))], environment, folder)
+    assert "Traceback" not in said, said
+
+
+@pytest.fixture
+def here(page: Page, url: str, request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Puts the addresses of this run in the place of those that the pages have."""
+    addresses = {ADDRESS: url}
+    if FLOWER in page.path.read_text():
+        addresses[FLOWER] = request.getfixturevalue("flower")
+
+    def put(text: str) -> str:
+        for shown, real in addresses.items():
+            text = text.replace(shown, real)
+        return text
+
+    return put
+
+
+def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
+    """What it prints, on both streams together."""
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    return done.stdout
+
+
+def fits(told: str, printed: str) -> bool:
+    """Whether it is what the page has, where `…` stands for anything."""
+    pattern = ".*?".join(map(re.escape, told.strip().split("…")))
+    return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("page", [page for page in ALL if page.elsewhere], ids=titled)
+def test_what_another_test_runs_is_run_there(page: Page) -> None:
+    assert page.path.name in (ROOT / str(page.elsewhere)).read_text()
+
+
+@pytest.mark.parametrize("page", ALL, ids=titled)
+def test_what_is_not_run_can_be_read(page: Page) -> None:
+    readers = {"json": json.loads, "toml": tomllib.loads}
+    for block in page.blocks:
+        if block.language in readers:
+            readers[block.language](block.text)
+        if block.language == "sh":
+            assert subprocess.run(["bash", "-n"], input=block.text, text=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("page", ALL, ids=titled)
+def test_the_commands_that_are_shown_exist(page: Page) -> None:
+    known = dict(commands())
+    for words in chain.from_iterable(own_commands(block.text) for block in page.of("sh")):
+        name = next(name for length in (3, 2) if (name := " ".join(words[:length])) in known)
+        given = {word for word in takewhile(lambda word: word != "--", words) if word.startswith("--")}
+        options = {option for parameter in known[name].params for option in parameter.opts}
+        assert name in PASSES_ON or given <= options
+
+
+def own_commands(script: str) -> Iterator[list[str]]:
+    """The words of each call of `cellblock` that begins a line."""
+    for line in re.findall(r"^(?:\S+=\S+ )*(cellblock .*)", script, re.MULTILINE):
+        words = shlex.shlex(line, posix=True, punctuation_chars=True)
+        words.whitespace_split = True
+        yield list(takewhile(lambda word: not set(word) <= set(";|&()<>"), words))
