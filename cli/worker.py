@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.checks import require_broker, require_engine
+from cli.checks import queue, require_broker, require_engine
+from cli.show import note
 from config import InvalidSetting, load_catalogue, load_settings
 from sandbox.limits import check_catalogue
 
@@ -39,12 +40,20 @@ def worker(
     settings = load_settings()
     check_catalogue(load_catalogue(settings.runtimes), settings)
     require_broker(settings)
+    _warn_of_redis()
     if settings.enable_docker:
         require_engine(settings)
     from tasks import app
 
     with _pulling(settings):
         app.worker_main([*_quietly(settings), "worker", *_options(settings), *context.args])
+
+
+def _warn_of_redis() -> None:
+    """Say what a full or a restarted Redis would lose, before it does."""
+    for finding in (*queue.server(), *queue.persistence(), *queue.visibility()):
+        if finding.mend:
+            note(f"{finding.message}. Try: {finding.mend}")
 
 
 def flower(context: typer.Context) -> None:

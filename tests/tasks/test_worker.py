@@ -36,6 +36,10 @@ def test_a_worker_says_at_start_how_commands_are_kept_apart(worker: Worker) -> N
     assert "Execution context: Docker container (isolated, read-only FS, no networking)" in worker.log()
 
 
+def test_a_worker_says_at_start_what_its_redis_would_lose(worker: Worker) -> None:
+    assert "Redis keeps nothing on disk: its restart loses every queued job and result" in worker.log()
+
+
 def test_a_prefork_worker_starts_without_a_warning(worker: Worker) -> None:
     assert "WARNING" not in worker.log().partition(" ready.")[0]
 
