@@ -132,7 +132,7 @@ def _await_ready(connection: socket.socket, within_s: float) -> None:
         except TimeoutError:
             data = b""
         if not data or b"has ended" in said:
-            last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
-            raise EngineFailed(f"The proxy of a job did not start: {last or 'it said nothing'}.")
+            why = next((line for line in said.decode("utf-8", "replace").splitlines() if "FATAL" in line), "")
+            raise EngineFailed(f"The proxy of a job did not start: {why or 'it does not say why'}.")
         said += b"".join(piece for _, piece in frames.feed(data))
     connection.settimeout(None)

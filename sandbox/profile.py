@@ -103,7 +103,7 @@ def container_config(
             "AutoRemove": False,  # the engine's account of the end is needed after it
             "Init": False,
             **({"NetworkMode": network} if network else {}),
-            **({"Dns": [resolver]} if resolver else {}),
+            **({"Dns": [resolver], "DnsOptions": ["timeout:1", "attempts:1"]} if resolver else {}),
             **({"Runtime": oci_runtime} if oci_runtime else {}),
         },
     }

@@ -44,8 +44,8 @@ _PRIVATE = (
     "224.0.0.0/3",
 )
 
-# What a name resolved to when it was judged is what is connected to, as long as the proxy lives: an answer,
-# good or bad, is kept for an hour at least (negative_dns_ttl is the lower bound of both).
+# What a name resolved to when it was judged is what is connected to, as long as the proxy lives: answers are
+# kept that long, since negative_dns_ttl is the lower bound for good ones too.
 _BASE = f"""
 http_port {PORT}
 pid_filename none
@@ -65,7 +65,7 @@ hosts_file none
 dns_defnames off
 dns_timeout 5 seconds
 negative_dns_ttl 24 hours
-positive_dns_ttl 24 hours
+positive_dns_ttl 25 hours
 connect_timeout 10 seconds
 client_persistent_connections on
 forwarded_for delete
@@ -91,12 +91,14 @@ def _rules(hosts: Sequence[Host], subnet: str) -> Iterator[str]:
     yield f"acl listed dstdomain -n {' '.join(sorted({host.name for host in hosts}))}"
     yield f"acl private dst {' '.join(_PRIVATE)}"
     yield "acl addresses_v6 dst ipv6"
+    # A name that does not resolve now is not private, but may be a moment later.
+    yield "acl resolved dst 1.0.0.0-223.255.255.255"
     yield "http_access deny !cell"
     yield "http_access deny !listed"
     for number, host in enumerate(hosts):
         yield f"acl host{number} dstdomain -n {host.name}"
         yield f"acl ports{number} port {' '.join(map(str, host.ports))}"
-        yield f"http_access allow host{number} ports{number} !private !addresses_v6"
+        yield f"http_access allow host{number} ports{number} resolved !private !addresses_v6"
     yield "http_access deny all"
 
 

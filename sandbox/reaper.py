@@ -1,4 +1,4 @@
-"""Removes what nobody else will: what is past its deadline, and dead containers that their worker has left."""
+"""Removes what nobody else will: what is past its deadline, and dead containers that nobody fetched."""
 
 from __future__ import annotations
 
