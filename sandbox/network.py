@@ -32,7 +32,7 @@ def parse_network(asked: object, settings: Settings) -> Network:
         return True
     if isinstance(asked, list | tuple):
         return _hosts(asked, settings)
-    raise InvalidJob("network: give true, false, or a list of hosts such as ['api.example.com'].")
+    raise InvalidJob("network: give true or false, or a list of hosts such as ['api.example.com'].")
 
 
 def _hosts(asked: list[object] | tuple[object, ...], settings: Settings) -> Network:
