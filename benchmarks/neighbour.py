@@ -43,7 +43,7 @@ done 2>/dev/null
 """
 
 #: The command, its runtime and what it asks for; each has the default limits, but for these.
-BOMBS: dict[str, tuple[list[str], str, dict[str, object]]] = {
+BOMBS: dict[str, tuple[list[str], str, dict[str, Any]]] = {
     "CPU": (["sh", "-c", _SPIN], "bash", {}),
     "memory": (["python3", "-c", _HOARD], "python", {}),
     "forks": (["python3", "-c", _FORK], "python", {}),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-JOBS = 9
+JOBS = 7
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def middle_s(caller: Caller, jobs: int) -> float:
 def test_a_job_takes_three_times_as_long_at_most_beside_a_bomb_of(
     worker: Worker, caller: Caller, alone_s: float, bomb: str
 ) -> None:
-    with exploding(worker.broker_url, bomb, each_s=2) as endings:
+    with exploding(worker.broker_url, bomb, each_s=1.5) as endings:
         beside_s = middle_s(caller, JOBS)
 
     assert beside_s < 3 * alone_s
