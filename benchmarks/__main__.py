@@ -24,6 +24,7 @@ from benchmarks.hello import measure_hello
 from benchmarks.latency import measure_latency
 from benchmarks.live import measure_live
 from benchmarks.machine import describe_machine, machine_sentence
+from benchmarks.neighbour import measure_neighbour
 from benchmarks.peers import cache_folder
 from benchmarks.report import publish, save, show
 from benchmarks.scale import DEFAULT, FULL, QUICK, Scale
@@ -48,6 +49,7 @@ _ALONE: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]
 _ASKED: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]] = {
     "live": measure_live,
     "stress": measure_stress,
+    "neighbour": measure_neighbour,
 }
 _WARM_CELLS = 20
 _PROCESSES = 8
@@ -85,7 +87,7 @@ def _options() -> argparse.Namespace:
         nargs="*",
         choices=[*_SHARED, *_ALONE, *_ASKED, []],
         metavar="WHAT",
-        help="all but `live` and `stress`, if not given",
+        help="all but `live`, `stress` and `neighbour`, if not given",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--full", action="store_true", help="longer, for figures that are to be shown")

@@ -34,15 +34,20 @@ class Caller:
         self._app = Celery("bench", broker=url, backend=results or url, set_as_current=False)
 
     def send(
-        self, cmd: str = "echo hi", runtime: str = "bash", *, live: bool = False, **limits: object
+        self,
+        cmd: str | list[str] = "echo hi",
+        runtime: str = "bash",
+        *,
+        live: bool = False,
+        **request: object,
     ) -> AsyncResult[Any]:
         """Enqueue a command."""
         headers = {"cellblock_sent_at": time.time(), "cellblock_live": live}
         return self._app.send_task(
-            "cellblock.run_sandboxed", [cmd, runtime], limits, queue=_QUEUE, headers=headers
+            "cellblock.run_sandboxed", [cmd, runtime], request, queue=_QUEUE, headers=headers
         )
 
-    def run(self, cmd: str = "echo hi", runtime: str = "bash") -> Answer:
+    def run(self, cmd: str | list[str] = "echo hi", runtime: str = "bash") -> Answer:
         """Enqueue a command and wait for its result."""
         started = time.perf_counter()
         result = self.receive(self.send(cmd, runtime))

@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.hosts import Host, parse_patterns
 from config.ladder import Ladder, ladder
 from config.units import parse_bytes
 from config.warm import WarmSizes, parse_warm
@@ -38,6 +39,11 @@ Cores = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 def _checked_warm(text: str) -> str:
     parse_warm(text)
+    return text
+
+
+def _checked_hosts(text: str) -> str:
+    parse_patterns(text)
     return text
 
 
@@ -142,6 +148,16 @@ class Settings(BaseSettings):
     )
     warm_age: Seconds = _setting(600.0, "Seconds after which a warm cell that nobody used is replaced.")
     network: bool = _setting(False, "Whether jobs may ask for `network=True`.")
+    network_hosts: Annotated[str, AfterValidator(_checked_hosts)] = _setting(
+        "",
+        'What jobs may name in `network=[…]`: "api.example.com,*.example.org,example.net:8443". Ports 80 and'
+        " 443, where none is given; never an address, and never a host that resolves to a private one.",
+    )
+    network_exit: str = _setting(
+        "bridge",
+        "The engine's network by which the proxy of such a job reaches the hosts.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+    )
     flower_basic_auth: SecretStr | None = _setting(
         None, "`user:password` for Flower, which needs one to start."
     )
@@ -187,6 +203,11 @@ class Settings(BaseSettings):
     def warm_sizes(self) -> WarmSizes:
         """What `warm` says."""
         return parse_warm(self.warm)
+
+    @property
+    def allowed_hosts(self) -> tuple[Host, ...]:
+        """What `network_hosts` says."""
+        return parse_patterns(self.network_hosts)
 
     @field_validator("broker_url", "result_backend")
     @classmethod

@@ -14,7 +14,9 @@ class Capture:
         self._head_bytes = limit_bytes - limit_bytes // 2
         self._tail_bytes = limit_bytes // 2
         self._head = bytearray()
+        # A ring once it is full: its oldest byte is the next to be overwritten.
         self._tail = bytearray()
+        self._oldest = 0
         self.total_bytes = 0
 
     @property
@@ -30,26 +32,34 @@ class Capture:
             self._head += data[:room]
             data = data[room:]
         if self._tail_bytes and data:
-            self._tail += data[-self._tail_bytes :]
-            if len(self._tail) > 2 * self._tail_bytes:
-                del self._tail[: -self._tail_bytes]
+            self._keep_last(data[-self._tail_bytes :])
 
     def text(self) -> str:
         """What is kept, with U+FFFD for what is not UTF-8, and without a character that the cut split."""
-        tail = self._tail[-self._tail_bytes :] if self._tail_bytes else b""
+        tail = self._tail[self._oldest :] + self._tail[: self._oldest] if self._oldest else self._tail
         if not self.truncated:
             return (self._head + tail).decode("utf-8", "replace")
-        return _decode_cut_end(self._head) + _without_cut_start(tail).decode("utf-8", "replace")
+        return _decode_cut_end(self._head) + _decode_cut_start(tail)
+
+    def _keep_last(self, data: bytes | memoryview) -> None:
+        room = self._tail_bytes - len(self._tail)
+        self._tail += data[:room]
+        data = data[room:]
+        while data:
+            piece = data[: self._tail_bytes - self._oldest]
+            self._tail[self._oldest : self._oldest + len(piece)] = piece
+            self._oldest = (self._oldest + len(piece)) % self._tail_bytes
+            data = data[len(piece) :]
 
 
-def _decode_cut_end(data: bytes | bytearray) -> str:
-    """An incremental decoder holds an unfinished character back, so that it is simply never given out."""
-    return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(data), final=False)
+def _decode_cut_end(data: bytearray) -> str:
+    """Not told that it ends here, the codec holds an unfinished character back."""
+    return codecs.utf_8_decode(data, "replace", False)[0]  # noqa: FBT003
 
 
-def _without_cut_start(data: bytes | bytearray) -> bytes:
+def _decode_cut_start(data: bytearray) -> str:
     """A UTF-8 character has at most three continuation bytes."""
     start = 0
     while start < min(3, len(data)) and 0x80 <= data[start] < 0xC0:
         start += 1
-    return bytes(data[start:])
+    return codecs.utf_8_decode(memoryview(data)[start:], "replace", True)[0]  # noqa: FBT003

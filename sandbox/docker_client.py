@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
 import requests.exceptions
 import urllib3.exceptions
+from docker.transport import UnixHTTPAdapter
 
 from sandbox.errors import EngineFailed, EngineUnreachable, ImageMissing, SandboxUnavailable
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["connect", "docker_address", "map_error", "mapped_errors"]
 
 _DEFAULT = "unix:///var/run/docker.sock"
+_ANY_PATH = "http+docker://localhost"
 _PLAIN = ("unix://", "http+unix://", "tcp://", "http://")
 
 
@@ -45,7 +47,11 @@ def connect(settings: Settings) -> docker.APIClient:
             " Try: forward its socket, as with ssh -L, and set CELLBLOCK_DOCKER_HOST=unix://…"
         )
     with mapped_errors("connect", address):
-        return docker.APIClient(base_url=address, version="auto", timeout=int(settings.margin) or 1)
+        timeout_s = int(settings.margin) or 1
+        client = docker.APIClient(base_url=address, version="auto", timeout=timeout_s)
+        if "unix://" in address:
+            client.mount("http+docker://", _OnePool(address.removeprefix("http+"), timeout_s))
+        return client
 
 
 @contextmanager
@@ -60,6 +66,16 @@ def mapped_errors(action: str, address: str = "the engine") -> Iterator[None]:
         OSError,
     ) as error:
         raise map_error(error, action, address) from error
+
+
+class _OnePool(UnixHTTPAdapter):
+    """Keeps one pool of connections, where the SDK's own keeps one for each path that it was asked for."""
+
+    def __init__(self, address: str, timeout_s: int) -> None:
+        super().__init__(address.removeprefix("unix://"), timeout_s)
+
+    def get_connection(self, url: str | bytes, proxies: Any = None) -> Any:  # noqa: ANN401  the SDK's own
+        return super().get_connection(_ANY_PATH, proxies)
 
 
 def map_error(error: Exception, action: str, address: str = "the engine") -> SandboxUnavailable:

@@ -12,6 +12,7 @@ from sandbox.docker_cell import DockerCell
 from sandbox.docker_client import connect, mapped_errors
 from sandbox.docker_maker import DockerMaker, Labels, new_name
 from sandbox.errors import SandboxUnavailable
+from sandbox.outlet import open_outlet, remove_network
 from sandbox.profile import cpu_quota
 from sandbox.remover import Remover
 from sandbox.warm.pool import warm_limits
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from sandbox.docker_maker import OpenCell
     from sandbox.job import Job
     from sandbox.limits import Limits
+    from sandbox.outlet import Outlet
     from sandbox.warm import Claim, ClaimPool
 
 __all__ = ["DockerEngine"]
@@ -52,11 +54,12 @@ class DockerEngine:
         Raises:
             SandboxUnavailable: no engine, no image, or the engine failed; nothing is left then either.
         """
-        opened = self._claim(job) or self._make(job, tags)
-        try:
-            yield DockerCell(opened, self._client, bound_s=self._settings.margin)
-        finally:
-            self._remover.remove(opened.name, opened.connection)
+        with self._way_out(job, tags) as outlet:
+            opened = self._claim(job) or self._make(job, tags, outlet)
+            try:
+                yield DockerCell(opened, self._client, bound_s=self._settings.margin)
+            finally:
+                self._remover.remove(opened.name, opened.connection)
 
     def warm_up(self, within_s: float) -> bool:
         """Whether the pool of this process, if it has one of its own, is full within so many seconds."""
@@ -87,12 +90,30 @@ class DockerEngine:
             self._made = DockerMaker(client, self._settings)
         return self._made
 
-    def _make(self, job: Job, tags: JobTags) -> OpenCell:
-        maker, name = self._maker(), new_name()
-        deadline = time.time() + job.ladder(self._settings.margin).reap_s
-        labels = Labels(state="job", deadline=deadline, task=tags.task_id, worker=tags.worker)
+    @contextmanager
+    def _way_out(self, job: Job, tags: JobTags) -> Iterator[Outlet | None]:
+        """The network and the proxy of a job with a list of hosts, removed when the block is left."""
+        if isinstance(job.network, bool):
+            yield None
+            return
+        maker, name, outlet = self._maker(), new_name(), None
+        labels = maker.written(job.runtime, self._labels(job, tags))
         try:
-            return maker.make(name, job.runtime, job.limits, labels, network=job.network)
+            outlet = open_outlet(self._client(), self._settings, name, job.network, job.limits, labels)
+            yield outlet
+        finally:
+            self._remover.remove(name, outlet.connection if outlet else None)
+            self._remover.remove(name, how=remove_network)
+
+    def _labels(self, job: Job, tags: JobTags) -> Labels:
+        deadline = time.time() + job.ladder(self._settings.margin).reap_s
+        return Labels(state="job", deadline=deadline, task=tags.task_id, worker=tags.worker)
+
+    def _make(self, job: Job, tags: JobTags, outlet: Outlet | None) -> OpenCell:
+        maker, name, labels = self._maker(), new_name(), self._labels(job, tags)
+        reach = outlet.reach if outlet else {"network": "bridge"} if job.network else {}
+        try:
+            return maker.make(name, job.runtime, job.limits, labels, **reach)
         except BaseException:
             # By its name: a create that was given up may have happened all the same.
             self._remover.remove(name)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from config import Runtime, Settings
     from sandbox.limits import Limits
 
-__all__ = ["DockerMaker", "Labels", "OpenCell", "new_name"]
+__all__ = ["DockerMaker", "Labels", "OpenCell", "attach", "new_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,19 @@ class DockerMaker:
         self._images = ImageChoice(client)
 
     def make(
-        self, name: str, runtime: Runtime, limits: Limits, labels: Labels, *, network: bool = False
+        self,
+        name: str,
+        runtime: Runtime,
+        limits: Limits,
+        labels: Labels,
+        *,
+        network: str | None = None,
+        resolver: str | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> OpenCell:
         """A container called `name`. After an error its name is all there is to remove it by.
+
+        `env` is added to the runtime's own.
 
         Raises:
             SandboxUnavailable: no image, or the engine failed.
@@ -78,10 +88,11 @@ class DockerMaker:
         config = container_config(
             image=image.id,
             limits=limits,
-            labels=self._written(runtime, labels),
-            env=runtime.environment(limits.memory_bytes),
+            labels=self.written(runtime, labels),
+            env={**runtime.environment(limits.memory_bytes), **(env or {})},
             volumes=image.volumes,
             network=network,
+            resolver=resolver,
             oci_runtime=self._settings.oci_runtime,
         )
         info = CellInfo(engine="docker", image=image.name, image_id=image.id, container=name)
@@ -95,7 +106,8 @@ class DockerMaker:
         measure("cellblock_cells_made_total", runtime=runtime.name, state=labels.state)
         return OpenCell(info, connection)
 
-    def _written(self, runtime: Runtime, labels: Labels) -> dict[str, str]:
+    def written(self, runtime: Runtime, labels: Labels) -> dict[str, str]:
+        """The labels as the engine keeps them."""
         return {
             "cellblock.owner": self._settings.owner,
             "cellblock.task": labels.task,
@@ -108,7 +120,7 @@ class DockerMaker:
 
     def _start(self, name: str) -> socket.socket:
         """Attached before the start, so that nothing can be missed."""
-        connection = _attach(self._client, name)
+        connection = attach(self._client, name)
         try:
             self._client.start(name)
         except BaseException:
@@ -117,8 +129,8 @@ class DockerMaker:
         return connection
 
 
-def _attach(client: docker.APIClient, name: str) -> socket.socket:
-    """The bare connection: the SDK's own reader takes a broken connection for the end of the output."""
+def attach(client: docker.APIClient, name: str) -> socket.socket:
+    """The bare connection to a container's streams: the SDK's own reader takes a broken one for their end."""
     wrapped = client.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
     try:
         return socket.socket(fileno=os.dup(wrapped.fileno()))

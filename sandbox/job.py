@@ -11,6 +11,7 @@ from config import format_bytes, ladder
 from sandbox.detect import choose_runtime
 from sandbox.errors import InvalidJob
 from sandbox.limits import LIMIT_NAMES, Limits, resolve_compile_limits, resolve_limits
+from sandbox.network import Network, parse_network
 from sandbox.payload import decode_content, decode_text, normalise_glob, normalise_path
 from sandbox.start import Stages, plan_start
 
@@ -51,7 +52,7 @@ class Job:
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     artifacts: tuple[str, ...] = ()
-    network: bool = False
+    network: Network = False
     check: bool = False
     compile: Compile | None = None
     detected: str = ""
@@ -116,7 +117,7 @@ def parse_job(
         env=_env(request.get("env")),
         files=files,
         artifacts=_artifacts(request.get("artifacts")),
-        network=_network(request.get("network"), settings),
+        network=parse_network(request.get("network"), settings),
         check=_flag("check", request.get("check")),
         compile=Compile(stages.compile, compile_limits) if stages.compile else None,
         detected=choice.reason,
@@ -167,16 +168,6 @@ def _artifacts(globs: object) -> tuple[str, ...]:
     if len(globs) > _PATTERNS:
         raise InvalidJob(f"artifacts: there are {len(globs)} patterns; give at most {_PATTERNS}.")
     return tuple(map(normalise_glob, globs))
-
-
-def _network(network: object, settings: Settings) -> bool:
-    if network in (None, False):
-        return False
-    if network is not True:
-        raise InvalidJob("network: give true or false; a list of hosts is not supported by this worker.")
-    if not settings.network:
-        raise InvalidJob("network: the operator does not allow it (CELLBLOCK_NETWORK).")
-    return True
 
 
 def _flag(name: str, value: object) -> bool:

@@ -51,12 +51,15 @@ def container_config(
     labels: Mapping[str, str],
     env: Mapping[str, str],
     volumes: Iterable[str] = (),
-    network: bool = False,
+    network: str | None = None,
+    resolver: str | None = None,
     oci_runtime: str | None = None,
 ) -> dict[str, Any]:
     """The body of the engine's create call (Docker Engine API, "Create a container").
 
     `volumes` are those that the image declares: each would become a writable folder on the host's disk.
+    `network` is one of the engine's; None leaves the cell a loopback device alone. `resolver` is who answers
+    for names there that the engine does not know; None leaves that to the engine.
     """
     return {
         "Image": image,
@@ -99,6 +102,8 @@ def container_config(
             "RestartPolicy": {"Name": "no"},
             "AutoRemove": False,  # the engine's account of the end is needed after it
             "Init": False,
+            **({"NetworkMode": network} if network else {}),
+            **({"Dns": [resolver], "DnsOptions": ["timeout:1", "attempts:1"]} if resolver else {}),
             **({"Runtime": oci_runtime} if oci_runtime else {}),
         },
     }

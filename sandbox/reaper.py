@@ -1,4 +1,4 @@
-"""Removes what nobody else will: containers past their deadline, and dead ones that their worker has left."""
+"""Removes what nobody else will: what is past its deadline, and dead containers that nobody fetched."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import docker.errors
 from sandbox.docker_client import mapped_errors
 from sandbox.errors import SandboxUnavailable
 from sandbox.meter import count_error, measure
+from sandbox.outlet import remove_network
 from sandbox.process_mark import is_gone, this_process
 from sandbox.remover import remove_container
 
@@ -28,7 +29,7 @@ _DEAD = ("created", "exited", "dead")
 
 
 def reap(client: docker.APIClient, settings: Settings, *, leaving: bool = False) -> list[str]:
-    """Remove this deployment's containers that are due, by their labels alone; the names of those removed.
+    """Remove what this deployment has on the engine and is due, by its labels alone; the names of that.
 
     Due is what has passed its deadline, what nobody removes because its process is gone, and what
     has been dead for longer than a process on another machine may need to look at it and remove it; and
@@ -38,9 +39,10 @@ def reap(client: docker.APIClient, settings: Settings, *, leaving: bool = False)
         SandboxUnavailable: the engine does not answer.
     """
     found = _ours(client, settings)
-    return [
+    removed = [
         name for container in found if (name := _reap_if_due(client, container, settings.margin, leaving))
     ]
+    return removed + _reap_networks(client, settings, leaving=leaving)
 
 
 def due(client: docker.APIClient, settings: Settings) -> list[str]:
@@ -85,6 +87,33 @@ def _reap_if_due(
     _log.warning("Removed the container %s, which nobody else had removed", name)
     measure("cellblock_reaps_total")
     return name
+
+
+def _reap_networks(client: docker.APIClient, settings: Settings, *, leaving: bool) -> list[str]:
+    """After the containers in them, which have the same labels."""
+    with mapped_errors("list its networks"):
+        found = client.networks(filters={"label": f"cellblock.owner={settings.owner}"})
+    return [network["Name"] for network in found if _reap_network(client, network, settings.margin, leaving)]
+
+
+def _reap_network(
+    client: docker.APIClient,
+    network: dict[str, Any],
+    margin_s: float,
+    leaving: bool,  # noqa: FBT001
+) -> bool:
+    is_orphan = is_gone(network["Labels"].get("cellblock.process", ""))
+    if not (is_orphan or time.time() > _deadline(network) or (leaving and _is_mine(network))):
+        return False
+    try:
+        remove_network(client, network["Name"], margin_s)
+    except SandboxUnavailable as error:
+        _log.error("The network %s is due but stays for now: %s", network["Name"], error)
+        measure("cellblock_leaks_total", where="reaper")
+        count_error("reaper", error)
+        return False
+    _log.warning("Removed the network %s, which nobody else had removed", network["Name"])
+    return True
 
 
 def _is_due(client: docker.APIClient, container: dict[str, Any], margin_s: float) -> bool:

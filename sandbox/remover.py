@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,13 +20,14 @@ from sandbox.meter import count_error, measure
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
 
     import docker
 
     from config import Settings
 
 __all__ = ["Remover", "count_leak", "remove_cell", "remove_container"]
+
+_Removal = Callable[["docker.APIClient", str, float], None]
 
 _log = logging.getLogger("cellblock.remover")
 
@@ -41,11 +43,12 @@ _LAST_WORDS_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """A container that a job has left. Its supervisor stays as long as the connection does."""
+    """What a job has left. A container's supervisor stays as long as the connection does."""
 
     name: str
     connection: socket.socket | None
     since: float
+    how: _Removal
 
 
 def remove_container(client: docker.APIClient, name: str, bound_s: float) -> None:
@@ -106,8 +109,13 @@ class Remover:
         self._hurry = 0
         self._closing = False
 
-    def remove(self, name: str, connection: socket.socket | None = None) -> None:
-        """Have the container called `name` removed soon; waits while too many are waiting already."""
+    def remove(
+        self, name: str, connection: socket.socket | None = None, how: _Removal = remove_container
+    ) -> None:
+        """Have the container called `name` removed soon; waits while too many are waiting already.
+
+        `how` removes other things than containers. What is given later is removed later.
+        """
         with self._change:
             if self._thread is None:
                 self._closing = False
@@ -115,7 +123,7 @@ class Remover:
                 self._thread.start()
             self._change.wait_for(lambda: len(self._left) < _MOST_WAITING)
             self._last = time.monotonic()
-            self._left.append(_Left(name, connection, self._last))
+            self._left.append(_Left(name, connection, self._last, how))
             self._change.notify_all()
 
     def settle(self) -> None:
@@ -144,12 +152,12 @@ class Remover:
                 client = client or self._connect()
                 if left.connection is not None:
                     _await_end(client, left.name)
-                remove_container(client, left.name, self._bound_s)
+                left.how(client, left.name, self._bound_s)
             except SandboxUnavailable as error:
-                _log.error("The container %s is left to the reaper: %s", left.name, error)
+                _log.error("%s is left to the reaper: %s", left.name, error)
                 count_leak(error)
             except Exception as error:  # noqa: BLE001  a thread that has died would let its queue fill up
-                _log.exception("The container %s is left to the reaper", left.name)
+                _log.exception("%s is left to the reaper", left.name)
                 count_leak(error)
         if client is not None:
             client.close()

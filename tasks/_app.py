@@ -19,6 +19,7 @@ app = Celery(
         "tasks.metering",
         "tasks.pulse",
         "tasks.traces",
+        "tasks.result_json",
     ],
 )
 

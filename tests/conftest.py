@@ -81,6 +81,7 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     if client is not None:
         try:
             wait_until(lambda: not cells(client), _GONE_S, "the test's containers are gone")
+            wait_until(lambda: not networks(client), _GONE_S, "the test's networks are gone")
         finally:
             remove_cells(client)
         assert not _volumes(client)
@@ -91,6 +92,12 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 def cells(client: docker.APIClient) -> list[str]:
     """The containers of this run, whatever their state, by their ids."""
     return [cell["Id"] for cell in client.containers(all=True, filters={"label": f"cellblock.owner={OWNER}"})]
+
+
+def networks(client: docker.APIClient) -> list[str]:
+    """The networks of this run's jobs."""
+    found = client.networks(filters={"label": f"cellblock.owner={OWNER}"})
+    return [network["Name"] for network in found]
 
 
 def remove_cells(client: docker.APIClient) -> None:

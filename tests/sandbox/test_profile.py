@@ -70,7 +70,7 @@ def test_a_cell_is_nobodys_and_has_no_network(body: dict[str, Any]) -> None:
 
 
 def test_a_network_comes_only_when_asked_for(limits: Limits) -> None:
-    body = container_config(image="x", limits=limits, labels={}, env={}, network=True)
+    body = container_config(image="x", limits=limits, labels={}, env={}, network="bridge")
     assert body["NetworkDisabled"] is False
 
 

@@ -140,3 +140,18 @@ def test_what_a_living_process_made_is_left_to_it_until_it_leaves(
 @pytest.mark.parametrize("mark", ["", "elsewhere/1/2", "nonsense"])
 def test_a_process_of_another_machine_may_live(mark: str) -> None:
     assert not is_gone(mark)
+
+
+@pytest.mark.parametrize(("due_in_s", "left"), [(-1, False), (60, True)])
+def test_a_jobs_network_is_removed_past_its_deadline_and_not_before(
+    engine: docker.APIClient, settings: Settings, owner: str, *, due_in_s: float, left: bool
+) -> None:
+    name = f"cellblock-{secrets.token_hex(6)}"
+    labels = {"cellblock.owner": owner, "cellblock.deadline": f"{time.time() + due_in_s:.0f}"}
+    engine.create_network(name, internal=True, labels=labels)
+    try:
+        assert reap(engine, settings) == ([] if left else [name])
+        assert bool(engine.networks(names=[name])) is left
+    finally:
+        if engine.networks(names=[name]):
+            engine.remove_network(name)

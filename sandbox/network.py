@@ -1,0 +1,56 @@
+"""What a job may ask of the network, as far as the operator allows any."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from config.hosts import Host, covers, parse_host
+from sandbox.errors import InvalidJob
+
+if TYPE_CHECKING:
+    from config import Settings
+
+__all__ = ["Network", "parse_network"]
+
+#: None at all, all that the engine's bridge reaches, or these hosts and nothing else.
+Network = bool | tuple[Host, ...]
+
+_HOSTS = 32
+
+
+def parse_network(asked: object, settings: Settings) -> Network:
+    """What `asked` means.
+
+    Raises:
+        InvalidJob: it means nothing, or more than the operator allows.
+    """
+    if asked is None or asked is False:
+        return False
+    if asked is True:
+        if not settings.network:
+            raise InvalidJob("network: the operator does not allow it (CELLBLOCK_NETWORK).")
+        return True
+    if isinstance(asked, list | tuple):
+        return _hosts(asked, settings)
+    raise InvalidJob("network: give true or false, or a list of hosts such as ['api.example.com'].")
+
+
+def _hosts(asked: list[object] | tuple[object, ...], settings: Settings) -> Network:
+    if len(asked) > _HOSTS:
+        raise InvalidJob(f"network: there are {len(asked)} hosts; give at most {_HOSTS}.")
+    if asked and not settings.enable_docker:
+        raise InvalidJob("network: a list of hosts needs a cell; the operator runs none (ENABLE_DOCKER).")
+    hosts = tuple(_host(one, settings) for one in asked)
+    return hosts or False
+
+
+def _host(asked: object, settings: Settings) -> Host:
+    try:
+        host = parse_host(asked if isinstance(asked, str) else repr(asked))
+    except ValueError as error:
+        raise InvalidJob(f"network: {error}.") from None
+    if not covers(settings.allowed_hosts, host):
+        raise InvalidJob(
+            f"network: {asked} is not among the hosts that the operator allows (CELLBLOCK_NETWORK_HOSTS)."
+        )
+    return host

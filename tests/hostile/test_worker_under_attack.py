@@ -1,0 +1,164 @@
+"""A worker behind hostile jobs: its memory, descriptors and threads, the engine's disk, the next job."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from celery import Celery
+
+from tests.conftest import cells
+from tests.programs import Worker, running_worker
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import docker
+    from celery.result import AsyncResult
+
+pytestmark = pytest.mark.engine
+
+TASK = "cellblock.run_sandboxed"
+ANSWER_S = 90.0
+GIGABYTE = 1 << 30
+FLOOD = f"yes {'x' * 99} | head -c {GIGABYTE}"
+HOSTILE = {
+    "forks": "f() { f | f & }; f; wait",
+    "memory": "x=y; while :; do x=$x$x; done",
+    "flood": "yes & yes >&2",
+    "deaf to SIGTERM": "trap '' TERM; while :; do :; done",
+    "kills everything": "kill -9 -1",
+    "stops its supervisor": "kill -STOP 1; kill -STOP $$",
+    "closes its streams": "exec <&- >&- 2>&-; sleep 60",
+    "leaves a child": "setsid sleep 60 & exit 0",
+    "fills its disk": "cat /dev/zero >/workspace/full; cat /dev/zero >/tmp/full; sleep 60",
+    "never reads": "sleep 60",
+}
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """A worker with one process, and an app that sends to it."""
+
+    worker: Worker
+    app: Celery
+
+    def send(self, cmd: str, **request: object) -> AsyncResult[Any]:
+        """Enqueue a command."""
+        return self.app.send_task(TASK, [cmd, "bash"], request)
+
+    def run(self, cmd: str, **request: object) -> dict[str, Any]:
+        """The result of a command."""
+        result: dict[str, Any] = self.send(cmd, **request).get(timeout=ANSWER_S)
+        return result
+
+    def family(self) -> list[psutil.Process]:
+        """All processes of the worker."""
+        parent = psutil.Process(self.worker.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def holdings(self) -> dict[int, tuple[int, int]]:
+        """The open descriptors and the threads of each process."""
+        return {process.pid: (process.num_fds(), process.num_threads()) for process in self.family()}
+
+
+@pytest.fixture(scope="module")
+def attacked(
+    redis_url: str,
+    engine: docker.APIClient,
+    client_of: Callable[[str], Celery],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Attacked]:
+    url = f"{redis_url}/63"
+    with running_worker(tmp_path_factory.mktemp("attacked"), url, "--concurrency=1") as worker:
+        made = Attacked(worker, client_of(url))
+        # Connections are kept for later jobs: the most that a job needs have been made.
+        survive(made, "deaf to SIGTERM", "flood")
+        yield made
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What the jobs behind the hostile ones gave, and what the worker held before the first."""
+
+    behind: dict[str, dict[str, Any]]
+    held: dict[int, tuple[int, int]]
+
+
+@pytest.fixture(scope="module")
+def aftermath(attacked: Attacked) -> Aftermath:
+    held = attacked.holdings()
+    return Aftermath(survive(attacked, *HOSTILE), held)
+
+
+def survive(attacked: Attacked, *names: str) -> dict[str, dict[str, Any]]:
+    """What an ordinary job behind each of the hostile ones gives."""
+    behind = {}
+    for name in names:
+        stdin = "x" * 1_000_000 if name == "never reads" else None
+        hostile = attacked.send(HOSTILE[name], timeout=1, grace=0.1, memory="64m", stdin=stdin)
+        behind[name] = attacked.run("echo alive")
+        hostile.get(timeout=ANSWER_S)
+    return behind
+
+
+def peak_bytes(process: psutil.Process) -> int:
+    """The most memory that was in use since `forget_peaks`, as the kernel itself noted it."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(kilobytes) * 1024
+
+
+def forget_peaks(attacked: Attacked) -> int:
+    """Have the kernel note peaks anew; the memory that is in use now."""
+    for process in attacked.family():
+        Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+    return sum(map(peak_bytes, attacked.family()))
+
+
+def test_a_gigabyte_of_output_takes_64_mb_of_memory_at_most_and_no_disk(
+    attacked: Attacked, engine: docker.APIClient
+) -> None:
+    idle = forget_peaks(attacked)
+    flood = attacked.send(FLOOD, output_limit="16m", timeout=60)
+    (cell,) = wait_until(lambda: cells(engine), 20, "the cell is there")
+    sizes = set(itertools.takewhile(lambda _: not flood.ready(), sizes_on_disk(engine, cell)))
+
+    assert flood.get(timeout=ANSWER_S)["stdout_bytes"] == GIGABYTE
+    assert sum(map(peak_bytes, attacked.family())) - idle < 64 << 20
+    assert sizes == {0}
+
+
+def test_a_flood_past_the_limit_takes_no_more_memory_than_what_is_kept_of_it(attacked: Attacked) -> None:
+    idle = forget_peaks(attacked)
+
+    assert attacked.run(f"head -c {GIGABYTE} /dev/zero", timeout=60)["status"] == "output_limit"
+    assert sum(map(peak_bytes, attacked.family())) - idle < 32 << 20
+
+
+def sizes_on_disk(engine: docker.APIClient, cell: str) -> Iterator[int]:
+    """What a cell has written to the engine's disk, again and again."""
+    while found := engine.containers(all=True, size=True, filters={"id": cell}):
+        yield found[0].get("SizeRw", 0)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_next_job_runs_as_if_nothing_had_been(aftermath: Aftermath, name: str) -> None:
+    behind = aftermath.behind[name]
+    assert (behind["status"], behind["stdout"], behind["attempt"]) == ("succeeded", "alive\n", 1)
+
+
+def test_descriptors_and_threads_are_what_they_were(attacked: Attacked, aftermath: Aftermath) -> None:
+    def nothing_more() -> bool:
+        now, before = attacked.holdings(), aftermath.held
+        return now.keys() == before.keys() and all(
+            had >= have for pid in now for had, have in zip(before[pid], now[pid], strict=True)
+        )
+
+    wait_until(nothing_more, 15, "the same processes hold no more than before")
