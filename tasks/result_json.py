@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from celery.signals import worker_process_init
 from kombu.serialization import register
 from kombu.utils.json import dumps
 
@@ -55,4 +56,7 @@ def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
             yield dumps(value)
 
 
-register("json", encode, None, "application/json")  # type: ignore[arg-type]  # its stub knows no bytes
+@worker_process_init.connect
+def _write_in_pieces(**_: object) -> None:
+    """In the processes that run jobs; whoever reads sees JSON like any other."""
+    register("json", encode, None, "application/json")  # type: ignore[arg-type]  # its stub knows no bytes
