@@ -6,9 +6,12 @@ cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
 
 CELLBLOCK_RECIPES=deploy/images cellblock images build --quiet python redis haproxy builder
-stamp=$(sha256sum <constraints.txt)
-if [ "$(cat dist/wheels/.stamp 2>/dev/null)" != "$stamp" ]; then
-  rm -rf dist/wheels
-  pip download --quiet --require-hashes --no-deps --dest dist/wheels --requirement constraints.txt
-  echo "$stamp" >dist/wheels/.stamp
-fi
+
+stamp=$(cat deploy/offline.sh constraints.txt | sha256sum)
+[ "$(cat dist/wheels/.stamp 2>/dev/null)" != "$stamp" ] || exit 0
+rm -rf dist/wheels
+mkdir -p dist/wheels
+# For the Python in the image, which may be another one than this machine's.
+sed 's/ ; python[^\\]*//' constraints.txt >dist/wheels/constraints.txt
+pip download --quiet --require-hashes --no-deps --dest dist/wheels --requirement dist/wheels/constraints.txt
+echo "$stamp" >dist/wheels/.stamp
