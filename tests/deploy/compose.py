@@ -126,5 +126,6 @@ def running_deployment(program: list[str], folder: Path, engine: docker.APIClien
         deployment.compose("up", "--detach")
         yield deployment
     finally:
-        deployment.compose("down", "--volumes")
+        # Not as long as a job that a failed test has left behind.
+        deployment.compose("down", "--volumes", "--timeout", "15")
     wait_until(lambda: not deployment.left(), 15, "the deployment is gone without a trace")

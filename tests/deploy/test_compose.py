@@ -93,8 +93,7 @@ def test_three_workers_share_the_jobs_and_one_killed_takes_only_its_own_cell(
     wait_until(lambda: not any(map(deployment.cells, killed)), 30, "its cells are gone")
     assert len(deployment.workers(app)) == 2
 
-    for job in jobs:
-        job.revoke(terminate=True)
+    app.control.revoke([job.id for job in jobs], terminate=True)
     assert send("echo alive", "bash").get(timeout=ANSWER_S)["stdout"] == "alive\n"
 
 
