@@ -14,9 +14,6 @@ __all__ = ["celery_config"]
 # 9, and put a message of any other priority into the next list before it.
 _PRIORITIES = list(range(10))
 
-# Beside those that wait, one for each list: what a worker needs for control, events and acknowledgements.
-_SPARE_CONNECTIONS = 22
-
 # Room for a message to wait between its delivery to a worker and its start there.
 _DELIVERY_ROOM_S = 60.0
 
@@ -54,7 +51,6 @@ def celery_config(settings: Settings) -> dict[str, Any]:
             # A message that takes longer is delivered again while its job still runs.
             "visibility_timeout": longest.hard_s + _DELIVERY_ROOM_S,
             "priority_steps": _PRIORITIES,
-            "max_connections": len(queues) * len(_PRIORITIES) + _SPARE_CONNECTIONS,
             **(_REDIS_TIMEOUTS if broker.startswith("redis+socket:") else _REDIS_TIMEOUTS | _REDIS_TCP),
         },
         # A result outlasts a restart of Redis: it is looked up first, then written, each by its own rules.

@@ -23,6 +23,7 @@ __all__ = ["Deployment", "compose_program", "running_deployment"]
 _SETTINGS = """
 CELLBLOCK_CONCURRENCY=2
 CELLBLOCK_MARGIN=3
+CELLBLOCK_DRAIN=5
 CELLBLOCK_PULL=never
 CELLBLOCK_WARM=bash=1
 """
@@ -126,6 +127,5 @@ def running_deployment(program: list[str], folder: Path, engine: docker.APIClien
         deployment.compose("up", "--detach")
         yield deployment
     finally:
-        # Not as long as a job that a failed test has left behind.
-        deployment.compose("down", "--volumes", "--timeout", "15")
+        deployment.compose("down", "--volumes")
     wait_until(lambda: not deployment.left(), 15, "the deployment is gone without a trace")
