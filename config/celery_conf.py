@@ -41,6 +41,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # Else jobs wait in a worker that is busy, where none of a higher priority can overtake them.
         "worker_disable_prefetch": broker.startswith(_REDIS),
+        "worker_autoscaler": "tasks.autoscaler:Autoscaler",
         # For a message whose limits cannot be read; every other one gets its own.
         "task_soft_time_limit": longest.soft_s,
         "task_time_limit": longest.hard_s,

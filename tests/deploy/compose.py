@@ -95,9 +95,7 @@ class Deployment:
     def cells(self, *labels: str) -> list[str]:
         """The names of its cells, whatever their state."""
         wanted = [f"cellblock.owner={self.owner}", *labels]
-        return [
-            cell["Names"][0] for cell in self.engine.containers(all=True, filters={"label": wanted})
-        ]
+        return [cell["Names"][0] for cell in self.engine.containers(all=True, filters={"label": wanted})]
 
     def workers(self, app: Celery) -> dict[str, list[str]]:
         """The ids of the jobs that each worker runs."""
