@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 __all__ = ["celery_config"]
 
-# One list in Redis for each queue and each of these, where 0 is served first. Stock publishers know 0, 3, 6 and
-# 9, and put a message of any other priority into the next list before it.
+# One list in Redis for each queue and each of these, where 0 is served first. Stock publishers know 0, 3, 6
+# and 9, and put a message of any other priority into the next list before it.
 _PRIORITIES = list(range(10))
 
 # Room for a message to wait between its delivery to a worker and its start there.

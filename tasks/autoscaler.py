@@ -15,11 +15,11 @@ __all__ = ["Autoscaler"]
 _log = logging.getLogger("cellblock")
 
 # Seconds of idleness after which processes end, looked for as often: they are gone within twice that.
-_IDLE_S = 20.0
+_IDLE_S = 10.0
 
 
-class Autoscaler(autoscale.Autoscaler):  # type: ignore[misc]
-    """Grows the pool with each job that finds no idle process, and shrinks it once no job has come for a while.
+class Autoscaler(autoscale.Autoscaler):
+    """Grows the pool with each job that finds no idle process, and shrinks it once no job comes for a while.
 
     A process that runs a job is never ended. Celery's own needs up to a minute to see that it is idle.
     """
@@ -28,8 +28,8 @@ class Autoscaler(autoscale.Autoscaler):  # type: ignore[misc]
         bound = max(least, jobs_that_fit(this_settings(), this_host()))
         if most > bound:
             _log.warning(
-                "This host holds %d jobs of DOCKER_MEMORY_LIMIT and CELLBLOCK_PIDS; the pool grows no further,"
-                " although CELLBLOCK_AUTOSCALE=%d,%d",
+                "This host holds %d jobs of DOCKER_MEMORY_LIMIT and CELLBLOCK_PIDS; the pool grows no"
+                " further, although CELLBLOCK_AUTOSCALE=%d,%d",
                 *(bound, most, least),
             )
         # By which the worker decides how many jobs it takes.

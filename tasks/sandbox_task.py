@@ -22,6 +22,10 @@ SENT_AT = "cellblock_sent_at"
 RECEIVED_AT = "cellblock_received_at"
 
 
+# Options by which a caller, or a retry, has said already where the message goes.
+_WHERE = {"queue", "exchange", "routing_key"}
+
+
 class SandboxTask(Task):  # type: ignore[type-arg]
     """Refuses a bad request in the caller's own process, and keeps commands and secrets out of logs."""
 
@@ -62,6 +66,9 @@ class SandboxTask(Task):  # type: ignore[type-arg]
 
         request = self.bind_request(args or (), kwargs or {})
         job = parse_job(**request, settings=this_settings(), catalogue=this_catalogue())
+        queue = this_settings().queue_of(job.runtime.name)
+        if queue and not _WHERE & options.keys():
+            options["queue"] = queue
         options["headers"] = {SENT_AT: time.time(), **(options.get("headers") or {})}
         shown = {"argsrepr": f"('…', {job.runtime.name!r})", "kwargsrepr": str(sorted(kwargs or {}))}
         return super().apply_async(args, kwargs, *positional, **(shown | options))
