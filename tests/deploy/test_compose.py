@@ -188,6 +188,18 @@ def test_the_configuration_that_old_starts_carried_is_not_let_through(proxy: Pro
     assert Proxy(old).call("POST", "containers/cellblock-0123456789ab/start") == 403
 
 
+def test_the_worker_is_healthy_and_its_doctor_finds_a_filtered_socket(deployment: Deployment) -> None:
+    worker = deployment.containers("worker")[0]
+    wait_until(lambda: _health(deployment, worker) == "healthy", 60, "the worker is healthy")
+    report = json.loads(deployment.compose("exec", "-T", "worker", "cellblock", "doctor", "socket", "--json"))
+    assert [finding["level"] for finding in report] == ["ok"]
+
+
+def _health(deployment: Deployment, container: str) -> str:
+    state: dict[str, Any] = deployment.engine.inspect_container(container)["State"]
+    return str(state["Health"]["Status"])
+
+
 def test_redis_and_flower_ask_for_a_password(deployment: Deployment) -> None:
     port = int(deployment.env["REDIS_PORT"])
     with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import yaml
 
-from config import load_settings
+from config import load_catalogue, load_settings
 from config.celery_conf import celery_config
+from sandbox.limits import resolve_limits
+from sandbox.profile import container_config
 from tests.programs import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -17,6 +20,21 @@ POD = WORKER["spec"]["template"]["spec"]
 AUTHENTICATION, SCALER = yaml.safe_load_all((ROOT / "deploy/kubernetes/scaler.yaml").read_text())
 #: What kombu puts between a queue's name and a priority.
 SEPARATOR = "\x06\x16"
+
+
+def _names(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return {*value, *(name for inner in value.values() for name in _names(inner))}
+    return {name for inner in value for name in _names(inner)} if isinstance(value, list) else set()
+
+
+def test_the_proxy_knows_every_name_in_the_profile() -> None:
+    """A new one goes into the list of deploy/proxy/haproxy.cfg, if a worker may be trusted with it."""
+    limits = resolve_limits({}, load_catalogue()["bash"].limits, load_settings())
+    profile = container_config(image="i", limits=limits, labels={}, env={}, oci_runtime="runsc")
+    (known,) = re.findall(r"acl unknown .*?\(\?:([\w|]+)", (ROOT / "deploy/proxy/haproxy.cfg").read_text())
+    folders = set(profile["HostConfig"]["Tmpfs"])
+    assert _names(profile) - folders <= set(known.split("|"))
 
 
 def test_a_stop_is_given_as_long_as_a_worker_may_need() -> None:
