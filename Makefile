@@ -11,7 +11,8 @@ demo: ## Set up what is missing and watch real commands run in real cells
 	@deploy/with-services.sh python examples/demo.py
 
 test: ## Set up what is missing, check style, types and layers, and run every test
-	@ALSO_INSTALL="mcs=mono-mcs rabbitmqctl=rabbitmq-server curl=curl jq=jq node=nodejs" deploy/with-services.sh tests/run.sh
+	@ALSO_INSTALL="mcs=mono-mcs rabbitmqctl=rabbitmq-server curl=curl jq=jq node=nodejs \
+		docker-compose=docker-compose chromium=chromium chromedriver=chromium-driver" deploy/with-services.sh tests/run.sh
 
 chaos: ## Strike at workers, engine and Redis while jobs run, with three seeds, and count what is lost
 	@deploy/with-services.sh sh -c 'cellblock images build --quiet && python -m tests.chaos $(or $(CHAOS),--seed 1 --seed 2 --seed 3) && python -m tests.chaos.losses'

@@ -71,6 +71,8 @@ def flower(context: typer.Context) -> None:
     from tasks import app
 
     # By the environment, because arguments can be read by every user of the host.
+    for name, value in _FLOWER.items():
+        os.environ.setdefault(name, value)
     os.environ["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
     app.start(["flower", *context.args])
 
@@ -82,6 +84,13 @@ def _quietly(settings: Settings) -> list[str]:
 
 def _options(settings: Settings) -> list[str]:
     return [f"--loglevel={settings.log_level}", *_pool_size(settings)]
+
+
+# Arguments and results, which hold no contents of a job; and as many jobs as some 100 MB of memory hold.
+_FLOWER = {
+    "FLOWER_TASKS_COLUMNS": "name,uuid,state,args,result,received,runtime,worker",
+    "FLOWER_MAX_TASKS": "10000",
+}
 
 
 def _pool_size(settings: Settings) -> list[str]:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 
 __all__ = ["celery_config"]
 
+# One list in Redis for each queue and each of these, where 0 is served first. Stock publishers know 0, 3, 6
+# and 9, and put a message of any other priority into the next list before it.
+_PRIORITIES = list(range(10))
+
 # Room for a message to wait between its delivery to a worker and its start there.
 _DELIVERY_ROOM_S = 60.0
 
@@ -35,6 +39,9 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_acks_late": True,
         "task_retry_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
+        # Else jobs wait in a worker that is busy, where none of a higher priority can overtake them.
+        "worker_disable_prefetch": broker.startswith(_REDIS),
+        "worker_autoscaler": "tasks.autoscaler:Autoscaler",
         # For a message whose limits cannot be read; every other one gets its own.
         "task_soft_time_limit": longest.soft_s,
         "task_time_limit": longest.hard_s,
@@ -44,6 +51,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": {
             # A message that takes longer is delivered again while its job still runs.
             "visibility_timeout": longest.hard_s + _DELIVERY_ROOM_S,
+            "priority_steps": _PRIORITIES,
             **(_REDIS_TIMEOUTS if broker.startswith("redis+socket:") else _REDIS_TIMEOUTS | _REDIS_TCP),
         },
         # A result outlasts a restart of Redis: it is looked up first, then written, each by its own rules.
@@ -66,4 +74,5 @@ def _patience(within_s: float) -> dict[str, float]:
 
 # Both libraries wait for ever by default.
 _REDIS_TIMEOUTS = {"socket_timeout": 30.0, "health_check_interval": 25.0, "retry_on_timeout": True}
+_REDIS = ("redis", "rediss", "sentinel")
 _REDIS_TCP = {"socket_connect_timeout": 5.0, "socket_keepalive": True}

@@ -88,6 +88,12 @@ class Settings(BaseSettings):
         " sends to `celery`, Celery's own default: leave it out where other apps use that queue.",
         pattern=r"^[\w.-]+(,[\w.-]+)*$",
     )
+    routes: str = _setting(
+        "",
+        "Runtimes whose jobs `tasks` sends to queues of their own, such as `java=heavy,cpp=heavy`. Some"
+        " worker's `CELLBLOCK_QUEUES` must have each of these queues.",
+        pattern=r"^([\w-]+=[\w.-]+(,[\w-]+=[\w.-]+)*)?$",
+    )
     concurrency: int | None = _setting(
         None, "Jobs at a time in one worker; the number of cores, if not set.", ge=1
     )
@@ -193,6 +199,11 @@ class Settings(BaseSettings):
         """The ladder of the longest job that these settings allow: one of two stages."""
         first_s = self.max_timeout + self.max_grace + 2 * self.margin
         return ladder(first_s + self.max_timeout, self.max_grace, self.margin)
+
+    def queue_of(self, runtime: str) -> str | None:
+        """The queue that `routes` names for a runtime, if it names one."""
+        routes = dict(route.split("=") for route in self.routes.split(",") if route)
+        return routes.get(runtime)
 
     @property
     def stop_s(self) -> float:

@@ -14,7 +14,7 @@ from config import format_bytes
 if TYPE_CHECKING:
     from config import Settings
 
-__all__ = ["Host", "most_jobs", "overcommitments", "this_host"]
+__all__ = ["Host", "jobs_that_fit", "most_jobs", "overcommitments", "this_host"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ def most_jobs(settings: Settings) -> int:
     if settings.autoscale:
         return int(settings.autoscale.split(",")[0])
     return settings.concurrency or os.cpu_count() or 1
+
+
+def jobs_that_fit(settings: Settings, host: Host) -> int:
+    """How many jobs with what they get by default the host holds at a time; one at the least."""
+    return max(1, min(host.memory_bytes // settings.docker_memory_limit, host.processes // settings.pids))
 
 
 def overcommitments(settings: Settings, host: Host) -> list[str]:

@@ -63,7 +63,7 @@ def _ours(client: docker.APIClient, settings: Settings) -> list[dict[str, Any]]:
 
 
 def _name(container: dict[str, Any]) -> str:
-    # One that is being removed may have lost its name already.
+    # By which a proxy before the engine knows cells; one that is being removed may have lost it already.
     name: str = (container["Names"] or [container["Id"]])[0]
     return name.removeprefix("/")
 
@@ -146,7 +146,7 @@ def _dead_since(client: docker.APIClient, container: dict[str, Any]) -> float:
         return float(container["Created"])
     with mapped_errors("examine a cell"):
         try:
-            finished: str = client.inspect_container(container["Id"])["State"]["FinishedAt"]
+            finished: str = client.inspect_container(_name(container))["State"]["FinishedAt"]
         except docker.errors.NotFound:
             return float("inf")
     # Nanoseconds and a Z: more digits than Python reads.

@@ -11,7 +11,7 @@ from celery.worker.state import task_ready
 
 from sandbox import InvalidJob, parse_job
 from tasks import last_rung
-from tasks.sandbox_task import RECEIVED_AT
+from tasks.sandbox_task import RECEIVED_AT, shown_call
 from tasks.settings import this_catalogue, this_settings
 
 if TYPE_CHECKING:
@@ -38,6 +38,13 @@ class MirroredRequest(Request):
         self.time_limits = (rungs.hard_s, rungs.soft_s)
         self._runtime = job.runtime.name if job else ""
         self._is_over = False
+        # Those of the publisher may hold the whole command, and go to whoever watches.
+        shown = shown_call(self._runtime, _arguments(message.payload)[1] if job else {})
+        self._argsrepr, self._kwargsrepr = shown["argsrepr"], shown["kwargsrepr"]
+
+    def info(self, safe: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002  Celery's own
+        """What `celery inspect` and Flower are told, also where they ask for all of it."""
+        return super().info(safe=True)
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
         """Called by Celery in the worker's event loop when the process has failed the job."""
@@ -74,12 +81,16 @@ class MirroredRequest(Request):
 def _job(task: Any, payload: Any) -> Job | None:  # noqa: ANN401
     """The job in a message, if it holds one; else the limits of the longest job apply."""
     try:
-        first_protocol = isinstance(payload, dict)
-        args, kwargs = (payload["args"], payload["kwargs"]) if first_protocol else payload[:2]
+        args, kwargs = _arguments(payload)
         request = _outline(task.bind_request(args, kwargs))
         return parse_job(**request, settings=this_settings(), catalogue=this_catalogue())
     except (InvalidJob, TypeError, ValueError, LookupError):
         return None
+
+
+def _arguments(payload: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    """The arguments in a message of Celery's first protocol, an object, or of its second, a list."""
+    return (payload["args"], payload["kwargs"]) if isinstance(payload, dict) else (payload[0], payload[1])
 
 
 def _outline(request: dict[str, object]) -> dict[str, object]:

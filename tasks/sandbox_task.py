@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 
     from tasks.turn import Turn
 
-__all__ = ["RECEIVED_AT", "SENT_AT", "SandboxTask"]
+__all__ = ["RECEIVED_AT", "SENT_AT", "SandboxTask", "shown_call"]
 
 #: Message headers, in Unix seconds: when the app sent the job, and when a worker took it.
 SENT_AT = "cellblock_sent_at"
 RECEIVED_AT = "cellblock_received_at"
+
+
+def shown_call(runtime: str, kwargs: Mapping[str, object]) -> dict[str, str]:
+    """What logs, events and Flower show of a call: nothing of its contents."""
+    return {"argsrepr": f"('…', {runtime!r})", "kwargsrepr": str(sorted(kwargs))}
+
+
+# Options by which a caller, or a retry, has said already where the message goes.
+_WHERE = {"queue", "exchange", "routing_key"}
 
 
 class SandboxTask(Task):  # type: ignore[type-arg]
@@ -62,8 +71,11 @@ class SandboxTask(Task):  # type: ignore[type-arg]
 
         request = self.bind_request(args or (), kwargs or {})
         job = parse_job(**request, settings=this_settings(), catalogue=this_catalogue())
+        queue = this_settings().queue_of(job.runtime.name)
+        if queue and not _WHERE & options.keys():
+            options["queue"] = queue
         options["headers"] = {SENT_AT: time.time(), **(options.get("headers") or {})}
-        shown = {"argsrepr": f"('…', {job.runtime.name!r})", "kwargsrepr": str(sorted(kwargs or {}))}
+        shown = shown_call(job.runtime.name, kwargs or {})
         return super().apply_async(args, kwargs, *positional, **(shown | options))
 
     @property

@@ -77,6 +77,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("CELLBLOCK_DOCKER_HOST", "docker.sock", "unix:///"),
         ("CELLBLOCK_RUNTIMES", "/nowhere.toml", "no such file"),
         ("CELLBLOCK_MARGIN", "inf", "finite"),
+        ("CELLBLOCK_ROUTES", "java", "match pattern"),
         ("CELLBLOCK_MAX_DISK", "-1", "such as '512m'"),
     ],
 )
@@ -88,6 +89,11 @@ def test_a_bad_value_names_the_variable_the_value_and_what_is_allowed(
         load_settings()
     assert f"{variable}={value!r}: " in str(caught.value)
     assert allowed in str(caught.value)
+
+
+def test_a_route_names_the_queue_of_a_runtime() -> None:
+    settings = load_settings(routes="java=heavy,cpp=very.heavy")
+    assert [settings.queue_of(name) for name in ("java", "cpp", "bash")] == ["heavy", "very.heavy", None]
 
 
 def test_every_bad_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

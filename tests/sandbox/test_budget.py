@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config import load_settings
-from sandbox.budget import Host, most_jobs, overcommitments, this_host
+from sandbox.budget import Host, jobs_that_fit, most_jobs, overcommitments, this_host
 
 SMALL = Host(memory_bytes=8 << 30, processes=32_768)
 
@@ -33,6 +33,19 @@ def test_maxima_that_do_not_fit_together_are_told_too() -> None:
 def test_processes_are_counted() -> None:
     (sentence,) = overcommitments(load_settings(concurrency=2, max_pids=20_000), SMALL)
     assert sentence == "2 jobs may have 40000 processes, more than the host's 32768."
+
+
+@pytest.mark.parametrize(
+    ("limits", "jobs"),
+    [
+        ({}, 16),
+        ({"docker_memory_limit": "1g"}, 8),
+        ({"pids": 4096, "max_pids": 4096}, 8),
+        ({"docker_memory_limit": "9g", "max_memory": "9g"}, 1),
+    ],
+)
+def test_as_many_jobs_fit_as_memory_and_processes_hold(limits: dict[str, object], jobs: int) -> None:
+    assert jobs_that_fit(load_settings(**limits), SMALL) == jobs
 
 
 def test_this_host_has_memory_and_processes() -> None:

@@ -1,0 +1,35 @@
+"""Prints the part of constraints.txt that a worker's image is made of, with its hashes.
+
+python deploy/requirements.py <constraints.txt
+
+What the tests and the pages need stays out. The comments in the file, which uv wrote, say what asks for what.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+_ENTRY = re.compile(r"^(?P<name>[\w.-]+)==.*?(?=^\S+==|\Z)", re.MULTILINE | re.DOTALL)
+_OURS = "cellblock (pyproject.toml)"
+# What builds our own package.
+_BUILDER = "hatchling"
+
+
+def needed(constraints: str) -> str:
+    """The entries that our package asks for, and what they ask for in turn."""
+    entries = [(match["name"], match[0]) for match in _ENTRY.finditer(constraints)]
+    wanted, before = {_OURS}, set[str]()
+    while wanted != before:
+        before = set(wanted)
+        wanted |= {name for name, entry in entries if name == _BUILDER or wanted & set(_askers(entry))}
+    return "".join(entry for name, entry in entries if name in wanted)
+
+
+def _askers(entry: str) -> list[str]:
+    comments = (line.strip() for line in entry.splitlines() if line.lstrip().startswith("#"))
+    return [comment.removeprefix("#").strip().removeprefix("via").strip() for comment in comments]
+
+
+if __name__ == "__main__":
+    print(needed(sys.stdin.read()), end="")

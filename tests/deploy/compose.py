@@ -1,0 +1,129 @@
+"""`compose.yaml`, run for real under a name of its own, with images built from our recipes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from celery import Celery
+
+from tests.conftest import OWNER
+from tests.programs import ROOT, free_port
+from tests.waiting import wait_until
+
+__all__ = ["Deployment", "compose_program", "running_deployment"]
+
+#: Short margins, so that the reaper takes away what a killed worker left while the test waits.
+_SETTINGS = """
+CELLBLOCK_CONCURRENCY=2
+CELLBLOCK_MARGIN=3
+CELLBLOCK_DRAIN=5
+CELLBLOCK_PULL=never
+CELLBLOCK_WARM=bash=1
+"""
+_UP_S = 60.0
+
+
+def compose_program() -> list[str] | None:
+    """Docker's own plug-in, else Debian's program; None where there is neither."""
+    plugin = ["docker", "compose"]
+    if (
+        shutil.which("docker")
+        and subprocess.run([*plugin, "version"], capture_output=True, check=False).returncode == 0
+    ):
+        return plugin
+    return ["docker-compose"] if shutil.which("docker-compose") else None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What runs, and how to talk to it."""
+
+    program: list[str]
+    project: str
+    env: dict[str, str]
+    engine: docker.APIClient
+
+    def compose(self, *arguments: str) -> str:
+        """What `docker-compose` says."""
+        command = [*self.program, "--env-file", "deploy/offline.env", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @property
+    def owner(self) -> str:
+        """What is written on its cells."""
+        return self.env["CELLBLOCK_OWNER"]
+
+    @property
+    def broker_url(self) -> str:
+        """Redis as an app on this host reaches it, with the secret's password."""
+        secret = Path(self.env["SECRETS"], "broker_url").read_text().strip()
+        return secret.replace("redis:6379", f"127.0.0.1:{self.env['REDIS_PORT']}")
+
+    @property
+    def flower_url(self) -> str:
+        """Flower as a browser on this host reaches it."""
+        return f"http://127.0.0.1:{self.env['FLOWER_PORT']}"
+
+    def containers(self, service: str | None = None) -> list[str]:
+        """The ids of a service's containers that run; of all services, whatever their state, without one."""
+        labels = [f"com.docker.compose.project={self.project}"]
+        labels += [f"com.docker.compose.service={service}"] if service else []
+        found = self.engine.containers(all=service is None, filters={"label": labels})
+        return [container["Id"] for container in found]
+
+    def left(self) -> list[object]:
+        """Every container, network, volume and cell of this deployment."""
+        project = {"label": f"com.docker.compose.project={self.project}"}
+        return [
+            *self.containers(),
+            *self.engine.networks(filters=project),
+            *(self.engine.volumes(filters=project)["Volumes"] or []),
+            *self.cells(),
+        ]
+
+    def cells(self, *labels: str) -> list[str]:
+        """The names of its cells, whatever their state."""
+        wanted = [f"cellblock.owner={self.owner}", *labels]
+        return [cell["Names"][0] for cell in self.engine.containers(all=True, filters={"label": wanted})]
+
+    def workers(self, app: Celery) -> dict[str, list[str]]:
+        """The ids of the jobs that each worker runs."""
+        answers = app.control.inspect(timeout=1.0).active() or {}
+        return {name: [task["id"] for task in tasks] for name, tasks in answers.items()}
+
+
+@contextmanager
+def running_deployment(program: list[str], folder: Path, engine: docker.APIClient) -> Iterator[Deployment]:
+    """Redis, one worker and Flower, up; in the end `down -v` must leave nothing."""
+    settings, secrets = folder / "worker.env", folder / "secrets"
+    settings.write_text(_SETTINGS)
+    subprocess.run([ROOT / "deploy/secrets.sh", secrets], check=True)
+    subprocess.run([ROOT / "deploy/offline.sh"], check=True, capture_output=True)
+    project = f"cb{OWNER.removeprefix('test-')}"
+    env = os.environ | {
+        "COMPOSE_PROJECT_NAME": project,
+        "CELLBLOCK_OWNER": f"{OWNER}-compose",
+        "SECRETS": str(secrets),
+        "WORKER_SETTINGS": str(settings),
+        "REDIS_PORT": str(free_port()),
+        "FLOWER_PORT": str(free_port()),
+    }
+    deployment = Deployment(program, project, env, engine)
+    deployment.compose("build", "--quiet")
+    try:
+        deployment.compose("up", "--detach")
+        yield deployment
+    finally:
+        deployment.compose("down", "--volumes")
+    wait_until(lambda: not deployment.left(), 15, "the deployment is gone without a trace")

@@ -1,0 +1,68 @@
+"""The pool of a worker grows with a backlog, shrinks when nothing comes, and disturbs no job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import psutil
+import pytest
+from celery import Celery
+
+from tests.programs import Worker, running_worker
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.engine
+
+Start = Callable[..., AbstractContextManager[Worker]]
+TASK = "cellblock.run_sandboxed"
+LEAST, MOST = 1, 4
+
+
+@pytest.fixture
+def start(tmp_path: Path, broker_url: str) -> Start:
+    """Starts a worker with a pool between `LEAST` and `MOST`."""
+    return lambda **settings: running_worker(
+        tmp_path, broker_url, "--autoscale", f"{MOST},{LEAST}", **settings
+    )
+
+
+def pool(worker: Worker) -> set[psutil.Process]:
+    """The processes that run jobs."""
+    children = psutil.Process(worker.process.pid).children()
+    return {child for child in children if _line(child) == _line(psutil.Process(worker.process.pid))}
+
+
+def _line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def test_the_pool_grows_within_seconds_and_shrinks_within_a_minute_around_a_job_that_runs(
+    start: Start, broker_url: str, client_of: Callable[[str], Celery]
+) -> None:
+    app = client_of(broker_url)
+    with start() as worker:
+        assert len(pool(worker)) == LEAST
+        long = app.send_task(TASK, ["sleep 25; echo whole"])
+        short = [app.send_task(TASK, ["sleep 1"]) for _ in range(3 * MOST)]
+        wait_until(lambda: len(pool(worker)) == MOST, 5, "the pool is as large as it may be")
+        for job in short:
+            assert job.get(timeout=30)["status"] == "succeeded"
+        wait_until(lambda: len(pool(worker)) == LEAST, 30, "the pool is small again")
+        result = long.get(timeout=30)
+        assert (result["stdout"], result["attempt"]) == ("whole\n", 1)
+
+
+def test_the_pool_grows_no_further_than_the_host_can_hold(
+    start: Start, broker_url: str, client_of: Callable[[str], Celery]
+) -> None:
+    third = str(psutil.virtual_memory().total // 3)
+    app = client_of(broker_url)
+    with start(DOCKER_MEMORY_LIMIT=third, CELLBLOCK_MAX_MEMORY=third) as worker:
+        jobs = [app.send_task(TASK, ["sleep 1"], {"memory": "64m"}) for _ in range(2 * MOST)]
+        sizes = [len(pool(worker)) for job in jobs if job.get(timeout=30)]
+        assert (max(sizes), "This host holds 3 jobs" in worker.log()) == (3, True)
