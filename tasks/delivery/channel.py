@@ -12,6 +12,7 @@ from kombu.utils.json import dumps, loads
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tasks.delivery.bell import Bell
 from tasks.delivery.roll import Roll, give_back
 from tasks.delivery.waiters import Waiters
 from tasks.settings import this_settings
@@ -62,15 +63,6 @@ class QoS(stock.QoS):  # type: ignore[misc]
         self.channel.in_hand = ""
         virtual.QoS.append(self, message, delivery_tag)
 
-    def ack(self, delivery_tag: str) -> None:
-        """Done with a message: fill the room at once.
-
-        The pool looks for what it has to send in a turn of the loop that may come before the channel's own.
-        What the channel takes there would wait for the loop's next event, or a second.
-        """
-        super().ack(delivery_tag)
-        self.channel.refill()
-
     def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:  # noqa: ANN401
         commands = super()._remove_from_indices(delivery_tag, pipe)
         if self.channel.roll.enrolled:
@@ -88,7 +80,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self.in_hand = ""
         self.is_acknowledged = False
         self._waiters: Waiters | None = None
-        self._loop: Any = None
+        self._bell: Bell | None = None
         self._taker: Any = None
         self._recorder: Any = None
         super().__init__(*args, **options)
@@ -100,12 +92,12 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def fetch(self, loop: Any) -> None:  # noqa: ANN401
         """Take what there is, as far as the worker has room for it, and wait for more."""
-        self._loop = loop
         if self._waiters is None:
             pool = self._get_pool(asynchronous=True)
             # One for each key, of whatever number.
             pool.max_connections = 1 << 16
             self._waiters = Waiters(pool, loop, self._arrived)
+            self._bell = Bell(loop)
             self.beat()
         while self.qos.can_consume() and (idle := self._not_waiting()):
             taken = self._take(idle)
@@ -114,11 +106,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
                     self._waiters.wait(key, self.roll.taken_key(key))
                 return
             self._accept(*taken)
-
-    def refill(self) -> None:
-        """Fetch now, where this consumer has begun to."""
-        if self._waiters is not None:
-            self.fetch(self._loop)
+            if self._bell:
+                self._bell.ring()
 
     def record(self, keys: list[str], args: list[Any]) -> None:
         """Move a message from the list of this consumer's to what is not acknowledged."""
@@ -140,6 +129,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
             super().close()
             return
         waiters.close()
+        if self._bell:
+            self._bell.close()
         client = self._create_client()
         super().close()
         try:
