@@ -99,6 +99,10 @@ def test_limits_hold_through_the_proxy(
     assert ask(cmd, "bash", **limits)["status"] == status
 
 
+def test_a_job_with_a_list_of_hosts_gets_its_own_network(ask: Callable[..., dict[str, Any]]) -> None:
+    assert ask("echo $https_proxy", "bash", network=["example.com"])["stdout"].startswith("http://")
+
+
 def test_a_megabyte_goes_there_and_back_through_the_proxy(ask: Callable[..., dict[str, Any]]) -> None:
     assert ask("cat", "bash", stdin="x" * 1_000_000)["stdout_bytes"] == 1_000_000
 
@@ -124,6 +128,9 @@ def test_a_worker_has_no_socket_no_rights_and_a_root_that_cannot_be_written(depl
         {"HostConfig": {"SecurityOpt": []}},
         {"HostConfig": {"PidMode": "host"}},
         {"HostConfig": {"NetworkMode": "host"}},
+        {"HostConfig": {"NetworkMode": "container:other"}},
+        {"HostConfig": {"NetworkMode": "cellblock_broker"}},
+        {"HostConfig": {"Sysctls": {"kernel.msgmax": "1"}}},
         {"HostConfig": {"IpcMode": "host"}},
         {"HostConfig": {"MaskedPaths": []}},
         {"HostConfig": {"ReadonlyPaths": []}},
@@ -174,11 +181,29 @@ def test_a_cell_is_made_and_removed(proxy: Proxy) -> None:
         ("POST", "volumes/create"),
         ("GET", "secrets"),
         ("POST", "containers/prune"),
+        ("POST", "networks/prune"),
+        ("POST", "networks/cellblock_broker/connect"),
+        ("DELETE", "networks/cellblock_broker"),
     ],
 )
 def test_nothing_else_is_let_through(deployment: Deployment, proxy: Proxy, method: str, path: str) -> None:
     redis_id = deployment.containers("redis")[0]
     assert proxy.call(method, path.format(redis=redis_id)) == 403
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [{"Name": "other"}, {"Internal": False}, {"Driver": "host"}, {"Ingress": True}],
+)
+def test_no_network_is_made_that_is_not_a_jobs_own(proxy: Proxy, harm: dict[str, Any]) -> None:
+    own = {"Name": "cellblock-0123456789ab", "Driver": "bridge", "Internal": True}
+    body = own | {"Labels": {"cellblock.owner": OWNER}} | harm
+    assert proxy.post("networks/create", json.dumps(body)) == 403
+
+
+def test_no_container_but_a_cell_joins_a_network(deployment: Deployment, proxy: Proxy) -> None:
+    body = json.dumps({"Container": deployment.containers("redis")[0]})
+    assert proxy.post("networks/cellblock-0123456789ab/connect", body) == 403
 
 
 def test_the_configuration_that_old_starts_carried_is_not_let_through(proxy: Proxy) -> None:

@@ -12,6 +12,7 @@ from config import load_catalogue, load_settings
 from config.celery_conf import celery_config
 from sandbox.limits import resolve_limits
 from sandbox.profile import container_config
+from sandbox.proxy import proxy_request
 from tests.programs import ROOT
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -31,10 +32,12 @@ def _names(value: Any) -> set[str]:
 def test_the_proxy_knows_every_name_in_the_profile() -> None:
     """A new one goes into the list of deploy/proxy/haproxy.cfg, if a worker may be trusted with it."""
     limits = resolve_limits({}, load_catalogue()["bash"].limits, load_settings())
-    profile = container_config(image="i", limits=limits, labels={}, env={}, oci_runtime="runsc")
-    (known,) = re.findall(r"acl unknown .*?\(\?:([\w|]+)", (ROOT / "deploy/proxy/haproxy.cfg").read_text())
-    folders = set(profile["HostConfig"]["Tmpfs"])
-    assert _names(profile) - folders <= set(known.split("|"))
+    every: dict[str, Any] = {"image": "i", "limits": limits, "labels": {}, "oci_runtime": "runsc"}
+    cell = container_config(**every, env={}, network="n", resolver="r")
+    proxy = proxy_request(**every, exit_network="n", rules="")
+    (known,) = re.findall(r"acl unknown .*?\(\?:([^/]+)", (ROOT / "deploy/proxy/haproxy.cfg").read_text())
+    folders = set(cell["HostConfig"]["Tmpfs"])
+    assert _names(cell) | _names(proxy) <= set(known.replace("\\.", ".").split("|")) | folders
 
 
 def test_a_stop_is_given_as_long_as_a_worker_may_need() -> None:
