@@ -40,8 +40,6 @@ find_python() {
 
 engine_answers() { .venv/bin/cellblock doctor engine >"$scratch/engine" 2>&1; }
 
-# --- what is missing, and how to get it --------------------------------------------------------------------
-
 missing_packages() {
   local wanted
   for wanted in redis-server=redis-server ${ALSO_INSTALL:-}; do
@@ -79,8 +77,6 @@ make_venv() {
   quietly .venv/bin/pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
   echo "$stamp" >.venv/.stamp
 }
-
-# --- the engine --------------------------------------------------------------------------------------------
 
 engine_runs() {
   local pid
