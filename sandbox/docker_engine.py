@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -106,7 +105,7 @@ class DockerEngine:
             self._remover.remove(name, how=remove_network)
 
     def _labels(self, job: Job, tags: JobTags) -> Labels:
-        deadline = time.time() + job.ladder(self._settings.margin).reap_s
+        deadline = self._maker().clock.now() + job.ladder(self._settings.margin).reap_s
         return Labels(state="job", deadline=deadline, task=tags.task_id, worker=tags.worker)
 
     def _make(self, job: Job, tags: JobTags, outlet: Outlet | None) -> OpenCell:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.cell import CellInfo
 from sandbox.docker_client import mapped_errors
+from sandbox.engine_clock import EngineClock
 from sandbox.errors import ImageMissing
 from sandbox.image_choice import ImageChoice
 from sandbox.meter import measure
@@ -65,6 +66,7 @@ class DockerMaker:
         self._client = client
         self._settings = settings
         self._images = ImageChoice(client)
+        self.clock = EngineClock(client)
 
     def make(
         self,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import docker.errors
 
 from sandbox.docker_client import mapped_errors
+from sandbox.engine_clock import EngineClock
 from sandbox.errors import SandboxUnavailable
 from sandbox.meter import count_error, measure
 from sandbox.outlet import remove_network
@@ -28,6 +29,16 @@ _log = logging.getLogger("cellblock.reaper")
 _DEAD = ("created", "exited", "dead")
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at everything, at `now` by the engine's clock."""
+
+    client: docker.APIClient
+    margin_s: float
+    now: float
+    leaving: bool = False
+
+
 def reap(client: docker.APIClient, settings: Settings, *, leaving: bool = False) -> list[str]:
     """Remove what this deployment has on the engine and is due, by its labels alone; the names of that.
 
@@ -39,10 +50,9 @@ def reap(client: docker.APIClient, settings: Settings, *, leaving: bool = False)
         SandboxUnavailable: the engine does not answer.
     """
     found = _ours(client, settings)
-    removed = [
-        name for container in found if (name := _reap_if_due(client, container, settings.margin, leaving))
-    ]
-    return removed + _reap_networks(client, settings, leaving=leaving)
+    look = _Look(client, settings.margin, EngineClock(client).now(), leaving)
+    removed = [name for container in found if (name := _reap_if_due(look, container))]
+    return removed + _reap_networks(look, settings.owner)
 
 
 def due(client: docker.APIClient, settings: Settings) -> list[str]:
@@ -52,7 +62,8 @@ def due(client: docker.APIClient, settings: Settings) -> list[str]:
         SandboxUnavailable: the engine does not answer.
     """
     found = _ours(client, settings)
-    return [_name(container) for container in found if _is_due(client, container, settings.margin)]
+    look = _Look(client, settings.margin, EngineClock(client).now())
+    return [_name(container) for container in found if _is_due(look, container)]
 
 
 def _ours(client: docker.APIClient, settings: Settings) -> list[dict[str, Any]]:
@@ -68,17 +79,12 @@ def _name(container: dict[str, Any]) -> str:
     return name.removeprefix("/")
 
 
-def _reap_if_due(
-    client: docker.APIClient,
-    container: dict[str, Any],
-    margin_s: float,
-    leaving: bool,  # noqa: FBT001
-) -> str | None:
+def _reap_if_due(look: _Look, container: dict[str, Any]) -> str | None:
     name = _name(container)
     try:
-        if not (_is_due(client, container, margin_s) or (leaving and _is_mine(container))):
+        if not (_is_due(look, container) or (look.leaving and _is_mine(container))):
             return None
-        remove_container(client, name, margin_s)
+        remove_container(look.client, name, look.margin_s)
     except SandboxUnavailable as error:
         _log.error("The container %s is due but stays for now: %s", name, error)
         measure("cellblock_leaks_total", where="reaper")
@@ -89,24 +95,19 @@ def _reap_if_due(
     return name
 
 
-def _reap_networks(client: docker.APIClient, settings: Settings, *, leaving: bool) -> list[str]:
+def _reap_networks(look: _Look, owner: str) -> list[str]:
     """After the containers in them, which have the same labels."""
     with mapped_errors("list its networks"):
-        found = client.networks(filters={"label": f"cellblock.owner={settings.owner}"})
-    return [network["Name"] for network in found if _reap_network(client, network, settings.margin, leaving)]
+        found = look.client.networks(filters={"label": f"cellblock.owner={owner}"})
+    return [network["Name"] for network in found if _reap_network(look, network)]
 
 
-def _reap_network(
-    client: docker.APIClient,
-    network: dict[str, Any],
-    margin_s: float,
-    leaving: bool,  # noqa: FBT001
-) -> bool:
+def _reap_network(look: _Look, network: dict[str, Any]) -> bool:
     is_orphan = is_gone(network["Labels"].get("cellblock.process", ""))
-    if not (is_orphan or time.time() > _deadline(network) or (leaving and _is_mine(network))):
+    if not (is_orphan or look.now > _deadline(network) or (look.leaving and _is_mine(network))):
         return False
     try:
-        remove_network(client, network["Name"], margin_s)
+        remove_network(look.client, network["Name"], look.margin_s)
     except SandboxUnavailable as error:
         _log.error("The network %s is due but stays for now: %s", network["Name"], error)
         measure("cellblock_leaks_total", where="reaper")
@@ -116,16 +117,15 @@ def _reap_network(
     return True
 
 
-def _is_due(client: docker.APIClient, container: dict[str, Any], margin_s: float) -> bool:
-    now = time.time()
-    if now > _deadline(container):
+def _is_due(look: _Look, container: dict[str, Any]) -> bool:
+    if look.now > _deadline(container):
         return True
     is_dead = container["State"] in _DEAD
     # A warm one outlives its process when a job has claimed it.
     is_orphan = is_gone(container["Labels"].get("cellblock.process", ""))
     if is_orphan and (is_dead or container["Labels"].get("cellblock.state") == "job"):
         return True
-    return is_dead and now > _dead_since(client, container) + 2 * margin_s
+    return is_dead and look.now > _dead_since(look.client, container) + 2 * look.margin_s
 
 
 def _is_mine(container: dict[str, Any]) -> bool:
@@ -149,5 +149,4 @@ def _dead_since(client: docker.APIClient, container: dict[str, Any]) -> float:
             finished: str = client.inspect_container(_name(container))["State"]["FinishedAt"]
         except docker.errors.NotFound:
             return float("inf")
-    # Nanoseconds and a Z: more digits than Python reads.
-    return datetime.fromisoformat(finished[:19] + "+00:00").timestamp()
+    return datetime.fromisoformat(finished).timestamp()

@@ -140,7 +140,7 @@ class WarmPool:
     def _make(self, maker: DockerMaker, runtime: str) -> OpenCell:
         name = new_name()
         stays_s = self._settings.warm_age + self._settings.longest.reap_s
-        labels = Labels(state="warm", deadline=time.time() + stays_s, worker=self._worker)
+        labels = Labels(state="warm", deadline=maker.clock.now() + stays_s, worker=self._worker)
         try:
             chosen = self._runtimes[runtime]
             return maker.make(name, chosen, warm_limits(chosen, self._settings), labels)
