@@ -24,6 +24,9 @@ Say = Callable[[str], None]
 
 _AT_A_WORKER = ("pool child", "worker", "keeper", "engine stalled", "network")
 
+_AT_WORK = ("worker killed", "cell removed", "pool child killed")
+_PATIENCE_S = 6.0
+
 
 @dataclass(frozen=True, slots=True)
 class Strike:
@@ -61,8 +64,14 @@ class Striker:
             post.worker.revive()
         while self._mends and self._mends[0][0] <= now:
             heapq.heappop(self._mends)[2]()
-        if self._planned and self._planned[0][0] <= now:
+        if self._planned and self._planned[0][0] <= now and self._is_worth_it(*self._planned[0], now):
             self._strike(self._planned.pop(0)[1])
+
+    def _is_worth_it(self, due: float, fault: Fault, now: float) -> bool:
+        """Who is struck at work should be at work; that is waited for, for a while."""
+        hostname = self._stage.posts[fault.worker].worker.hostname
+        is_idle = fault.kind in _AT_WORK and not self._cells.running_on(hostname)
+        return not is_idle or now > due + _PATIENCE_S
 
     def _strike(self, fault: Fault) -> None:
         hostname = self._stage.posts[fault.worker].worker.hostname
