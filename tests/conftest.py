@@ -17,6 +17,7 @@ from config import load_settings
 from sandbox import ImageMissing, Sandbox, SandboxUnavailable
 from sandbox.docker_client import connect
 from sandbox.image_choice import ImageChoice
+from sandbox.remover import remove_container
 from tasks.settings import this_catalogue, this_settings
 from tests.programs import is_ours, running_redis, running_worker
 from tests.waiting import wait_until
@@ -103,7 +104,7 @@ def networks(client: docker.APIClient) -> list[str]:
 def remove_cells(client: docker.APIClient) -> None:
     """Take away what a dead worker left, as a reaper would once its deadline has passed."""
     for cell in cells(client):
-        client.remove_container(cell, v=True, force=True)
+        remove_container(client, cell, _GONE_S)
 
 
 def _volumes(client: docker.APIClient) -> list[object]:
