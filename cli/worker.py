@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.checks import queue, require_broker, require_engine
-from cli.show import note
 from config import InvalidSetting, load_catalogue, load_settings
 from sandbox.limits import check_catalogue
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from config import Settings
 
 __all__ = ["flower", "worker"]
+
+_log = logging.getLogger("cellblock")
 
 
 def worker(
@@ -50,10 +52,16 @@ def worker(
 
 
 def _warn_of_redis() -> None:
-    """Say what a full or a restarted Redis would lose, before it does."""
-    for finding in (*queue.server(), *queue.persistence(), *queue.visibility()):
-        if finding.mend:
-            note(f"{finding.message}. Try: {finding.mend}")
+    """Have the worker's log say what a full or a restarted Redis would lose, before it does."""
+    from celery import signals
+
+    found = [one for one in (*queue.server(), *queue.persistence(), *queue.visibility()) if one.mend]
+
+    def warn(**_: object) -> None:
+        for finding in found:
+            _log.warning("%s. Try: %s", finding.message, finding.mend)
+
+    signals.celeryd_after_setup.connect(warn, weak=False)
 
 
 def flower(context: typer.Context) -> None:
