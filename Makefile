@@ -1,16 +1,20 @@
 # The two commands that a newcomer needs are `make demo` and `make test`. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutate images bench lock clean
+.PHONY: help demo test mutate debian13 images bench lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: ## Set up what is missing and watch real commands run in real cells
 	@deploy/with-services.sh python examples/demo.py
 
 test: ## Set up what is missing, check style, types and layers, and run every test
 	@ALSO_INSTALL=mcs=mono-mcs deploy/with-services.sh tests/run.sh
+
+debian13: ## Test the sandbox on Debian 13 under qemu: systemd, cgroup v2, AppArmor, a newer engine
+	@ALSO_INSTALL='qemu-system-x86_64=qemu-system-x86 debootstrap=debootstrap debugfs=e2fsprogs' \
+		deploy/with-services.sh sh -c 'cellblock images build --quiet bash python cpp && exec python -m tests.debian13'
 
 mutate: ## Take away each line of the cell's profile in turn, and show which test misses it
 	@deploy/with-services.sh python -m tests.hostile.mutate_profile

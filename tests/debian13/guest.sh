@@ -1,0 +1,36 @@
+#!/bin/bash
+# Inside the machine: tells what it is, gives the engine its images, runs the tests.
+set -uo pipefail
+cd /cargo/repository
+export HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/cargo/packages CI=true
+
+say() { printf '[%4.0f s] %s\n' "$(cut -d' ' -f1 /proc/uptime)" "$*"; }
+
+. /etc/os-release
+say "$PRETTY_NAME, Linux $(uname -r), $(stat -fc %T /sys/fs/cgroup), $(python3 --version)"
+case $(cat /cargo/engine) in
+  podman)
+    systemctl stop docker.service docker.socket
+    systemctl start podman.socket
+    export DOCKER_HOST=unix:///run/podman/podman.sock
+    ;;
+  rootless)
+    systemctl stop docker.service docker.socket
+    useradd --create-home --uid 1000 someone
+    loginctl enable-linger someone
+    systemd-run --quiet --machine=someone@ --user --unit=docker --property=Delegate=yes \
+      --setenv=PATH=/usr/share/docker.io/contrib:/usr/sbin:/usr/bin dockerd-rootless.sh
+    export DOCKER_HOST=unix:///run/user/1000/docker.sock
+    ;;
+esac
+until docker version >/dev/null 2>&1; do sleep 1; done
+say "$(docker info --format \
+  '{{.ServerVersion}}, cgroup v{{.CgroupVersion}} by {{.CgroupDriver}}, {{.Driver}}, {{join .SecurityOptions ", "}}')"
+for image in /cargo/images/*.tar; do
+  docker load --quiet --input "$image"
+done
+say "the images are loaded"
+python3 -m pytest -p no:cacheprovider -p no:randomly --timeout=1200 --durations=10 --tb=short \
+  --junit-xml=/cargo/junit.xml @tests/debian13/selection.txt
+echo $? >/cargo/exit_code
+say "done"
