@@ -2,7 +2,7 @@
 # Inside the machine: tells what it is, gives the engine its images, runs the tests.
 set -uo pipefail
 cd /cargo/repository
-export HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/cargo/packages CI=true
+export PATIENCE=10 HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/cargo/packages CI=true
 
 say() { printf '[%4.0f s] %s\n' "$(cut -d' ' -f1 /proc/uptime)" "$*"; }
 
@@ -30,7 +30,8 @@ for image in /cargo/images/*.tar; do
   docker load --quiet --input "$image"
 done
 say "the images are loaded"
-python3 -m pytest -p no:cacheprovider -p no:randomly --timeout=1200 --durations=10 --tb=short \
-  --junit-xml=/cargo/junit.xml @tests/debian13/selection.txt
-echo $? >/cargo/exit_code
+# Not to a terminal, so that it prints lines and no colours.
+python3 -um pytest -p no:cacheprovider -p no:randomly --timeout=1200 --durations=10 --tb=short \
+  --junit-xml=/cargo/junit.xml @tests/debian13/selection.txt | cat
+echo "${PIPESTATUS[0]}" >/cargo/exit_code
 say "done"
