@@ -14,7 +14,7 @@ test: ## Set up what is missing, check style, types and layers, and run every te
 
 debian13: ## Test the sandbox on Debian 13 under qemu: systemd, cgroup v2, AppArmor, a newer engine
 	@ALSO_INSTALL='qemu-system-x86_64=qemu-system-x86 debootstrap=debootstrap debugfs=e2fsprogs' \
-		deploy/with-services.sh sh -c 'cellblock images build --quiet bash python cpp && exec python -m tests.debian13'
+		deploy/with-services.sh sh -c 'cellblock images build --quiet bash python cpp && exec python -m tests.debian13 $(TESTS)'
 
 mutate: ## Take away each line of the cell's profile in turn, and show which test misses it
 	@deploy/with-services.sh python -m tests.hostile.mutate_profile

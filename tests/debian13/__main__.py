@@ -1,4 +1,4 @@
-"""Makes the machine's disks, starts it, and ends as the tests in it do."""
+"""Makes the machine's disks, starts it, and ends as the tests in it do: those named, or the selection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.debian13.shell import CannotRun, command
 
 _IMAGES = [f"cellblock/{runtime}:local" for runtime in ("bash", "python", "cpp")]
 _ENGINES = ("docker", "rootless", "podman")
-_SELECTION = "tests/debian13/selection.txt"
+_SELECTION = Path(__file__).with_name("selection.txt")
 
 
 def main() -> int:
@@ -23,16 +23,17 @@ def main() -> int:
     def say(what: str) -> None:
         print(f"· {what} ({time.monotonic() - began:.0f} s)", file=sys.stderr)
 
+    tests = sys.argv[1:] or _SELECTION.read_text().splitlines()
     engine = os.environ.get("ENGINE") or _ENGINES[0]
     if engine not in _ENGINES:
         print(f"cellblock: ENGINE is one of {', '.join(_ENGINES)}", file=sys.stderr)
         return 2
     try:
-        command(sys.executable, "-m", "pytest", "--collect-only", "-q", f"@{_SELECTION}")
+        command(sys.executable, "-m", "pytest", "--collect-only", "-q", *tests)
         system = disks.system()
         say("the system's disk is there")
         with tempfile.TemporaryDirectory(prefix="cellblock-debian13-") as scratch:
-            cargo = disks.cargo(Path(scratch), _IMAGES, engine)
+            cargo = disks.cargo(Path(scratch), _IMAGES, engine, tests)
             say("the cargo is there; starting the machine, which takes its time")
             code = machine.run(system, cargo, Path(scratch) / "console.log")
         say("the machine is off")

@@ -33,8 +33,8 @@ def system() -> Path:
     return kept("system", packages.read_text() + script.read_text(), make)
 
 
-def cargo(folder: Path, images: Iterable[str], engine: str) -> Path:
-    """A disk with this repository, the packages that it needs, `images`, and the name of the engine to test."""
+def cargo(folder: Path, images: Iterable[str], engine: str, tests: Iterable[str]) -> Path:
+    """A disk with this repository, the packages that it needs, `images`, and what is to be done with them."""
     tree, disk = folder / "tree", folder / "cargo.ext4"
     tree.mkdir()
     _copy_sources(tree / "repository")
@@ -42,6 +42,7 @@ def cargo(folder: Path, images: Iterable[str], engine: str) -> Path:
     _save(images, tree / "images")
     shutil.copy(_HERE / "guest.sh", tree)
     (tree / "engine").write_text(engine)
+    (tree / "tests").write_text("\n".join(tests))
     used_mib = sum(path.lstat().st_size for path in tree.rglob("*")) // _MIB
     with disk.open("wb") as file:
         file.truncate((2 * used_mib + _ROOM_MIB) * _MIB)

@@ -32,6 +32,6 @@ done
 say "the images are loaded"
 # Not to a terminal, so that it prints lines and no colours.
 python3 -um pytest -p no:cacheprovider -p no:randomly --timeout=1200 --durations=10 --tb=short \
-  --junit-xml=/cargo/junit.xml @tests/debian13/selection.txt | cat
+  --junit-xml=/cargo/junit.xml @/cargo/tests | cat
 echo "${PIPESTATUS[0]}" >/cargo/exit_code
 say "done"
