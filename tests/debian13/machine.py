@@ -26,7 +26,7 @@ def run(system: Path, cargo: Path, console: Path) -> int:
     Raises:
         CannotRun: the machine did not get as far; `console` has its messages.
     """
-    command_line = [
+    command_line: list[str | Path] = [
         *("nice", "-n", "19", "qemu-system-x86_64", *_SHAPE, *_BARE),
         *("-accel", os.environ.get("ACCEL") or "tcg,thread=multi"),
         *("-kernel", system / "vmlinuz", "-initrd", system / "initrd.img", "-append", _KERNEL),
