@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
@@ -15,7 +15,7 @@ import urllib3.exceptions
 from sandbox.errors import EngineFailed, EngineUnreachable, ImageMissing, SandboxUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from config import Settings
 
@@ -37,6 +37,7 @@ def connect(settings: Settings) -> docker.APIClient:
 
     Raises:
         EngineUnreachable: no engine there, no permission, or no answer.
+        EngineFailed: it is Podman, which cannot make a cell.
     """
     address = docker_address(settings)
     if not address.startswith(_PLAIN) or os.environ.get("DOCKER_TLS_VERIFY"):
@@ -45,7 +46,15 @@ def connect(settings: Settings) -> docker.APIClient:
             " Try: forward its socket, as with ssh -L, and set CELLBLOCK_DOCKER_HOST=unix://…"
         )
     with mapped_errors("connect", address):
-        return docker.APIClient(base_url=address, version="auto", timeout=int(settings.margin) or 1)
+        client = docker.APIClient(base_url=address, version="auto", timeout=int(settings.margin) or 1)
+        is_podman = _is_podman(client.version())
+    if is_podman:
+        client.close()
+        raise EngineFailed(
+            f"The engine at {address} is Podman, whose Docker API takes neither a cell's list of system calls"
+            " nor its limit on files. Try: Docker Engine, which can be rootless."
+        )
+    return client
 
 
 @contextmanager
@@ -89,6 +98,10 @@ def map_error(error: Exception, action: str, address: str = "the engine") -> San
     return EngineUnreachable(
         f"The container engine at {address} could not be asked to {action}: {_root(error)}."
     )
+
+
+def _is_podman(version: Mapping[str, Any]) -> bool:
+    return any("Podman" in part["Name"] for part in version.get("Components", ()))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -25,6 +25,7 @@ class StandIn(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path, images: dict[str, dict[str, object]]) -> None:
         super().__init__(str(path), _Handler)
         self.url = f"unix://{path}"
+        self.version: dict[str, object] = {"ApiVersion": "1.41"}
         self.images = images
         self.lines: list[dict[str, object]] = []
         self.pulled: list[tuple[str, str]] = []
@@ -38,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         name = path.partition("/images/")[2].removesuffix("/json")
         if path.endswith("/version"):
-            self._answer(200, {"ApiVersion": "1.41"})
+            self._answer(200, self.server.version)
         elif name in self.server.images:
             self._answer(200, self.server.images[name])
         else:
