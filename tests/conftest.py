@@ -19,7 +19,7 @@ from sandbox.docker_client import connect
 from sandbox.image_choice import ImageChoice
 from tasks.settings import this_catalogue, this_settings
 from tests.programs import is_ours, running_redis, running_worker
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,7 @@ OWNER = f"test-{secrets.token_hex(6)}"
 BROKER_PASSWORD = secrets.token_hex(8)
 
 _GONE_S = 15.0
+_MARGIN_S = 15.0
 _databases = itertools.count()
 
 
@@ -55,6 +56,8 @@ def _settings_of_nobody() -> Iterator[None]:
         for variable in filter(is_ours, list(os.environ)):
             patch.delenv(variable)
         patch.setenv("CELLBLOCK_OWNER", OWNER)
+        if PATIENCE > 1:
+            patch.setenv("CELLBLOCK_MARGIN", f"{_MARGIN_S * PATIENCE:g}")
         yield
 
 

@@ -2,7 +2,7 @@
 # Inside the machine: tells what it is, gives the engine its images, runs the tests.
 set -uo pipefail
 cd /cargo/repository
-export PATIENCE=10 HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/cargo/packages CI=true
+export PATIENCE=20 HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/cargo/packages CI=true
 
 say() { printf '[%4.0f s] %s\n' "$(cut -d' ' -f1 /proc/uptime)" "$*"; }
 
