@@ -51,8 +51,8 @@ def connect(settings: Settings) -> docker.APIClient:
     if is_podman:
         client.close()
         raise EngineFailed(
-            f"The engine at {address} is Podman, whose Docker API takes neither a cell's list of system calls"
-            " nor its limit on files. Try: Docker Engine, which can be rootless."
+            f"The engine at {address} is Podman, whose Docker API leaves parts of a cell's profile out:"
+            " the list of system calls, the limit on files, the missing network. Try: Docker Engine."
         )
     return client
 

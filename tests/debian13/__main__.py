@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -23,6 +24,8 @@ def main() -> int:
     def say(what: str) -> None:
         print(f"· {what} ({time.monotonic() - began:.0f} s)", file=sys.stderr)
 
+    # As an exception, so that the machine goes off and the cargo goes away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tests = sys.argv[1:] or _SELECTION.read_text().splitlines()
     engine = os.environ.get("ENGINE") or _ENGINES[0]
     if engine not in _ENGINES:

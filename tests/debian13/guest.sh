@@ -19,11 +19,15 @@ case $(cat /cargo/engine) in
     useradd --create-home --uid 1000 someone
     loginctl enable-linger someone
     systemd-run --quiet --machine=someone@ --user --unit=docker --property=Delegate=yes \
-      --setenv=PATH=/usr/share/docker.io/contrib:/usr/sbin:/usr/bin dockerd-rootless.sh
+      --setenv=PATH=/usr/sbin:/usr/bin /bin/sh /usr/share/docker.io/contrib/dockerd-rootless.sh
     export DOCKER_HOST=unix:///run/user/1000/docker.sock
     ;;
 esac
-until docker version >/dev/null 2>&1; do sleep 1; done
+for _ in $(seq 90); do
+  docker version >/dev/null 2>&1 && break
+  sleep 1
+done
+docker version >/dev/null || journalctl --no-pager --lines=20
 say "$(docker info --format \
   '{{.ServerVersion}}, cgroup v{{.CgroupVersion}} by {{.CgroupDriver}}, {{.Driver}}, {{join .SecurityOptions ", "}}')"
 for image in /cargo/images/*.tar; do

@@ -30,7 +30,8 @@ mkdir "$tree/cargo"
 cat >"$tree/etc/systemd/system/cargo.service" <<'UNIT'
 [Unit]
 Description=What this machine was started for
-Requires=docker.service cargo.mount
+Wants=docker.service
+Requires=cargo.mount
 After=docker.service cargo.mount
 OnFailure=poweroff.target
 
