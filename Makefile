@@ -2,10 +2,10 @@
 
 .DEFAULT_GOAL := help
 DOCS ?= $(or $(TMPDIR),/tmp)/cellblock-docs
-.PHONY: help demo test chaos mutate images bench docs lock clean
+.PHONY: help demo test chaos mutate debian13 images bench docs lock clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: ## Set up what is missing and watch real commands run in real cells
 	@deploy/with-services.sh python examples/demo.py
@@ -16,6 +16,10 @@ test: ## Set up what is missing, check style, types and layers, and run every te
 
 chaos: ## Strike at workers, engine and Redis while jobs run, with three seeds, and count what is lost
 	@deploy/with-services.sh sh -c 'cellblock images build --quiet && python -m tests.chaos $(or $(CHAOS),--seed 1 --seed 2 --seed 3) && python -m tests.chaos.losses'
+
+debian13: ## Test the sandbox on Debian 13 under qemu: systemd, cgroup v2, AppArmor, a newer engine
+	@ALSO_INSTALL='qemu-system-x86_64=qemu-system-x86 debootstrap=debootstrap debugfs=e2fsprogs' \
+		deploy/with-services.sh sh -c 'cellblock images build --quiet bash python cpp && exec python -m tests.debian13 $(TESTS)'
 
 mutate: ## Take away each line of the cell's profile in turn, and show which test misses it
 	@deploy/with-services.sh python -m tests.hostile.mutate_profile

@@ -16,7 +16,7 @@ from docker.transport import UnixHTTPAdapter
 from sandbox.errors import EngineFailed, EngineUnreachable, ImageMissing, SandboxUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from config import Settings
 
@@ -39,6 +39,7 @@ def connect(settings: Settings) -> docker.APIClient:
 
     Raises:
         EngineUnreachable: no engine there, no permission, or no answer.
+        EngineFailed: it is Podman, which cannot make a cell.
     """
     address = docker_address(settings)
     if not address.startswith(_PLAIN) or os.environ.get("DOCKER_TLS_VERIFY"):
@@ -51,7 +52,14 @@ def connect(settings: Settings) -> docker.APIClient:
         client = docker.APIClient(base_url=address, version="auto", timeout=timeout_s)
         if "unix://" in address:
             client.mount("http+docker://", _OnePool(address.removeprefix("http+"), timeout_s))
-        return client
+        is_podman = _is_podman(client.version())
+    if is_podman:
+        client.close()
+        raise EngineFailed(
+            f"The engine at {address} is Podman, whose Docker API leaves parts of a cell's profile out:"
+            " the list of system calls, the limit on files, the missing network. Try: Docker Engine."
+        )
+    return client
 
 
 @contextmanager
@@ -105,6 +113,10 @@ def map_error(error: Exception, action: str, address: str = "the engine") -> San
     return EngineUnreachable(
         f"The container engine at {address} could not be asked to {action}: {_root(error)}."
     )
+
+
+def _is_podman(version: Mapping[str, Any]) -> bool:
+    return any("Podman" in part["Name"] for part in version.get("Components", ()))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

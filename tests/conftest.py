@@ -20,7 +20,7 @@ from sandbox.image_choice import ImageChoice
 from sandbox.remover import remove_container
 from tasks.settings import this_catalogue, this_settings
 from tests.programs import is_ours, running_redis, running_worker
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +36,7 @@ OWNER = f"test-{secrets.token_hex(6)}"
 BROKER_PASSWORD = secrets.token_hex(8)
 
 _GONE_S = 15.0
+_MARGIN_S = 15.0
 _databases = itertools.count()
 
 
@@ -56,6 +57,8 @@ def _settings_of_nobody() -> Iterator[None]:
         for variable in filter(is_ours, list(os.environ)):
             patch.delenv(variable)
         patch.setenv("CELLBLOCK_OWNER", OWNER)
+        if PATIENCE > 1:
+            patch.setenv("CELLBLOCK_MARGIN", f"{_MARGIN_S * PATIENCE:g}")
         yield
 
 

@@ -28,6 +28,7 @@ class StandIn(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path, images: dict[str, dict[str, object]]) -> None:
         super().__init__(str(path), _Handler)
         self.url = f"unix://{path}"
+        self.version: dict[str, object] = {"ApiVersion": "1.41"}
         self.images = images
         self.about: dict[str, object] = {}
         self.lines: list[dict[str, object]] = []
@@ -42,7 +43,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         name = path.partition("/images/")[2].removesuffix("/json")
         if path.endswith("/version"):
-            self._answer(200, {"ApiVersion": "1.41"})
+            self._answer(200, self.server.version)
         elif path.endswith("/info"):
             self._answer(200, self.server.about)
         elif path.endswith("/plugins"):

@@ -10,6 +10,7 @@ import pytest
 from config import load_settings
 from sandbox import Sandbox, Status
 from tests.programs import ROOT
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,7 +212,7 @@ def test_the_environment_of_the_supervisor_holds_no_secret(
 def warm(engine: docker.APIClient) -> Iterator[Sandbox]:
     """One warm cell at a time, so that each job gets the next one of the same place."""
     with Sandbox(load_settings(pull="never", warm="0,bash=1")) as real:
-        assert real.warm_up(60)
+        assert real.warm_up(60 * PATIENCE)
         yield real
 
 
@@ -229,6 +230,6 @@ def warm(engine: docker.APIClient) -> Iterator[Sandbox]:
 )
 def test_nothing_survives_into_the_next_warm_cell(warm: Sandbox, leave: str, find: str) -> None:
     first = warm.run(leave)
-    assert warm.warm_up(60)
+    assert warm.warm_up(60 * PATIENCE)
     second = warm.run(find)
     assert (first.warm, second.warm, second.stdout) == (True, True, "")

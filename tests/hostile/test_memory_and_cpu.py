@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import Status
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from sandbox import Sandbox
@@ -88,7 +89,7 @@ REALTIME = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)
     ],
 )
 def test_too_much_memory_is_out_of_memory(python: Python, hog: str) -> None:
-    result = python(hog, memory="48m", disk="256m", timeout=20)
+    result = python(hog, memory="48m", disk="256m", timeout=20 * PATIENCE)
     assert (result.status, result.exit_code) == (Status.OUT_OF_MEMORY, 137)
 
 
@@ -133,7 +134,7 @@ def test_a_job_is_the_kernels_choice_before_the_worker(sandbox: Sandbox) -> None
 def test_spinning_ends_at_the_deadline_and_within_its_cores(python: Python, spin: str) -> None:
     result = python(spin, timeout=1, grace=0.1, cpus=0.3)
     assert result.status is Status.TIMED_OUT
-    assert 0.1 < (result.cpu_seconds or 0) < 0.8
+    assert 0.1 < (result.cpu_seconds or 0) < 0.3 * result.duration + 0.4
 
 
 def test_the_time_of_a_grandchild_that_fled_is_counted(python: Python) -> None:

@@ -15,7 +15,7 @@ from config import Settings, load_settings
 from sandbox.image_choice import find_image
 from sandbox.process_mark import is_gone, this_process
 from sandbox.reaper import reap
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 Leave = Callable[..., str]
 
@@ -27,7 +27,7 @@ def owner() -> str:
 
 @pytest.fixture
 def settings(owner: str) -> Settings:
-    return load_settings(owner=owner, margin=0.5)
+    return load_settings(owner=owner, margin=0.5 * PATIENCE)
 
 
 @pytest.fixture

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox import CellLost
 from sandbox.starvation import Starvation
+from tests.conftest import cells
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    import docker
+
+    from sandbox import Sandbox
 
 LIMIT = 256 << 20
 HUNGRY = [0, 900, 1800]
@@ -43,3 +52,17 @@ def test_a_job_that_can_still_get_on_is_left_alone(faults: list[int], usage: int
 def test_samples_of_a_container_that_is_gone_say_nothing() -> None:
     starvation = Starvation()
     assert not any(starvation.feed({}) for _ in range(4))
+
+
+def test_the_engine_tells_all_that_starvation_is_judged_by(
+    sandbox: Sandbox, engine: docker.APIClient
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(sandbox.run, "sleep 60", timeout=60, memory="64m")
+        (cell,) = wait_until(lambda: cells(engine), 10, "the cell is there")
+        sample = next(s["memory_stats"] for s in engine.stats(cell, decode=True) if s["memory_stats"])
+        engine.kill(cell)
+        with pytest.raises(CellLost):
+            job.result()
+    assert (sample["limit"], 0 < sample["usage"] < 64 << 20) == (64 << 20, True)
+    assert {"active_file", "inactive_file", "pgmajfault"} <= set(sample["stats"])

@@ -1,4 +1,4 @@
-"""An engine that is not there."""
+"""An engine that is not there, or is none that can make a cell."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config import load_settings
-from sandbox import EngineUnreachable, InvalidJob, Sandbox
+from sandbox import EngineFailed, EngineUnreachable, InvalidJob, Sandbox
+from tests.engine_stand_in import standing_in
 from tests.programs import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
@@ -37,3 +39,13 @@ def test_an_unreachable_engine_is_one_sentence_with_what_to_try(address: str) ->
 def test_a_bad_request_is_refused_before_the_engine_is_asked() -> None:
     with Sandbox(load_settings(docker_host="unix:///nonexistent")) as sandbox, pytest.raises(InvalidJob):
         sandbox.run("true", "cobol")
+
+
+def test_podman_is_refused_by_name_before_it_is_asked_for_a_cell(tmp_path: Path) -> None:
+    with standing_in(tmp_path / "podman.sock") as podman:
+        podman.version["Components"] = [{"Name": "Podman Engine", "Version": "5.4.2"}]
+        with (
+            Sandbox(load_settings(docker_host=podman.url)) as sandbox,
+            pytest.raises(EngineFailed, match=r"is Podman, .* Try: Docker Engine"),
+        ):
+            sandbox.run("true", "bash")

@@ -13,7 +13,7 @@ import pytest
 
 from config import load_settings
 from sandbox import Result, Sandbox
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 Warm = Callable[..., AbstractContextManager[Sandbox]]
 MARK = "test ! -e /workspace/mark && test ! -e /tmp/mark && touch /workspace/mark /tmp/mark"
@@ -27,7 +27,7 @@ def warm(engine: docker.APIClient) -> Warm:
     @contextmanager
     def make(sizes: str, **settings: object) -> Iterator[Sandbox]:
         with Sandbox(load_settings(warm=sizes, pull="never", **settings)) as sandbox:
-            assert sandbox.warm_up(within_s=60)
+            assert sandbox.warm_up(within_s=60 * PATIENCE)
             yield sandbox
 
     return make
@@ -64,7 +64,7 @@ def test_an_empty_shelf_means_a_cold_cell_at_once(warm: Warm) -> None:
 def test_the_shelf_fills_up_again(warm: Warm) -> None:
     with warm("0,bash=2") as sandbox:
         sandbox.run("true", "bash")
-        assert sandbox.warm_up(within_s=30)
+        assert sandbox.warm_up(within_s=30 * PATIENCE)
         assert sandbox.run("true", "bash").warm
 
 

@@ -1,0 +1,50 @@
+"""Makes the machine's disks, starts it, and ends as the tests in it do: those named, or the selection."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.debian13 import disks, machine
+from tests.debian13.shell import CannotRun, command
+
+_IMAGES = [f"cellblock/{runtime}:local" for runtime in ("bash", "python", "cpp")]
+_ENGINES = ("docker", "rootless", "podman")
+_SELECTION = Path(__file__).with_name("selection.txt")
+
+
+def main() -> int:
+    """Say how long each step took; the exit code is pytest's, or 125 where it did not get as far."""
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"· {what} ({time.monotonic() - began:.0f} s)", file=sys.stderr)
+
+    # As an exception, so that the machine goes off and the cargo goes away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    tests = sys.argv[1:] or _SELECTION.read_text().splitlines()
+    engine = os.environ.get("ENGINE") or _ENGINES[0]
+    if engine not in _ENGINES:
+        print(f"cellblock: ENGINE is one of {', '.join(_ENGINES)}", file=sys.stderr)
+        return 2
+    try:
+        command(sys.executable, "-m", "pytest", "--collect-only", "-q", *tests)
+        system = disks.system()
+        say("the system's disk is there")
+        with tempfile.TemporaryDirectory(prefix="cellblock-debian13-") as scratch:
+            cargo = disks.cargo(Path(scratch), _IMAGES, engine, tests)
+            say("the cargo is there; starting the machine, which takes its time")
+            code = machine.run(system, cargo, Path(scratch) / "console.log")
+        say("the machine is off")
+    except CannotRun as error:
+        print(f"cellblock: {error}", file=sys.stderr)
+        return 125
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+#!/bin/bash
+# Inside the machine: tells what it is, gives the engine its images, runs the tests.
+set -uo pipefail
+cd /cargo/repository
+export PATIENCE=20 HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/cargo/packages CI=true
+
+say() { printf '[%4.0f s] %s\n' "$(cut -d' ' -f1 /proc/uptime)" "$*"; }
+
+. /etc/os-release
+say "$PRETTY_NAME, Linux $(uname -r), $(stat -fc %T /sys/fs/cgroup), $(python3 --version)"
+case $(cat /cargo/engine) in
+  podman)
+    systemctl stop docker.service docker.socket
+    systemctl start podman.socket
+    export DOCKER_HOST=unix:///run/podman/podman.sock
+    ;;
+  rootless)
+    systemctl stop docker.service docker.socket
+    useradd --create-home --uid 1000 someone
+    loginctl enable-linger someone
+    systemd-run --quiet --machine=someone@ --user --unit=docker --property=Delegate=yes \
+      --setenv=PATH=/usr/sbin:/usr/bin /bin/sh /usr/share/docker.io/contrib/dockerd-rootless.sh
+    export DOCKER_HOST=unix:///run/user/1000/docker.sock
+    ;;
+esac
+for _ in $(seq 90); do
+  docker version >/dev/null 2>&1 && break
+  sleep 1
+done
+docker version >/dev/null || journalctl --no-pager --lines=20
+say "$(docker info --format \
+  '{{.ServerVersion}}, cgroup v{{.CgroupVersion}} by {{.CgroupDriver}}, {{.Driver}}, {{join .SecurityOptions ", "}}')"
+for image in /cargo/images/*.tar; do
+  docker load --quiet --input "$image"
+done
+say "the images are loaded"
+# Not to a terminal, so that it prints lines and no colours.
+python3 -um pytest -p no:cacheprovider -p no:randomly --timeout=1200 --durations=10 --tb=short \
+  --junit-xml=/cargo/junit.xml @/cargo/tests | cat
+echo "${PIPESTATUS[0]}" >/cargo/exit_code
+say "done"
