@@ -11,7 +11,14 @@ python docs/generate.py --check
 mypy --no-error-summary
 lint-imports --no-cache >"$scratch/layers" || { cat "$scratch/layers"; exit 1; }
 cellblock images build --quiet
-PYTEST_DEBUG_TEMPROOT="$scratch" python -m pytest "$@"
+export PYTEST_DEBUG_TEMPROOT="$scratch"
+if [ $# -gt 0 ]; then
+  python -m pytest "$@"
+else
+  # Side by side, because most tests wait for something; then those that nothing may run beside.
+  python -m pytest -n 3 --dist loadfile -m 'not alone'
+  python -m pytest -m alone
+fi
 
 # Whatever Python the venv has, 3.13 runs the tests too where it is installed,
 # but for those that need an engine or a broker.
@@ -23,5 +30,5 @@ if newest -c 'import ensurepip' 2>/dev/null; then
     .venv-3.13/bin/pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
     echo "$stamp" >.venv-3.13/.stamp
   fi
-  PYTEST_DEBUG_TEMPROOT="$scratch" .venv-3.13/bin/python -m pytest -q -m 'not engine and not broker'
+  .venv-3.13/bin/python -m pytest -q -n 3 --dist loadfile -m 'not engine and not broker'
 fi

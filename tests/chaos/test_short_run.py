@@ -15,6 +15,8 @@ from tests.conftest import unavailable
 if TYPE_CHECKING:
     import docker
 
+pytestmark = pytest.mark.alone
+
 _FAULTS = 10
 _SETTLE_S = 60.0
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.programs import Worker
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 JOBS = 4
 ROUNDS = 2

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import docker
     from celery.result import AsyncResult
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 TASK = "cellblock.run_sandboxed"
 ANSWER_S = 90.0

@@ -17,6 +17,8 @@ from tasks.limit_mirror import _job
 if TYPE_CHECKING:
     from celery import Celery
 
+pytestmark = pytest.mark.alone
+
 LARGE = {"base64": base64.b64encode(os.urandom(10 << 20)).decode()}
 #: Within which seconds: some ten times what it takes on an idle machine, most of it Celery's and Redis's.
 BOUND_S = 10.0
