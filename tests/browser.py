@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -62,11 +64,14 @@ class Browser:
 
 
 @contextmanager
-def running_browser() -> Iterator[Browser]:
-    """A browser, and its driver behind it."""
+def running_browser(folder: Path) -> Iterator[Browser]:
+    """A browser, and its driver behind it, which leave what they leave in `folder`."""
     port = free_port()
     driver = subprocess.Popen(
-        ["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ["chromedriver", f"--port={port}"],
+        env=os.environ | {"TMPDIR": str(folder)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         wait_until(lambda: _is_up(port), 30, "the driver answers")
