@@ -13,7 +13,7 @@ from tests.debian13 import disks, machine
 from tests.debian13.shell import CannotRun, command
 
 _IMAGES = [f"cellblock/{runtime}:local" for runtime in ("bash", "python", "cpp")]
-_ENGINES = ("docker", "rootless", "podman")
+_ENGINES = ("docker", "rootless")
 _SELECTION = Path(__file__).with_name("selection.txt")
 
 

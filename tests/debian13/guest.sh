@@ -8,21 +8,14 @@ say() { printf '[%4.0f s] %s\n' "$(cut -d' ' -f1 /proc/uptime)" "$*"; }
 
 . /etc/os-release
 say "$PRETTY_NAME, Linux $(uname -r), $(stat -fc %T /sys/fs/cgroup), $(python3 --version)"
-case $(cat /cargo/engine) in
-  podman)
-    systemctl stop docker.service docker.socket
-    systemctl start podman.socket
-    export DOCKER_HOST=unix:///run/podman/podman.sock
-    ;;
-  rootless)
-    systemctl stop docker.service docker.socket
-    useradd --create-home --uid 1000 someone
-    loginctl enable-linger someone
-    systemd-run --quiet --machine=someone@ --user --unit=docker --property=Delegate=yes \
-      --setenv=PATH=/usr/sbin:/usr/bin /bin/sh /usr/share/docker.io/contrib/dockerd-rootless.sh
-    export DOCKER_HOST=unix:///run/user/1000/docker.sock
-    ;;
-esac
+if [ "$(cat /cargo/engine)" = rootless ]; then
+  systemctl stop docker.service docker.socket
+  useradd --create-home --uid 1000 someone
+  loginctl enable-linger someone
+  systemd-run --quiet --machine=someone@ --user --unit=docker --property=Delegate=yes \
+    --setenv=PATH=/usr/sbin:/usr/bin /bin/sh /usr/share/docker.io/contrib/dockerd-rootless.sh
+  export DOCKER_HOST=unix:///run/user/1000/docker.sock
+fi
 for _ in $(seq 90); do
   docker version >/dev/null 2>&1 && break
   sleep 1
