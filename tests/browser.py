@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -64,12 +64,17 @@ class Browser:
 
 
 @contextmanager
-def running_browser(folder: Path) -> Iterator[Browser]:
-    """A browser, and its driver behind it, which leave what they leave in `folder`."""
+def running_browser() -> Iterator[Browser]:
+    """A browser, and its driver. What they leave lies in a folder whose path has room for a socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="cellblock-", ignore_cleanup_errors=True) as folder:
+        yield from _running_browser(folder)
+
+
+def _running_browser(folder: str) -> Iterator[Browser]:
     port = free_port()
     driver = subprocess.Popen(
         ["chromedriver", f"--port={port}"],
-        env=os.environ | {"TMPDIR": str(folder)},
+        env=os.environ | {"TMPDIR": folder},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -181,7 +181,7 @@ def test_a_cell_that_is_killed_before_it_gave_the_files_is_lost_and_not_empty(
     engine: docker.APIClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(cell: DockerCell, *_: object) -> list[Event]:
-        engine.remove_container(str(cell.info.container), force=True)
+        engine.kill(str(cell.info.container))
         return [Closed()]
 
     def follow(watch: Watch) -> Iterator[bytes]:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,14 +118,12 @@ def test_the_line_of_curl_on_the_page_cancels_a_job(flower: Flower, send: Send) 
     assert (job.state, result["status"], result["stdout"]) == ("SUCCESS", "cancelled", "begun\n")
 
 
-def test_an_operator_sees_a_running_job_in_the_browser_and_terminates_it(
-    flower: Flower, send: Send, tmp_path: Path
-) -> None:
+def test_an_operator_sees_a_running_job_in_the_browser_and_terminates_it(flower: Flower, send: Send) -> None:
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         unavailable("There is no Chromium. Try: apt-get install chromium chromium-driver")
     job = send("echo secret-word; sleep 60", "bash")
     _wait_for(flower, job.id, "STARTED")
-    with running_browser(tmp_path) as browser:
+    with running_browser() as browser:
         # Where a person answers the browser's question. What is remembered is sent from the second page on.
         browser.open(flower.url.replace("://", f"://{USER}:{PASSWORD}@"))
         browser.open(f"{flower.url}/tasks")

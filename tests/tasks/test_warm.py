@@ -76,7 +76,9 @@ def test_a_keeper_that_has_died_is_started_again_and_clears_up(warm: Warm) -> No
     before = warm.names()
     keeper.kill()
     wait_until(lambda: warm.names() and not before & warm.names(), 30, "new cells wait in place of the old")
-    assert warm.app.send_task(TASK, ["echo hi", "bash"]).get(timeout=60)["warm"]
+    wait_until(
+        lambda: warm.app.send_task(TASK, ["echo hi", "bash"]).get(timeout=60)["warm"], 20, "they are used"
+    )
 
 
 def test_a_keeper_told_to_end_takes_its_waiting_cells_away(warm: Warm) -> None:
