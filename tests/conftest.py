@@ -104,6 +104,12 @@ def networks(client: docker.APIClient) -> list[str]:
     return [network["Name"] for network in found]
 
 
+def running_cells(client: docker.APIClient) -> list[str]:
+    """Those that run: of a job before, one may be on its way out still."""
+    filters = {"label": f"cellblock.owner={OWNER}", "status": "running"}
+    return [cell["Id"] for cell in client.containers(filters=filters)]
+
+
 def remove_cells(client: docker.APIClient) -> None:
     """Take away what a dead worker left, as a reaper would once its deadline has passed."""
     for cell in cells(client):

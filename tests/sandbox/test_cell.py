@@ -13,7 +13,7 @@ import pytest
 
 from config import load_settings
 from sandbox import CellLost, ImageMissing, Sandbox, Status
-from tests.conftest import cells, remove_cells
+from tests.conftest import cells, remove_cells, running_cells
 from tests.programs import ROOT, runs
 from tests.waiting import wait_until
 
@@ -41,7 +41,7 @@ def beside() -> Iterator[ThreadPoolExecutor]:
 
 def inspect(engine: docker.APIClient) -> dict[str, Any]:
     """The one cell of this run, once it runs."""
-    (cell,) = wait_until(lambda: cells(engine), 10, "a cell is there")
+    (cell,) = wait_until(lambda: running_cells(engine), 10, "a cell is there")
     about: dict[str, Any] = engine.inspect_container(cell)
     return about
 

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox import CellLost
 from sandbox.starvation import Starvation
-from tests.conftest import cells
+from tests.conftest import running_cells
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_the_engine_tells_all_that_starvation_is_judged_by(
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(sandbox.run, "sleep 60", timeout=60, memory="64m")
-        (cell,) = wait_until(lambda: cells(engine), 10, "the cell is there")
+        (cell,) = wait_until(lambda: running_cells(engine), 10, "the cell is there")
         sample = next(s["memory_stats"] for s in engine.stats(cell, decode=True) if s["memory_stats"])
         engine.kill(cell)
         assert isinstance(job.exception(), CellLost), job.result()
