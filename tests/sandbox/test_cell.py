@@ -15,7 +15,7 @@ from config import load_settings
 from sandbox import CellLost, ImageMissing, Sandbox, Status
 from tests.conftest import cells, remove_cells, running_cells
 from tests.programs import ROOT, runs
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,7 +176,7 @@ def test_the_container_is_gone_whatever_came_of_the_job(
     sandbox: Sandbox, engine: docker.APIClient, command: str, status: Status
 ) -> None:
     result = sandbox.run(
-        command, timeout=3 if "tail" in command else 0.5, grace=0, memory="32m", output_limit=1000
+        command, timeout=3 * PATIENCE if "tail" in command else 0.5, grace=0, memory="32m", output_limit=1000
     )
     assert result.status is status
     wait_until(lambda: not cells(engine), 15, "the container is gone")
