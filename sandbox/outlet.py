@@ -14,6 +14,7 @@ from sandbox.docker_maker import attach
 from sandbox.errors import EngineFailed, ImageMissing
 from sandbox.image_choice import find_image
 from sandbox.proxy import PROXY_IMAGE, READY, proxy_environment, proxy_request, squid_rules
+from sandbox.remover import remove_until_gone
 
 if TYPE_CHECKING:
     import socket
@@ -93,20 +94,9 @@ def remove_network(client: docker.APIClient, name: str, bound_s: float) -> None:
     Raises:
         EngineFailed, EngineUnreachable: when it is still there after `bound_s` seconds.
     """
-    until = time.monotonic() + bound_s
+    # 403: the engine has not taken the last container out of it yet.
     with mapped_errors("remove a job's network"):
-        while True:
-            try:
-                client.remove_network(name)
-            except docker.errors.NotFound:
-                return
-            except docker.errors.APIError as error:
-                # 403: the engine has not taken the last container out of it yet.
-                if time.monotonic() > until:
-                    raise EngineFailed(f"The engine could not remove {name}: {error.explanation}.") from error
-                time.sleep(0.05)
-            else:
-                return
+        remove_until_gone(lambda: client.remove_network(name), name, bound_s)
 
 
 def _make_network(client: docker.APIClient, name: str, labels: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from config import Settings
 
-__all__ = ["Remover", "count_leak", "remove_cell", "remove_container"]
+__all__ = ["Remover", "count_leak", "remove_cell", "remove_container", "remove_until_gone"]
 
 _Removal = Callable[["docker.APIClient", str, float], None]
 
@@ -57,20 +57,29 @@ def remove_container(client: docker.APIClient, name: str, bound_s: float) -> Non
     Raises:
         EngineFailed, EngineUnreachable: when it is still there after `bound_s` seconds.
     """
-    until = time.monotonic() + bound_s
+    # 409: a removal is in progress. 500: the engine lost a race with the container's own exit.
     with mapped_errors("remove a cell"):
-        while True:
-            try:
-                client.remove_container(name, v=True, force=True)
-            except docker.errors.NotFound:
-                return
-            except docker.errors.APIError as error:
-                # 409: a removal is in progress. 500: the engine lost a race with the container's own exit.
-                if time.monotonic() > until:
-                    raise EngineFailed(f"The engine could not remove {name}: {error.explanation}.") from error
-                time.sleep(0.05)
-            else:
-                return
+        remove_until_gone(lambda: client.remove_container(name, v=True, force=True), name, bound_s)
+
+
+def remove_until_gone(remove: Callable[[], None], name: str, bound_s: float) -> None:
+    """Call `remove` until the engine has done it or knows nothing of it.
+
+    Raises:
+        EngineFailed: the engine still refuses after `bound_s` seconds.
+    """
+    until = time.monotonic() + bound_s
+    while True:
+        try:
+            remove()
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if time.monotonic() > until:
+                raise EngineFailed(f"The engine could not remove {name}: {error.explanation}.") from error
+            time.sleep(0.05)
+        else:
+            return
 
 
 def remove_cell(settings: Settings, name: str) -> None:
