@@ -12,16 +12,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.programs import ROOT, free_port, running_redis, running_worker
+from tests.programs import running_flower, running_redis, running_worker
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from celery.result import AsyncResult
 
 _FIGURES = Path(__file__).with_name("figures")
@@ -42,28 +40,12 @@ def main(folder: Path) -> None:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cellblock-pictures-")))
         broker = f"{stack.enter_context(running_redis(scratch))}/0"
-        flower = stack.enter_context(running_flower(scratch, broker))
+        flower = stack.enter_context(running_flower(scratch, broker, _USER))
         stack.enter_context(running_worker(scratch, broker, "--concurrency=4", "--hostname=worker@cells"))
         running = run_jobs(broker)
         for page, name in (("tasks", "flower-tasks"), (f"task/{running.id}", "flower-task")):
             take(f"http://{_USER}@{flower}/{page}", folder / f"{name}.png", scratch)
         running.revoke(terminate=True)
-
-
-@contextmanager
-def running_flower(folder: Path, broker: str) -> Iterator[str]:
-    """Flower, by its host and port."""
-    port, log = free_port(), folder / "flower.log"
-    command = [sys.executable, "-m", "cli", "flower", "--address=127.0.0.1", f"--port={port}"]
-    env = os.environ | {"CELLBLOCK_BROKER_URL": broker, "CELLBLOCK_FLOWER_BASIC_AUTH": _USER}
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
-    try:
-        wait_until(lambda: "Connected to" in log.read_text(), 30, "Flower is connected")
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def run_jobs(broker: str) -> AsyncResult[object]:

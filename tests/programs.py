@@ -22,7 +22,17 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ROOT", "Worker", "free_port", "is_ours", "run_cli", "running_redis", "running_worker", "runs"]
+__all__ = [
+    "ROOT",
+    "Worker",
+    "free_port",
+    "is_ours",
+    "run_cli",
+    "running_flower",
+    "running_redis",
+    "running_worker",
+    "runs",
+]
 
 ROOT = Path(__file__).parents[1]
 
@@ -114,6 +124,25 @@ def running_worker(
         process.terminate()
         process.wait(_STOP_S)
     assert process.returncode in (0, -signal.SIGKILL), worker.log()
+
+
+@contextmanager
+def running_flower(folder: Path, broker_url: str, login: str) -> Iterator[str]:
+    """Flower, for who has the `login`, by its host and port, once it is connected."""
+    port, log = free_port(), folder / "flower.log"
+    command = [sys.executable, "-m", "cli", "flower", "--address=127.0.0.1", f"--port={port}"]
+    env = os.environ | {"CELLBLOCK_BROKER_URL": broker_url, "CELLBLOCK_FLOWER_BASIC_AUTH": login}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
+    try:
+        wait_until(
+            lambda: "Connected to" in log.read_text() or process.poll() is not None, _START_S, "Flower"
+        )
+        assert process.poll() is None, log.read_text()
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(_STOP_S)
 
 
 def run_cli(

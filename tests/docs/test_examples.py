@@ -17,8 +17,7 @@ import pytest
 from docs.pages.command_line import commands
 from tests.docs.page import PAGES, Page, read_page
 from tests.docs.script import checked_python, prints, session, steps
-from tests.programs import ROOT, free_port, running_redis, running_worker
-from tests.waiting import wait_until
+from tests.programs import ROOT, running_flower, running_redis, running_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,17 +66,8 @@ def environment(url: str, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def flower(url: str, tmp_path: Path) -> Iterator[str]:
     """Where Flower listens, with the password that the pages have."""
-    port, log = free_port(), tmp_path / "flower.log"
-    command = [sys.executable, "-m", "cli", "flower", "--address=127.0.0.1", f"--port={port}"]
-    env = os.environ | {"CELLBLOCK_BROKER_URL": url, "CELLBLOCK_FLOWER_BASIC_AUTH": FLOWER_USER}
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
-    try:
-        wait_until(lambda: "Visit me" in log.read_text() or process.poll() is not None, 30, "Flower is up")
-        yield f"localhost:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+    with running_flower(tmp_path, url, FLOWER_USER) as address:
+        yield address
 
 
 @pytest.fixture

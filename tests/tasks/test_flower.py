@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from celery.result import AsyncResult
 
 from tests.browser import running_browser
 from tests.conftest import unavailable
-from tests.programs import ROOT, Worker, free_port
+from tests.programs import ROOT, Worker, running_flower
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.engine
@@ -44,21 +43,11 @@ class Flower:
 @pytest.fixture(scope="module")
 def flower(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flower]:
     """`cellblock flower` beside the session's worker."""
-    port = free_port()
-    env = os.environ | {
-        "CELLBLOCK_BROKER_URL": worker.broker_url,
-        "CELLBLOCK_FLOWER_BASIC_AUTH": f"{USER}:{PASSWORD}",
-    }
-    command = [sys.executable, "-m", "cli", "flower", "--address=127.0.0.1", f"--port={port}"]
-    with (tmp_path_factory.mktemp("flower") / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
-    running = Flower(f"http://127.0.0.1:{port}")
-    try:
+    folder = tmp_path_factory.mktemp("flower")
+    with running_flower(folder, worker.broker_url, f"{USER}:{PASSWORD}") as address:
+        running = Flower(f"http://{address}")
         wait_until(lambda: _knows_a_worker(running), 30, "Flower has met the worker")
         yield running
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def _knows_a_worker(flower: Flower) -> bool:
