@@ -66,10 +66,9 @@ class Cell(Protocol):
         """SIGKILL to every process of the job, by the quickest way, which the job can block."""
 
     def destroy(self) -> None:
-        """SIGKILL by the engine, which the job cannot block.
+        """SIGKILL by the engine, which the job cannot block; `poll` tells how it went.
 
-        Raises:
-            SandboxUnavailable: when the engine does not confirm it.
+        It closes, or `poll` raises `SandboxUnavailable`, when the engine does not confirm it.
         """
 
     def examine(self) -> Evidence:

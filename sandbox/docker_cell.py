@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import docker.errors
 from sandbox.cell import Evidence
 from sandbox.docker_client import mapped_errors
 from sandbox.docker_frames import FrameReader
-from sandbox.errors import CellLost, EngineFailed
+from sandbox.errors import CellLost, EngineFailed, SandboxUnavailable
 from sandbox.events import Closed, Ended, Started
 from sandbox.starvation import StarvationGauge
 from sandbox.supervisor import Session
@@ -47,6 +48,7 @@ class DockerCell:
         self._frames = FrameReader()
         self._session = Session()
         self._closed = False
+        self._refusal: SandboxUnavailable | None = None
         self._gauge: StarvationGauge | None = None
         self._gauge_at_s = math.inf
 
@@ -62,7 +64,13 @@ class DockerCell:
             self._socket.sendall(self._session.orders(replace(job, env={**self._env, **job.env})))
 
     def poll(self, timeout_s: float) -> Iterator[Event]:
-        """The events in the next bytes from the engine, waiting for them at most `timeout_s` seconds."""
+        """The events in the next bytes from the engine, waiting for them at most `timeout_s` seconds.
+
+        Raises:
+            EngineUnreachable, EngineFailed: `destroy` was called and the engine did not kill the container.
+        """
+        if self._refusal:
+            raise self._refusal
         self._watch_memory()
         self._socket.settimeout(max(min(timeout_s, _TICK_S), 0.001))
         try:
@@ -89,22 +97,12 @@ class DockerCell:
         self._order(KILL)
 
     def destroy(self) -> None:
-        """Have the engine kill the container, and make sure that it is dead.
+        """Have the engine kill the container, which closes its streams.
 
-        Raises:
-            EngineUnreachable, EngineFailed: when it can't be confirmed.
+        In a thread, for they must be read meanwhile: an engine that holds output which nobody takes
+        sees no container end, and answers nobody who asks for its end (moby's attach copier, 20.10).
         """
-        with mapped_errors("kill a cell"):
-            try:
-                self._client().kill(self._name, "SIGKILL")
-            except docker.errors.NotFound:
-                return
-            except docker.errors.APIError as error:
-                # It is not running any more, or the engine saw no exit in time: the state tells which.
-                if self._state()["Running"]:
-                    raise EngineFailed(
-                        f"The engine could not kill {self._name}: {error.explanation}."
-                    ) from error
+        threading.Thread(target=self._strike, name="cellblock-destroy", daemon=True).start()
 
     def examine(self) -> Evidence:
         """What the engine says of the container's end, once it has seen it.
@@ -119,6 +117,25 @@ class DockerCell:
             except docker.errors.NotFound as error:
                 raise CellLost(f"The cell {self._name} was removed while its job ran.") from error
         return Evidence(exit_code=state["ExitCode"], out_of_memory=bool(state["OOMKilled"]))
+
+    def _strike(self) -> None:
+        try:
+            self._kill_container()
+        except SandboxUnavailable as error:
+            self._refusal = error
+
+    def _kill_container(self) -> None:
+        with mapped_errors("kill a cell"):
+            try:
+                self._client().kill(self._name, "SIGKILL")
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as error:
+                # It is not running any more, or the engine saw no exit in time: the state tells which.
+                if self._state()["Running"]:
+                    raise EngineFailed(
+                        f"The engine could not kill {self._name}: {error.explanation}."
+                    ) from error
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Started):

@@ -11,7 +11,8 @@ python docs/generate.py --check
 mypy --no-error-summary
 lint-imports --no-cache >"$scratch/layers" || { cat "$scratch/layers"; exit 1; }
 cellblock images build --quiet
-export PYTEST_DEBUG_TEMPROOT="$scratch"
+# A worker that a test kills outright leaves its own temporary files.
+export TMPDIR="$scratch" PYTEST_DEBUG_TEMPROOT="$scratch"
 if [ $# -gt 0 ]; then
   python -m pytest "$@"
 else

@@ -57,7 +57,7 @@ class Deployment:
         done = subprocess.run(
             command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False, timeout=300
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
         return done.stdout
 
     @property

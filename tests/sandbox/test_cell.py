@@ -13,6 +13,7 @@ import pytest
 
 from config import load_settings
 from sandbox import CellLost, ImageMissing, Sandbox, Status
+from sandbox.docker_cell import DockerCell
 from tests.conftest import cells, remove_cells, running_cells
 from tests.programs import ROOT, runs
 from tests.waiting import PATIENCE, wait_until
@@ -220,6 +221,16 @@ def test_a_cell_that_somebody_removes_is_lost_and_not_a_result(
     engine.remove_container(cells(engine)[0], force=True)
     with pytest.raises(CellLost):
         job.result()
+
+
+def test_the_engine_ends_a_flood_whose_supervisor_hears_no_order(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DockerCell, "_order", lambda *_: None)
+    result = sandbox.run("yes", timeout=25)
+    assert result.status is Status.OUTPUT_LIMIT
+    # An engine that is asked for a kill while its output lies unread answers never, or after a margin.
+    assert result.timings.total < load_settings().margin
 
 
 def test_the_jobs_of_a_worker_killed_by_sigkill_end_by_themselves(engine: docker.APIClient) -> None:

@@ -178,17 +178,19 @@ def test_a_workspace_that_is_gone_is_no_artifacts(sandbox: Sandbox) -> None:
 
 
 def test_a_cell_that_is_killed_before_it_gave_the_files_is_lost_and_not_empty(
-    engine: docker.APIClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(cell: DockerCell, *_: object) -> list[Event]:
-        engine.kill(str(cell.info.container))
+        cell.destroy()
+        while not any(isinstance(event, Closed) for event in poll(cell, 1)):
+            pass
         return [Closed()]
 
     def follow(watch: Watch) -> Iterator[bytes]:
         monkeypatch.setattr(DockerCell, "poll", gone)
         return archive(watch)
 
-    archive = Watch.archive
+    archive, poll = Watch.archive, DockerCell.poll
     monkeypatch.setattr(Watch, "archive", follow)
     with pytest.raises(CellLost):
         sandbox.run("head -c 20m /dev/zero > good", artifacts=["*"])
