@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,20 +21,9 @@ Explain = Annotated[
 ]
 
 
+@options.takes_a_job
 def run(
-    command: options.Command = None,
-    runtime: options.Runtime = None,
-    timeout: options.Timeout = None,
-    grace: options.Grace = None,
-    memory: options.Memory = None,
-    cpus: options.Cpus = None,
-    pids: options.Pids = None,
-    disk: options.Disk = None,
-    output_limit: options.OutputLimit = None,
-    stdin: options.Stdin = None,
-    env: options.Env = None,
-    file: options.Files = None,
-    artifact: options.Artifacts = None,
+    request: dict[str, Any],
     explain: Explain = False,
     as_json: options.Json = False,
 ) -> None:
@@ -44,21 +33,6 @@ def run(
 
     Example: cellblock run --runtime python -- python -c 'print(6*7)'
     """
-    request = options.request_of(
-        command,
-        runtime=runtime,
-        timeout=timeout,
-        grace=grace,
-        memory=memory,
-        cpus=cpus,
-        pids=pids,
-        disk=disk,
-        output_limit=output_limit,
-        stdin=stdin,
-        env=env,
-        files=file,
-        artifacts=artifact,
-    )
     # One job has no use for cells that wait for the next.
     # As for Ctrl-C: the cell is taken away on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import base64
+import functools
+import inspect
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-__all__ = [
-    "Artifacts",
-    "Command",
-    "Cpus",
-    "Disk",
-    "Env",
-    "Files",
-    "Grace",
-    "Json",
-    "Memory",
-    "OutputLimit",
-    "Pids",
-    "Runtime",
-    "Stdin",
-    "Timeout",
-    "request_of",
-]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Json", "takes_a_job"]
 
 Command = Annotated[
     list[str] | None,
@@ -49,32 +38,65 @@ Artifacts = Annotated[
     list[str] | None,
     typer.Option("--artifact", metavar="GLOB", help="Files under /workspace to bring back."),
 ]
+Network = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HOST", help="A host that the job may reach; or: all, whatever the engine reaches."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")]
 
 
-def request_of(
-    command: list[str] | None,
-    *,
-    stdin: Path | None,
-    env: list[str] | None,
-    files: list[str] | None,
-    artifacts: list[str] | None,
-    **given: object,
+def takes_a_job(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command whose first argument is a request the options that describe one, before its own."""
+    described = inspect.signature(_request_of).parameters
+    _, *own = inspect.signature(command).parameters.values()
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:  # noqa: ANN401  what Typer read
+        command(_request_of(**{name: given.pop(name) for name in described}), **given)
+
+    hints = get_type_hints(_request_of, include_extras=True) | get_type_hints(command, include_extras=True)
+    parameters = [one.replace(annotation=hints[one.name]) for one in [*described.values(), *own]]
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+    return with_options
+
+
+def _request_of(
+    command: Command = None,
+    runtime: Runtime = None,
+    timeout: Timeout = None,
+    grace: Grace = None,
+    memory: Memory = None,
+    cpus: Cpus = None,
+    pids: Pids = None,
+    disk: Disk = None,
+    output_limit: OutputLimit = None,
+    stdin: Stdin = None,
+    env: Env = None,
+    files: Files = None,
+    artifacts: Artifacts = None,
+    network: Network = None,
 ) -> dict[str, Any]:
     """The arguments of `run_sandboxed` that the options stand for; what was not given is left out."""
-    request: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    request["cmd"] = command[0] if command and len(command) == 1 else command or None
     if command is None and not files:
         raise typer.BadParameter("give a command after --, or files to run with --file", param_hint="CMD…")
-    if stdin is not None:
-        request["stdin"] = _content(stdin)
-    if env:
-        request["env"] = dict(map(_variable, env))
-    if files:
-        request["files"] = dict(map(_file, files))
-    if artifacts:
-        request["artifacts"] = artifacts
-    return request
+    request = {
+        "runtime": runtime,
+        "timeout": timeout,
+        "grace": grace,
+        "memory": memory,
+        "cpus": cpus,
+        "pids": pids,
+        "disk": disk,
+        "output_limit": output_limit,
+        "stdin": stdin and _content(stdin),
+        "env": dict(map(_variable, env or [])) or None,
+        "files": dict(map(_file, files or [])) or None,
+        "artifacts": artifacts or None,
+        "network": True if network == ["all"] else network or None,
+    }
+    cmd = command[0] if command and len(command) == 1 else command or None
+    return {"cmd": cmd} | {name: value for name, value in request.items() if value is not None}
 
 
 def _variable(pair: str) -> tuple[str, str]:

@@ -29,20 +29,9 @@ _STORED_S = 10.0
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the result and show it.")]
 
 
+@options.takes_a_job
 def submit(
-    command: options.Command = None,
-    runtime: options.Runtime = None,
-    timeout: options.Timeout = None,
-    grace: options.Grace = None,
-    memory: options.Memory = None,
-    cpus: options.Cpus = None,
-    pids: options.Pids = None,
-    disk: options.Disk = None,
-    output_limit: options.OutputLimit = None,
-    stdin: options.Stdin = None,
-    env: options.Env = None,
-    file: options.Files = None,
-    artifact: options.Artifacts = None,
+    request: dict[str, Any],
     wait: Wait = False,
     follow: Follow = False,
     as_json: options.Json = False,
@@ -54,21 +43,6 @@ def submit(
     from tasks import run_sandboxed
     from tasks.live.switch import LIVE
 
-    request = options.request_of(
-        command,
-        runtime=runtime,
-        timeout=timeout,
-        grace=grace,
-        memory=memory,
-        cpus=cpus,
-        pids=pids,
-        disk=disk,
-        output_limit=output_limit,
-        stdin=stdin,
-        env=env,
-        files=file,
-        artifacts=artifact,
-    )
     require_broker(load_settings())
     handle = run_sandboxed.apply_async(kwargs=request, headers={LIVE: True} if follow else None)
     if follow:

@@ -6,7 +6,7 @@ import itertools
 import os
 import secrets
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -108,6 +108,14 @@ def running_cells(client: docker.APIClient) -> list[str]:
     """Those that run: of a job before, one may be on its way out still."""
     filters = {"label": f"cellblock.owner={OWNER}", "status": "running"}
     return [cell["Id"] for cell in client.containers(filters=filters)]
+
+
+def about_last_seen(client: docker.APIClient) -> dict[str, Any]:
+    """What the engine says of the one cell that runs, which is killed then, so that no job ends too soon."""
+    (cell,) = wait_until(lambda: running_cells(client), 10, "a cell runs")
+    about: dict[str, Any] = client.inspect_container(cell)
+    client.kill(cell)
+    return about
 
 
 def remove_cells(client: docker.APIClient) -> None:

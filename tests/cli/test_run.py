@@ -47,6 +47,8 @@ def test_exit_codes_follow_docker_run_and_timeout(sandbox: Sandbox, arguments: l
         (["run", "--timeout", "soon", "--", "true"], "valid number"),
         (["run", "--runtime", "cobol", "--", "true"], "There is no runtime 'cobol'"),
         (["run", "--timeout", "1e9", "--", "true"], "CELLBLOCK_MAX_TIMEOUT"),
+        (["run", "--network", "all", "--", "true"], "CELLBLOCK_NETWORK)"),
+        (["run", "--network", "example.com", "--", "true"], "CELLBLOCK_NETWORK_HOSTS"),
         (["run", "--env", "novalue", "--", "true"], "K=V"),
         (["run", "--file", "a=/no/such/file", "--", "true"], "No such file"),
         (["run", "--file", "../a=/dev/null", "--", "true"], "leads outside /workspace"),
@@ -99,6 +101,12 @@ def test_stdin_env_and_files_go_in(sandbox: Sandbox, tmp_path: Path) -> None:
 def test_files_alone_are_run_by_their_runtime(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("print(6 * 7)")
     assert run_cli("run", "--file", "main.py", cwd=tmp_path).stdout == "42\n"
+
+
+def test_listed_hosts_are_reached_by_a_proxy(sandbox: Sandbox) -> None:
+    hosts = ["--network", "a.example.com", "--network", "b.example.com"]
+    outcome = run_cli("run", *hosts, "--", "echo $https_proxy", CELLBLOCK_NETWORK_HOSTS="*.example.com")
+    assert outcome.stdout.startswith("http://")
 
 
 def test_artifacts_come_back_into_this_folder(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -76,6 +76,11 @@ class Deployment:
         """Flower as a browser on this host reaches it."""
         return f"http://127.0.0.1:{self.env['FLOWER_PORT']}"
 
+    @property
+    def prometheus_url(self) -> str:
+        """Prometheus as an operator on this host reaches it, once its profile is up."""
+        return f"http://127.0.0.1:{self.env['PROMETHEUS_PORT']}"
+
     def containers(self, service: str | None = None) -> list[str]:
         """The ids of a service's containers that run; of all services, whatever their state, without one."""
         labels = [f"com.docker.compose.project={self.project}"]
@@ -119,6 +124,7 @@ def running_deployment(program: list[str], folder: Path, engine: docker.APIClien
         "WORKER_SETTINGS": str(settings),
         "REDIS_PORT": str(free_port()),
         "FLOWER_PORT": str(free_port()),
+        "PROMETHEUS_PORT": str(free_port()),
     }
     deployment = Deployment(program, project, env, engine)
     deployment.compose("build", "--quiet")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import redis
 import requests
+import yaml
 from celery import Celery
 from celery.result import AsyncResult
 
@@ -18,11 +19,17 @@ from sandbox.limits import resolve_limits
 from sandbox.profile import container_config
 from tests.conftest import OWNER
 from tests.deploy.compose import Deployment
+from tests.programs import ROOT
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 ANSWER_S = 60.0
+ALERTS = {
+    rule["alert"]
+    for group in yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"]
+    for rule in group["rules"]
+}
 #: What the profile makes of a plain job.
 CELL = container_config(
     image="cellblock/bash:local",
@@ -232,6 +239,30 @@ def test_redis_and_flower_ask_for_a_password(deployment: Deployment) -> None:
     wait_until(lambda: _status(f"{deployment.flower_url}/tasks") == 401, 30, "Flower asks for a password")
 
 
+@pytest.fixture(scope="module")
+def prometheus(deployment: Deployment) -> Iterator[Callable[[str], Any]]:
+    """Asks the Prometheus of the profile `observability`; Grafana is in no Debian and not started."""
+    deployment.compose("up", "--detach", "prometheus")
+    yield lambda path: _answer(f"{deployment.prometheus_url}/api/v1/{path}")
+    deployment.compose("rm", "--stop", "--force", "-v", "prometheus")
+
+
+def test_prometheus_finds_the_worker_and_flower(prometheus: Callable[[str], Any]) -> None:
+    wait_until(lambda: _scraped(prometheus("targets")) == {"cellblock", "flower"}, 60, "both are scraped")
+
+
+def test_prometheus_evaluates_every_alert(prometheus: Callable[[str], Any]) -> None:
+    wait_until(lambda: _evaluated(prometheus("rules")) == ALERTS, 60, "all alerts are evaluated")
+
+
+def test_prometheus_counts_a_job(
+    prometheus: Callable[[str], Any], ask: Callable[..., dict[str, Any]]
+) -> None:
+    ask("true", "bash")
+    query = 'query?query=sum(cellblock_jobs_total{runtime="bash",status="succeeded"})>0'
+    wait_until(lambda: (prometheus(query) or {}).get("result"), 60, "the job is counted")
+
+
 def test_queued_jobs_outlive_a_restart_of_redis(deployment: Deployment, app: Celery) -> None:
     app.send_task("cellblock.run_sandboxed", ["true"], queue="parked")
     deployment.compose("restart", "redis")
@@ -260,6 +291,26 @@ def test_three_workers_share_the_jobs_and_one_killed_takes_only_its_own_cell(
 
 def _all_busy(workers: dict[str, list[str]]) -> dict[str, list[str]]:
     return workers if len(workers) == 3 and all(workers.values()) else {}
+
+
+def _answer(url: str) -> Any:
+    """What Prometheus says, or nothing while it starts."""
+    try:
+        answer = requests.get(url, timeout=5)
+    except requests.ConnectionError:
+        return None
+    return answer.json()["data"] if answer.ok else None
+
+
+def _scraped(targets: Any) -> set[str]:
+    active = targets["activeTargets"] if targets else []
+    return {target["labels"]["job"] for target in active if target["health"] == "up"}
+
+
+def _evaluated(rules: Any) -> set[str]:
+    """The alerts that stand in no error."""
+    groups = rules["groups"] if rules else []
+    return {rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "ok"}
 
 
 def _status(url: str) -> int:

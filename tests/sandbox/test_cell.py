@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from config import load_settings
 from sandbox import CellLost, ImageMissing, Sandbox, Status
 from sandbox.docker_cell import DockerCell
-from tests.conftest import cells, remove_cells, running_cells
+from tests.conftest import about_last_seen, cells, remove_cells
 from tests.programs import ROOT, runs
 from tests.waiting import PATIENCE, wait_until
 
@@ -38,13 +38,6 @@ def beside() -> Iterator[ThreadPoolExecutor]:
     """Runs a job beside the test."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
-
-
-def inspect(engine: docker.APIClient) -> dict[str, Any]:
-    """The one cell of this run, once it runs."""
-    (cell,) = wait_until(lambda: running_cells(engine), 10, "a cell is there")
-    about: dict[str, Any] = engine.inspect_container(cell)
-    return about
 
 
 @pytest.mark.parametrize("path", ["/x", "/bin/x", "/etc/x", "/usr/x", "/dev/x", "/proc/sys/kernel/hostname"])
@@ -186,9 +179,9 @@ def test_the_container_is_gone_whatever_came_of_the_job(
 def test_a_running_cell_shows_its_hardening(
     sandbox: Sandbox, engine: docker.APIClient, beside: ThreadPoolExecutor
 ) -> None:
-    job = beside.submit(sandbox.run, "sleep 30", timeout=1, grace=0)
-    about = inspect(engine)
-    assert job.result().status is Status.TIMED_OUT
+    job = beside.submit(sandbox.run, "sleep 60", timeout=60)
+    about = about_last_seen(engine)
+    assert isinstance(job.exception(), CellLost)
     shown = {key: about["HostConfig"][key] for key in ("CapDrop", "ReadonlyRootfs", "Privileged", "Binds")}
     assert shown == {"CapDrop": ["ALL"], "ReadonlyRootfs": True, "Privileged": False, "Binds": None}
     assert about["HostConfig"]["SecurityOpt"][0] == "no-new-privileges:true"
@@ -199,10 +192,10 @@ def test_a_running_cell_shows_its_hardening(
 def test_a_running_cell_says_whose_it_is(
     sandbox: Sandbox, engine: docker.APIClient, beside: ThreadPoolExecutor
 ) -> None:
-    request = sandbox.parse("sleep 30", timeout=1, grace=0)
+    request = sandbox.parse("sleep 60", timeout=60)
     job = beside.submit(sandbox.run_job, request, task_id="t-1", worker="w@h", attempt=1, queued_s=0)
-    labels = inspect(engine)["Config"]["Labels"]
-    assert job.result().container is not None
+    labels = about_last_seen(engine)["Config"]["Labels"]
+    assert isinstance(job.exception(), CellLost)
     assert {labels[f"cellblock.{key}"] for key in ("task", "worker", "runtime", "state")} == {
         "t-1",
         "w@h",
