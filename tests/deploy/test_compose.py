@@ -223,7 +223,8 @@ def test_the_configuration_that_old_starts_carried_is_not_let_through(proxy: Pro
 def test_the_worker_is_healthy_and_its_doctor_finds_a_filtered_socket(deployment: Deployment) -> None:
     worker = deployment.containers("worker")[0]
     wait_until(lambda: _health(deployment, worker) == "healthy", 60, "the worker is healthy")
-    report = json.loads(deployment.compose("exec", "-T", "worker", "cellblock", "doctor", "socket", "--json"))
+    doctor = deployment.engine.exec_create(worker, ["cellblock", "doctor", "socket", "--json"])
+    report = json.loads(deployment.engine.exec_start(doctor["Id"]))
     assert [finding["level"] for finding in report] == ["ok"]
 
 
