@@ -1,12 +1,15 @@
 """Takes the pictures of Flower that the pages show: real jobs, a real worker, Chromium without a window.
 
     python docs/screenshots.py [FOLDER]
+    python docs/screenshots.py --grafana http://admin:PASSWORD@127.0.0.1:3000 FOLDER
 
-Needs what the tests need, and `chromium`. Without a FOLDER the pictures of the pages are replaced.
+Needs what the tests need, and `chromium`. Without a FOLDER the pictures of the pages are replaced. The second
+takes one of the dashboard in a Grafana that runs, as `compose.yaml` starts it.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -22,7 +25,6 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from celery.result import AsyncResult
 
-_FIGURES = Path(__file__).with_name("figures")
 _USER = "pages:pictures"
 _JOBS: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("echo hello", "bash", {}),
@@ -35,10 +37,18 @@ _JOBS: tuple[tuple[str, str, dict[str, object]], ...] = (
 )
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, grafana: str | None) -> None:
+    """Take the pictures of Flower, or that of Grafana if there is one."""
+    with tempfile.TemporaryDirectory(prefix="cellblock-pictures-") as scratch:
+        if grafana:
+            take(f"{grafana}/d/cellblock?kiosk", folder / "grafana.png", Path(scratch))
+        else:
+            take_flower(folder, Path(scratch))
+
+
+def take_flower(folder: Path, scratch: Path) -> None:
     """Run some jobs, each of another kind, and take a picture of every page that shows them."""
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cellblock-pictures-")))
         broker = f"{stack.enter_context(running_redis(scratch))}/0"
         flower = stack.enter_context(running_flower(scratch, broker, _USER))
         stack.enter_context(running_worker(scratch, broker, "--concurrency=4", "--hostname=worker@cells"))
@@ -69,4 +79,7 @@ def take(address: str, picture: Path, scratch: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else _FIGURES)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).with_name("figures"))
+    parser.add_argument("--grafana")
+    main(**vars(parser.parse_args()))

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Ending", "Watch"]
 
-# How long the supervisor has for a kill that leaves it able to account for the job; then the engine kills.
-_INWARD_KILL_S = 0.5
+# Of what the engine may need for one step, the part that the supervisor has for a kill that leaves it able
+# to account for the job: half a second by default. Then the engine kills.
+_INWARD_KILL_SHARE = 1 / 30
 
 
 class _Phase(Enum):
@@ -58,6 +59,7 @@ class Watch:
         self._cell = cell
         self._job = job
         self._bound_s = bound_s
+        self._inward_kill_s = bound_s * _INWARD_KILL_SHARE
         self._onlooker = onlooker
         self._phase = _Phase.RUNNING
         self._stopped: Status | None = None
@@ -122,7 +124,7 @@ class Watch:
     def cut_short(self) -> Ending:
         """Kill the job and hear its last words, but wait for nothing that the engine would have to do."""
         self.stop(Status.TIMED_OUT)
-        until = time.monotonic() + _INWARD_KILL_S
+        until = time.monotonic() + self._inward_kill_s
         while (left_s := until - time.monotonic()) > 0:
             for event in self._events(left_s):
                 if isinstance(event, Output):
@@ -142,7 +144,7 @@ class Watch:
         self._stopped = self._stopped or status
         if self._phase in (_Phase.RUNNING, _Phase.TERMINATED):
             self._cell.kill()
-            self._enter(_Phase.KILLED, _INWARD_KILL_S)
+            self._enter(_Phase.KILLED, self._inward_kill_s)
 
     def archive(self) -> Iterator[bytes]:
         """The pieces of the archive that follows the end of a job with artifacts, within bounds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -49,14 +50,14 @@ def send(broker_url: str, client_of: Callable[[str], Celery]) -> Send:
     return lambda *args, **kwargs: client.send_task(TASK, args, kwargs)
 
 
-@pytest.fixture
-def hire(broker_url: str, tmp_path: Path, engine: docker.APIClient) -> Iterator[Hire]:
-    """Starts workers on a database of their own, and sees that nothing is left of them."""
+@contextmanager
+def hiring(engine: docker.APIClient, folder: Path, concurrency: int, **shared: str) -> Iterator[Hire]:
+    """Starts workers whose settings are `shared` and their own, and sees that nothing is left of them."""
     workers: list[ChaosWorker] = []
 
     def start(name: str, **settings: str) -> ChaosWorker:
-        settings = {"CELLBLOCK_BROKER_URL": broker_url} | settings
-        worker = ChaosWorker(name, settings, tmp_path / f"{name}.log", ("--concurrency=1",))
+        options = (f"--concurrency={concurrency}",)
+        worker = ChaosWorker(name, shared | settings, folder / f"{name}.log", options)
         workers.append(worker)
         worker.start()
         wait_until(lambda: worker.is_ready, _START_S, f"the worker {name} is ready")
@@ -66,6 +67,13 @@ def hire(broker_url: str, tmp_path: Path, engine: docker.APIClient) -> Iterator[
     for worker in workers:
         worker.stop()
     remove_cells(engine)
+
+
+@pytest.fixture
+def hire(broker_url: str, tmp_path: Path, engine: docker.APIClient) -> Iterator[Hire]:
+    """Starts workers on a database of their own."""
+    with hiring(engine, tmp_path, concurrency=1, CELLBLOCK_BROKER_URL=broker_url) as start:
+        yield start
 
 
 @pytest.fixture

@@ -10,24 +10,20 @@ import pytest
 from celery import Celery
 
 from tests.chaos.cells import containers_of
+from tests.chaos.conftest import hiring
 from tests.chaos.rabbit import PROGRAMS, PrivateRabbit
-from tests.chaos.workers import ChaosWorker
-from tests.conftest import OWNER, remove_cells, unavailable
+from tests.conftest import OWNER, unavailable
 from tests.programs import run_cli, runs
 from tests.tasks.conftest import TASK
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     import docker
 
-    from tests.chaos.conftest import Send
-
-    Hire = Callable[[str], ChaosWorker]
-
-_START_S = 40.0
+    from tests.chaos.conftest import Hire, Send
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +44,8 @@ def settings(rabbit: PrivateRabbit, broker_url: str) -> dict[str, str]:
 @pytest.fixture
 def hire(settings: dict[str, str], tmp_path: Path, engine: docker.APIClient) -> Iterator[Hire]:
     """Starts a worker, once it is ready."""
-    workers: list[ChaosWorker] = []
-
-    def start(name: str) -> ChaosWorker:
-        worker = ChaosWorker(name, settings, tmp_path / f"{name}.log", ("--concurrency=2",))
-        workers.append(worker)
-        worker.start()
-        wait_until(lambda: worker.is_ready, _START_S, f"the worker {name} is ready")
-        return worker
-
-    yield start
-    for worker in workers:
-        worker.stop()
-    remove_cells(engine)
+    with hiring(engine, tmp_path, concurrency=2, **settings) as start:
+        yield start
 
 
 @pytest.fixture
