@@ -149,4 +149,5 @@ read -r -a packages <<<"$(missing_packages | tr '\n' ' ')"
 [ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
 make_venv
 start_engine
-PATH="$PWD/.venv/bin:$PATH" "$@"
+# What a process that is killed outright leaves in the temporary folder goes with it.
+TMPDIR="$scratch" PATH="$PWD/.venv/bin:$PATH" "$@"

@@ -2,17 +2,13 @@
 # The whole suite, in the environment that deploy/with-services.sh gives: style, types, layers, pages, tests.
 set -euo pipefail
 
-scratch=$(mktemp -d -t cellblock-tests.XXXXXX)
-trap 'rm -rf "$scratch"' EXIT
-
 ruff check --quiet .
 ruff format --check --quiet .
 python docs/generate.py --check
 mypy --no-error-summary
-lint-imports --no-cache >"$scratch/layers" || { cat "$scratch/layers"; exit 1; }
+lint-imports --no-cache >"$TMPDIR/layers" || { cat "$TMPDIR/layers"; exit 1; }
 cellblock images build --quiet
-# A worker that a test kills outright leaves its own temporary files.
-export TMPDIR="$scratch" PYTEST_DEBUG_TEMPROOT="$scratch"
+export PYTEST_DEBUG_TEMPROOT="$TMPDIR"
 if [ $# -gt 0 ]; then
   python -m pytest "$@"
 else
