@@ -9,7 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scratch=$(mktemp -d -t cellblock-services.XXXXXX)
+# A short name: sockets in it have room for 107 characters in all.
+scratch=$(mktemp -d -t cellblock.XXXXXX)
 engine_pid=''
 engine_folders=()
 
