@@ -43,9 +43,10 @@ def measure_live(around: Surroundings, scale: Scale, say: Callable[[str], None])
             late_ms.append(_late_ms(caller, worker))
         floods: dict[str, list[float]] = {"off": [], "on": [], "followed": []}
         stream_bytes = 0
-        for number in range(rounds):
+        # They are over in a third of a second, of which a busy moment takes much.
+        for number in range(4 * rounds):
             for how, seconds in floods.items():
-                say(f"live: flood {number} of {rounds}")
+                say(f"live: flood {number} of {4 * rounds}")
                 taken_s, held_bytes = _flood(caller, worker, how)
                 seconds.append(taken_s)
                 stream_bytes = max(stream_bytes, held_bytes)
