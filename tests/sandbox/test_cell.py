@@ -122,7 +122,7 @@ def test_a_fork_bomb_that_ends_is_reported_like_any_other_job(sandbox: Sandbox) 
 def test_kill_everything_does_not_move_the_deadline(sandbox: Sandbox) -> None:
     result = sandbox.run("kill -9 -1; while :; do :; done", timeout=0.4, grace=0.2)
     assert result.status is Status.TIMED_OUT
-    assert result.duration < 5
+    assert result.duration < 5 * PATIENCE
 
 
 @pytest.mark.parametrize("victim", ["1", "$PPID"])
