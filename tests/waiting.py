@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["PATIENCE", "wait_until"]
+__all__ = ["PATIENCE", "becomes", "wait_until"]
 
 #: How many times slower than the usual one the machine may be: an emulated one is 20 times slower.
 PATIENCE = float(os.environ.get("PATIENCE", "1"))
@@ -24,10 +24,15 @@ def wait_until(predicate: Callable[[], T], within_s: float, what: str) -> T:
 
     They are seconds of the usual machine, and more on a slow one.
     """
-    within_s *= PATIENCE
-    until = time.monotonic() + within_s
-    while not (answer := predicate()):
-        if time.monotonic() > until:
-            pytest.fail(f"Not within {within_s:g} s: {what}")
+    answer = becomes(predicate, within_s)
+    if not answer:
+        pytest.fail(f"Not within {within_s * PATIENCE:g} s: {what}")
+    return answer
+
+
+def becomes(predicate: Callable[[], T], within_s: float) -> T:
+    """The first truthy answer of `predicate`, or the last one that came within `within_s` such seconds."""
+    until = time.monotonic() + within_s * PATIENCE
+    while not (answer := predicate()) and time.monotonic() <= until:
         time.sleep(0.02)
     return answer

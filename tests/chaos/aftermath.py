@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from tests.chaos.cells import containers_of, volumes_of
+from tests.waiting import becomes
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -20,7 +20,6 @@ __all__ = ["Left", "find_left", "messages_in", "stop_workers"]
 
 # As long as a reaper may take, whatever is left.
 _GONE_S = 60.0
-_TICK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +39,8 @@ def find_left(stage: Stage, unfinished: AbstractSet[str]) -> Left:
         known = messages_in(client)
         keys = [key for key in client.scan_iter() if client.ttl(key) == -1 and not key.startswith(_OF_KOMBU)]
     engine = stage.engine.client()
-    until = time.monotonic() + _GONE_S
-    while (cells := containers_of(engine, stage.owner)) and time.monotonic() < until:
-        time.sleep(_TICK_S)
+    becomes(lambda: not containers_of(engine, stage.owner), _GONE_S)
+    cells = containers_of(engine, stage.owner)
     volumes = volumes_of(engine)
     engine.close()
     stuck = sorted(job_id for job_id in unfinished if job_id in known)

@@ -14,6 +14,7 @@ from tests.chaos.recovery import after_each, after_each_struck, again_after_deat
 from tests.chaos.report import Report
 from tests.chaos.results import ResultWatch
 from tests.chaos.striker import Say, Striker
+from tests.waiting import becomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,9 +45,7 @@ def run_chaos(plan: Plan, stage: Stage, settle_s: float, say: Say) -> Report:
             striker.act()
             time.sleep(_TICK_S)
         say(f"everything is struck, mended and sent; {len(jobs) - len(results.outcomes())} results to come")
-        until = time.monotonic() + settle_s
-        while len(results.outcomes()) < len(jobs) and time.monotonic() < until:
-            time.sleep(_TICK_S)
+        becomes(lambda: len(results.outcomes()) == len(jobs), settle_s)
         took_s = time.monotonic() - began
         left = find_left(stage, jobs.keys() - results.outcomes().keys())
         unstopped = stop_workers(stage)
