@@ -65,9 +65,9 @@ def list_images(as_json: Json = False) -> None:
 @app.command()
 def pull(names: Names = None, quiet: Quiet = False) -> None:
     """Pull the named images of the runtimes from their registry."""
-    failed = False
+    chosen, failed = _chosen(names), False
     with _engine() as client:
-        for runtime in _chosen(names):
+        for runtime in chosen:
             if find_image(client, runtime.image):
                 continue
             try:
