@@ -1,8 +1,10 @@
 # The two commands that a newcomer needs are `make demo` and `make test`. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
+SUITE_NEEDS = ALSO_INSTALL="mcs=mono-mcs rabbitmqctl=rabbitmq-server curl=curl jq=jq node=nodejs \
+	docker-compose=docker-compose chromium=chromium chromedriver=chromium-driver"
 DOCS ?= $(or $(TMPDIR),/tmp)/cellblock-docs
-.PHONY: help demo test chaos mutate debian13 images bench docs lock clean
+.PHONY: help demo test lint unit newest chaos mutate mutants coverage debian13 images bench docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -10,12 +12,27 @@ help: ## Show this list
 demo: ## Set up what is missing and watch real commands run in real cells
 	@deploy/with-services.sh python examples/demo.py
 
-test: ## Set up what is missing, check style, types and layers, and run every test
-	@ALSO_INSTALL="mcs=mono-mcs rabbitmqctl=rabbitmq-server curl=curl jq=jq node=nodejs \
-		docker-compose=docker-compose chromium=chromium chromedriver=chromium-driver" deploy/with-services.sh tests/run.sh
+test: ## Set up what is missing, check style, types and layers, and run every test, or TESTS='tests/cli -k doctor'
+	@$(SUITE_NEEDS) deploy/with-services.sh tests/run.sh $(TESTS)
+
+lint: ## Check style, generated pages, types and layers
+	@NO_ENGINE=1 deploy/with-services.sh tests/lint.sh
+
+unit: ## Run the tests that need neither an engine nor a broker
+	@NO_ENGINE=1 deploy/with-services.sh python -m pytest -q -n 3 --dist loadfile -m 'not engine and not broker and not alone'
+
+newest: ## Run the same with Python 3.13, where that is installed
+	@tests/newest.sh
 
 chaos: ## Strike at workers, engine and Redis while jobs run, with three seeds, and count what is lost
 	@deploy/with-services.sh sh -c 'cellblock images build --quiet && python -m tests.chaos $(or $(CHAOS),--seed 1 --seed 2 --seed 3) && python -m tests.chaos.losses'
+
+coverage: ## Run the suite with coverage, and name each error branch that no test runs
+	@$(SUITE_NEEDS) deploy/with-services.sh sh -c 'cellblock images build --quiet && exec python -m tests.mutation.cover $(COVER)'
+
+mutants: ## Put small faults into the product, and name those that no test notices (MUTANTS='--since HEAD~5')
+	@test -d .mutants/coverage || $(MAKE) coverage
+	@$(SUITE_NEEDS) deploy/with-services.sh python -m tests.mutation $(MUTANTS)
 
 debian13: ## Test the sandbox on Debian 13 under qemu: systemd, cgroup v2, AppArmor, a newer engine
 	@ALSO_INSTALL='qemu-system-x86_64=qemu-system-x86 debootstrap=debootstrap debugfs=e2fsprogs' \

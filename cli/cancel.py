@@ -2,30 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.checks import require_broker
-from cli.options import Json
-from cli.show import print_json
+from cli.checks.requirements import require_broker
+from cli.exit_codes import ExitCode
+from cli.options import Json, check_id
+from cli.patience import served_queues
+from cli.show import note, print_json
+from cli.terminal import printable
 from config import load_settings
+
+if TYPE_CHECKING:
+    from config import Settings
 
 __all__ = ["cancel"]
 
+_ID = 100
+
+
+def _check_ids(task_ids: list[str]) -> list[str]:
+    return [check_id(task_id) for task_id in task_ids]
+
 
 def cancel(
-    task_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="What `submit` printed.")],
+    task_ids: Annotated[
+        list[str], typer.Argument(metavar="ID…", help="What `submit` printed.", callback=_check_ids)
+    ],
     as_json: Json = False,
 ) -> None:
     """Have jobs end as `cancelled`, with their output so far; those that wait never start.
 
-    A job that has ended keeps its result.
+    A job that has ended keeps its result. Exit code 125 where nothing is known of one of them.
     """
     from tasks import cancel as ask
 
-    require_broker(load_settings())
+    settings = load_settings()
+    require_broker(settings)
     for task_id in task_ids:
         ask(task_id)
+    known = _known(task_ids, settings)
     if as_json:
-        print_json(task_ids)
+        print_json(known)
+    if len(known) < len(task_ids):
+        raise typer.Exit(ExitCode.SANDBOX_FAILED)
+
+
+def _known(task_ids: list[str], settings: Settings) -> list[str]:
+    """Those that are known; of what is not as one might think, a word."""
+    from tasks.whereabouts import Whereabouts
+
+    served = served_queues(settings)
+    where = Whereabouts(sorted({*settings.queues.split(","), *settings.queues_of_routes, *(served or ())}))
+    known = []
+    for task_id in task_ids:
+        shown = printable(task_id, _ID)
+        if where.ended(task_id):
+            note(f"{shown} has ended already, and keeps its result. See: cellblock result {shown}")
+        elif not where.knows(task_id):
+            note(f"nothing is known of {shown}; should it come yet, it will not start. See: cellblock ps")
+            continue
+        elif served is not None and not served:
+            note(f"{shown} waits, and no worker is alive: it ends as cancelled once one is")
+        known.append(task_id)
+    return known

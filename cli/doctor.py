@@ -10,11 +10,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.checks import CHECKS, NEEDS, Finding, Level, skipped
+from cli.checks.catalogue import CHECKS, NEEDS
+from cli.checks.finding import Finding, Level, skipped
 from cli.exit_codes import ExitCode
 from cli.options import Json
 from cli.show import print_json
+from cli.terminal import printable
 from config import InvalidSetting, load_settings
+from config.quoting import quoted
 from sandbox import CellblockError
 
 __all__ = ["doctor"]
@@ -67,7 +70,7 @@ def doctor(
     names = only or _applicable()
     unknown = [name for name in names if name not in CHECKS]
     if unknown:
-        raise typer.BadParameter(f"there is no check {unknown[0]!r}", param_hint="CHECK…")
+        raise typer.BadParameter(f"there is no check {quoted(unknown[0])}", param_hint="CHECK…")
     console = Console(highlight=False, soft_wrap=True)
     reports: list[_Report] = []
     for name in names:
@@ -110,9 +113,11 @@ def _examine(name: str, out_of_reach: set[str]) -> _Report:
 def _print(console: Console, report: _Report) -> None:
     for finding in report.findings:
         mark, colour = _MARKS[finding.level]
-        console.print(Text.assemble((f"{mark} ", colour), (f"{report.check:12}", "bold"), finding.message))
+        console.print(
+            Text.assemble((f"{mark} ", colour), (f"{report.check:12}", "bold"), printable(finding.message))
+        )
         if finding.mend:
-            console.print(Text.assemble(f"{'':14}", ("Try: ", "bold"), finding.mend))
+            console.print(Text.assemble(f"{'':14}", ("Try: ", "bold"), printable(finding.mend)))
     if report.slow:
         console.print(
             Text.assemble(f"{'':14}", ("slow: ", "yellow"), f"this check took {report.took_s:.1f} s")

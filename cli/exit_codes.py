@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any
 
 __all__ = ["ExitCode", "exit_code_of"]
 
@@ -19,20 +17,22 @@ class ExitCode(IntEnum):
     TIMED_OUT = 124
     """`timed_out`."""
     SANDBOX_FAILED = 125
-    """The sandbox could not do its job: no engine, no Redis, no image, no result."""
+    """The sandbox could not do its job: no engine, no Redis, no image, no result, no such job."""
     INTERRUPTED = 130
     """Ctrl-C; the cell is taken away."""
     KILLED = 137
     """`out_of_memory`, `output_limit` or `cancelled`."""
 
 
-def exit_code_of(result: Mapping[str, Any]) -> int:
-    """The exit code that tells a shell about `result`."""
-    match result["status"]:
+def exit_code_of(status: str, exit_code: int | None) -> int:
+    """The exit code that tells a shell about a result with this `status` and the command's own code."""
+    match status:
         case "timed_out":
             return ExitCode.TIMED_OUT
         case "out_of_memory" | "output_limit" | "cancelled":
             return ExitCode.KILLED
+        case "succeeded":
+            return ExitCode.OK
         case _:
-            code: int = result["exit_code"]
-            return code
+            # Where nobody saw the command end, nobody knows its code.
+            return exit_code or ExitCode.SANDBOX_FAILED

@@ -52,6 +52,8 @@ def _trouble(path: Path) -> str | None:
         )
     if not _is_alive(int(beat["pid"])):
         return f"the worker (process {beat['pid']}) is gone."
+    if beat.get("trouble"):
+        return str(beat["trouble"])
     for sign, what in _STALE.items():
         age_s = time.monotonic() - beat[sign]
         if age_s > beat["bound_s"]:

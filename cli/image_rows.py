@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from config import format_bytes
-from sandbox.image_choice import find_image
+from sandbox.image_choice import choose_image
 
 if TYPE_CHECKING:
     import docker
 
     from config import Runtime
+    from sandbox.image_choice import Image
 
 __all__ = ["image_row"]
 
 
 def image_row(client: docker.APIClient, runtime: Runtime) -> dict[str, str | int | None]:
     """The image that would be used for `runtime`, and why; sizes in bytes, None where there is no image."""
-    named, local = find_image(client, runtime.image), find_image(client, runtime.local_image)
-    image = named or local
+    image = choose_image(client, runtime)
     return {
         "runtime": runtime.name,
         "image": image.name if image else None,
@@ -26,13 +26,15 @@ def image_row(client: docker.APIClient, runtime: Runtime) -> dict[str, str | int
         "digest": image.digest if image else None,
         "size": format_bytes(image.size_bytes) if image else None,
         "size_bytes": image.size_bytes if image else None,
-        "why": _why(runtime, named=named is not None, local=local is not None),
+        "why": _why(runtime, image),
     }
 
 
-def _why(runtime: Runtime, *, named: bool, local: bool) -> str:
-    if named:
-        return "the named image is here"
-    return (
-        f"{runtime.image} is not here, the local build is" if local else f"{runtime.image}: pull or build it"
-    )
+def _why(runtime: Runtime, image: Image | None) -> str:
+    pinned = ", which is pinned" if runtime.is_pinned else ""
+    if image is None:
+        mend = "pull it" if runtime.is_pinned else "pull or build it"
+        return f"{runtime.image}{pinned}: {mend}"
+    if image.name == runtime.image:
+        return f"the named image is here{pinned}"
+    return f"{runtime.image} is not here, the local build is"

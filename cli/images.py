@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from cli.exit_codes import ExitCode
 from cli.image_rows import image_row
 from cli.options import Json
-from cli.show import note, print_json
+from cli.show import note, print_json, print_table
+from cli.terminal import printable
 from config import format_bytes, load_catalogue, load_settings
+from config.quoting import quoted
 from sandbox import InvalidJob, SandboxUnavailable
 from sandbox.docker_client import connect
 from sandbox.image_choice import find_image
@@ -30,13 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import docker
+    from rich.progress import TaskID
 
     from config import Runtime
 
 __all__ = ["app"]
 
-# Wide enough that no cell of a table is cut where a program reads it.
-_PIPE_COLUMNS = 320
 _COLUMNS = ("runtime", "image", "id", "digest", "size", "why")
 
 app = typer.Typer(help="The images that cells are made from.", no_args_is_help=True)
@@ -56,10 +55,7 @@ def list_images(as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table(*_COLUMNS, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(str(row[column] or "-") for column in _COLUMNS))
-    Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
+    print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
 
 
 @app.command()
@@ -117,7 +113,9 @@ def _chosen(names: list[str] | None) -> list[Runtime]:
     catalogue = load_catalogue(load_settings().runtimes)
     unknown = [name for name in names or () if name not in catalogue]
     if unknown:
-        raise InvalidJob(f"There is no runtime {unknown[0]!r}. There are: {', '.join(sorted(catalogue))}.")
+        raise InvalidJob(
+            f"There is no runtime {quoted(unknown[0])}. There are: {', '.join(sorted(catalogue))}."
+        )
     return [catalogue[name] for name in names or catalogue]
 
 
@@ -135,13 +133,17 @@ def _bars(*, quiet: bool) -> Iterator[Tell]:
 
         yield tell
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
-        bars: dict[str, object] = {}
+        bars: dict[str, TaskID] = {}
 
         def advance(what: str, done: int, total: int) -> None:
             if what not in bars:
-                bars[what] = progress.add_task(what, total=total or None)
-            progress.update(bars[what], completed=done, total=total or None)  # type: ignore[arg-type]
+                bars[what] = progress.add_task(printable(what, 100), total=total or None)
+            progress.update(bars[what], completed=done, total=total or None)
 
         yield advance

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import codecs
 import re
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.checks import require_broker
+from cli import options
+from cli.answer import read_answer
+from cli.checks.requirements import require_broker
 from cli.exit_codes import ExitCode
+from cli.finish import write_outputs
+from cli.outputs import Outputs
 from cli.show import note, print_line
+from cli.terminal import printable
 from config import format_bytes, load_settings
 
 if TYPE_CHECKING:
     from codecs import IncrementalDecoder
-    from typing import BinaryIO
 
     from tasks.live import LiveEntry
 
@@ -25,17 +28,29 @@ __all__ = ["logs", "show_live"]
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _OUTPUTS = ("stdout", "stderr")
+# As Redis writes the id of an entry: milliseconds, and a number among those of the same.
+_ENTRY = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
+
+
+def _entry_id(text: str) -> str:
+    if not _ENTRY.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is no id of an entry, such as 1700000000000-0")
+    return text
 
 
 def logs(
-    task_id: Annotated[str, typer.Argument(metavar="ID", help="What `submit` printed.")],
+    task_id: options.TaskId,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job is over.")] = False,
     after: Annotated[
-        str, typer.Option(metavar="ENTRY", help="Go on behind this entry, whose id --json shows.")
+        str,
+        typer.Option(
+            metavar="ENTRY", help="Go on behind this entry, whose id --json shows.", callback=_entry_id
+        ),
     ] = "0",
     timestamps: Annotated[
         bool, typer.Option("--timestamps", "-t", help="Show when each line was written.")
     ] = False,
+    raw: options.Raw = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each entry as a line of JSON.")] = False,
 ) -> None:
     """Show what a job has written so far, while it runs or shortly after.
@@ -53,54 +68,56 @@ def logs(
         note(
             f"nothing of {task_id} yet: it is queued, has no live output, or is not known. See: cellblock ps"
         )
-    printer = _Printer(timestamps=timestamps, as_json=as_json)
+    printer = _Printer(timestamps=timestamps, raw=raw, as_json=as_json)
     entries = follow_job(task_id, after=after) if follow else held_entries(task_id, after=after)
     for entry in entries:
         printer.show(entry)
+    printer.end()
     if not printer.shown and after == "0":
-        _show_result(task_id, as_json=as_json)
+        _show_result(task_id, raw=raw, as_json=as_json)
 
 
-def show_live(task_id: str, *, as_json: bool) -> bool:
+def show_live(task_id: str, *, raw: bool, as_json: bool) -> bool:
     """Show what a job writes until it is over; whether it has live output at all."""
     from tasks.live import follow as follow_job
 
-    printer = _Printer(timestamps=False, as_json=as_json)
+    printer = _Printer(timestamps=False, raw=raw, as_json=as_json)
     for entry in follow_job(task_id):
         printer.show(entry)
+    printer.end()
     return printer.shown
 
 
 def _is_unheard_of(task_id: str) -> bool:
-    from tasks import app
     from tasks.live import held_entries
+    from tasks.stored import look_up
 
-    return not held_entries(task_id) and app.AsyncResult(task_id).state == "PENDING"
+    return not held_entries(task_id) and look_up(task_id) is None
 
 
-def _show_result(task_id: str, *, as_json: bool) -> None:
+def _show_result(task_id: str, *, raw: bool, as_json: bool) -> None:
     """What is left where there was no live output."""
-    from tasks import app
+    from tasks.stored import look_up
 
-    handle = app.AsyncResult(task_id)
-    answer: Any = handle.result
-    if handle.state != "SUCCESS":
+    stored = look_up(task_id)
+    if stored is None or stored.failure or not stored.is_ready:
         note(f"nothing is held of {task_id}, which is queued, has no live output, or is not known")
         note(f"Try: cellblock ps, or cellblock result --wait {task_id}")
         raise typer.Exit(ExitCode.SANDBOX_FAILED)
+    answer = read_answer(stored.result)
+    if not as_json:
+        write_outputs(answer, raw=raw)
+        return
     for name in _OUTPUTS:
-        if as_json:
-            print_line({"kind": name, "text": answer[name]})
-        else:
-            _stream(name).write(answer[name].encode())
-            _stream(name).flush()
+        print_line({"kind": name, "text": getattr(answer, name)})
 
 
 class _Printer:
     """Writes entries where the job wrote them: its outputs to our own, all else as a note."""
 
-    def __init__(self, *, timestamps: bool, as_json: bool) -> None:
+    def __init__(self, *, timestamps: bool, raw: bool, as_json: bool) -> None:
         self.shown = False
+        self._outputs = Outputs(raw=raw)
         self._timestamps = timestamps
         self._as_json = as_json
         self._line_starts = dict.fromkeys(_OUTPUTS, True)
@@ -115,17 +132,20 @@ class _Printer:
         if entry.skipped_bytes:
             note(f"{format_bytes(entry.skipped_bytes)} of {entry.kind} are left out here")
         if entry.kind in _OUTPUTS:
-            stream = _stream(entry.kind)
-            stream.write(self._stamped(entry) if self._timestamps else entry.data)
-            stream.flush()
+            self._outputs.write(entry.kind, self._stamped(entry) if self._timestamps else entry.data)
         elif entry.kind == "start" and entry.data != b"1":
-            note(f"attempt {entry.data.decode()} starts here")
+            note(f"attempt {printable(entry.data.decode(errors='replace'), 20)} starts here")
+
+    def end(self) -> None:
+        """There are no more."""
+        if not self._as_json:
+            self._outputs.end()
 
     def _fields(self, entry: LiveEntry) -> dict[str, Any]:
         decoder = self._decoders.get(entry.kind)
         if decoder and entry.skipped_bytes:
             decoder.reset()
-        text = decoder.decode(entry.data) if decoder else entry.data.decode()
+        text = decoder.decode(entry.data) if decoder else entry.data.decode(errors="replace")
         known = {"id": entry.id, "kind": entry.kind, "time": entry.time}
         return known | {"text": text, "skipped_bytes": entry.skipped_bytes}
 
@@ -144,8 +164,3 @@ class _Printer:
 def _decoder() -> IncrementalDecoder:
     """For pieces that end inside a character."""
     return codecs.getincrementaldecoder("utf-8")("replace")
-
-
-def _stream(name: str) -> BinaryIO:
-    """As bytes: what a job wrote need not fit the encoding of this terminal."""
-    return (sys.stdout if name == "stdout" else sys.stderr).buffer

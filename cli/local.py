@@ -10,9 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from cli import options
-from cli.show import finish, print_json
+from cli.answer import read_answer
+from cli.exit_codes import exit_code_of
+from cli.finish import finish
+from cli.outputs import Outputs
+from cli.show import print_json, say
 from config import load_settings
-from sandbox import Job, Sandbox
+from sandbox import Job, Onlooker, Sandbox
+from sandbox.cell import CellInfo
+from sandbox.events import STDOUT
 
 __all__ = ["run"]
 
@@ -25,6 +31,7 @@ Explain = Annotated[
 def run(
     request: dict[str, Any],
     explain: Explain = False,
+    raw: options.Raw = False,
     as_json: options.Json = False,
 ) -> None:
     """Run a command in a cell here and now, with no broker and no worker.
@@ -37,11 +44,41 @@ def run(
     # As for Ctrl-C: the cell is taken away on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with Sandbox(load_settings(warm="0")) as sandbox:
+        job = sandbox.parse(**request)
         if explain:
-            _explain(sandbox.parse(**request), as_json=as_json)
+            _explain(job, as_json=as_json)
             return
-        result = sandbox.run(**request).to_dict()
-    finish(result, as_json=as_json)
+        screen = None if as_json else _Screen(job, raw=raw)
+        value = sandbox.run_job(job, onlooker=screen).to_dict()
+    answer = read_answer(value)
+    if screen is None:
+        print_json(value)
+        raise typer.Exit(exit_code_of(answer.status, answer.exit_code))
+    screen.end()
+    finish(answer, raw=raw, shown_live=screen.shown)
+
+
+class _Screen(Onlooker):
+    """Shows what the command writes, as it comes; what a compiler says only in the end, if it fails."""
+
+    def __init__(self, job: Job, *, raw: bool) -> None:
+        self.shown = False
+        self._outputs = Outputs(raw=raw)
+        self._cells_before = 1 if job.compile else 0
+
+    def placed(self, info: CellInfo) -> None:
+        """The last cell is the command's own."""
+        self.shown = not self._cells_before
+        self._cells_before -= 1
+
+    def heard(self, stream: int, data: bytes) -> None:
+        """At once, and as it is."""
+        if self.shown:
+            self._outputs.write("stdout" if stream == STDOUT else "stderr", data)
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._outputs.end()
 
 
 def _explain(job: Job, *, as_json: bool) -> None:
@@ -56,4 +93,4 @@ def _explain(job: Job, *, as_json: bool) -> None:
     else:
         for what, value in chosen.items():
             if value:
-                typer.echo(f"{what + ':':9}{value}")
+                say(f"{what + ':':9}{value}")

@@ -2,61 +2,102 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib import import_module
 
 import typer
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
-from rich.console import Console
+from click import ClickException
 
-from cli import cancel, doctor, health, images, live, local, ps, reap, remote, worker
 from cli.exit_codes import ExitCode
-from cli.redis_errors import explain_redis
-from config import InvalidSetting
-from sandbox import CellblockError, InvalidJob
+from cli.show import note
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "command_line", "main"]
 
-app = typer.Typer(
-    name="cellblock",
-    help="Run commands that nobody trusts in single-use, hardened containers.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("run", context_settings={"ignore_unknown_options": False})(local.run)
-app.command("submit")(remote.submit)
-app.command("result")(remote.result)
-app.command("cancel")(cancel.cancel)
-app.command("logs")(live.logs)
-app.command("ps")(ps.ps)
-app.command("worker", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-    worker.worker
-)
-app.command("flower", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-    worker.flower
-)
-app.command("doctor")(doctor.doctor)
-app.command("reap")(reap.reap)
-app.command("health")(health.health)
-app.add_typer(images.app, name="images")
+#: Every command, and the module that has it.
+COMMANDS = {
+    "run": "local",
+    "submit": "remote",
+    "result": "remote",
+    "cancel": "cancel",
+    "logs": "live",
+    "ps": "ps",
+    "worker": "worker",
+    "flower": "worker",
+    "doctor": "doctor",
+    "reap": "reap",
+    "health": "health",
+    "guard": "guard",
+    "images": "images",
+}
+# Celery gets what they do not know.
+_PASSING = {"allow_extra_args": True, "ignore_unknown_options": True}
+_CONTEXTS = {"worker": _PASSING, "flower": _PASSING}
+
+
+def command_line(*names: str) -> typer.Typer:
+    """The `cellblock` command with only these commands: nothing that others need is imported."""
+    app = typer.Typer(
+        name="cellblock",
+        help="Run commands that nobody trusts in single-use, hardened containers.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        callback=lambda: None,
+    )
+    for name in names:
+        module = import_module(f"cli.{COMMANDS[name]}")
+        if name == "images":
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name, context_settings=_CONTEXTS.get(name))(getattr(module, name))
+    return app
 
 
 def main() -> None:
     """The entry point of the `cellblock` script."""
     try:
-        app()
-    except (InvalidSetting, InvalidJob) as error:
-        _fail(str(error), ExitCode.USAGE)
-    except CellblockError as error:
-        _fail(str(error), ExitCode.SANDBOX_FAILED)
-    except (OperationalError, RedisError) as error:
-        _fail(explain_redis(error), ExitCode.SANDBOX_FAILED)
+        command_line(*_wanted())()
+    except ClickException as error:
+        # Of Celery's or Flower's own command, which gets the options that are not ours.
+        _fail(error.format_message(), ExitCode.USAGE)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+    except Exception as error:
+        said = _expected(error)
+        if said is None:
+            raise
+        _fail(*said)
+
+
+def _wanted() -> list[str]:
+    """The command that is called; all of them for a list, a completion or a word that is none."""
+    called = sys.argv[1:2]
+    is_one = bool(called) and called[0] in COMMANDS and "_CELLBLOCK_COMPLETE" not in os.environ
+    return called if is_one else list(COMMANDS)
+
+
+def _expected(error: Exception) -> tuple[str, ExitCode] | None:
+    """The sentence and the exit code of an error that has both. Most calls meet none and import nothing."""
+    from kombu.exceptions import OperationalError
+    from redis.exceptions import RedisError
+
+    from cli.answer import UnreadableResult
+    from config import InvalidSetting
+    from sandbox import CellblockError, InvalidJob
+    from tasks.redis_errors import broker_sentence
+
+    match error:
+        case InvalidSetting() | InvalidJob():
+            return str(error), ExitCode.USAGE
+        case CellblockError() | UnreadableResult():
+            return str(error), ExitCode.SANDBOX_FAILED
+        case OperationalError() | RedisError():
+            return broker_sentence(error), ExitCode.SANDBOX_FAILED
+    return None
 
 
 def _fail(message: str, code: ExitCode) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"cellblock: {message}", markup=False)
+    note(message)
     sys.exit(code)

@@ -11,10 +11,26 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from config.quoting import quoted
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Json", "takes_a_job"]
+__all__ = ["Json", "Raw", "TaskId", "check_id", "takes_a_job"]
+
+_ID_BYTES = 1024
+
+
+def check_id(task_id: str) -> str:
+    """`task_id`, if it can be one at all; else it is a wrong call."""
+    try:
+        size = len(task_id.encode())
+    except UnicodeEncodeError:
+        raise typer.BadParameter("it is no text") from None
+    if not task_id.strip() or size > _ID_BYTES:
+        raise typer.BadParameter("give the id that `cellblock submit` printed")
+    return task_id
+
 
 Command = Annotated[
     list[str] | None,
@@ -41,6 +57,13 @@ Artifacts = Annotated[
 Network = Annotated[
     list[str] | None,
     typer.Option(metavar="HOST", help="A host that the job may reach; or: all, whatever the engine reaches."),
+]
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="What `submit` printed.", callback=check_id)]
+Raw = Annotated[
+    bool,
+    typer.Option(
+        "--raw", help="Let the job's output act on this terminal: colours, but also whatever it sends there."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")]
 
@@ -102,7 +125,7 @@ def _request_of(
 def _variable(pair: str) -> tuple[str, str]:
     name, equals, value = pair.partition("=")
     if not equals:
-        raise typer.BadParameter(f"{pair!r} is not of the form K=V", param_hint="--env")
+        raise typer.BadParameter(f"{quoted(pair)} is not of the form K=V", param_hint="--env")
     return name, value
 
 

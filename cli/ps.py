@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+import math
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from cli.checks import require_broker
+from cli.checks.requirements import require_broker
 from cli.options import Json
-from cli.show import note, print_json
+from cli.show import note, print_json, print_table
+from cli.terminal import printable
 from config import load_settings
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ps"]
 
-# Wide enough that no cell of a table is cut where a program reads it.
-_PIPE_COLUMNS = 320
 _COLUMNS = ("id", "state", "runtime", "since", "worker", "attempt")
 
 
@@ -40,8 +37,9 @@ def ps(
 
     queued = jobs_in_queues(settings.queues.split(","), limit)
     taken = jobs_in_workers()
-    known = {job.id for job in taken}
-    jobs = taken + [job for job in queued.next if job.id not in known]
+    # Whoever publishes chooses the ids, which need be no text.
+    known = {printable(job.id) for job in taken}
+    jobs = taken + [job for job in queued.next if printable(job.id) not in known]
     if as_json:
         print_json([asdict(job) for job in jobs])
     else:
@@ -53,12 +51,13 @@ def ps(
 
 
 def _print_table(jobs: list[Entry]) -> None:
-    table = Table(*_COLUMNS, box=None, pad_edge=False)
-    for job in jobs:
-        table.add_row(job.id, job.state, job.runtime or "-", _since(job), job.worker or "-", str(job.attempt))
-    Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
+    rows = [(job.id, job.state, job.runtime, _since(job), job.worker, job.attempt) for job in jobs]
+    print_table(_COLUMNS, rows)
 
 
-def _since(job: Entry) -> str:
+def _since(job: Entry) -> str | None:
+    """Seconds, where whoever published told a time that makes sense."""
     moment = job.started or job.sent
-    return f"{max(0.0, time.time() - moment):.1f} s" if moment else "-"
+    if not isinstance(moment, int | float) or not math.isfinite(moment):
+        return None
+    return f"{max(0.0, time.time() - moment):.1f} s"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from cli.options import Json
-from cli.show import print_json
+from cli.show import print_json, say
 from config import load_settings
 from sandbox.docker_client import connect
 from sandbox.reaper import reap as reap_containers
@@ -29,4 +27,4 @@ def reap(as_json: Json = False) -> None:
         print_json(removed)
     else:
         for name in removed:
-            typer.echo(name)
+            say(name)

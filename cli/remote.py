@@ -5,23 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from celery.exceptions import TimeoutError as NoResultYet
 
 from cli import options
-from cli.checks import require_broker
+from cli.answer import read_answer
+from cli.checks.requirements import require_broker
 from cli.exit_codes import ExitCode, exit_code_of
+from cli.finish import finish
 from cli.live import show_live
-from cli.show import finish, note, print_line
+from cli.patience import Patience
+from cli.show import note, print_json, print_line, say
+from cli.terminal import printable
 from config import load_settings
-from sandbox import CommandFailed, InvalidJob
+from sandbox import InvalidJob
 
 if TYPE_CHECKING:
-    from celery.result import AsyncResult
+    from tasks.stored import Stored
 
 __all__ = ["result", "submit"]
 
 Follow = Annotated[
     bool, typer.Option("--follow", help="Show the output while the job runs, then what became of it.")
+]
+Live = Annotated[
+    bool, typer.Option("--live", help="Have the output kept while the job runs, for `cellblock logs -f`.")
 ]
 # A result is stored right after the last of the output.
 _STORED_S = 10.0
@@ -34,6 +40,8 @@ def submit(
     request: dict[str, Any],
     wait: Wait = False,
     follow: Follow = False,
+    live: Live = False,
+    raw: options.Raw = False,
     as_json: options.Json = False,
 ) -> None:
     """Enqueue a command for a worker and print its id, or with --wait or --follow its result.
@@ -44,52 +52,83 @@ def submit(
     from tasks.live.switch import LIVE
 
     require_broker(load_settings())
-    handle = run_sandboxed.apply_async(kwargs=request, headers={LIVE: True} if follow else None)
-    if follow:
-        _follow(handle, as_json=as_json)
-    if wait:
-        _show(handle, None, as_json=as_json)
-    typer.echo(handle.id)
+    headers = {LIVE: True} if follow or live else None
+    # Its handle would listen for the result too, and trip over the interpreter's end.
+    task_id = str(run_sandboxed.apply_async(kwargs=request, headers=headers).id)
+    if not wait and not follow:
+        say(task_id)
+        return
+    try:
+        if follow:
+            _follow(task_id, request, raw=raw, as_json=as_json)
+        patience = Patience(task_id, request)
+        _show(task_id, None, raw=raw, as_json=as_json, patience=patience)
+    except KeyboardInterrupt:
+        note(f"the job goes on. Try: {_on_from_here(task_id, live=follow or live)}")
+        raise
 
 
 def result(
-    task_id: Annotated[str, typer.Argument(metavar="ID", help="What `submit` printed.")],
+    task_id: options.TaskId,
     wait: Wait = False,
+    raw: options.Raw = False,
     as_json: options.Json = False,
 ) -> None:
     """Show the result of a job that was submitted."""
-    from tasks import app
-
     require_broker(load_settings())
-    _show(app.AsyncResult(task_id), None if wait else 0.2, as_json=as_json)
+    _show(task_id, None if wait else 0.2, raw=raw, as_json=as_json)
 
 
-def _follow(handle: AsyncResult[Any], *, as_json: bool) -> None:
-    note(f"job {handle.id}")
-    try:
-        live = show_live(handle.id, as_json=as_json)
-    except KeyboardInterrupt:
-        note(f"the job goes on. Try: cellblock logs -f {handle.id}, or cellblock cancel {handle.id}")
-        raise
-    _show(handle, _STORED_S, as_json=as_json, shown_live=live)
+def _on_from_here(task_id: str, *, live: bool) -> str:
+    see = "cellblock logs -f" if live else "cellblock result --wait"
+    return f"{see} {task_id}, or cellblock cancel {task_id}"
+
+
+def _follow(task_id: str, request: dict[str, Any], *, raw: bool, as_json: bool) -> None:
+    note(f"job {task_id}")
+    Patience(task_id, request).look()
+    shown = show_live(task_id, raw=raw, as_json=as_json)
+    _show(task_id, _STORED_S, raw=raw, as_json=as_json, shown_live=shown)
 
 
 def _show(
-    handle: AsyncResult[Any], timeout_s: float | None, *, as_json: bool, shown_live: bool = False
+    task_id: str,
+    within_s: float | None,
+    *,
+    raw: bool,
+    as_json: bool,
+    shown_live: bool = False,
+    patience: Patience | None = None,
 ) -> None:
-    try:
-        answer = handle.get(timeout=timeout_s)
-    except NoResultYet:
-        note(f"no result yet for {handle.id}. Try: cellblock result --wait {handle.id}")
-        raise typer.Exit(ExitCode.SANDBOX_FAILED) from None
-    except CommandFailed as error:
-        answer = error.result
-    except InvalidJob:
-        raise
-    except Exception as error:  # noqa: BLE001  whatever the worker raised comes back as itself
-        note(f"the job failed in the worker: {error}")
-        raise typer.Exit(ExitCode.SANDBOX_FAILED) from None
-    if as_json and shown_live:
-        print_line({"kind": "result", "result": answer})
-        raise typer.Exit(exit_code_of(answer))
-    finish(answer, as_json=as_json, shown_live=shown_live)
+    from tasks.stored import wait_for
+
+    stored = wait_for(task_id, within_s, patience.wear if patience else None)
+    if stored is None:
+        note(f"no result yet for {printable(task_id, 100)}. Try: cellblock result --wait {task_id}")
+        raise typer.Exit(ExitCode.SANDBOX_FAILED)
+    value = _value(stored)
+    answer = read_answer(value)
+    if as_json:
+        if shown_live:
+            print_line({"kind": "result", "result": value})
+        else:
+            print_json(value)
+        raise typer.Exit(exit_code_of(answer.status, answer.exit_code))
+    finish(answer, raw=raw, shown_live=shown_live)
+
+
+def _value(stored: Stored) -> Any:  # noqa: ANN401
+    """The result in what is stored; without one it is said what became of the job."""
+    failure = stored.failure
+    if failure is None:
+        return stored.result
+    if stored.state == "REVOKED":
+        note("cancelled: the job was revoked before it started")
+        raise typer.Exit(ExitCode.KILLED)
+    if failure.name == "CommandFailed" and len(failure.args) == 2:
+        return failure.args[1]
+    if failure.name == "InvalidJob":
+        raise InvalidJob(failure.message)
+    said = f": {printable(failure.message, 1000)}" if failure.message else ""
+    note(f"the job failed in the worker: {printable(failure.name, 100)}{said}")
+    raise typer.Exit(ExitCode.SANDBOX_FAILED)

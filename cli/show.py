@@ -1,86 +1,54 @@
-"""Shows a result: the job's streams as they are, everything else on standard error."""
+"""The one way to standard output and standard error, by which nothing reaches a terminal raw."""
 
 from __future__ import annotations
 
-import base64
-import json
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-import typer
-from rich.console import Console
+from cli.terminal import json_text, printable
 
-from cli.exit_codes import exit_code_of
-from config import format_bytes
+__all__ = ["note", "print_json", "print_line", "print_table", "say"]
 
-__all__ = ["finish", "note", "print_json", "print_line"]
-
-_REMARKS = {
-    "timed_out": "timed out",
-    "out_of_memory": "killed: out of memory",
-    "output_limit": "stopped: wrote too much",
-    "cancelled": "cancelled",
-}
+# Wide enough that no cell of a table is cut where a program reads it.
+_PIPE_COLUMNS = 640
+_CELL = 200
 
 
 def note(message: str) -> None:
-    """A message to the person, apart from the data."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"cellblock: {message}", markup=False)
+    """A message to the person, apart from the data: one line, whoever chose the words in it."""
+    sys.stderr.write(f"cellblock: {printable(message)}\n")
+    sys.stderr.flush()
+
+
+def say(line: str) -> None:
+    """A line of data on standard output."""
+    _write(f"{printable(line)}\n")
 
 
 def print_json(data: object) -> None:
     """`data` as JSON on standard output."""
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    _write(f"{json_text(data, indent=2)}\n")
 
 
 def print_line(data: object) -> None:
     """`data` as one line of JSON on standard output, where more lines come."""
-    typer.echo(json.dumps(data, ensure_ascii=False))
+    _write(f"{json_text(data)}\n")
 
 
-def finish(result: Mapping[str, Any], *, as_json: bool, shown_live: bool = False) -> None:
-    """Show a result, without outputs that have been `shown_live`, and leave with the exit code for it."""
-    if as_json:
-        print_json(result)
-    else:
-        if not shown_live:
-            _write_outputs(result)
-        _remark(result, shown_live=shown_live)
-        _save_artifacts(result)
-    raise typer.Exit(exit_code_of(result))
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table on standard output; a cell with nothing in it is shown as a dash."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text("-" if cell in (None, "") else printable(cell, _CELL)) for cell in row))
+    Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)
 
 
-def _write_outputs(result: Mapping[str, Any]) -> None:
-    """As bytes: what a job wrote need not fit the encoding of this terminal."""
-    for stream, name in ((sys.stdout, "stdout"), (sys.stderr, "stderr")):
-        stream.buffer.write(result[name].encode())
-        stream.flush()
-
-
-def _remark(result: Mapping[str, Any], *, shown_live: bool) -> None:
-    if result["status"] in _REMARKS:
-        note(_REMARKS[result["status"]])
-    elif result["status"] == "signaled":
-        note(f"ended by {result['signal']}")
-    for stream in ("stdout", "stderr"):
-        if result[f"{stream}_truncated"] and not shown_live:
-            note(f"{stream} is cut: kept the first and last of {format_bytes(result[f'{stream}_bytes'])}")
-    if result["engine"] == "host":
-        note("ran on this host with no isolation (ENABLE_DOCKER=false)")
-
-
-def _save_artifacts(result: Mapping[str, Any]) -> None:
-    """Into the current folder, over nothing that is there: the job has chosen the names."""
-    for path, artifact in result["artifacts"].items():
-        try:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            with Path(path).open("xb") as file:
-                file.write(base64.b64decode(artifact["base64"]))
-        except OSError as error:
-            note(f"could not save {path}: {error.strerror}")
-        else:
-            note(f"saved {path} ({format_bytes(artifact['size'])})")
-    for skipped in result["artifacts_skipped"]:
-        note(f"left {skipped['path']}: {skipped['reason']}")
+def _write(text: str) -> None:
+    """In UTF-8, which JSON is, where the terminal's own encoding has no such character."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import subprocess
@@ -10,8 +11,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from celery import signals
 
-from cli.checks import queue, require_broker, require_engine
+from cli.broker_wait import wait_for_broker
+from cli.checks import persistence, queue
+from cli.checks.requirements import require_broker, require_engine
+from cli.show import note
 from config import InvalidSetting, load_catalogue, load_settings
 from sandbox.limits import check_catalogue
 
@@ -41,21 +46,61 @@ def worker(
     os.environ.update({name: str(value) for name, value in overrides.items() if value is not None})
     settings = load_settings()
     check_catalogue(load_catalogue(settings.runtimes), settings)
-    require_broker(settings)
+    _check_pool(context.args, settings)
+    wait_for_broker(settings)
     _warn_of_redis()
     if settings.enable_docker:
         require_engine(settings)
+    told = _told_to_stop()
+    with _pulling(settings):
+        code = _celery_worker([*_options(settings), *context.args], quiet=settings.log_format == "json")
+    if code and not told:
+        note("the worker has ended, and nobody told it to. Try: read the last lines of its log")
+    sys.exit(0 if told else code)
+
+
+def _check_pool(arguments: list[str], settings: Settings) -> None:
+    """By its name: Celery would import what the pool is made with first, and may not find it."""
+    from tasks.pools import check_pool
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-P", "--pool", default="prefork")
+    parser.add_argument("--autoscale", default=settings.autoscale)
+    asked, _ = parser.parse_known_args(arguments)
+    check_pool(asked.pool, autoscale=bool(asked.autoscale))
+
+
+def _told_to_stop() -> list[str]:
+    """How the worker was told to stop, once it was: then its end is no failure, even if it left jobs."""
+    told: list[str] = []
+
+    def hear(how: str, **_: object) -> None:
+        told.append(how)
+
+    signals.worker_shutting_down.connect(hear, weak=False)
+    return told
+
+
+def _celery_worker(arguments: list[str], *, quiet: bool) -> int:
+    """Celery's own command, and its exit code. The banner of one that is not `quiet` is no JSON.
+
+    It is called by itself, because Celery's whole command line imports Flower and a shell with it.
+
+    Raises:
+        click.ClickException: it does not know an option, or its value.
+    """
+    from celery.bin.base import CLIContext
+    from celery.bin.worker import worker as command
+
     from tasks import app
 
-    with _pulling(settings):
-        app.worker_main([*_quietly(settings), "worker", *_options(settings), *context.args])
+    context = CLIContext(app, no_color=False, workdir=None, quiet=quiet)
+    return command.main(args=arguments, prog_name="celery worker", standalone_mode=False, obj=context) or 0
 
 
 def _warn_of_redis() -> None:
     """Have the worker's log say what a full or a restarted Redis would lose, before it does."""
-    from celery import signals
-
-    found = [one for one in (*queue.server(), *queue.persistence(), *queue.visibility()) if one.mend]
+    found = [one for one in (*queue.server(), *persistence.persistence(), *queue.visibility()) if one.mend]
 
     def warn(**_: object) -> None:
         for finding in found:
@@ -76,18 +121,20 @@ def flower(context: typer.Context) -> None:
             "CELLBLOCK_FLOWER_BASIC_AUTH is not set: give user:password; Flower stays closed."
         )
     require_broker(settings)
-    from tasks import app
-
     # By the environment, because arguments can be read by every user of the host.
     for name, value in _FLOWER.items():
         os.environ.setdefault(name, value)
     os.environ["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
-    app.start(["flower", *context.args])
+    from celery.bin.celery import celery
 
+    from tasks import app
 
-def _quietly(settings: Settings) -> list[str]:
-    """Celery's banner is no JSON."""
-    return ["--quiet"] if settings.log_format == "json" else []
+    # Flower asks for results by whatever app is the current one, in any of its threads.
+    app.set_default()
+    # It reads the names off objects, where Celery takes a mapping as well.
+    app.conf.task_queues = list(app.amqp.queues.values())
+    celery.params[0].default = app
+    sys.exit(celery.main(args=["flower", *context.args], prog_name="celery", standalone_mode=False) or 0)
 
 
 def _options(settings: Settings) -> list[str]:

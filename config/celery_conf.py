@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from config.address import Kind
+
 if TYPE_CHECKING:
     from config.settings import Settings
 
@@ -20,16 +22,16 @@ _DELIVERY_ROOM_S = 60.0
 
 def celery_config(settings: Settings) -> dict[str, Any]:
     """What Celery is told, in its own names and units (seconds)."""
-    broker = settings.broker_url.get_secret_value()
-    backend = settings.result_backend.get_secret_value() if settings.result_backend else broker
+    broker, backend = settings.broker, settings.results
     longest = settings.longest
     queues = settings.queues.split(",")
     return {
-        "broker_url": broker,
-        "result_backend": backend,
+        "broker_url": broker.celery_url,
+        "result_backend": backend.celery_url,
+        **({"broker_use_ssl": broker.tls.options()} if broker.tls and broker.is_redis else {}),
+        **({"redis_backend_use_ssl": backend.tls.options()} if backend.tls else {}),
         "result_expires": settings.result_expires,
         "task_default_queue": queues[0],
-        # An app with nothing of ours installed publishes to Celery's own default queue.
         "task_queues": {name: {"exchange": name, "routing_key": name} for name in queues},
         # Nothing but JSON is read: pickle would let whoever reaches the broker run code in the worker.
         "accept_content": ["json"],
@@ -40,27 +42,39 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_retry_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
         # Else jobs wait in a worker that is busy, where none of a higher priority can overtake them.
-        "worker_disable_prefetch": broker.startswith(_REDIS),
+        "worker_disable_prefetch": broker.is_redis,
         "worker_autoscaler": "tasks.autoscaler:Autoscaler",
+        # Judges what a broker of another kind delivers, as the channel does for Redis.
+        "worker_consumer": "tasks.delivery.consumer:Consumer",
         # For a message whose limits cannot be read; every other one gets its own.
         "task_soft_time_limit": longest.soft_s,
         "task_time_limit": longest.hard_s,
         "worker_send_task_events": True,
         "worker_hijack_root_logger": True,
+        # For as long as it takes: a worker that was not told to stop does not give up on its broker.
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # What Redis answers when it is full or a replica is no reason to end either.
+        "broker_channel_error_retry": True,
         "broker_transport_options": {
             # A message that takes longer is delivered again while its job still runs.
             "visibility_timeout": longest.hard_s + _DELIVERY_ROOM_S,
             "priority_steps": _PRIORITIES,
-            **(_REDIS_TIMEOUTS if broker.startswith("redis+socket:") else _REDIS_TIMEOUTS | _REDIS_TCP),
+            **(_REDIS_TIMEOUTS if broker.kind is Kind.SOCKET else _REDIS_TIMEOUTS | _REDIS_TCP),
+            **broker.sentinel_options(**_SENTINEL_TIMEOUTS),
         },
-        # A result outlasts a restart of Redis: it is looked up first, then written, each by its own rules.
+        # Of an app that asks for a result; a worker waits for as long as it takes (tasks/results.py).
         "result_backend_always_retry": True,
         "result_backend_max_sleep_between_retries_ms": 1000,
         "result_backend_max_retries": math.ceil(4 * settings.margin),
-        "result_backend_transport_options": {"retry_policy": _patience(4 * settings.margin)},
-        "redis_socket_connect_timeout": 5.0,
-        **({} if backend.startswith("redis+socket:") else {"redis_socket_keepalive": True}),
+        "result_backend_transport_options": {
+            "retry_policy": _patience(4 * settings.margin),
+            **backend.sentinel_options(**_SENTINEL_TIMEOUTS),
+        },
+        # Shorter than a rung: whoever stores a result finds out that Redis is silent before a limit strikes.
+        "redis_socket_timeout": settings.margin / 2,
+        "redis_socket_connect_timeout": min(5.0, settings.margin / 2),
+        **({} if backend.kind is Kind.SOCKET else {"redis_socket_keepalive": True}),
         "redis_backend_health_check_interval": 25.0,
         "redis_retry_on_timeout": True,
     }
@@ -74,5 +88,5 @@ def _patience(within_s: float) -> dict[str, float]:
 
 # Both libraries wait for ever by default.
 _REDIS_TIMEOUTS = {"socket_timeout": 30.0, "health_check_interval": 25.0, "retry_on_timeout": True}
-_REDIS = ("redis", "rediss", "sentinel")
+_SENTINEL_TIMEOUTS = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0}
 _REDIS_TCP = {"socket_connect_timeout": 5.0, "socket_keepalive": True}

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator
+from typing import Any
 
-__all__ = ["compile_glob", "literal_start"]
+__all__ = ["Globs", "compile_glob", "literal_start"]
 
 # Only as a whole name is `**` followed by a slash any number of folders, none included.
-_PIECE = re.compile(r"(?:(?<=/)|^)\*\*/|\*\*+|\*|\?|\[(?:!.|[^!])[^\]]*\]|.", re.DOTALL)
+_PIECE = re.compile(r"(?:(?<=/)|^)(?:\*\*/)+|\*\*+|\*|\?|\[(?:!.|[^!])[^\]]*\]|.", re.DOTALL)
 _WILD = re.compile(r"[*?\[]")
+# Steps that are remembered. Names are much alike, so that most steps are one of few.
+_REMEMBERED = 1 << 11
+# A new one takes as many times as long as a remembered one, and more with each so many places.
+_NEW_STEP, _PLACES = 8, 2048
 
 
-@lru_cache(maxsize=256)
-def compile_glob(pattern: str) -> re.Pattern[str]:
-    """The expression for `pattern`: `*` and `?` stay within a name, `**` does not, `dir/` is all below.
+def compile_glob(*patterns: str) -> Globs:
+    """What tells whether a path matches any of `patterns`, however many they are.
 
-    Matches case by case; `[…]` is a set of characters, `[!…]` all others.
+    `*` and `?` stay within a name, `**` does not, `dir/` is all below. Matches case by case; `[…]` is a set
+    of characters, `[!…]` all others.
     """
-    if pattern.endswith("/"):
-        pattern += "**"
-    return re.compile("".join(_across(_PIECE.findall(pattern))), re.DOTALL)
+    return Globs(patterns)
 
 
 def literal_start(pattern: str) -> str:
@@ -31,46 +33,120 @@ def literal_start(pattern: str) -> str:
     return "/".join(parts[:wild])
 
 
-# What follows a star may match in many places, and many stars in all their combinations: a pattern that
-# never ends. The first place is always as good as the others, since the next star reaches from there
-# whatever it reaches from any of them; so all but the last star try that one alone: (?>…) never looks back.
+class Globs:
+    """All patterns as one machine, with a bit for each place in each of them.
 
+    It reads a path once, character by character, and each step moves all places at once: what a path costs
+    grows with its length alone, whatever the patterns are. Of a path that begins as the last one did, only
+    the rest is read.
+    """
 
-def _across(pieces: Sequence[str]) -> Iterator[str]:
-    """Stars that cross slashes, and what stands between them."""
-    spans = _split(pieces, lambda piece: piece.startswith("**"))
-    for index, (star, between) in enumerate(spans):
-        last = index == len(spans) - 1
-        folders = {"": "", "**/": "(?:.*?/)??"}.get(star, ".*?")
-        inner = "".join(_within(between, last=last))
-        yield f"{folders}{inner}" if last else f"(?>{folders}{inner})"
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        #: What has been done so far: one for each character that was read, more for a new step.
+        self.work = 0
+        self._start = self._accept = 0
+        # Places from which the next is reached by nothing, by any character, and by any but a slash.
+        self._skip = self._folders = self._names = 0
+        # Places at which a star stays, whatever comes, and as long as no slash comes.
+        self._across = self._within = 0
+        self._literals: dict[str, int] = {}
+        self._classes: dict[str, int] = {}
+        place = 0
+        for pattern in dict.fromkeys(patterns):
+            place = self._add(pattern, place)
+        self._moves: dict[tuple[int, str], int] = {}
+        self._masks: dict[str, int] = {}
+        self._new_step = _NEW_STEP + place // _PLACES
+        self._matchers = [(re.compile(_set(name)), mask) for name, mask in self._classes.items()]
+        self._path, self._states = "", [self._settled(self._start)]
 
+    def fullmatch(self, path: str) -> str | None:
+        """`path`, if any of the patterns matches the whole of it."""
+        shared = _shared(path, self._path)
+        del self._states[shared + 1 :]
+        state = self._states[shared]
+        for character in path[shared:]:
+            state = self._move(state, character)
+            self._states.append(state)
+        self._path = path
+        self.work += len(path) - shared
+        return path if state & self._accept else None
 
-def _within(pieces: Sequence[str], *, last: bool) -> Iterator[str]:
-    """Stars that stay within a name, and what stands between them."""
-    spans = _split(pieces, lambda piece: piece == "*")
-    for index, (star, between) in enumerate(spans):
-        inner = ("[^/]*?" if star else "") + "".join(map(_one, between))
-        yield inner if last and index == len(spans) - 1 else f"(?>{inner})"
+    def _add(self, pattern: str, place: int) -> int:
+        """Take a pattern in, whose first place is this; the first place of the next one."""
+        self._start |= 1 << place
+        for piece in _PIECE.findall(pattern + "**" if pattern.endswith("/") else pattern):
+            self._expect(piece, 1 << place)
+            # Folders have a place more: where one is inside of them.
+            place += 2 if piece.startswith("**/") else 1
+        self._accept |= 1 << place
+        return place + 1
 
-
-def _split(pieces: Sequence[str], is_star: Callable[[str], bool]) -> list[tuple[str, list[str]]]:
-    """Each star with the pieces behind it; what stands before the first one comes behind none."""
-    spans: list[tuple[str, list[str]]] = [("", [])]
-    for piece in pieces:
-        if is_star(piece):
-            spans.append((piece, []))
+    def _expect(self, piece: str, bit: int) -> None:
+        if piece.startswith("**/"):
+            self._folders |= bit
+            self._across |= bit << 1
+            self._literals["/"] = self._literals.get("/", 0) | bit << 1
+        elif piece == "?":
+            self._names |= bit
+        elif len(piece) > 1 and piece.startswith("["):
+            self._classes[piece] = self._classes.get(piece, 0) | bit
+        elif piece.startswith("*"):
+            self._skip |= bit
+            self._within |= bit if piece == "*" else 0
+            self._across |= bit if piece != "*" else 0
         else:
-            spans[-1][1].append(piece)
-    return spans
+            self._literals[piece] = self._literals.get(piece, 0) | bit
+
+    def _move(self, state: int, character: str) -> int:
+        moved = self._moves.get((state, character))
+        if moved is None:
+            self.work += self._new_step
+            moved = self._settled(self._moved(state, character))
+            _remember(self._moves, (state, character), moved)
+        return moved
+
+    def _moved(self, state: int, character: str) -> int:
+        folders = state & self._folders
+        stays, goes = state & self._across, state & self._mask(character) | folders
+        if character == "/":
+            return stays | goes << 1 | folders << 2
+        return stays | state & self._within | (goes | state & self._names) << 1
+
+    def _mask(self, character: str) -> int:
+        """The places behind which this very character may come."""
+        mask = self._masks.get(character)
+        if mask is None:
+            self.work += len(self._matchers)
+            mask = self._literals.get(character, 0)
+            for matcher, places in self._matchers:
+                mask |= places if matcher.fullmatch(character) else 0
+            _remember(self._masks, character, mask)
+        return mask
+
+    def _settled(self, state: int) -> int:
+        """With what is reached by nothing: a star for no character, folders for none."""
+        while True:
+            more = state | (state & self._skip) << 1 | (state & self._folders) << 2
+            if more == state:
+                return state
+            state = more
 
 
-def _one(piece: str) -> str:
-    """One character, which is a slash only where the pattern has one."""
-    if piece == "?":
-        return "[^/]"
-    if len(piece) == 1:
-        return re.escape(piece)
+def _remember(memory: dict[Any, int], key: object, value: int) -> None:
+    if len(memory) >= _REMEMBERED:
+        memory.clear()
+    memory[key] = value
+
+
+def _shared(path: str, last: str) -> int:
+    """How many characters the two have in common at their beginning."""
+    pairs = enumerate(zip(path, last, strict=False))
+    return next((index for index, (ours, theirs) in pairs if ours != theirs), min(len(path), len(last)))
+
+
+def _set(piece: str) -> str:
+    """A class of characters as an expression; a slash is in none."""
     inner = piece[1:-1].removeprefix("!")
     negated = len(inner) < len(piece) - 2
     members = "".join(_members(inner))

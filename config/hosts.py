@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from config.quoting import quoted
+
 __all__ = ["Host", "covers", "parse_host", "parse_patterns"]
 
 # HTTP and HTTPS, where no port is given.
@@ -32,11 +34,11 @@ def parse_host(text: str) -> Host:
     """
     name, colon, port = text.strip().lower().partition(":")
     if not _NAME.fullmatch(name) or len(name) > _NAME_CHARACTERS:
-        raise ValueError(f"{text!r} is no host such as api.example.com or api.example.com:8443")
+        raise ValueError(f"{quoted(text)} is no host such as api.example.com or api.example.com:8443")
     if not colon:
         return Host(name)
     if not re.fullmatch(r"[1-9][0-9]{0,4}", port) or int(port) > 65_535:
-        raise ValueError(f"{text!r}: the port is a number from 1 to 65535")
+        raise ValueError(f"{quoted(text)}: the port is a number from 1 to 65535")
     return Host(name, (int(port),))
 
 

@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from config.quoting import quoted
 from config.settings import InvalidSetting
 from config.units import parse_bytes
 
@@ -20,6 +21,7 @@ __all__ = ["Catalogue", "Runtime", "RuntimeLimits", "Start", "fill_memory", "loa
 
 _BUILTIN = Path(__file__).with_name("runtimes.toml")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 _Bytes = Annotated[int, BeforeValidator(parse_bytes)]
 
@@ -79,9 +81,28 @@ class Runtime(BaseModel):
     limits: RuntimeLimits = RuntimeLimits()
     compile_limits: RuntimeLimits = RuntimeLimits()
 
+    @field_validator("image")
+    @classmethod
+    def _is_pinned_whole(cls, image: str) -> str:
+        """An engine refuses a digest that is none, and then nobody sees that it is the catalogue's fault."""
+        _, at, digest = image.rpartition("@")
+        if (at or image.startswith("sha256:")) and not _DIGEST.fullmatch(digest):
+            raise ValueError("a digest is sha256: and 64 hexadecimal digits")
+        return image
+
     def environment(self, memory_bytes: int) -> dict[str, str]:
         """The environment of a job in a cell with so much memory."""
         return {name: fill_memory(value, memory_bytes) for name, value in self.env.items()}
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether `image` names one image for ever, by its digest or its id."""
+        return "@" in self.image or self.image.startswith("sha256:")
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """What its cells may be made from, the better one first; nothing stands in for a pinned image."""
+        return (self.image,) if self.is_pinned else (self.image, self.local_image)
 
     @property
     def local_image(self) -> str:
@@ -118,10 +139,11 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 def _runtime(name: str, table: object) -> Runtime:
     if not isinstance(table, dict) or not _NAME.fullmatch(name):
-        raise InvalidSetting(f"Runtime {name!r}: give a table under a lower-case name, such as [perl]")
+        raise InvalidSetting(f"Runtime {quoted(name)}: give a table under a lower-case name, such as [perl]")
     try:
         return Runtime(name=name, **table)
     except ValidationError as error:
         first = error.errors()[0]
+        what = first["msg"].removeprefix("Value error, ")
         where = ".".join(str(part) for part in (name, *first["loc"]))
-        raise InvalidSetting(f"Runtime catalogue, {where}: {first['msg']}") from None
+        raise InvalidSetting(f"Runtime catalogue, {where}: {what}") from None

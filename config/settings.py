@@ -4,52 +4,30 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from config.address import Address
+from config.address_text import parse_address
 from config.hosts import Host, parse_patterns
 from config.ladder import Ladder, ladder
-from config.units import parse_bytes
+from config.setting_types import (
+    Bytes,
+    Cores,
+    DiskReads,
+    GraceSeconds,
+    HostPatterns,
+    LiveBytes,
+    Seconds,
+    Warm,
+    setting,
+)
+from config.variables import explain, key_of, unknown_variables, variable_of
 from config.warm import WarmSizes, parse_warm
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pydantic_core import ErrorDetails
-
-__all__ = ["InvalidSetting", "Settings", "load_settings", "variable_of"]
-
-Bytes = Annotated[int, BeforeValidator(parse_bytes)]
-LiveBytes = Annotated[Bytes, Field(ge=256 << 10)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-GraceSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Cores = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-def _checked_warm(text: str) -> str:
-    parse_warm(text)
-    return text
-
-
-def _checked_hosts(text: str) -> str:
-    parse_patterns(text)
-    return text
-
-
-def _setting(default: object, meaning: str, *, alias: str | None = None, **limits: Any) -> Any:  # noqa: ANN401
-    """A field with its meaning, which the reference page shows. Its default is read like any other value."""
-    return Field(default, description=meaning, validate_default=True, validation_alias=alias, **limits)
+__all__ = ["InvalidSetting", "Settings", "load_settings"]
 
 
 class InvalidSetting(ValueError):
@@ -67,127 +45,144 @@ class Settings(BaseSettings):
         env_prefix="CELLBLOCK_", env_ignore_empty=True, frozen=True, populate_by_name=True, extra="forbid"
     )
 
-    enable_docker: bool = _setting(
+    enable_docker: bool = setting(
         True, "False runs commands directly on the worker's host: the legacy mode.", alias="ENABLE_DOCKER"
     )
-    docker_timeout_ms: int = _setting(
+    docker_timeout_ms: int = setting(
         30_000, "Milliseconds: a job's `timeout` where it asks for none.", gt=0, alias="DOCKER_TIMEOUT"
     )
-    docker_memory_limit: Bytes = _setting(
+    docker_memory_limit: Bytes = setting(
         "512m", "A job's `memory` where it asks for none.", alias="DOCKER_MEMORY_LIMIT"
     )
-    docker_cpu_limit: Cores = _setting(
+    docker_cpu_limit: Cores = setting(
         2.0, "Cores: a job's `cpus` where it asks for none.", alias="DOCKER_CPU_LIMIT"
     )
 
-    broker_url: SecretStr = _setting("redis://localhost:6379/0", "The broker.")
-    result_backend: SecretStr | None = _setting(None, "The result backend; the broker, if not set.")
-    queues: str = _setting(
-        "cellblock,celery",
-        "What a worker takes jobs from; the first is where `tasks` sends them. An app with nothing of ours"
-        " sends to `celery`, Celery's own default: leave it out where other apps use that queue.",
+    broker_url: SecretStr = setting("redis://localhost:6379/0", "The broker.")
+    result_backend: SecretStr | None = setting(None, "The result backend; the broker, if not set.")
+    publish_timeout: Seconds = setting(
+        5.0, "Seconds in which an app that sends a job by `tasks` knows that it is sent, or why it is not."
+    )
+    queues: str = setting(
+        "cellblock",
+        "What a worker takes jobs from; the first is where `tasks` sends them. A queue that workers of"
+        " another app serve as well, such as Celery's own default `celery`, is no place for jobs.",
         pattern=r"^[\w.-]+(,[\w.-]+)*$",
     )
-    routes: str = _setting(
+    routes: str = setting(
         "",
         "Runtimes whose jobs `tasks` sends to queues of their own, such as `java=heavy,cpp=heavy`. Some"
         " worker's `CELLBLOCK_QUEUES` must have each of these queues.",
         pattern=r"^([\w-]+=[\w.-]+(,[\w-]+=[\w.-]+)*)?$",
     )
-    concurrency: int | None = _setting(
+    concurrency: int | None = setting(
         None, "Jobs at a time in one worker; the number of cores, if not set.", ge=1
     )
-    autoscale: str | None = _setting(
+    autoscale: str | None = setting(
         None, 'The most and the fewest jobs at a time, such as "8,2".', pattern=r"^\d+,\d+$"
     )
-    max_attempts: int = _setting(4, "How often a job is tried when the sandbox cannot do its job.", ge=1)
-    drain: Seconds = _setting(
+    max_attempts: int = setting(4, "How often a job is tried when the sandbox cannot do its job.", ge=1)
+    drain: Seconds = setting(
         60.0, "Seconds that running jobs get to end after SIGTERM; then they go back to the queue."
     )
-    result_expires: Seconds = _setting(86_400.0, "Seconds until a result is forgotten.")
-    live: Literal["off", "asked", "on"] = _setting(
+    result_expires: Seconds = setting(86_400.0, "Seconds until a result is forgotten.")
+    live: Literal["off", "asked", "on"] = setting(
         "asked", "Which jobs stream their output while they run: none, those that ask for it, or all."
     )
-    live_limit: LiveBytes = _setting(
+    live_limit: LiveBytes = setting(
         "1m", "How much of one job's live output Redis holds at a time; the oldest goes first."
     )
-    live_expires: Seconds = _setting(
+    live_expires: Seconds = setting(
         300.0, "Seconds that live output stays after its job; the result has the outputs from then on."
     )
 
-    grace: GraceSeconds = _setting(1.0, "Seconds: a job's `grace` where it asks for none.")
-    pids: int = _setting(128, "Processes and threads: a job's `pids` where it asks for none.", ge=1)
-    disk: Bytes = _setting("64m", "A job's `disk` where it asks for none.")
-    output_limit: Bytes = _setting("1m", "A job's `output_limit` where it asks for none.")
-    max_timeout: Seconds = _setting(600.0, "Seconds: the largest `timeout` that a job may ask for.")
-    max_grace: Seconds = _setting(30.0, "Seconds: the largest `grace`.")
-    max_memory: Bytes = _setting("2g", "The largest `memory`.")
-    max_cpus: Cores = _setting(4.0, "The most `cpus`.")
-    max_pids: int = _setting(1024, "The most `pids`.", ge=1)
-    max_disk: Bytes = _setting("512m", "The largest `disk`.")
-    max_output_limit: Bytes = _setting("16m", "The largest `output_limit`.")
-    max_input: Bytes = _setting("32m", "The most that `files` and `stdin` may take together.")
-    max_artifacts: Bytes = _setting("32m", "The most that a job's artifacts may take together.")
-    margin: Seconds = _setting(
+    grace: GraceSeconds = setting(1.0, "Seconds: a job's `grace` where it asks for none.")
+    pids: int = setting(128, "Processes and threads: a job's `pids` where it asks for none.", ge=1)
+    disk: Bytes = setting("64m", "A job's `disk` where it asks for none.")
+    output_limit: Bytes = setting("1m", "A job's `output_limit` where it asks for none.")
+    max_timeout: Seconds = setting(600.0, "Seconds: the largest `timeout` that a job may ask for.")
+    max_grace: Seconds = setting(30.0, "Seconds: the largest `grace`.")
+    max_memory: Bytes = setting("2g", "The largest `memory`.")
+    max_cpus: Cores = setting(4.0, "The most `cpus`.")
+    max_pids: int = setting(1024, "The most `pids`.", ge=1)
+    max_disk: Bytes = setting("512m", "The largest `disk`.")
+    max_output_limit: Bytes = setting("16m", "The largest `output_limit`.")
+    max_input: Bytes = setting("32m", "The most that `files` and `stdin` may take together.")
+    max_files: int = setting(8192, "The most `files`, whatever their size.", ge=1)
+    max_artifacts: Bytes = setting("32m", "The most that a job's artifacts may take together.")
+    margin: Seconds = setting(
         15.0, "Seconds that the engine may take for one step; what stands between the rungs of the deadline."
     )
 
-    owner: str = _setting(
+    owner: str = setting(
         "cellblock",
         "The deployment's name, on the label of each of its containers.",
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
     )
-    docker_host: str | None = _setting(
+    docker_host: str | None = setting(
         None, "The engine's address; `DOCKER_HOST`, if not set, else Docker's own default."
     )
-    oci_runtime: str | None = _setting(None, "The engine's OCI runtime for cells, such as `runsc`.")
-    runtimes: Path | None = _setting(None, "A catalogue of runtimes (TOML), laid over the built-in one.")
-    recipes: Path | None = _setting(
+    oci_runtime: str | None = setting(None, "The engine's OCI runtime for cells, such as `runsc`.")
+    disk_reads: DiskReads = setting(
+        "",
+        "How fast one cell may read from the host's disks, in bytes a second by whole device, such as"
+        " `/dev/sda=100m`; the engine's images are on one. Without it a cell reads as fast as the disk can.",
+    )
+    runtimes: Path | None = setting(None, "A catalogue of runtimes (TOML), laid over the built-in one.")
+    recipes: Path | None = setting(
         None,
         "A folder of recipes for `images build`, which looks there before at the built-in ones.",
     )
-    pull: Literal["missing", "never"] = _setting(
+    pull: Literal["missing", "never"] = setting(
         "missing", "Whether a worker pulls the images that are not there, beside its work, when it starts."
     )
-    warm: Annotated[str, AfterValidator(_checked_warm)] = _setting(
+    warm: Warm = setting(
         "0", 'Warm cells for each runtime: "4"; "2-8" adapts to demand; "0,python=2-8,bash=4" by name.'
     )
-    warm_age: Seconds = _setting(600.0, "Seconds after which a warm cell that nobody used is replaced.")
-    network: bool = _setting(False, "Whether jobs may ask for `network=True`.")
-    network_hosts: Annotated[str, AfterValidator(_checked_hosts)] = _setting(
+    warm_age: Seconds = setting(600.0, "Seconds after which a warm cell that nobody used is replaced.")
+    network: bool = setting(False, "Whether jobs may ask for `network=True`.")
+    network_hosts: HostPatterns = setting(
         "",
         'What jobs may name in `network=[…]`: "api.example.com,*.example.org,example.net:8443". Ports 80 and'
         " 443, where none is given; never an address, and never a host that resolves to a private one.",
     )
-    network_exit: str = _setting(
+    network_exit: str = setting(
         "bridge",
         "The engine's network by which the proxy of such a job reaches the hosts.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
     )
-    flower_basic_auth: SecretStr | None = _setting(
+    flower_basic_auth: SecretStr | None = setting(
         None, "`user:password` for Flower, which needs one to start."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "What a worker logs.")
-    log_format: Literal["console", "json"] = _setting(
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting("INFO", "What a worker logs.")
+    log_format: Literal["console", "json"] = setting(
         "console", "How a worker logs: lines for people, or one JSON object a line."
     )
-    metrics_port: int | None = _setting(
+    metrics_port: int | None = setting(
         None, "The port on which a worker serves its metrics to Prometheus; none, if not set.", ge=1, le=65535
     )
-    metrics_address: str = _setting(
+    metrics_address: str = setting(
         "127.0.0.1", "The address of this host on which it does so; `0.0.0.0` in a container of its own."
     )
-    traces: Literal["off", "otlp", "console"] = _setting(
+    traces: Literal["off", "otlp", "console"] = setting(
         "off",
         "Where a worker sends OpenTelemetry traces; needs the extra `cellblock[otel]`. `otlp` is told more by"
         " the variables of OpenTelemetry itself, such as `OTEL_EXPORTER_OTLP_ENDPOINT`.",
     )
-    heartbeat: Path | None = _setting(
+    heartbeat: Path | None = setting(
         None, "A file that a worker renews as long as it can take jobs, for `cellblock health`."
     )
-    heartbeat_bound: Seconds = _setting(
+    heartbeat_bound: Seconds = setting(
         60.0, "Seconds for which the broker or the keeper may be away before `cellblock health` fails."
     )
+
+    @property
+    def max_message(self) -> int:
+        """The bytes of the largest message: as much input as is allowed, each character as JSON escapes it.
+
+        What is not text costs more than that, unless it comes as base64.
+        """
+        return 4 * self.max_input + (8 << 20)
 
     @property
     def timeout_s(self) -> float:
@@ -200,15 +195,41 @@ class Settings(BaseSettings):
         first_s = self.max_timeout + self.max_grace + 2 * self.margin
         return ladder(first_s + self.max_timeout, self.max_grace, self.margin)
 
+    @property
+    def broker(self) -> Address:
+        """What `broker_url` says."""
+        return parse_address(self.broker_url.get_secret_value())
+
+    @property
+    def results(self) -> Address:
+        """Where results go: what `result_backend` says, or the broker."""
+        return parse_address((self.result_backend or self.broker_url).get_secret_value())
+
+    @property
+    def queues_of_routes(self) -> set[str]:
+        """Where `routes` sends jobs."""
+        return set(self._routes.values())
+
     def queue_of(self, runtime: str) -> str | None:
         """The queue that `routes` names for a runtime, if it names one."""
-        routes = dict(route.split("=") for route in self.routes.split(",") if route)
-        return routes.get(runtime)
+        return self._routes.get(runtime)
+
+    @property
+    def _routes(self) -> dict[str, str]:
+        return dict(route.split("=") for route in self.routes.split(",") if route)
 
     @property
     def stop_s(self) -> float:
         """What a worker may need to stop, in seconds; whoever stops it should not kill it before."""
         return self.drain + 4 * self.margin
+
+    @property
+    def lease_s(self) -> float:
+        """How long a job's lease lasts, in seconds, where it is not renewed.
+
+        Shorter than it takes the others to notice that a worker is gone, so that no job waits for this too.
+        """
+        return self.margin * 2 / 3
 
     @property
     def warm_sizes(self) -> WarmSizes:
@@ -223,11 +244,18 @@ class Settings(BaseSettings):
     @field_validator("broker_url", "result_backend")
     @classmethod
     def _is_address(cls, address: SecretStr | None) -> SecretStr | None:
-        parts = urlsplit(address.get_secret_value() if address else "none://")
-        # Reading the port is what checks it.
-        if not parts.scheme or (parts.port or 0) < 0:
-            raise ValueError("give an address with its scheme, such as redis://localhost:6379/0")
+        tls = parse_address(address.get_secret_value()).tls if address else None
+        for path in (tls.ca_certs, tls.certfile, tls.keyfile) if tls else ():
+            if path and not Path(path).is_file():
+                raise ValueError(f"there is no file {path!r} on this machine")
         return address
+
+    @model_validator(mode="after")
+    def _results_go_to_redis(self) -> Settings:
+        if not self.results.is_redis:
+            name, needs = "CELLBLOCK_RESULT_BACKEND", "results need a Redis, such as redis://localhost:6379/0"
+            raise ValueError(f"{name} is {'(secret)' if self.result_backend else 'not set'}: {needs}")
+        return self
 
     @field_validator("docker_host")
     @classmethod
@@ -295,59 +323,33 @@ class Settings(BaseSettings):
         return init_settings, env_settings, _FileSource(settings_cls)
 
 
-def load_settings(**overrides: object) -> Settings:
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  each is read as its field is
     """The settings of this process.
 
     Raises:
         InvalidSetting: naming each bad variable, its value and what is allowed; secret values are left out.
     """
+    unknown = unknown_variables(os.environ, Settings.model_fields)
+    if unknown:
+        raise InvalidSetting("; ".join(unknown))
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**overrides)
     except ValidationError as error:
-        raise InvalidSetting(_explain(error.errors())) from None
+        raise InvalidSetting(explain(error.errors(), Settings.model_fields)) from None
 
 
 class _FileSource(PydanticBaseSettingsSource):
     """`<NAME>_FILE=/run/secrets/x` gives `<NAME>` that file's content, as the official Docker images do."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401
-        variable = f"{variable_of(field_name)}_FILE"
+        key = key_of(field_name, Settings.model_fields)
+        variable = f"{variable_of(field_name, Settings.model_fields)}_FILE"
         path = os.environ.get(variable)
         try:
-            return (Path(path).read_text().rstrip("\r\n") if path else None), _key(field_name), False
+            return (Path(path).read_text().rstrip("\r\n") if path else None), key, False
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidSetting(f"{variable}={path}: the file cannot be read: {error}") from None
 
     def __call__(self) -> dict[str, Any]:
         found = (self.get_field_value(field, name) for name, field in Settings.model_fields.items())
         return {key: value for value, key, _ in found if value is not None}
-
-
-def _key(field_name: str) -> str:
-    alias = Settings.model_fields[field_name].validation_alias
-    return alias if isinstance(alias, str) else field_name
-
-
-def variable_of(field_name: str) -> str:
-    """The name of the environment variable that sets a field."""
-    key = _key(field_name)
-    return key if key.isupper() else f"CELLBLOCK_{key.upper()}"
-
-
-def _explain(errors: Iterable[ErrorDetails]) -> str:
-    return "; ".join(_sentence(error) for error in errors)
-
-
-def _sentence(error: ErrorDetails) -> str:
-    message = error["msg"].removeprefix("Value error, ")
-    if not error["loc"]:
-        return message
-    name = str(error["loc"][0])
-    field = name if name in Settings.model_fields else None
-    variable = variable_of(field) if field else (name if name.isupper() else f"CELLBLOCK_{name.upper()}")
-    return f"{variable}={_shown(name, error['input'])}: {message}"
-
-
-def _shown(name: str, value: object) -> str:
-    field = Settings.model_fields.get(name)
-    return "(secret)" if field is not None and "SecretStr" in str(field.annotation) else repr(value)

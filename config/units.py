@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from config.quoting import quoted
+
 __all__ = ["format_bytes", "parse_bytes"]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -18,10 +20,10 @@ def parse_bytes(size: object) -> int:
         ValueError: when it is neither, or not a whole positive number of bytes.
     """
     if isinstance(size, bool) or not isinstance(size, int | str):
-        raise ValueError(f"{size!r} is not a size: give bytes as an int, or text such as '512m'")
+        raise ValueError(f"{quoted(size)} is not a size: give bytes as an int, or text such as '512m'")
     count = size if isinstance(size, int) else _parse_text(size)
     if count <= 0:
-        raise ValueError(f"{size!r} is not a size: it must be above 0")
+        raise ValueError(f"{quoted(size)} is not a size: it must be above 0")
     return count
 
 
@@ -38,8 +40,10 @@ def format_bytes(count: int) -> str:
 def _parse_text(size: str) -> int:
     match = _SIZE.fullmatch(size.strip())
     if match is None:
-        raise ValueError(f"{size!r} is not a size: give bytes, or a number with k, m or g, such as '512m'")
+        raise ValueError(
+            f"{quoted(size)} is not a size: give bytes, or a number with k, m or g, such as '512m'"
+        )
     number, unit = match.groups()
     if len(number) > _MOST_DIGITS:
-        raise ValueError(f"{size[:40]!r}… is not a size: it has too many digits")
+        raise ValueError(f"{quoted(size)} is not a size: it has too many digits")
     return int(float(number) * _UNITS[unit.lower()]) if "." in number else int(number) * _UNITS[unit.lower()]

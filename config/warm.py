@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from config.quoting import quoted
+
 __all__ = ["WarmRange", "WarmSizes", "parse_warm"]
 
 _ENTRY = re.compile(r"(?:([a-z][a-z0-9_-]*)=)?(\d{1,4})(?:-(\d{1,4}))?")
@@ -49,7 +51,7 @@ def parse_warm(text: str) -> WarmSizes:
             raise ValueError('give a count such as 4, a range such as 2-8, or some by name: "0,python=2-8"')
         name, least, most = match[1], int(match[2]), int(match[3] or match[2])
         if most < least:
-            raise ValueError(f"{entry!r}: the second number is the larger one")
+            raise ValueError(f"{quoted(entry)}: the second number is the larger one")
         if name:
             named[name] = WarmRange(least, most)
         else:

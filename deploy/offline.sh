@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
 
-CELLBLOCK_RECIPES=deploy/images cellblock images build --quiet python redis haproxy prometheus builder
+CELLBLOCK_RECIPES=deploy/images cellblock images build --quiet python redis prometheus builder
 
 stamp=$(cat deploy/offline.sh deploy/requirements.py constraints.txt | sha256sum)
 [ "$(cat dist/wheels/.stamp 2>/dev/null)" != "$stamp" ] || exit 0

@@ -4,6 +4,7 @@
 #   deploy/with-services.sh COMMAND [ARGUMENT…]
 #
 # ALSO_INSTALL names programs that the command needs besides, as PROGRAM=PACKAGE with spaces between.
+# NO_ENGINE=1 is for a command that needs no engine: none is installed or started.
 # What is there already is used and left alone. As root on Debian or Ubuntu, what is missing is installed,
 # and an engine that had to be started by hand is stopped in the end. Without root it says what to install.
 set -euo pipefail
@@ -11,6 +12,11 @@ cd "$(dirname "$0")/.."
 
 # A short name: sockets in it have room for 107 characters in all.
 scratch=$(mktemp -d -t cellblock.XXXXXX)
+# Hundreds of processes would each compile everything. Who wants no bytecode among the sources gets none there.
+if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
+  unset PYTHONDONTWRITEBYTECODE
+  export PYTHONPYCACHEPREFIX=$PWD/.venv/bytecode
+fi
 engine_pid=''
 engine_folders=()
 
@@ -47,7 +53,7 @@ missing_packages() {
     command -v "${wanted%%=*}" >/dev/null || echo "${wanted#*=}"
   done
   [ -n "$(find_python)" ] || echo python3 python3-venv
-  if [ ! -S "${engine_socket}" ] && [ -z "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ]; then
+  if [ -z "${NO_ENGINE:-}" ] && [ ! -S "${engine_socket}" ] && [ -z "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ]; then
     command -v dockerd >/dev/null || echo docker.io iptables
   fi
 }
@@ -85,6 +91,7 @@ engine_runs() {
 }
 
 start_engine() {
+  [ -z "${NO_ENGINE:-}" ] || return 0
   engine_answers && return
   if [ -n "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ] || [ "$(id -u)" != 0 ]; then
     cat "$scratch/engine" >&2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from pydantic import SecretStr
 
 from config import format_bytes, load_catalogue
 from config.runtimes import Runtime, RuntimeLimits, Start
-from config.settings import Settings, variable_of
+from config.settings import Settings
+from config.variables import variable_of
 from docs.pages.command_line import command_line_page
 from docs.pages.failures import errors_page
 from docs.pages.metrics import metrics_page
@@ -37,7 +39,7 @@ value stops a worker at start with the name, the value and what is allowed.
 def settings_page() -> str:
     """The table of all settings."""
     rows = (
-        f"| `{variable_of(name)}` | {shown(field.default)} | {field.description} |\n"
+        f"| `{variable_of(name, Settings.model_fields)}` | {shown(field.default)} | {field.description} |\n"
         for name, field in Settings.model_fields.items()
     )
     return SETTINGS_HEAD + "".join(rows)
@@ -72,7 +74,7 @@ def runtimes_page() -> str:
 def runtime_section(runtime: Runtime) -> str:
     """What one runtime is told by, started with and limited to."""
     facts = {
-        "image": f"`{runtime.image}`, else `{runtime.local_image}`",
+        "image": ", else ".join(f"`{image}`" for image in runtime.images),
         "extensions": listed(runtime.extensions),
         "shebangs": listed(runtime.shebangs),
         "names": listed(runtime.names),
@@ -128,7 +130,8 @@ def guarantees_page() -> str:
 def hostile_cases() -> dict[str, dict[str, list[str]]]:
     """The cases of each test of each module, as pytest collects them."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:randomly", str(HOSTILE)]
-    collected = subprocess.run(command, cwd=HOSTILE.parents[1], capture_output=True, text=True, check=True)
+    root, env = HOSTILE.parents[1], os.environ | {"PYTEST_ADDOPTS": ""}
+    collected = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=True)
     modules: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     found = re.findall(r"^\S*/(test_\w+\.py)::(\w+)(?:\[(.*)\])?$", collected.stdout, re.MULTILINE)
     for module, name, case in found:

@@ -11,7 +11,7 @@ import sys
 from celery import Celery
 
 app = Celery(broker=sys.argv[1], backend=sys.argv[1])
-run_sandboxed = app.signature("cellblock.run_sandboxed")
+run_sandboxed = app.signature("cellblock.run_sandboxed", queue="cellblock")
 
 for cmd, runtime, *options in json.load(sys.stdin):
     print(run_sandboxed.clone(kwargs=options[0] if options else {}).delay(cmd, runtime).id)

@@ -16,6 +16,24 @@ __all__ = ["ArtifactCaps", "Collected", "collect_artifacts"]
 
 # A list of what stayed behind is worth reading only up to a point.
 _MOST_SKIPPED = 256
+# As for the files that go in: what came back can be sent again.
+_PATH_BYTES = 1024
+# Of a path that is longer.
+_SHOWN_CHARACTERS = 200
+# What one header may take: a long name and a few extended attributes. tarfile reads it whole.
+_HEADER_BYTES = 64 << 10
+# About two seconds of a processor, for the archive's headers and for the patterns.
+_MOST_MEMBERS = 1 << 16
+_MOST_WORK = 1 << 22
+# One more than can be right.
+_MATCHED_CHARACTERS = _PATH_BYTES + 1
+_LONG_HEADERS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +63,8 @@ class Collected:
     def skip(self, path: str, reason: str) -> None:
         """Note why `path` stays behind."""
         if len(self.skipped) < _MOST_SKIPPED:
-            self.skipped.append(SkippedArtifact(path.encode("utf-8", "replace").decode(), reason))
+            shown = path if len(path) <= _SHOWN_CHARACTERS else f"{path[:_SHOWN_CHARACTERS]}…"
+            self.skipped.append(SkippedArtifact(shown.encode("utf-8", "replace").decode(), reason))
 
 
 def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: ArtifactCaps) -> Collected:
@@ -54,17 +73,22 @@ def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: Artif
     Nothing is written anywhere, so that no name can lead anywhere.
     """
     collected = Collected()
-    patterns = [compile_glob(glob) for glob in globs]
+    patterns = compile_glob(*globs)
     # What a job names outright it counts on: worth a word if no such file comes.
     missing = {glob: "no such file" for glob in globs if literal_start(glob) == glob}
     source = _Pieces(pieces)
     try:
         with tarfile.open(fileobj=source, mode="r|", tarinfo=_Member) as archive:
-            for member in archive:
+            for member in _members(archive):
                 path = member.name.removeprefix("./")
                 if path in missing:
                     missing[path] = f"a folder; ask for {path}/" if member.isdir() else ""
-                if not member.isdir() and any(pattern.fullmatch(path) for pattern in patterns):
+                if patterns.work > _MOST_WORK:
+                    collected.skip(
+                        "", "there are too many files for these patterns: the others were not read"
+                    )
+                    break
+                if not member.isdir() and patterns.fullmatch(path[:_MATCHED_CHARACTERS]):
                     _take(collected, archive, member, path, caps)
     except tarfile.TarError as error:
         collected.cut_short = True
@@ -75,6 +99,17 @@ def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: Artif
         if reason:
             collected.skip(path, reason)
     return collected
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """One after the other; tarfile itself would keep them all."""
+    for _ in range(_MOST_MEMBERS):
+        member = archive.next()
+        if member is None:
+            return
+        yield member
+        archive.members = []  # type: ignore[attr-defined]  # missing in its stub
+    raise tarfile.ReadError(f"there are more than {_MOST_MEMBERS} files and folders")
 
 
 class _Member(tarfile.TarInfo):
@@ -88,6 +123,13 @@ class _Member(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(str(error)) from error
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+        """Where tarfile lets a subclass decide by the kind of a header."""
+        if self.type in _LONG_HEADERS and self.size > _HEADER_BYTES:
+            raise tarfile.ReadError(f"a header is larger than {format_bytes(_HEADER_BYTES)}")
+        member: tarfile.TarInfo | None = super()._proc_member(archive)  # type: ignore[misc]  # missing in its stub
+        return member
 
 
 def _take(
@@ -111,6 +153,8 @@ def _obstacle(
     size = member.size if same is None else len(same)
     if not _is_safe(path):
         return "not a name under /workspace, in UTF-8"
+    if len(path.encode()) > _PATH_BYTES:
+        return f"its path is longer than {_PATH_BYTES} bytes"
     if not member.isreg() and same is None:
         return "not a regular file"
     if path.count("/") > caps.depth:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from config import format_bytes
+from sandbox.profile import OPEN_FILES
 
 if TYPE_CHECKING:
     from config import Settings
@@ -23,13 +24,15 @@ class Host:
 
     memory_bytes: int
     processes: int
+    files: int
 
 
 def this_host() -> Host:
     """The host that this process runs on; an engine elsewhere may have more or less."""
     threads = Path("/proc/sys/kernel/threads-max").read_text()
     pids = Path("/proc/sys/kernel/pid_max").read_text()
-    return Host(psutil.virtual_memory().total, min(int(threads), int(pids)))
+    files = Path("/proc/sys/fs/file-max").read_text()
+    return Host(psutil.virtual_memory().total, min(int(threads), int(pids)), int(files))
 
 
 def most_jobs(settings: Settings) -> int:
@@ -64,4 +67,7 @@ def overcommitments(settings: Settings, host: Host) -> list[str]:
     processes = jobs * settings.max_pids
     if processes > host.processes:
         found.append(f"{jobs} jobs may have {processes} processes, more than the host's {host.processes}.")
+    files = processes * OPEN_FILES
+    if files > host.files:
+        found.append(f"{jobs} jobs may open {files} files, more than the host's {host.files} (fs.file-max).")
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 
+from sandbox.encoded import first_part, last_part, within
+
 __all__ = ["Capture"]
 
 
@@ -36,10 +38,23 @@ class Capture:
 
     def text(self) -> str:
         """What is kept, with U+FFFD for what is not UTF-8, and without a character that the cut split."""
-        tail = self._tail[self._oldest :] + self._tail[: self._oldest] if self._oldest else self._tail
+        tail = self._last()
         if not self.truncated:
             return (self._head + tail).decode("utf-8", "replace")
         return _decode_cut_end(self._head) + _decode_cut_start(tail)
+
+    def within(self, encoded_bytes: int) -> tuple[str, bool]:
+        """What is kept, cut further so that it takes at most so many bytes as JSON; whether any was dropped.
+
+        What is kept of the stream's beginning is cut at its end, and what is kept of its end at its start.
+        """
+        if not self.truncated:
+            return within(self.text(), encoded_bytes)
+        head = first_part(_decode_cut_end(self._head), encoded_bytes - encoded_bytes // 2)
+        return head + last_part(_decode_cut_start(self._last()), encoded_bytes // 2), True
+
+    def _last(self) -> bytearray:
+        return self._tail[self._oldest :] + self._tail[: self._oldest] if self._oldest else self._tail
 
     def _keep_last(self, data: bytes | memoryview) -> None:
         room = self._tail_bytes - len(self._tail)

@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
+    from sandbox.errors import SandboxUnavailable
     from sandbox.events import Event
     from sandbox.job import Job
+    from sandbox.outage import Outage
 
 __all__ = ["Cell", "CellInfo", "Engine", "Evidence", "JobTags"]
 
@@ -83,6 +85,12 @@ class Engine(Protocol):
 
         Raises:
             SandboxUnavailable: when none can be had.
+        """
+
+    def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
+        """The outage behind `error`, which a job met that began at `since`, by the monotonic clock.
+
+        None: the engine is there, and was all the time.
         """
 
     def warm_up(self, within_s: float) -> bool:

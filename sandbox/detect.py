@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from config.quoting import is_word, named, quoted
 from sandbox.errors import InvalidJob
 
 if TYPE_CHECKING:
@@ -49,29 +50,33 @@ def choose_runtime(name: object, files: Mapping[str, bytes], catalogue: Catalogu
 
 
 def _named(name: object, catalogue: Catalogue) -> Runtime:
-    if not isinstance(name, str) or name not in catalogue:
-        raise InvalidJob(f"There is no runtime {name!r}. There are: {', '.join(sorted(catalogue))}.")
-    return catalogue[name]
+    if isinstance(name, str) and name in catalogue:
+        return catalogue[name]
+    known = f"There are: {', '.join(sorted(catalogue))}."
+    if not name or isinstance(name, int | float) or is_word(name):
+        raise InvalidJob(f"There is no runtime {quoted(name)}. {known}")
+    # Whoever has swapped the arguments has put the command here, which is nobody's business.
+    raise InvalidJob(f"runtime: what is given is no name of a runtime; is it the command? {known}")
 
 
 def _by_extension(path: str, _: bytes, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     ending = posixpath.splitext(path)[1]
     for name, runtime in catalogue.items():
         if ending in runtime.extensions:
-            yield name, f"{path} ends in {ending}"
+            yield name, f"{named(path)} ends in {ending}"
 
 
 def _by_shebang(path: str, content: bytes, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     interpreter = _interpreter(content)
     for name, runtime in catalogue.items():
         if interpreter in runtime.shebangs:
-            yield name, f"{path} starts with #! and {interpreter}"
+            yield name, f"{named(path)} starts with #! and {interpreter}"
 
 
 def _by_name(path: str, _: bytes, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
     for name, runtime in catalogue.items():
         if posixpath.basename(path) in runtime.names:
-            yield name, f"{path} is a file of its kind"
+            yield name, f"{named(path)} is a file of its kind"
 
 
 def _interpreter(content: bytes) -> str:

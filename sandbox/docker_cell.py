@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from sandbox.events import Closed, Ended, Started
 from sandbox.starvation import StarvationGauge
 from sandbox.supervisor import Session
 from sandbox.supervisor.orders import KILL, TERMINATE
+from sandbox.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from sandbox.job import Job
 
 __all__ = ["DockerCell"]
+
+_log = logging.getLogger("cellblock.cell")
 
 _RECEIVE_BYTES = 256 << 10
 # Most jobs are over by then, and pay nothing for being watched.
@@ -58,10 +61,20 @@ class DockerCell:
         return self._gauge is not None and self._gauge.starving
 
     def start(self, job: Job) -> None:
-        """Send the orders. The supervisor reads all of them before the job can write, so this can't block."""
-        with mapped_errors("take the job's input"):
-            self._socket.settimeout(self._bound_s)
+        """Send the orders. The supervisor reads all of them before the job can write, so this can't block.
+
+        A cell that closes meanwhile, as when the job's files fill its memory, tells so when it is polled.
+
+        Raises:
+            EngineFailed: it does not take them in time.
+        """
+        self._socket.settimeout(self._bound_s)
+        try:
             self._socket.sendall(self._session.orders(replace(job, env={**self._env, **job.env})))
+        except TimeoutError as error:
+            raise EngineFailed(f"The cell did not take its orders within {self._bound_s:g} s.") from error
+        except OSError as error:
+            _log.debug("A cell closed before it had all of its orders: %s", error)
 
     def poll(self, timeout_s: float) -> Iterator[Event]:
         """The events in the next bytes from the engine, waiting for them at most `timeout_s` seconds.
@@ -102,7 +115,7 @@ class DockerCell:
         In a thread, for they must be read meanwhile: an engine that holds output which nobody takes
         sees no container end, and answers nobody who asks for its end (moby's attach copier, 20.10).
         """
-        threading.Thread(target=self._strike, name="cellblock-destroy", daemon=True).start()
+        start_thread(self._strike, name="cellblock-destroy", lasting=False)
 
     def examine(self) -> Evidence:
         """What the engine says of the container's end, once it has seen it.

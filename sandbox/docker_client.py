@@ -13,18 +13,24 @@ import requests.exceptions
 import urllib3.exceptions
 from docker.transport import UnixHTTPAdapter
 
-from sandbox.errors import EngineFailed, EngineUnreachable, ImageMissing, SandboxUnavailable
+from sandbox.errors import EngineFailed, EngineUnfit, EngineUnreachable, ImageMissing, SandboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from config import Settings
 
-__all__ = ["connect", "docker_address", "map_error", "mapped_errors"]
+__all__ = ["PROXY_ALONE", "connect", "docker_address", "map_error", "mapped_errors", "says_away"]
 
 _DEFAULT = "unix:///var/run/docker.sock"
 _ANY_PATH = "http+docker://localhost"
 _PLAIN = ("unix://", "http+unix://", "tcp://", "http://")
+#: The statuses by which a proxy answers for an engine that does not answer it.
+PROXY_ALONE = (502, 503, 504)
+# What no job causes and no other job is spared, in the words of the kernel and of containerd's client.
+_UNFIT = ("no space left on device", "containerd.sock", "code = unavailable")
+
+_asked_last = "the address that it was given"
 
 
 def docker_address(settings: Settings) -> str:
@@ -41,7 +47,8 @@ def connect(settings: Settings) -> docker.APIClient:
         EngineUnreachable: no engine there, no permission, or no answer.
         EngineFailed: it is Podman, which cannot make a cell.
     """
-    address = docker_address(settings)
+    global _asked_last  # noqa: PLW0603
+    address = _asked_last = docker_address(settings)
     if not address.startswith(_PLAIN) or os.environ.get("DOCKER_TLS_VERIFY"):
         raise EngineUnreachable(
             f"The engine's address {address} needs TLS or SSH, which a cell's streams cannot use."
@@ -63,8 +70,11 @@ def connect(settings: Settings) -> docker.APIClient:
 
 
 @contextmanager
-def mapped_errors(action: str, address: str = "the engine") -> Iterator[None]:
-    """Raise whatever the SDK and the layers below it raise as a `SandboxUnavailable`."""
+def mapped_errors(action: str, address: str | None = None) -> Iterator[None]:
+    """Raise whatever the SDK and the layers below it raise as a `SandboxUnavailable`.
+
+    Without an `address` it speaks of the engine that this process has connected to last.
+    """
     try:
         yield
     except (
@@ -73,7 +83,7 @@ def mapped_errors(action: str, address: str = "the engine") -> Iterator[None]:
         urllib3.exceptions.HTTPError,
         OSError,
     ) as error:
-        raise map_error(error, action, address) from error
+        raise map_error(error, action, address or _asked_last) from error
 
 
 class _OnePool(UnixHTTPAdapter):
@@ -86,15 +96,17 @@ class _OnePool(UnixHTTPAdapter):
         return super().get_connection(_ANY_PATH, proxies)
 
 
-def map_error(error: Exception, action: str, address: str = "the engine") -> SandboxUnavailable:
+def map_error(error: Exception, action: str, address: str = "its address") -> SandboxUnavailable:
     """`error`, of the SDK or below, in our terms: what happened, and what to try."""
     match error:
+        case docker.errors.APIError() if says_away(error):
+            return EngineUnreachable(f"What stands before the engine at {address} says that it is away.")
         case docker.errors.ImageNotFound():
             return ImageMissing(
                 f"The engine has no such image ({error.explanation}). Try: cellblock images build"
             )
         case docker.errors.APIError():
-            return EngineFailed(f"The engine could not {action}: {error.explanation or error}.")
+            return _refusal(f"The engine could not {action}: {error.explanation or error}.")
     number = _errno(error)
     if number in (errno.EACCES, errno.EPERM):
         return EngineUnreachable(
@@ -113,6 +125,17 @@ def map_error(error: Exception, action: str, address: str = "the engine") -> San
     return EngineUnreachable(
         f"The container engine at {address} could not be asked to {action}: {_root(error)}."
     )
+
+
+def says_away(error: docker.errors.APIError) -> bool:
+    """Whether a proxy answers for an engine that does not."""
+    return error.status_code in PROXY_ALONE
+
+
+def _refusal(says: str) -> EngineFailed:
+    if any(words in says.lower() for words in _UNFIT):
+        return EngineUnfit(f"{says} Try: free disk on the engine's host; look into the engine's own log.")
+    return EngineFailed(says)
 
 
 def _is_podman(version: Mapping[str, Any]) -> bool:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from sandbox.docker_cell import DockerCell
 from sandbox.docker_client import connect, mapped_errors
 from sandbox.docker_maker import DockerMaker, Labels, new_name
-from sandbox.errors import SandboxUnavailable
-from sandbox.outlet import open_outlet, remove_network
+from sandbox.engine_ping import ping
+from sandbox.errors import EngineUnfit, EngineUnreachable, SandboxUnavailable
+from sandbox.outage import Outage
+from sandbox.outlet import open_outlet, outlet_names
 from sandbox.profile import cpu_quota
 from sandbox.remover import Remover
 from sandbox.warm.pool import warm_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import docker
 
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from sandbox.docker_maker import OpenCell
     from sandbox.job import Job
     from sandbox.limits import Limits
-    from sandbox.outlet import Outlet
     from sandbox.warm import Claim, ClaimPool
 
 __all__ = ["DockerEngine"]
@@ -53,12 +54,27 @@ class DockerEngine:
         Raises:
             SandboxUnavailable: no engine, no image, or the engine failed; nothing is left then either.
         """
-        with self._way_out(job, tags) as outlet:
-            opened = self._claim(job) or self._make(job, tags, outlet)
-            try:
+        opened = self._claim(job) or self._make(job, tags)
+        try:
+            with self._way_out(job, tags, opened) as env:
+                opened = replace(opened, env={**opened.env, **env})
                 yield DockerCell(opened, self._client, bound_s=self._settings.margin)
-            finally:
-                self._remover.remove(opened.name, opened.connection)
+        finally:
+            self._remover.remove(opened.name, opened.connection)
+
+    def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
+        """Whether the engine is full, does not answer when it is asked, or did not since then.
+
+        It is asked whatever the error was: a cell that closes may be the engine's end or the job's own doing.
+        """
+        if isinstance(error, EngineUnfit):
+            return Outage(error)
+        try:
+            ping(self._settings)
+        except EngineUnreachable as away:
+            return Outage(away)
+        was_away = self._pool is not None and self._pool.last_away() > since
+        return Outage(error, is_over=True) if was_away else None
 
     def warm_up(self, within_s: float) -> bool:
         """Whether the pool of this process, if it has one of its own, is full within so many seconds."""
@@ -90,29 +106,29 @@ class DockerEngine:
         return self._made
 
     @contextmanager
-    def _way_out(self, job: Job, tags: JobTags) -> Iterator[Outlet | None]:
-        """The network and the proxy of a job with a list of hosts, removed when the block is left."""
+    def _way_out(self, job: Job, tags: JobTags, opened: OpenCell) -> Iterator[Mapping[str, str]]:
+        """The relay and the proxy of a job with a list of hosts, removed when the block is left."""
         if isinstance(job.network, bool):
-            yield None
+            yield {}
             return
-        maker, name, outlet = self._maker(), new_name(), None
-        labels = maker.written(job.runtime, self._labels(job, tags))
+        outlet, labels = None, self._maker().written(job.runtime, self._labels(job, tags), job.limits)
         try:
-            outlet = open_outlet(self._client(), self._settings, name, job.network, job.limits, labels)
-            yield outlet
+            outlet = open_outlet(self._client(), self._settings, opened.name, job.network, job.limits, labels)
+            yield outlet.env
         finally:
-            self._remover.remove(name, outlet.connection if outlet else None)
-            self._remover.remove(name, how=remove_network)
+            for name in outlet_names(opened.name):
+                self._remover.remove(name, outlet.connections[name] if outlet else None)
 
     def _labels(self, job: Job, tags: JobTags) -> Labels:
         deadline = self._maker().clock.now() + job.ladder(self._settings.margin).reap_s
         return Labels(state="job", deadline=deadline, task=tags.task_id, worker=tags.worker)
 
-    def _make(self, job: Job, tags: JobTags, outlet: Outlet | None) -> OpenCell:
+    def _make(self, job: Job, tags: JobTags) -> OpenCell:
         maker, name, labels = self._maker(), new_name(), self._labels(job, tags)
-        reach = outlet.reach if outlet else {"network": "bridge"} if job.network else {}
+        # A job with a list of hosts has a cell as every other; what it reaches comes to the cell.
+        network = "bridge" if job.network is True else None
         try:
-            return maker.make(name, job.runtime, job.limits, labels, **reach)
+            return maker.make(name, job.runtime, job.limits, labels, network=network)
         except BaseException:
             # By its name: a create that was given up may have happened all the same.
             self._remover.remove(name)
@@ -120,7 +136,7 @@ class DockerEngine:
 
     def _claim(self, job: Job) -> Claim:
         """A warm cell that the job fits into, if one waits; its memory and cores may have to be changed."""
-        if self._pool is None or job.network or not _fits(job.limits, self._warm(job)):
+        if self._pool is None or job.network is True or not _fits(job.limits, self._warm(job)):
             return None
         opened = self._pool.claim(job.runtime.name)
         if opened is None or _is_same(job.limits, self._warm(job)):

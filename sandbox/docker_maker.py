@@ -14,9 +14,11 @@ from sandbox.docker_client import mapped_errors
 from sandbox.engine_clock import EngineClock
 from sandbox.errors import ImageMissing
 from sandbox.image_choice import ImageChoice
+from sandbox.limits import LIMITS_LABEL
 from sandbox.meter import measure
 from sandbox.process_mark import this_process
-from sandbox.profile import container_config
+from sandbox.profile import by_operator, container_config
+from sandbox.socket_memory import bound_sockets
 
 if TYPE_CHECKING:
     import docker
@@ -76,12 +78,8 @@ class DockerMaker:
         labels: Labels,
         *,
         network: str | None = None,
-        resolver: str | None = None,
-        env: Mapping[str, str] | None = None,
     ) -> OpenCell:
         """A container called `name`. After an error its name is all there is to remove it by.
-
-        `env` is added to the runtime's own.
 
         Raises:
             SandboxUnavailable: no image, or the engine failed.
@@ -90,25 +88,25 @@ class DockerMaker:
         config = container_config(
             image=image.id,
             limits=limits,
-            labels=self.written(runtime, labels),
-            env={**runtime.environment(limits.memory_bytes), **(env or {})},
+            labels=self.written(runtime, labels, limits),
+            env=runtime.environment(limits.memory_bytes),
             volumes=image.volumes,
             network=network,
-            resolver=resolver,
-            oci_runtime=self._settings.oci_runtime,
+            **by_operator(self._settings),
         )
         info = CellInfo(engine="docker", image=image.name, image_id=image.id, container=name)
         try:
             with mapped_errors("make a cell"):
-                self._client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
+                made = self._client.create_container_from_config(config, name)  # type: ignore[no-untyped-call]
                 connection = self._start(name)
         except ImageMissing:
             self._images.forget(runtime)
             raise
+        bound_sockets(made["Id"])
         measure("cellblock_cells_made_total", runtime=runtime.name, state=labels.state)
         return OpenCell(info, connection)
 
-    def written(self, runtime: Runtime, labels: Labels) -> dict[str, str]:
+    def written(self, runtime: Runtime, labels: Labels, limits: Limits) -> dict[str, str]:
         """The labels as the engine keeps them."""
         return {
             "cellblock.owner": self._settings.owner,
@@ -118,6 +116,7 @@ class DockerMaker:
             "cellblock.deadline": f"{labels.deadline:.0f}",
             "cellblock.state": labels.state,
             "cellblock.process": this_process(),
+            LIMITS_LABEL: limits.text,
         }
 
     def _start(self, name: str) -> socket.socket:

@@ -11,23 +11,39 @@ from sandbox.docker_client import mapped_errors
 if TYPE_CHECKING:
     import docker
 
-__all__ = ["EngineClock"]
+__all__ = ["HOLDS_S", "EngineClock", "ask_the_time"]
+
+#: How long an answer is gone by: somebody may set the engine's clock at any time.
+HOLDS_S = 10.0
 
 
 class EngineClock:
-    """Asks the engine once, and goes on by this machine's monotonic clock, which nobody sets.
+    """Asks the engine now and then, and goes on by this machine's monotonic clock, which nobody sets."""
+
+    def __init__(self, client: docker.APIClient) -> None:
+        self._client = client
+        self._offset = 0.0
+        self._until = 0.0
+
+    def now(self) -> float:
+        """Unix seconds.
+
+        Raises:
+            SandboxUnavailable: the engine does not answer.
+        """
+        if time.monotonic() >= self._until:
+            self._offset = ask_the_time(self._client) - time.monotonic()
+            self._until = time.monotonic() + HOLDS_S
+        return self._offset + time.monotonic()
+
+
+def ask_the_time(client: docker.APIClient) -> float:
+    """What the engine's clock says, to the second, in Unix seconds.
 
     Raises:
         SandboxUnavailable: the engine does not answer.
     """
-
-    def __init__(self, client: docker.APIClient) -> None:
-        with mapped_errors("tell the time"):
-            # The cheapest answer that has the time, to the second; and one that every proxy lets through.
-            answer = client.get(f"{client.base_url}/_ping", timeout=client.timeout)
-        self._asked = parsedate_to_datetime(answer.headers["Date"]).timestamp()
-        self._monotonic = time.monotonic()
-
-    def now(self) -> float:
-        """Unix seconds."""
-        return self._asked + time.monotonic() - self._monotonic
+    with mapped_errors("tell the time"):
+        # The cheapest answer that has the time; and one that every proxy lets through.
+        answer = client.get(f"{client.base_url}/_ping", timeout=client.timeout)
+        return parsedate_to_datetime(answer.headers["Date"]).timestamp()

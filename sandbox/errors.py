@@ -12,6 +12,7 @@
     └── SandboxUnavailable          the sandbox could not do its job: retried with back-off
         ├── EngineUnreachable       no answer from the container engine, or no permission to ask
         ├── EngineFailed            the engine answered that it cannot
+        │   └── EngineUnfit             nor could it for any other job: no disk left, no containerd
         ├── ImageMissing            neither the named image nor the locally built one is here
         └── CellLost                the cell ended in a way that says nothing about the job
 
@@ -30,6 +31,7 @@ __all__ = [
     "CellblockError",
     "CommandFailed",
     "EngineFailed",
+    "EngineUnfit",
     "EngineUnreachable",
     "ImageBuildFailed",
     "ImageMissing",
@@ -98,6 +100,10 @@ class EngineUnreachable(SandboxUnavailable):
 
 class EngineFailed(SandboxUnavailable):
     """The container engine refused or failed a request that it should have carried out."""
+
+
+class EngineUnfit(EngineFailed):
+    """The container engine answers, and can make no cell for anybody until somebody mends it."""
 
 
 class ImageMissing(SandboxUnavailable):

@@ -34,10 +34,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The command has ended and nothing of it is left in the cell."""
+    """The command has ended and nothing of it is left in the cell.
+
+    `lasted_s` is what it took by the cell's own clock, to a hundredth of a second; None: it is unknown.
+    """
 
     exit_code: int
     usage: Usage
+    lasted_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

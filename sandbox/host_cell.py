@@ -11,12 +11,14 @@ import signal
 import subprocess
 import tarfile
 import tempfile
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 import psutil
 
 from sandbox.cell import CellInfo, Evidence
+from sandbox.errors import EngineFailed
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Output, Started, Usage
 
 if TYPE_CHECKING:
@@ -51,10 +53,20 @@ class HostCell:
         self._archive: Iterator[Event] | None = None
 
     def start(self, job: Job) -> None:
-        """Write the job's files and start its command."""
+        """Write the job's files and start its command.
+
+        Raises:
+            EngineFailed: the host has no room for them, or no process.
+        """
+        try:
+            self._start(job)
+        except OSError as error:
+            raise EngineFailed(f"The host could not start the command: {error.strerror}.") from error
+
+    def _start(self, job: Job) -> None:
         self._wants_archive = bool(job.artifacts)
         _write_files(self._folder, job)
-        with _stdin_of(job) as stdin:
+        with _stdin_of(job) as stdin, _heard_signals():
             self._process = subprocess.Popen(
                 ("/bin/sh", "-c", 'exec "$@"', "sh", *job.argv),
                 cwd=self._folder,
@@ -65,8 +77,9 @@ class HostCell:
                 start_new_session=True,
                 umask=0o022,
             )
-        self._selector.register(self._process.stdout, selectors.EVENT_READ, STDOUT)  # type: ignore[arg-type]
-        self._selector.register(self._process.stderr, selectors.EVENT_READ, STDERR)  # type: ignore[arg-type]
+        for pipe, stream in ((self._process.stdout, STDOUT), (self._process.stderr, STDERR)):
+            assert pipe is not None  # noqa: S101  both were asked for
+            self._selector.register(pipe, selectors.EVENT_READ, stream)
         self._selector.register(os.pidfd_open(self._process.pid), selectors.EVENT_READ, _EXIT)
         self._events.append(Started())
 
@@ -171,11 +184,12 @@ class HostCell:
             return False
 
     def _is_in_session(self, pid: int) -> bool:
-        """Of the command's own session, and not ended."""
+        """Of the command's own session, and not ended. Each that began outside of a container is called 0."""
+        if self._process is None:
+            return False
         with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
             state, _, _, session, *_ = stat.read().rpartition(b")")[2].split()
-        leader = self._process.pid if self._process else 0
-        return int(session) == leader and state not in (b"Z", b"X")
+        return int(session) == self._process.pid and state not in (b"Z", b"X")
 
 
 def _write_files(folder: Path, job: Job) -> None:
@@ -184,6 +198,25 @@ def _write_files(folder: Path, job: Job) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
         target.chmod(0o755)
+
+
+@contextmanager
+def _heard_signals() -> Iterator[None]:
+    """A job would ignore what this process ignores, as a worker's do SIGINT; what is caught, it does not.
+
+    Outside of the main thread Python lets nobody catch a signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ignored = [one for one in signal.valid_signals() if signal.getsignal(one) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, lambda *_: None)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _stdin_of(job: Job) -> IO[bytes]:
@@ -195,11 +228,15 @@ def _stdin_of(job: Job) -> IO[bytes]:
 
 def _archive(folder: Path) -> Iterator[bytes]:
     """In pieces, made as they are asked for: a sparse file may look larger than any memory."""
+    # As in a cell: what the job made unreadable is its own all the same.
+    readable = ("/bin/sh", "-c", 'chmod -R u+rX "$0"', folder)
+    subprocess.run(readable, stderr=subprocess.DEVNULL, check=False)
     with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
         for path in (folder, *sorted(folder.rglob("*"))):
             name = posixpath.join(".", path.relative_to(folder))
             # A socket has none.
-            if member := archive.gettarinfo(path, name):
+            member = archive.gettarinfo(path, name)
+            if member and (os.access(path, os.R_OK) or not member.isreg()):
                 yield member.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape")
                 yield from _padded(path, member.size) if member.isreg() else ()
     yield bytes(2 * tarfile.BLOCKSIZE)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sandbox.cell import JobTags
+    from sandbox.errors import SandboxUnavailable
     from sandbox.job import Job
 
 __all__ = ["HostEngine"]
@@ -31,6 +32,9 @@ class HostEngine:
             finally:
                 cell.destroy()
                 cell.close()
+
+    def outage(self, error: SandboxUnavailable, since: float) -> None:
+        """The host is always there."""
 
     def warm_up(self, within_s: float) -> bool:
         """Nothing is kept warm."""

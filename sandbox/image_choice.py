@@ -1,10 +1,13 @@
-"""Which image a runtime's cells are made from: the named one if the engine has it, else the local build."""
+"""Which image a runtime's cells are made from: the named one if the engine has it, else the local build.
+
+An image that is named by its digest is that very image, or none.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
@@ -14,11 +17,11 @@ from sandbox.errors import ImageMissing
 from sandbox.image_name import split_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from config import Runtime
 
-__all__ = ["Image", "ImageChoice", "find_image"]
+__all__ = ["Image", "ImageChoice", "choose_image", "find_image", "no_image", "read_image"]
 
 # How long a choice holds before the engine is asked again, so that a pulled image comes into use.
 _HOLD_S = 60.0
@@ -45,10 +48,23 @@ def find_image(client: docker.APIClient, name: str) -> Image | None:
             found = client.inspect_image(name)  # type: ignore[no-untyped-call]
         except docker.errors.NotFound:
             return None
+    return read_image(found, name)
+
+
+def choose_image(client: docker.APIClient, runtime: Runtime) -> Image | None:
+    """The image that `runtime` has on this engine, if it has any."""
+    found = (find_image(client, name) for name in runtime.images)
+    return next(filter(None, found), None)
+
+
+def read_image(found: Mapping[str, Any], name: str) -> Image | None:
+    """What the engine says of the image called `name`; None if its digest is another than `name` says."""
+    known = found.get("RepoDigests") or ()
+    _, is_pinned, pin = name.partition("@")
+    if is_pinned and pin not in (one.partition("@")[2] for one in known):
+        return None
     volumes = (found.get("Config") or {}).get("Volumes") or {}
-    return Image(
-        name, found["Id"], found["Size"], tuple(volumes), _digest(found.get("RepoDigests") or (), name)
-    )
+    return Image(name, found["Id"], found["Size"], tuple(volumes), _digest(known, name))
 
 
 def _digest(known: Iterable[str], name: str) -> str | None:
@@ -82,11 +98,19 @@ class ImageChoice:
         self._chosen.pop(runtime.name, None)
 
     def _look(self, runtime: Runtime) -> Image:
-        image = find_image(self._client, runtime.image) or find_image(self._client, runtime.local_image)
+        image = choose_image(self._client, runtime)
         if image is None:
-            raise ImageMissing(
-                f"The engine has no image for {runtime.name}: neither {runtime.image} nor"
-                f" {runtime.local_image}. Try: cellblock images pull {runtime.name}; or without a"
-                f" registry: cellblock images build {runtime.name}"
-            )
+            says, mend = no_image(runtime)
+            raise ImageMissing(f"The engine has no image for {runtime.name}: {says}. Try: {mend}")
         return image
+
+
+def no_image(runtime: Runtime) -> tuple[str, str]:
+    """What is missing where `runtime` has no image, and what to try."""
+    pull, build = f"cellblock images pull {runtime.name}", f"cellblock images build {runtime.name}"
+    if runtime.is_pinned:
+        return f"{runtime.image} is not here, and nothing stands in for an image by its digest", pull
+    return (
+        f"neither {runtime.image} nor {runtime.local_image} is here",
+        f"{pull}; or without a registry: {build}",
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from config import format_bytes, ladder
+from config.quoting import quoted
 from sandbox.detect import choose_runtime
 from sandbox.errors import InvalidJob
 from sandbox.limits import LIMIT_NAMES, Limits, resolve_compile_limits, resolve_limits
@@ -26,8 +27,16 @@ ARGUMENTS = (*LIMIT_NAMES, "stdin", "env", "files", "artifacts", "network", "che
 # execve(2): one argument may take 32 pages; all of them a quarter of the stack, of which half is left here.
 _ARGUMENT_BYTES = 131_071
 _ARGUMENTS_BYTES = 1 << 20
-# Each is tried on each file that a job leaves.
+# And each the NUL at its end and a pointer.
+_POINTER_BYTES = 9
+# All are tried on each file that a job leaves.
 _PATTERNS = 256
+_PATTERNS_BYTES = 64 << 10
+# Each argument and variable costs a step of the worker's own event loop, and a pointer in the cell.
+_MOST_ARGUMENTS = 16_384
+_MOST_VARIABLES = 1024
+# Each file costs a header and an inode, besides its content and its path.
+_FILE_BYTES = 1024
 # What a cell needs beside its files to unpack them: a shell, dd and tar.
 _SUPERVISOR_BYTES = 8 << 20
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
@@ -87,7 +96,7 @@ def check_names(request: Iterable[str]) -> None:
     unknown = sorted(set(request) - set(ARGUMENTS))
     if unknown:
         raise InvalidJob(
-            f"There is no argument {unknown[0]!r}. There are: cmd, runtime, {', '.join(ARGUMENTS)}."
+            f"There is no argument {quoted(unknown[0])}. There are: cmd, runtime, {', '.join(ARGUMENTS)}."
         )
 
 
@@ -100,7 +109,7 @@ def parse_job(
         InvalidJob: with one sentence that says what is wrong.
     """
     check_names(request)
-    files = _files(request.get("files"))
+    files = _files(request.get("files"), settings.max_files)
     choice = choose_runtime(runtime, files, catalogue)
     chosen = choice.runtime
     limits = resolve_limits(request, chosen.limits, settings)
@@ -130,13 +139,21 @@ def _argv(cmd: object) -> tuple[str, ...]:
     if isinstance(cmd, str):
         return ("/bin/sh", "-c", decode_text("cmd", cmd))
     if isinstance(cmd, Sequence) and not isinstance(cmd, bytes) and cmd:
+        _check_count("cmd", len(cmd), "arguments", _MOST_ARGUMENTS)
         return tuple(decode_text(f"cmd[{index}]", part) for index, part in enumerate(cmd))
     raise InvalidJob("cmd: give text for the cell's shell, or a list of at least one argument.")
 
 
-def _files(files: object) -> dict[str, bytes]:
+def _files(files: object, most: int) -> dict[str, bytes]:
     given = _mapping("files", files)
-    checked = {normalise_path(path): decode_content(f"files[{path!r}]", what) for path, what in given.items()}
+    if len(given) > most:
+        raise InvalidJob(
+            f"files: there are {len(given)}, above the maximum of {most} that the operator allows"
+            " (CELLBLOCK_MAX_FILES); send them as one archive, and unpack it in cmd."
+        )
+    checked = {
+        normalise_path(path): decode_content(f"files[{quoted(path)}]", what) for path, what in given.items()
+    }
     if len(checked) < len(given):
         raise InvalidJob("files: two of the paths name the same file.")
     for path in checked:
@@ -144,19 +161,28 @@ def _files(files: object) -> dict[str, bytes]:
         while "/" in parent:
             parent = parent.rpartition("/")[0]
             if parent in checked:
-                raise InvalidJob(f"files: {parent!r} is a file and the folder of {path!r} at once.")
+                raise InvalidJob(
+                    f"files: {quoted(parent)} is a file and the folder of {quoted(path)} at once."
+                )
     return checked
 
 
 def _env(env: object) -> dict[str, str]:
-    return {
-        _env_name(name): decode_text(f"env[{name!r}]", value) for name, value in _mapping("env", env).items()
-    }
+    given = _mapping("env", env)
+    _check_count("env", len(given), "variables", _MOST_VARIABLES)
+    return {_env_name(name): decode_text(f"env[{quoted(name)}]", value) for name, value in given.items()}
+
+
+def _check_count(name: str, count: int, what: str, most: int) -> None:
+    if count > most:
+        raise InvalidJob(f"{name}: there are {count} {what}; give at most {most}.")
 
 
 def _env_name(name: object) -> str:
     if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
-        raise InvalidJob(f"env: {name!r} is no name of a variable: letters, digits and _, no digit first.")
+        raise InvalidJob(
+            f"env: {quoted(name)} is no name of a variable: letters, digits and _, no digit first."
+        )
     return name
 
 
@@ -167,7 +193,13 @@ def _artifacts(globs: object) -> tuple[str, ...]:
         raise InvalidJob("artifacts: give a list of patterns, such as ['out/*.png'].")
     if len(globs) > _PATTERNS:
         raise InvalidJob(f"artifacts: there are {len(globs)} patterns; give at most {_PATTERNS}.")
-    return tuple(map(normalise_glob, globs))
+    patterns = tuple(map(normalise_glob, globs))
+    size = sum(len(pattern.encode()) for pattern in patterns)
+    if size > _PATTERNS_BYTES:
+        raise InvalidJob(
+            f"artifacts: the patterns take {format_bytes(size)}, more than {format_bytes(_PATTERNS_BYTES)}."
+        )
+    return patterns
 
 
 def _flag(name: str, value: object) -> bool:
@@ -189,12 +221,12 @@ def _mapping(name: str, value: object) -> Mapping[object, object]:
 def _check_sizes(job: Job, settings: Settings) -> None:
     arguments = [*job.argv, *(f"{name}={value}" for name, value in job.env.items())]
     sizes = [len(argument.encode()) for argument in arguments]
-    if max(sizes) > _ARGUMENT_BYTES or sum(sizes) > _ARGUMENTS_BYTES:
+    if max(sizes) > _ARGUMENT_BYTES or sum(sizes) + _POINTER_BYTES * len(sizes) > _ARGUMENTS_BYTES:
         raise InvalidJob(
             f"The command and env are too large: Linux takes {format_bytes(_ARGUMENT_BYTES)} an argument"
             f" and {format_bytes(_ARGUMENTS_BYTES)} in all; send the rest in files or stdin."
         )
-    stdin_bytes, files_bytes = len(job.stdin or b""), sum(map(_on_disk, job.files.values()))
+    stdin_bytes, files_bytes = len(job.stdin or b""), sum(map(_on_disk, job.files, job.files.values()))
     if stdin_bytes + files_bytes > settings.max_input:
         raise InvalidJob(
             f"files and stdin take {format_bytes(stdin_bytes + files_bytes)}, above the maximum of"
@@ -212,6 +244,6 @@ def _check_sizes(job: Job, settings: Settings) -> None:
         )
 
 
-def _on_disk(content: bytes) -> int:
-    """A tmpfs gives out whole pages."""
-    return -(-len(content) // 4096) * 4096
+def _on_disk(path: str, content: bytes) -> int:
+    """A tmpfs gives out whole pages, and an empty file takes its name and an inode all the same."""
+    return len(path.encode()) + _FILE_BYTES + -(-len(content) // 4096) * 4096

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from config import InvalidSetting, format_bytes, parse_bytes
+from config.quoting import quoted
 from config.runtimes import RuntimeLimits
 from sandbox.errors import InvalidJob
 
@@ -16,14 +18,20 @@ if TYPE_CHECKING:
     from config import Catalogue, Settings
 
 __all__ = [
+    "LIMITS_LABEL",
     "LIMIT_NAMES",
     "RULES",
     "Limits",
     "Rule",
     "check_catalogue",
+    "read_limits",
     "resolve_compile_limits",
     "resolve_limits",
 ]
+
+
+#: On a container: the guard makes its configuration once more from the value, and so knows it again.
+LIMITS_LABEL = "cellblock.limits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,11 @@ class Limits:
         """How much one stream may carry before the job is stopped."""
         return 64 * self.output_bytes
 
+    @property
+    def text(self) -> str:
+        """The same as text, which `read_limits` reads."""
+        return json.dumps(asdict(self))
+
 
 def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings: Settings) -> Limits:
     """The limits for what a job `asked` for; None stands for the runtime's default, then the operator's.
@@ -59,6 +72,23 @@ def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings
         for rule in RULES
     }
     return Limits(**values)
+
+
+def read_limits(text: str, settings: Settings) -> Limits:
+    """What `Limits.text` has written, if it keeps to the operator's maxima.
+
+    Raises:
+        ValueError: it is no such text, or above a maximum.
+    """
+    values = json.loads(text)
+    if not isinstance(values, dict) or values.keys() != {rule.field for rule in RULES}:
+        raise ValueError("these are not the limits of a cell")
+    limits = Limits(**{rule.field: rule.read(values[rule.field]) for rule in RULES})
+    for rule in RULES:
+        value, most = getattr(limits, rule.field), getattr(settings, rule.maximum)
+        if not rule.least <= value <= most:
+            raise ValueError(f"{rule.name} is not between {rule.least:g} and {most:g}")
+    return limits
 
 
 def check_catalogue(catalogue: Catalogue, settings: Settings) -> None:
@@ -86,13 +116,13 @@ def resolve_compile_limits(runtime: RuntimeLimits, job: Limits, settings: Settin
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is not a number")
+        raise ValueError(f"{quoted(value)} is not a number")
     return float(value)
 
 
 def _count(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{value!r} is not a whole number")
+        raise ValueError(f"{quoted(value)} is not a whole number")
     return value
 
 

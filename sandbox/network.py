@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from config.hosts import Host, covers, parse_host
+from config.quoting import named, quoted
 from sandbox.errors import InvalidJob
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ __all__ = ["Network", "parse_network"]
 Network = bool | tuple[Host, ...]
 
 _HOSTS = 32
+# What a container joins of another's network is the host's kernel's; gVisor and Kata bring one of their own.
+_SHARE_NETWORKS = re.compile("runc|crun|youki")
 
 
 def parse_network(asked: object, settings: Settings) -> Network:
@@ -38,19 +42,31 @@ def parse_network(asked: object, settings: Settings) -> Network:
 def _hosts(asked: list[object] | tuple[object, ...], settings: Settings) -> Network:
     if len(asked) > _HOSTS:
         raise InvalidJob(f"network: there are {len(asked)} hosts; give at most {_HOSTS}.")
-    if asked and not settings.enable_docker:
-        raise InvalidJob("network: a list of hosts needs a cell; the operator runs none (ENABLE_DOCKER).")
+    if asked:
+        _check_engine(settings)
     hosts = tuple(_host(one, settings) for one in asked)
     return hosts or False
 
 
+def _check_engine(settings: Settings) -> None:
+    if not settings.enable_docker:
+        raise InvalidJob("network: a list of hosts needs a cell; the operator runs none (ENABLE_DOCKER).")
+    runtime = settings.oci_runtime
+    if runtime and not _SHARE_NETWORKS.search(runtime):
+        raise InvalidJob(
+            "network: a list of hosts needs an OCI runtime whose containers share networks, as runc and"
+            f" crun do; the operator's is {runtime!r} (CELLBLOCK_OCI_RUNTIME)."
+        )
+
+
 def _host(asked: object, settings: Settings) -> Host:
     try:
-        host = parse_host(asked if isinstance(asked, str) else repr(asked))
+        host = parse_host(asked if isinstance(asked, str) else quoted(asked))
     except ValueError as error:
         raise InvalidJob(f"network: {error}.") from None
     if not covers(settings.allowed_hosts, host):
         raise InvalidJob(
-            f"network: {asked} is not among the hosts that the operator allows (CELLBLOCK_NETWORK_HOSTS)."
+            f"network: {named(str(asked))} is not among the hosts that the operator allows"
+            " (CELLBLOCK_NETWORK_HOSTS)."
         )
     return host

@@ -7,6 +7,7 @@ import binascii
 import posixpath
 from collections.abc import Mapping
 
+from config.quoting import quoted
 from sandbox.errors import InvalidJob
 
 __all__ = ["decode_content", "decode_text", "normalise_glob", "normalise_path"]
@@ -53,18 +54,18 @@ def normalise_path(value: object) -> str:
     path = decode_text("A path in files", value)
     if path.startswith("/") or ".." in path.split("/"):
         raise InvalidJob(
-            f"files[{_short(path)}]: the path leads outside /workspace; give one relative to it."
+            f"files[{quoted(path)}]: the path leads outside /workspace; give one relative to it."
         )
     path = posixpath.normpath(path) if path else path
     parts = path.split("/")
-    if path in ("", ".") or value in ("", ".") or str(value).endswith("/"):
-        raise InvalidJob(f"files[{_short(str(value))}]: the path names no file.")
+    if path in ("", ".") or str(value).endswith("/"):
+        raise InvalidJob(f"files[{quoted(value)}]: the path names no file.")
     if len(path.encode()) > _PATH_BYTES or any(len(part.encode()) > _NAME_BYTES for part in parts):
         raise InvalidJob(
-            f"files[{_short(path)}]: the path is too long ({_PATH_BYTES} bytes, {_NAME_BYTES} a name)."
+            f"files[{quoted(path)}]: the path is too long ({_PATH_BYTES} bytes, {_NAME_BYTES} a name)."
         )
     if len(parts) > _DEPTH:
-        raise InvalidJob(f"files[{_short(path)}]: the path is deeper than {_DEPTH} folders.")
+        raise InvalidJob(f"files[{quoted(path)}]: the path is deeper than {_DEPTH} folders.")
     return path
 
 
@@ -78,7 +79,7 @@ def normalise_glob(value: object) -> str:
     if glob.startswith("/") or ".." in glob.split("/") or not glob:
         raise InvalidJob("artifacts: patterns are relative to /workspace and stay within it.")
     if len(glob.encode()) > _PATH_BYTES:
-        raise InvalidJob(f"artifacts: the pattern {_short(glob)} is too long ({_PATH_BYTES} bytes).")
+        raise InvalidJob(f"artifacts: the pattern {quoted(glob)} is too long ({_PATH_BYTES} bytes).")
     *folders, name = glob.split("/")
     return (
         "/".join([*(part for part in folders if part not in ("", ".")), "" if name == "." else name]) or "**"
@@ -87,7 +88,3 @@ def normalise_glob(value: object) -> str:
 
 def _kind(value: object) -> str:
     return "null" if value is None else f"a {type(value).__name__}"
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "…")

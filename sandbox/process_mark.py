@@ -6,12 +6,17 @@ import os
 from functools import cache
 from pathlib import Path
 
-__all__ = ["is_gone", "this_process"]
+__all__ = ["is_gone", "lives_here", "this_process"]
 
 
 def this_process() -> str:
     """This process's mark: the boot of its machine, its namespace of processes, its number and its start."""
     return f"{_place()}/{os.getpid()}/{_start(os.getpid())}"
+
+
+def lives_here(mark: str) -> bool:
+    """Whether the process of a mark certainly runs, on this machine."""
+    return mark.partition("/")[0] == _place() and not is_gone(mark)
 
 
 def is_gone(mark: str) -> bool:

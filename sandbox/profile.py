@@ -10,17 +10,23 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from config.disk_reads import parse_disk_reads
+from sandbox.socket_memory import SOCKET_BYTES
 from sandbox.supervisor import SUPERVISOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from config import Settings
     from sandbox.limits import Limits
 
-__all__ = ["CELL_USER", "container_config", "cpu_quota"]
+__all__ = ["CELL_USER", "OPEN_FILES", "by_operator", "container_config", "cpu_quota"]
 
 #: nobody: owns no file of any image.
 CELL_USER = "65534:65534"
+
+#: How many files one process may have open.
+OPEN_FILES = 1024
 
 _CFS_PERIOD_US = 100_000
 
@@ -39,8 +45,11 @@ _MASKED_PATHS = [
     *("/proc/keys", "/proc/key-users"),
     # The host's hardware.
     *("/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/dmi"),
-    # What the neighbours do, from interrupts, timers and the power that they take.
-    *("/proc/interrupts", "/proc/latency_stats", "/proc/timer_stats", "/sys/devices/virtual/powercap"),
+    # What the neighbours do, from interrupts, timers, disks, pages, locks and the power that they take.
+    # Not /proc/stat: Node aborts without it.
+    *("/proc/interrupts", "/proc/softirqs", "/proc/schedstat", "/proc/latency_stats", "/proc/timer_stats"),
+    *("/proc/diskstats", "/proc/vmstat", "/proc/zoneinfo", "/proc/buddyinfo", "/proc/pagetypeinfo"),
+    *("/proc/pressure", "/proc/locks", "/sys/devices/virtual/powercap"),
 ]
 
 
@@ -52,14 +61,14 @@ def container_config(
     env: Mapping[str, str],
     volumes: Iterable[str] = (),
     network: str | None = None,
-    resolver: str | None = None,
     oci_runtime: str | None = None,
+    disk_reads: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The body of the engine's create call (Docker Engine API, "Create a container").
 
     `volumes` are those that the image declares: each would become a writable folder on the host's disk.
-    `network` is one of the engine's; None leaves the cell a loopback device alone. `resolver` is who answers
-    for names there that the engine does not know; None leaves that to the engine.
+    `network` is one of the engine's; None leaves the cell a loopback device alone. `disk_reads` are bytes a
+    second, by the host's device.
     """
     return {
         "Image": image,
@@ -93,23 +102,32 @@ def container_config(
             "CgroupnsMode": "private",  # the host's tree of control groups
             "Memory": limits.memory_bytes,  # a memory bomb
             "MemorySwap": limits.memory_bytes,  # the same through swap: memory and swap together are no more
+            "KernelMemoryTCP": SOCKET_BYTES,  # buffers of sockets, which cgroup v1 counts apart
             "OomScoreAdj": 900,  # taking the worker along when the host itself runs out of memory
             "PidsLimit": limits.pids,  # a fork bomb
             "CpuPeriod": cpu_quota(limits)["cpu_period"],
             "CpuQuota": cpu_quota(limits)["cpu_quota"],  # starving neighbours of the processor
             "Ulimits": _ulimits(limits),
+            "Sysctls": _sysctls(network),
+            "BlkioDeviceReadBps": [  # starving neighbours of the disk: images are on it
+                {"Path": device, "Rate": bytes_s} for device, bytes_s in (disk_reads or {}).items()
+            ],
             "LogConfig": {"Type": "none", "Config": {}},  # filling the host's disk through the engine's logs
             "RestartPolicy": {"Name": "no"},
             "AutoRemove": False,  # the engine's account of the end is needed after it
             "Init": False,
             **({"NetworkMode": network} if network else {}),
-            **({"Dns": [resolver], "DnsOptions": ["timeout:1", "attempts:1"]} if resolver else {}),
             **({"Runtime": oci_runtime} if oci_runtime else {}),
         },
     }
 
 
 _BASE_ENV = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}  # noqa: S108
+
+
+def by_operator(settings: Settings) -> dict[str, Any]:
+    """What the settings alone say of every cell, for `container_config`."""
+    return {"oci_runtime": settings.oci_runtime, "disk_reads": parse_disk_reads(settings.disk_reads)}
 
 
 def cpu_quota(limits: Limits) -> dict[str, int]:
@@ -130,12 +148,28 @@ def _tmpfs(limits: Limits) -> dict[str, str]:
     }
 
 
+def _sysctls(network: str | None) -> dict[str, str]:
+    """Of the cell's own namespaces: what is counted for no control group, or was not by older kernels."""
+    own = {
+        "kernel.sem": "250 32000 100 128",  # semaphores, of which a kernel allows a thousand million
+    }
+    if network:
+        return own
+    return own | {
+        # What each connection takes at least, whatever KernelMemoryTCP says; a loopback needs no more.
+        "net.ipv4.tcp_rmem": "4096 16384 65536",
+        "net.ipv4.tcp_wmem": "4096 16384 65536",
+        "net.ipv4.tcp_max_tw_buckets": "4096",  # connections that have ended
+    }
+
+
 def _ulimits(limits: Limits) -> list[dict[str, Any]]:
     """Per process, beneath the cgroup's limits. Not `nproc`: it counts the user's processes in all cells."""
     cpu_s = math.ceil((limits.timeout_s + limits.grace_s) * max(1.0, limits.cpus)) + 5
     limits_of = {
-        "core": 0,  # a core file as large as memory
-        "nofile": 1024,  # the kernel's table of open files
+        # A core file as large as memory. 0 would not stop a core_pattern that is a pipe; 1 stops both.
+        "core": 1,
+        "nofile": OPEN_FILES,  # the kernel's table of open files
         "fsize": limits.disk_bytes,  # sparse files that look larger than the cell
         "memlock": 64 << 10,  # memory that can't be reclaimed
         "msgqueue": 0,  # message queues: the kernel counts them per user, over all cells

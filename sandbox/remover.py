@@ -9,14 +9,16 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker.errors
 import requests.exceptions
 
-from sandbox.docker_client import connect, mapped_errors
-from sandbox.errors import EngineFailed, SandboxUnavailable
+from sandbox.docker_client import connect, mapped_errors, says_away
+from sandbox.engine_ping import level_of
+from sandbox.errors import EngineFailed, EngineUnreachable, SandboxUnavailable
 from sandbox.meter import count_error, measure
+from sandbox.threads import start_thread
 
 if TYPE_CHECKING:
     import socket
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Remover", "count_leak", "remove_cell", "remove_container", "remove_until_gone"]
 
-_Removal = Callable[["docker.APIClient", str, float], None]
-
 _log = logging.getLogger("cellblock.remover")
 
 # A slow engine must push back on whoever makes new cells, not pile up dead ones.
@@ -38,7 +38,9 @@ _MOST_WAITING = 32
 _QUIET_S = 0.05
 _LONGEST_WAIT_S = 0.5
 # How long a cell may take to end by itself before it is killed.
-_LAST_WORDS_S = 0.25
+_LAST_WORDS_S: Any = 0.25  # the SDK hands it to requests, which takes fractions; its stub knows none
+# Between two attempts at an engine that is away.
+_AWAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,6 @@ class _Left:
     name: str
     connection: socket.socket | None
     since: float
-    how: _Removal
 
 
 def remove_container(client: docker.APIClient, name: str, bound_s: float) -> None:
@@ -75,6 +76,8 @@ def remove_until_gone(remove: Callable[[], None], name: str, bound_s: float) -> 
         except docker.errors.NotFound:
             return
         except docker.errors.APIError as error:
+            if says_away(error):
+                raise
             if time.monotonic() > until:
                 raise EngineFailed(f"The engine could not remove {name}: {error.explanation}.") from error
             time.sleep(0.05)
@@ -95,7 +98,11 @@ def remove_cell(settings: Settings, name: str) -> None:
 def _await_end(client: docker.APIClient, name: str) -> None:
     """A supervisor that is let go of ends by itself, which costs the engine a tenth less than a kill."""
     with suppress(docker.errors.APIError, requests.exceptions.RequestException):
-        client.wait(name, timeout=_LAST_WORDS_S)  # type: ignore[arg-type]
+        client.wait(name, timeout=_LAST_WORDS_S)
+
+
+def _is_news(error: Exception) -> bool:
+    return not isinstance(error, SandboxUnavailable)
 
 
 def count_leak(error: Exception) -> None:
@@ -105,7 +112,10 @@ def count_leak(error: Exception) -> None:
 
 
 class Remover:
-    """A thread that removes containers in the order in which they are given to it."""
+    """A thread that removes containers in the order in which they are given to it.
+
+    While the engine is away they wait for it, but for the end of the process: then the reaper has them.
+    """
 
     def __init__(self, connect: Callable[[], docker.APIClient], bound_s: float) -> None:
         self._connect = connect
@@ -118,21 +128,24 @@ class Remover:
         self._hurry = 0
         self._closing = False
 
-    def remove(
-        self, name: str, connection: socket.socket | None = None, how: _Removal = remove_container
-    ) -> None:
-        """Have the container called `name` removed soon; waits while too many are waiting already.
+    def remove(self, name: str, connection: socket.socket | None = None) -> None:
+        """Have the container called `name` removed soon; waits while too many are waiting already."""
+        self.await_room()
+        self.remove_at_once(name, connection)
 
-        `how` removes other things than containers. What is given later is removed later.
-        """
+    def await_room(self) -> None:
+        """Wait while too many are waiting already: for who is about to make another cell."""
+        with self._change:
+            self._change.wait_for(lambda: len(self._left) < _MOST_WAITING or self._closing)
+
+    def remove_at_once(self, name: str, connection: socket.socket | None = None) -> None:
+        """Have it removed soon, and wait for nothing: for who has somebody else waiting."""
         with self._change:
             if self._thread is None:
                 self._closing = False
-                self._thread = threading.Thread(target=self._work, name="cellblock-remover", daemon=True)
-                self._thread.start()
-            self._change.wait_for(lambda: len(self._left) < _MOST_WAITING)
+                self._thread = start_thread(self._work, name="cellblock-remover")
             self._last = time.monotonic()
-            self._left.append(_Left(name, connection, self._last, how))
+            self._left.append(_Left(name, connection, self._last))
             self._change.notify_all()
 
     def settle(self) -> None:
@@ -161,15 +174,30 @@ class Remover:
                 client = client or self._connect()
                 if left.connection is not None:
                     _await_end(client, left.name)
-                left.how(client, left.name, self._bound_s)
-            except SandboxUnavailable as error:
-                _log.error("%s is left to the reaper: %s", left.name, error)
-                count_leak(error)
+                remove_container(client, left.name, self._bound_s)
+            except EngineUnreachable as error:
+                self._wait_for_engine(left, error)
             except Exception as error:  # noqa: BLE001  a thread that has died would let its queue fill up
-                _log.exception("%s is left to the reaper", left.name)
+                _log.error("%s is left to the reaper: %s", left.name, error, exc_info=_is_news(error))
                 count_leak(error)
         if client is not None:
             client.close()
+
+    def _wait_for_engine(self, left: _Left, error: EngineUnreachable) -> None:
+        with self._change:
+            self._left.appendleft(left)
+            self._change.wait_for(lambda: self._closing, _AWAY_S)
+            if self._closing:
+                self._give_up(error)
+            self._change.notify_all()
+
+    def _give_up(self, error: EngineUnreachable) -> None:
+        _log.log(level_of(error), "%d cells are left to the reaper: %s", len(self._left), error)
+        for left in self._left:
+            count_leak(error)
+            if left.connection is not None:
+                left.connection.close()
+        self._left.clear()
 
     def _next(self) -> _Left | None:
         with self._change:

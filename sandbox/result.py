@@ -101,7 +101,7 @@ class Result:
     stderr_bytes: int
     """As `stdout_bytes`."""
     stdout_truncated: bool
-    """Whether `stdout` is less than that."""
+    """Whether anything was left out of `stdout`."""
     stderr_truncated: bool
     """As `stdout_truncated`."""
     stage: Stage

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from config import format_bytes
 from sandbox.artifacts import ArtifactCaps
 from sandbox.cell import JobTags
+from sandbox.encoded import ENCODED_FACTOR
 from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
 from sandbox.onlooker import Onlooker
@@ -75,7 +76,7 @@ class Run:
             compile_seconds=compile_s,
             timings=_timings(queued_s, laps),
             **_ending(outcome.verdict),
-            **_streams(outcome),
+            **_streams(outcome, ENCODED_FACTOR * job.limits.output_bytes),
             **(_artifacts(outcome) if stage is Stage.RUN else {}),
             **asdict(outcome.info),
         )
@@ -113,15 +114,17 @@ def _ending(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _streams(outcome: Outcome) -> dict[str, Any]:
+def _streams(outcome: Outcome, encoded_bytes: int) -> dict[str, Any]:
     out, err = outcome.captures[STDOUT], outcome.captures[STDERR]
+    stdout, stdout_cut = out.within(encoded_bytes)
+    stderr, stderr_cut = err.within(encoded_bytes)
     return {
-        "stdout": out.text(),
-        "stderr": err.text(),
+        "stdout": stdout,
+        "stderr": stderr,
         "stdout_bytes": out.total_bytes,
         "stderr_bytes": err.total_bytes,
-        "stdout_truncated": out.truncated,
-        "stderr_truncated": err.truncated,
+        "stdout_truncated": stdout_cut,
+        "stderr_truncated": stderr_cut,
     }
 
 

@@ -13,7 +13,9 @@ from sandbox.stay import Stay
 if TYPE_CHECKING:
     from config import Settings
     from sandbox.cell import Engine
+    from sandbox.errors import SandboxUnavailable
     from sandbox.onlooker import Onlooker
+    from sandbox.outage import Outage
     from sandbox.result import Result
 
 __all__ = ["Sandbox"]
@@ -67,16 +69,23 @@ class Sandbox:
         self,
         job: Job,
         *,
-        task_id: str,
-        worker: str,
-        attempt: int,
-        queued_s: float,
+        task_id: str = "",
+        worker: str = "",
+        attempt: int = 1,
+        queued_s: float = 0.0,
         onlooker: Onlooker | None = None,
     ) -> Result:
-        """Run a job that has been parsed, for a task; the `onlooker` follows it."""
+        """Run a job that has been parsed, perhaps for a task; the `onlooker` follows it."""
         return self._run(
             job, task_id=task_id, worker=worker, attempt=attempt, queued_s=queued_s, onlooker=onlooker
         )
+
+    def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
+        """The outage behind `error`, which a job met that began at `since`, by the monotonic clock.
+
+        None: the engine is there, and was all the time.
+        """
+        return self._engine.outage(error, since)
 
     def warm_up(self, within_s: float) -> bool:
         """Whether all the warm cells that the settings ask for wait here within so many seconds."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from config.globs import compile_glob
+from config.quoting import named
 from config.runtimes import fill_memory
 from sandbox.errors import InvalidJob
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from config.runtimes import Start
 
 __all__ = ["Stages", "plan_start"]
+
+# As many files as a message names.
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,8 @@ def _fill(start: Start, matches: Sequence[list[str]]) -> Stages:
     first = next(found for found in matches if found)
     words = (*start.compile, *start.run)
     if len(first) > 1 and ("{entry}" in words or "{class}" in words):
-        raise InvalidJob(
-            f"With no cmd, any of these could be the one to start: {', '.join(first)}. Give a cmd."
-        )
+        several = ", ".join(map(named, first[:_NAMED])) + (", …" if len(first) > _NAMED else "")
+        raise InvalidJob(f"With no cmd, any of these could be the one to start: {several}. Give a cmd.")
     every = sorted({path for found in matches for path in found})
     return Stages(*(tuple(_words(argv, first[0], every)) for argv in (start.compile, start.run)))
 

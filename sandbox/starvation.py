@@ -7,7 +7,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from sandbox.docker_client import mapped_errors
+from sandbox.engine_ping import level_of
 from sandbox.errors import SandboxUnavailable
+from sandbox.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,7 +60,7 @@ class StarvationGauge:
         self._client = client
         self._over = threading.Event()
         self._starving = threading.Event()
-        threading.Thread(target=self._follow, name="starvation-gauge", daemon=True).start()
+        start_thread(self._follow, name="cellblock-starvation", lasting=False)
 
     @property
     def starving(self) -> bool:
@@ -79,4 +81,4 @@ class StarvationGauge:
                     if self._over.is_set() or self.starving:
                         return
         except SandboxUnavailable as error:
-            _log.warning("Nobody watches %s for starvation: %s", self._name, error)
+            _log.log(level_of(error), "Nobody watches %s for starvation: %s", self._name, error)

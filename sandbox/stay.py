@@ -73,6 +73,8 @@ class Stay:
         laps.note("acquire")
         ending = self._follow(watch)
         laps.note("run")
+        # The news of the start may have come late.
+        laps.shift("acquire", "run", ending.duration_s - laps.seconds["run"])
         collected = Collected()
         try:
             if job.artifacts and ending.report:
@@ -112,3 +114,9 @@ class _Laps:
     def note(self, name: str) -> None:
         now = time.monotonic()
         self.seconds[name], self.last = round(now - self.last, 6), now
+
+    def shift(self, source: str, target: str, seconds: float) -> None:
+        """Count so much of one lap as the next one's, if it is more than nothing."""
+        moved = min(max(0.0, seconds), self.seconds[source])
+        self.seconds[source] = round(self.seconds[source] - moved, 6)
+        self.seconds[target] = round(self.seconds[target] + moved, 6)

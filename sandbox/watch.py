@@ -27,6 +27,10 @@ __all__ = ["Ending", "Watch"]
 _INWARD_KILL_SHARE = 1 / 30
 
 
+# Of the cell's clock: a reading may be that much too early.
+_CLOCK_STEP_S = 0.01
+
+
 class _Phase(Enum):
     RUNNING = auto()
     TERMINATED = auto()
@@ -63,6 +67,7 @@ class Watch:
         self._onlooker = onlooker
         self._phase = _Phase.RUNNING
         self._stopped: Status | None = None
+        self._sent = 0.0
         self._started: float | None = None
         self._next_act: float = 0.0
         self._pending: deque[Event] = deque()
@@ -77,7 +82,7 @@ class Watch:
             InvalidJob: its files do not fit into the cell.
             SandboxUnavailable: the cell did not start it.
         """
-        sent = time.monotonic()
+        self._sent = time.monotonic()
         self._cell.start(self._job)
         self._next_act = time.monotonic() + self._bound_s
         while self._started is None:
@@ -88,9 +93,6 @@ class Watch:
             else:
                 if self._left_s() <= 0:
                     raise EngineFailed(f"The cell did not start its job within {self._bound_s:g} s.")
-        if self._pending:
-            # A short job's output arrives along with the news of its start: that clock reading is too late.
-            self._started = sent
         self._next_act = self._started + self._job.limits.timeout_s
 
     def until_ended(self) -> Ending:
@@ -214,9 +216,18 @@ class Watch:
         return self._next_act - time.monotonic()
 
     def _ending(self, report: Ended | None) -> Ending:
-        duration_s = self._duration_s()
+        duration_s = self._duration_s(report.lasted_s if report else None)
         evidence = None if report else self._cell.examine()
         return Ending(self._stopped, report, evidence, duration_s)
 
-    def _duration_s(self) -> float:
-        return time.monotonic() - (self._started or time.monotonic())
+    def _duration_s(self, reported_s: float | None = None) -> float:
+        """Never less than the command took, nor more than it can have taken.
+
+        The news of its start may come late, so that only the cell's clock, where it is heard, knows better
+        than the time since the job was handed over. A report may be forged, but not beyond these bounds.
+        """
+        now = time.monotonic()
+        most_s = now - self._sent
+        if reported_s is None:
+            return most_s
+        return min(max(now - (self._started or now), reported_s + _CLOCK_STEP_S), most_s)

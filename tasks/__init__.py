@@ -12,12 +12,17 @@ from tasks.cancel import cancel
 from tasks.run import run_sandboxed
 
 if TYPE_CHECKING:
+    from sandbox.errors import BrokerUnreachable
     from tasks.live import follow, follow_async
 
-__all__ = ["app", "cancel", "follow", "follow_async", "run_sandboxed"]
+__all__ = ["BrokerUnreachable", "app", "cancel", "follow", "follow_async", "run_sandboxed"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name == "BrokerUnreachable":
+        from sandbox.errors import BrokerUnreachable
+
+        return BrokerUnreachable
     if name not in ("follow", "follow_async"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from tasks import live

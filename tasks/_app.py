@@ -10,6 +10,10 @@ __all__ = ["app"]
 
 app = Celery(
     "cellblock",
+    # An app that imports this has a Celery of its own, to which its tasks belong, and maybe a Django.
+    set_as_current=False,
+    fixups=[],
+    control="tasks.revoking:Control",
     include=[
         "tasks.worker",
         "tasks.control",
@@ -17,11 +21,23 @@ app = Celery(
         "tasks.live.switch",
         "tasks.logs",
         "tasks.metering",
+        "tasks.outage_log",
+        "tasks.pool",
+        "tasks.engine_watch",
+        "tasks.process",
+        "tasks.pools",
         "tasks.pulse",
+        "tasks.shutdown",
         "tasks.traces",
         "tasks.result_json",
+        "tasks.results",
+        "tasks.turn",
     ],
 )
+
+# Celery's names for them, by the scheme of the address.
+_BACKENDS = {"redis": "RedisBackend", "rediss": "RedisBackend", "sentinel": "SentinelBackend"}
+app.loader.override_backends = {scheme: f"tasks.result_backend:{name}" for scheme, name in _BACKENDS.items()}
 
 
 def _configuration() -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from celery.utils.functional import maybe_list
 from celery.worker import control
-from redis.exceptions import RedisError
 
+from tasks.errands import errand
 from tasks.lease import ask_to_cancel, is_leased, result_redis
+from tasks.patience import patiently
 
 __all__ = ["revoke"]
 
@@ -20,30 +21,32 @@ _revoke: Any = vars(control)["revoke"]
 
 @control.control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator, unused-ignore]
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **rest: Any) -> Any:  # noqa: ANN401, FBT001, FBT002  Celery's own
-    """Revoke tasks, in every worker that hears of it.
-
-    Celery marks as revoked what it does not run itself, although another worker may. That one reports the end
-    of its job, and so a job that is running anywhere is told to end instead, if that is wanted.
-    """
+    """Revoke tasks, in every worker that hears of it, as soon as Redis can be asked who runs them."""
     task_ids = set(maybe_list(task_id) or [])
-    running = _running(task_ids)
+    errand(_carry_out, state, task_ids, terminate, signal, rest)
+    return {"ok": f"tasks {task_ids} flagged as revoked"}
+
+
+def _carry_out(state: Any, task_ids: set[str], terminate: bool, signal: Any, rest: dict[str, Any]) -> None:  # noqa: ANN401, FBT001
+    """Celery marks as revoked what it does not run itself, although another worker may.
+
+    That one reports the end of its job, and so a job that is running anywhere is told to end instead, if that
+    is wanted.
+    """
+    running = {task_id for task_id in task_ids if _is_running(task_id)}
     if terminate:
-        for one in running:
-            _cancel(one)
-    return _revoke(state, sorted(task_ids - running), terminate=terminate, signal=signal, **rest)
+        for task_id in running:
+            _cancel(task_id)
+    _revoke(state, sorted(task_ids - running), terminate=terminate, signal=signal, **rest)
 
 
-def _running(task_ids: set[str]) -> set[str]:
+def _is_running(task_id: str) -> bool:
     redis = result_redis()
-    try:
-        return {one for one in task_ids if is_leased(redis, one)} if redis is not None else set()
-    except RedisError as error:
-        _log.warning("Who runs which job can't be told: %s", error)
-        return set()
+    return redis is not None and patiently(lambda: is_leased(redis, task_id))
 
 
 def _cancel(task_id: str) -> None:
     redis = result_redis()
     if redis is not None:
-        ask_to_cancel(redis, task_id)
+        patiently(lambda: ask_to_cancel(redis, task_id))
         _log.info("Cancelling %s", task_id)

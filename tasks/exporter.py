@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +19,15 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from sandbox.threads import start_thread
 from tasks.metrics import METRICS, SAMPLED, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sandbox.meter import Measurement
-    from tasks.metrics import Metric
+    from sandbox.threads import start_thread
+from tasks.metrics import Metric
 
 __all__ = ["Exporter"]
 
@@ -56,8 +57,7 @@ class Exporter:
         self._pid = os.getpid()
         self._server, self._thread = start_http_server(port, address, self._registry)
         self._near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._counter = threading.Thread(target=self._count, name="cellblock-metrics", daemon=True)
-        self._counter.start()
+        self._counter = start_thread(self._count, name="cellblock-metrics")
 
     @property
     def port(self) -> int:

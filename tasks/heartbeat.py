@@ -6,9 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from redis.exceptions import RedisError
-
-from tasks.lease import Answer
+from sandbox.threads import start_thread
 
 if TYPE_CHECKING:
     from tasks.lease import Lease
@@ -22,10 +20,14 @@ _BEAT_S = 0.5
 
 
 class Heartbeat:
-    """One thread for all leases of the process, which sleeps while there are none."""
+    """One thread for all leases of the process, which sleeps while there are none.
+
+    Whether a lease is still held is the lease's own to say: it runs out even if this thread were dead.
+    """
 
     def __init__(self) -> None:
-        self._leases: dict[Lease, Answer] = {}
+        self._leases: set[Lease] = set()
+        self._failing: set[Lease] = set()
         self._change = threading.Condition()
         self._pause = threading.Event()
         self._thread: threading.Thread | None = None
@@ -33,20 +35,17 @@ class Heartbeat:
     def add(self, lease: Lease) -> None:
         """Renew it from now on."""
         with self._change:
-            self._leases[lease] = Answer.GRANTED
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._beat, name="cellblock-heartbeat", daemon=True)
-                self._thread.start()
+            self._leases.add(lease)
+            # One that has died was logged; its leases ran out.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = start_thread(self._beat, name="cellblock-heartbeat", lasting=False)
             self._change.notify()
 
     def drop(self, lease: Lease) -> None:
         """Renew it no more."""
         with self._change:
-            self._leases.pop(lease, None)
-
-    def answer(self, lease: Lease) -> Answer:
-        """What Redis said when the lease was renewed last."""
-        return self._leases.get(lease, Answer.LOST)
+            self._leases.discard(lease)
+            self._failing.discard(lease)
 
     def _beat(self) -> None:
         while True:
@@ -58,11 +57,11 @@ class Heartbeat:
 
     def _renew(self, lease: Lease) -> None:
         try:
-            answer = lease.renew()
-        except RedisError as error:
-            # The job goes on: when Redis is back, the lease is as well, unless somebody else has it.
-            _log.warning("A lease could not be renewed: %s", error)
-            return
-        with self._change:
-            if lease in self._leases:
-                self._leases[lease] = answer
+            lease.renew()
+        except Exception as error:  # noqa: BLE001  whatever it is: the lease goes on to run out
+            if lease not in self._failing:
+                # Without the error's own words: thousands of tries would tell no more.
+                _log.warning("A lease could not be renewed, and runs out: %s", type(error).__name__)
+                self._failing.add(lease)
+        else:
+            self._failing.discard(lease)

@@ -1,38 +1,36 @@
 """What a worker's main process does about a job whose own process can't: the last rung before the reaper.
 
-It runs beside Celery's event loop, where nothing may wait: the engine is asked in threads.
+It waits for Redis, so that it is run as an errand, beside Celery's event loop.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from typing import Any, NoReturn
 
 from billiard.einfo import ExceptionInfo
 from celery.states import READY_STATES
-from redis.exceptions import RedisError
 
-from sandbox import Abandoned, CellblockError, CommandFailed, Result, SandboxUnavailable, Status
+from sandbox import Abandoned, CommandFailed, SandboxUnavailable, Status
+from sandbox.threads import start_thread
 from tasks.lease import ask_to_cancel, drop_lease_of, leased_cell, result_redis
-from tasks.live import heard_so_far
+from tasks.patience import patiently
 from tasks.result_metrics import count_result
 from tasks.settings import this_settings
+from tasks.so_far import result_so_far
 
 __all__ = ["abandoned", "cancel", "forget_lease", "time_out"]
 
 _log = logging.getLogger("cellblock.last_rung")
 
 
-def time_out(request: Any, runtime: str) -> None:  # noqa: ANN401  Celery's own
+def time_out(request: Any, runtime: str, lasted_s: float) -> None:  # noqa: ANN401  Celery's own
     """Store the result of a job whose process had to be killed, and see that its cell is gone."""
     settings, cell = this_settings(), _cell_of(request.id)
     if cell and settings.enable_docker:
-        threading.Thread(target=_remove, args=(cell,), name="cellblock-last-rung", daemon=True).start()
-    stdout, stderr = _heard(request.id)
-    lasted_s = time.time() - (request.time_start or time.time())
-    answer = Result.without_report(
+        start_thread(_remove, cell, name="cellblock-last-rung", lasting=False)
+    answer = result_so_far(
+        request.id,
         Status.TIMED_OUT,
         runtime=runtime,
         engine="docker" if settings.enable_docker else "host",
@@ -40,13 +38,11 @@ def time_out(request: Any, runtime: str) -> None:  # noqa: ANN401  Celery's own
         attempt=request._context.retries + 1,  # noqa: SLF001
         container=cell,
         duration_s=round(lasted_s, 6),
-        stdout=stdout,
-        stderr=stderr,
     ).to_dict()
-    count_result(answer)
     _log.error("A job's process had to be killed %.0f s after its start: %s", lasted_s, request.id)
     # It may have stored the result and been held up afterwards.
     if request.task.backend.get_state(request.id) not in READY_STATES:
+        count_result(answer)
         _store(request, answer)
     forget_lease(request)
 
@@ -54,24 +50,16 @@ def time_out(request: Any, runtime: str) -> None:  # noqa: ANN401  Celery's own
 def forget_lease(request: Any) -> None:  # noqa: ANN401
     """Drop the lease that a dead process held, so that whoever runs the job next need not wait for it."""
     redis = result_redis()
-    if redis is None or not request.worker_pid:
-        return
-    try:
-        drop_lease_of(redis, request.id, request.hostname, request.worker_pid)
-    except RedisError as error:
-        _log.warning("The lease of a dead process has to run out: %s", error)
+    if redis is not None and request.worker_pid:
+        patiently(lambda: drop_lease_of(redis, request.id, request.hostname, request.worker_pid))
 
 
 def cancel(task_id: str) -> bool:
-    """Whether a running job could be told to end as cancelled."""
+    """Whether a running job could be told to end as cancelled: not where results are in no Redis."""
     redis = result_redis()
     if redis is None:
         return False
-    try:
-        ask_to_cancel(redis, task_id)
-    except RedisError as error:
-        _log.warning("A job can't be cancelled in an orderly way: %s", error)
-        return False
+    patiently(lambda: ask_to_cancel(redis, task_id))
     return True
 
 
@@ -92,21 +80,7 @@ def _give_up(times: int) -> NoReturn:
 
 def _cell_of(task_id: str) -> str | None:
     redis = result_redis()
-    try:
-        return leased_cell(redis, task_id) if redis is not None else None
-    except RedisError as error:
-        _log.warning("Where a job ran can't be told, and its cell is left to the reaper: %s", error)
-        return None
-
-
-def _heard(task_id: str) -> tuple[str, str]:
-    """What the job wrote and was streamed, for nobody else holds it any more."""
-    try:
-        heard = heard_so_far(task_id)
-    except (RedisError, CellblockError) as error:
-        _log.warning("What a job wrote can't be told: %s", error)
-        return "", ""
-    return heard.stdout.decode(errors="replace"), heard.stderr.decode(errors="replace")
+    return patiently(lambda: leased_cell(redis, task_id)) if redis is not None else None
 
 
 def _store(request: Any, answer: dict[str, Any]) -> None:  # noqa: ANN401
@@ -128,3 +102,5 @@ def _remove(cell: str) -> None:
     except SandboxUnavailable as error:
         _log.error("The cell %s is left to the reaper: %s", cell, error)
         count_leak(error)
+    except Exception:  # noqa: BLE001  a thread says why it dies
+        _log.exception("The cell %s is left to the reaper", cell)

@@ -4,54 +4,27 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisGone
-from redis.exceptions import TimeoutError as RedisSilent
-from redis.retry import Retry
-
 from tasks._app import app
+from tasks.lease_scripts import ACQUIRE, CANCEL, CLAIM, DROP, RELEASE, RENEW
+from tasks.patience import patiently
+from tasks.results import result_redis
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from redis import Redis
 
 __all__ = ["Answer", "Lease", "ask_to_cancel", "drop_lease_of", "is_leased", "leased_cell", "result_redis"]
 
-# The result comes first: a job that has one is never run again. Then cancellation, then who was here first.
-_ACQUIRE = """
-local state = string.match(redis.call('GETRANGE', KEYS[4], 0, 40), '"status": "(%u+)"')
-if state == 'SUCCESS' or state == 'FAILURE' or state == 'REVOKED' then return {'done', 0} end
-if redis.call('EXISTS', KEYS[3]) == 1 then return {'cancelled', 0} end
-local holder = redis.call('HGET', KEYS[1], 'holder')
-if holder and holder ~= ARGV[1] then return {'held', 0} end
-redis.call('HSET', KEYS[1], 'holder', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-if not holder then redis.call('INCR', KEYS[2]) end
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-return {'granted', tonumber(redis.call('GET', KEYS[2]))}
-"""
-_RENEW = """
-local holder = redis.call('HGET', KEYS[1], 'holder')
-if holder and holder ~= ARGV[1] then return 'lost' end
-redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'cell', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return redis.call('EXISTS', KEYS[2]) == 1 and 'cancelled' or 'granted'
-"""
-_RELEASE = """
-local holder = redis.call('HGET', KEYS[1], 'holder')
-if holder and string.sub(holder, 1, string.len(ARGV[1])) ~= ARGV[1] then return end
-if ARGV[2] == 'done' then return redis.call('DEL', unpack(KEYS)) end
-redis.call('DEL', KEYS[1])
-if redis.call('DECR', KEYS[2]) <= 0 then redis.call('DEL', KEYS[2]) end
-"""
+# As long as a job may wait, for what its publisher knows: a wish that it be cancelled must outlast that.
+_WISH_S = 30 * 86_400
+# A holder gives up by its own clock when this part of the lease is left, which is what a kill may take.
+_SAFETY = 1 / 4
 
 
 class Answer(StrEnum):
@@ -64,18 +37,12 @@ class Answer(StrEnum):
     LOST = "lost"
 
 
-@cache
-def result_redis() -> Redis | None:
-    """The Redis that results go to; None where they go somewhere else, and leases are not to be had."""
-    client = getattr(app.backend, "client", None)
-    return client if type(client).__module__.startswith("redis") else None
-
-
 @dataclass(slots=True, eq=False)
 class Lease:
     """The lease of one task for one process, which `worker` names.
 
     `begun` counts, once it is granted, this time and those before it that never came to an orderly end.
+    A holder that could not renew it in time has lost it by its own clock, before anybody else can get it.
     """
 
     redis: Redis
@@ -84,40 +51,76 @@ class Lease:
     begun: int = 0
     cell: str = ""
     _token: str = field(default_factory=lambda: uuid.uuid4().hex)
-    # Renewed in one thread and released in another: a renewal that came late would take it anew.
+    # The holder that this one was before it lost the lease: nobody else may count or wait for it.
+    _before: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _released: bool = False
+    _answer: Answer = Answer.LOST
+    _until: float = 0.0
 
     def acquire(self) -> Answer:
-        """Ask for the lease.
-
-        Raises:
-            redis.exceptions.RedisError: there was no answer within a margin.
-        """
-        keys = [*_keys(self.task_id), _result_key(self.task_id)]
-        ttl_s = this_settings().longest.reap_s
-        answer, begun = _call(self.redis, _ACQUIRE, keys, self._holder, _lease_ms(), round(ttl_s))
-        self.begun = begun
-        return Answer(_text(answer))
+        """Ask for the lease, until Redis answers. It is held with GRANTED, and with CANCELLED too."""
+        kept_s = this_settings().longest.reap_s
+        answer, begun = patiently(lambda: self._ask(ACQUIRE, self._before, round(kept_s)))
+        if answer in (Answer.GRANTED, Answer.CANCELLED):
+            self.begun, self._before = begun, ""
+        return Answer(answer)
 
     def renew(self) -> Answer:
-        """Keep it. `LOST` when somebody else has it by now, `CANCELLED` when the job is not wanted.
+        """Keep it. `LOST` when it is somebody else's or nobody's by now, `CANCELLED` when it is not wanted.
 
         Raises:
             redis.exceptions.RedisError: there was no answer.
         """
-        lease, _, cancel = _keys(self.task_id)
+        if self.answer is not Answer.LOST:
+            self._ask(RENEW, self.cell)
+        return self.answer
+
+    def claim(self) -> Answer:
+        """Ask for it once more when the job's cell is gone, until Redis answers: may its result be stored?
+
+        GRANTED also where the lease ran out since, and nobody else has begun.
+        """
+        return Answer(patiently(lambda: self._ask(CLAIM))[0])
+
+    @property
+    def answer(self) -> Answer:
+        """What Redis said last; `LOST` for good, once it could not be renewed in time."""
         with self._lock:
-            if self._released:
-                return Answer.LOST
-            said = self.redis.eval(_RENEW, 2, lease, cancel, self._holder, _lease_ms(), self.cell)
-        return Answer(_text(said))
+            if time.monotonic() >= self._until:
+                self._answer = Answer.LOST
+            return self._answer
+
+    def lose(self) -> None:
+        """Be somebody else from now on, who may ask for it anew; what was lost counts as never begun."""
+        with self._lock:
+            self._before, self._token = self._holder, uuid.uuid4().hex
+            self._answer, self._until = Answer.LOST, 0.0
 
     def release(self, *, done: bool) -> None:
-        """Give it back: with all that is kept for the task, if it is `done`; else as if never begun."""
+        """Give it back: with all that is kept for the task, if it is `done`; else as if never begun.
+
+        To do it again has no effect.
+
+        Raises:
+            redis.exceptions.RedisError: there was no answer, and the lease has to run out.
+        """
         with self._lock:
-            self._released = True
-            _call(self.redis, _RELEASE, _keys(self.task_id), self._holder, "done" if done else "undone")
+            self._answer, self._until = Answer.LOST, 0.0
+        keys = _keys(self.task_id)
+        self.redis.eval(RELEASE, len(keys), *keys, self._holder, "done" if done else "undone")
+
+    def _ask(self, script: str, *args: str | int) -> tuple[str, int]:
+        """The answer to one call, which counts from when it was sent."""
+        asked = time.monotonic()
+        keys = [*_keys(self.task_id), _result_key(self.task_id)]
+        lease_s = this_settings().lease_s
+        said: Any = self.redis.eval(script, len(keys), *keys, self._holder, round(lease_s * 1000), *args)
+        answer = Answer(_text(said[0]))
+        with self._lock:
+            if script is not RENEW or self._answer is not Answer.LOST:
+                self._answer = answer
+            self._until = asked + lease_s * (1 - _SAFETY)
+        return answer, int(said[1])
 
     @property
     def _holder(self) -> str:
@@ -137,16 +140,21 @@ def leased_cell(redis: Redis, task_id: str) -> str | None:
 
 def drop_lease_of(redis: Redis, task_id: str, worker: str, pid: int) -> None:
     """Take the lease from a process that has died: nobody waits until it runs out, and Celery counts this."""
-    redis.eval(_RELEASE, 3, *_keys(task_id), _process(worker, pid), "undone")
+    keys = _keys(task_id)
+    redis.eval(DROP, len(keys), *keys, _process(worker, pid))
 
 
 def ask_to_cancel(redis: Redis, task_id: str) -> None:
-    """Have the task not start, or end at once. It is forgotten when the longest job would be over."""
-    redis.set(_keys(task_id)[2], 1, ex=round(this_settings().longest.reap_s))
+    """Have the task not start, or end at once; nothing, if it has its result.
+
+    The wish is kept for 30 days, or as long as results are, if that is longer.
+    """
+    kept_s = max(_WISH_S, round(this_settings().result_expires))
+    redis.eval(CANCEL, 2, _keys(task_id)[2], _result_key(task_id), kept_s)
 
 
 def _keys(task_id: str) -> list[str]:
-    return [f"cellblock.{kind}:{task_id}" for kind in ("lease", "attempts", "cancel")]
+    return [f"cellblock.{kind}:{task_id}" for kind in ("lease", "attempts", "cancel", "turns")]
 
 
 def _result_key(task_id: str) -> str:
@@ -156,21 +164,6 @@ def _result_key(task_id: str) -> str:
 
 def _process(worker: str, pid: int) -> str:
     return f"{worker}|{pid}|"
-
-
-def _lease_ms() -> int:
-    """Shorter than it takes the others to notice that a worker is gone, so that no job waits for this too."""
-    return round(this_settings().margin * 1000 * 2 / 3)
-
-
-def _call(redis: Redis, script: str, keys: Sequence[str], *args: object) -> Any:  # noqa: ANN401
-    """Patiently: a broker that restarts is back within seconds, and a job must not fail of that."""
-    waits = Retry(ExponentialBackoff(cap=1.0, base=0.05), round(this_settings().margin))
-    return waits.call_with_retry(
-        lambda: redis.eval(script, len(keys), *keys, *args),  # type: ignore[arg-type]
-        lambda _: None,
-        (RedisGone, RedisSilent),  # type: ignore[arg-type]
-    )
 
 
 def _text(value: Any) -> str:  # noqa: ANN401

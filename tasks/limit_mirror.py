@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
@@ -11,6 +13,10 @@ from celery.worker.state import task_ready
 
 from sandbox import InvalidJob, parse_job
 from tasks import last_rung
+from tasks.back_off import longest_back_off_s
+from tasks.chord_part import has_result
+from tasks.engine_gate import EngineAway, engine_gate
+from tasks.errands import errand
 from tasks.sandbox_task import RECEIVED_AT, shown_call
 from tasks.settings import this_catalogue, this_settings
 
@@ -19,8 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MirroredRequest"]
 
+_log = logging.getLogger("cellblock")
+
 # Whole groups of base64, and as many bytes as a shebang may have.
 _HEAD = 4 * 1024
+# Whose back-off is some hours.
+_MOST_RETRIES = 14
 
 
 class MirroredRequest(Request):
@@ -32,6 +42,9 @@ class MirroredRequest(Request):
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
         super().__init__(message, **options)
         self.request_dict.setdefault(RECEIVED_AT, time.time())
+        #: When a process began with it, by the monotonic clock.
+        self.begun = time.monotonic()
+        self._eta: datetime | None = _soon(self.eta, self.request_dict.get("retries"))
         job = _job(self.task, message.payload)
         settings = this_settings()
         rungs = job.ladder(settings.margin) if job else settings.longest
@@ -39,24 +52,37 @@ class MirroredRequest(Request):
         self._runtime = job.runtime.name if job else ""
         self._is_over = False
         # Those of the publisher may hold the whole command, and go to whoever watches.
-        shown = shown_call(self._runtime, _arguments(message.payload)[1] if job else {})
+        shown = shown_call(self._runtime, message.payload[1] if job else {})
         self._argsrepr, self._kwargsrepr = shown["argsrepr"], shown["kwargsrepr"]
 
     def info(self, safe: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002  Celery's own
         """What `celery inspect` and Flower are told, also where they ask for all of it."""
         return super().info(safe=True)
 
+    def on_accepted(self, pid: Any, time_accepted: float) -> None:  # noqa: ANN401
+        """Called by Celery when a process has begun with it."""
+        self.begun = time_accepted
+        super().on_accepted(pid, time_accepted)
+
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
         """Called by Celery in the worker's event loop when the process has failed the job."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, TimeLimitExceeded):
             self._time_out()
-            return
-        if isinstance(error, WorkerLostError | SystemExit):
-            last_rung.forget_lease(self)
-            if self.request_dict.get("retries", 0) >= (self.task.max_retries or 0):
-                exc_info = last_rung.abandoned((self.task.max_retries or 0) + 1)
-        super().on_failure(exc_info, *args, **options)
+        elif isinstance(error, WorkerLostError | SystemExit):
+            errand(self._lose, exc_info, args, options)
+        else:
+            if isinstance(error, EngineAway) and not error.outage.is_over:
+                # Before the message is back in its queue, from where it would come here again at once.
+                engine_gate.shut(error.outage.why)
+            super().on_failure(exc_info, *args, **options)
+
+    def on_success(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Called by Celery with what a process has made of the job, whatever that is."""
+        failed, *_ = args[0]
+        if not failed:
+            engine_gate.note_success()
+        return super().on_success(*args, **options)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001  Celery's own
         """Called by Celery when a limit has passed; the hard one's news come by `on_failure` too."""
@@ -67,30 +93,59 @@ class MirroredRequest(Request):
 
     def terminate(self, pool: Any, signal: Any = None) -> None:  # noqa: ANN401
         """Have a running job end as cancelled, with its output, and not its process with everything."""
+        errand(self._cancel, pool, signal)
+
+    def _announce_revoked(self, *args: Any) -> None:  # noqa: ANN401  Celery's own
+        """Called by Celery in the event loop, also of a job that has expired."""
+        self._already_revoked = True
+        errand(super()._announce_revoked, *args)  # type: ignore[misc]  # its stubs do not know it
+
+    def _cancel(self, pool: Any, signal: Any) -> None:  # noqa: ANN401
         if self.time_start is None or not last_rung.cancel(self.id):
             super().terminate(pool, signal)
+
+    def _lose(self, exc_info: Any, args: Any, options: Any) -> None:  # noqa: ANN401
+        """The process was killed: its job is tried again, or has failed, unless its result is stored."""
+        last_rung.forget_lease(self)
+        context: Any = getattr(self, "_context")  # noqa: B009  its stubs do not know it
+        if has_result(self.task.backend, context):
+            task_ready(self)
+            self.acknowledge()
+            return
+        if self.request_dict.get("retries", 0) >= (self.task.max_retries or 0):
+            exc_info = last_rung.abandoned((self.task.max_retries or 0) + 1)
+        super().on_failure(exc_info, *args, **options)
 
     def _time_out(self) -> None:
         if not self._is_over:
             self._is_over = True
-            task_ready(self)
-            last_rung.time_out(self, self._runtime)
-            self.acknowledge()
+            lasted_s = time.monotonic() - self.begun
+            errand(self._store_timed_out, lasted_s)
+
+    def _store_timed_out(self, lasted_s: float) -> None:
+        last_rung.time_out(self, self._runtime, lasted_s)
+        task_ready(self)
+        self.acknowledge()
+
+
+def _soon(eta: datetime | None, retries: object) -> datetime | None:
+    """When a retry is due: by the asking worker's clock, yet no later than it can have meant."""
+    if eta is None or eta.tzinfo is None or not isinstance(retries, int) or not 0 < retries < _MOST_RETRIES:
+        return eta
+    return min(eta, datetime.now(UTC) + timedelta(seconds=longest_back_off_s(retries - 1)))
 
 
 def _job(task: Any, payload: Any) -> Job | None:  # noqa: ANN401
     """The job in a message, if it holds one; else the limits of the longest job apply."""
+    args, kwargs = payload[:2]
     try:
-        args, kwargs = _arguments(payload)
         request = _outline(task.bind_request(args, kwargs))
         return parse_job(**request, settings=this_settings(), catalogue=this_catalogue())
-    except (InvalidJob, TypeError, ValueError, LookupError):
+    except InvalidJob:
         return None
-
-
-def _arguments(payload: Any) -> tuple[Any, Any]:  # noqa: ANN401
-    """The arguments in a message of Celery's first protocol, an object, or of its second, a list."""
-    return (payload["args"], payload["kwargs"]) if isinstance(payload, dict) else (payload[0], payload[1])
+    except Exception as error:  # noqa: BLE001  the process that runs it meets the same, and dies of nothing
+        _log.warning("A job's limits can't be told: %s", type(error).__name__)
+        return None
 
 
 def _outline(request: dict[str, object]) -> dict[str, object]:

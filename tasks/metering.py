@@ -10,6 +10,7 @@ from celery.worker import state
 from sandbox import SandboxUnavailable, meter
 from tasks._app import app
 from tasks.backlog import Backlog
+from tasks.engine_gate import engine_gate
 from tasks.result_metrics import count_result
 from tasks.settings import this_settings
 from tasks.worker import keeper_is_alive
@@ -77,6 +78,7 @@ def _sample() -> Iterator[meter.Measurement]:
     processes = getattr(getattr(_worker, "pool", None), "num_processes", None)
     if processes is not None:
         yield "cellblock_processes", processes, {}
+    yield "cellblock_engine_up", float(engine_gate.trouble is None), {}
     alive = keeper_is_alive()
     if alive is not None:
         yield "cellblock_keeper_up", float(alive), {}

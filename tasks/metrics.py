@@ -103,6 +103,18 @@ METRICS = (
         (("remover",), ("reaper",)),
     ),
     Metric(
+        "cellblock_dead_messages_total",
+        Kind.COUNTER,
+        "Messages that are no call and say no id: on the list `cellblock.dead`.",
+        ("queue",),
+    ),
+    Metric(
+        "cellblock_foreign_messages_total",
+        Kind.COUNTER,
+        "Messages for tasks that are not ours: set aside on `cellblock.foreign:<queue>`.",
+        ("queue",),
+    ),
+    Metric(
         "cellblock_measurements_lost_total",
         Kind.COUNTER,
         "Measurements that found no room on their way: the other figures are that much too low.",
@@ -118,6 +130,7 @@ SAMPLED = (
         Kind.GAUGE,
         "1 while the keeper, which reaps and holds the warm cells, is alive.",
     ),
+    Metric("cellblock_engine_up", Kind.GAUGE, "1 while jobs are taken; 0 while the engine can make no cell."),
     Metric("cellblock_broker_up", Kind.GAUGE, "1 if the broker answered within two seconds."),
     Metric("cellblock_queue_length", Kind.GAUGE, "Jobs that wait in a queue, of all workers.", ("queue",)),
     Metric("cellblock_unacked", Kind.GAUGE, "Jobs that some worker has taken and not finished (Redis only)."),

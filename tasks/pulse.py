@@ -6,13 +6,18 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps, signals
 
+from sandbox.threads import dead_threads
 from tasks._app import app
+from tasks.engine_gate import engine_gate
 from tasks.settings import this_settings
 from tasks.worker import keeper_is_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Pulse"]
 
@@ -54,14 +59,21 @@ class Pulse(bootsteps.StartStopStep):
             self._seen["keeper"] = now
         settings = this_settings()
         if settings.heartbeat:
-            about = {"pid": os.getpid(), "bound_s": settings.heartbeat_bound}
-            _replace(settings.heartbeat, about | self._seen)
+            about = {"pid": os.getpid(), "bound_s": settings.heartbeat_bound, "trouble": _trouble()}
+            _replace(settings.heartbeat, {**about, **self._seen})
 
 
 app.steps["consumer"].add(Pulse)
 
 
-def _replace(path: Path, content: dict[str, float]) -> None:
+def _trouble() -> str | None:
+    """What keeps this worker from its jobs and needs no waiting to be sure of, in one sentence."""
+    if dead := dead_threads():
+        return f"its thread {dead[0]} has died: see its log, and start it again."
+    return engine_gate.trouble
+
+
+def _replace(path: Path, content: Mapping[str, float | str | None]) -> None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.write_text(json.dumps(content))
     fresh.replace(path)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from config.quoting import is_word
 from tasks._app import app
+from tasks.envelope import Call, judge
+from tasks.envelope.rules import NAME, is_number
+from tasks.sandbox_task import SENT_AT, TASK
+from tasks.settings import this_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["JOBS", "TASK", "Entry", "Queued", "jobs_in_queues", "jobs_in_workers", "runtime_asked_for"]
 
-TASK = "cellblock.run_sandboxed"
 #: The workers' answer to this control command is a list of `Entry`, as JSON.
 JOBS = "cellblock_jobs"
 
@@ -46,11 +48,13 @@ class Queued:
 
 def jobs_in_workers(within_s: float = 1.0) -> list[Entry]:
     """What the workers have, of those that answer within so many seconds; it takes that long."""
-    replies: list[dict[str, Any]] = app.control.broadcast(JOBS, reply=True, timeout=within_s) or []
+    replies: list[Any] = app.control.broadcast(JOBS, reply=True, timeout=within_s) or []
     answers = [
-        (worker, jobs) for reply in replies for worker, jobs in reply.items() if isinstance(jobs, list)
+        (worker, jobs) for reply in replies if isinstance(reply, dict) for worker, jobs in reply.items()
     ]
-    return [Entry(**job, worker=worker) for worker, jobs in answers for job in jobs]
+    rows = [(worker, job) for worker, jobs in answers if isinstance(jobs, list) for job in jobs]
+    entries = [_reported(worker, job) for worker, job in rows]
+    return [entry for entry in entries if entry]
 
 
 def jobs_in_queues(queues: Sequence[str], most: int) -> Queued:
@@ -61,7 +65,8 @@ def jobs_in_queues(queues: Sequence[str], most: int) -> Queued:
         channel: Any = connection.default_channel
         keys = [channel._q_for_pri(queue, step) for queue in queues for step in channel.priority_steps]  # noqa: SLF001
         messages = (message for key in keys for message in _heads(channel.client, key, most))
-        entries = [_entry(message) for _, message in zip(range(most), messages, strict=False)]
+        most_bytes = this_settings().max_message
+        entries = [_entry(message, most_bytes) for _, message in zip(range(most), messages, strict=False)]
         waiting = sum(channel.client.llen(key) for key in keys)
     return Queued([entry for entry in entries if entry], waiting)
 
@@ -75,28 +80,48 @@ def _heads(client: Any, key: str, most: int) -> Iterator[bytes]:  # noqa: ANN401
         yield message
 
 
-def _entry(message: bytes) -> Entry | None:
+def _entry(message: bytes, most_bytes: int) -> Entry | None:
     """The job in a message; none in one that is no call of ours."""
-    try:
-        content = json.loads(message)
-        headers = content["headers"]
-        args, kwargs, _ = json.loads(b64decode(content["body"]))
-        if headers["task"] != TASK:
-            return None
-        return Entry(
-            id=headers["id"],
-            state="queued",
-            runtime=runtime_asked_for(args, kwargs),
-            sent=headers.get("cellblock_sent_at"),
-            started=None,
-            worker=None,
-            attempt=(headers.get("retries") or 0) + 1,
-        )
-    except (ValueError, LookupError, TypeError):
+    call = judge(message, most_bytes)
+    if not isinstance(call, Call) or call.is_refused or call.headers["task"] != TASK:
         return None
+    args, kwargs, _ = call.payload
+    return Entry(
+        id=call.task_id,
+        state="queued",
+        runtime=runtime_asked_for(args, kwargs),
+        sent=call.headers.get(SENT_AT),
+        started=None,
+        worker=None,
+        attempt=call.headers.get("retries", 0) + 1,
+    )
+
+
+def _reported(worker: str, job: Any) -> Entry | None:  # noqa: ANN401
+    """A row of a worker's answer. Whoever has the broker's password can give one."""
+    if not isinstance(job, dict) or not NAME(worker):
+        return None
+    if not all(rule(job.get(name)) for name, rule in _ROW.items()):
+        return None
+    row: dict[str, Any] = {name: job.get(name) for name in _ROW}
+    return Entry(**row, worker=worker)
+
+
+def _or_none(rule: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or rule(value)
+
+
+_ROW = {
+    "id": NAME,
+    "state": is_word,
+    "runtime": _or_none(is_word),
+    "sent": _or_none(is_number),
+    "started": _or_none(is_number),
+    "attempt": is_number,
+}
 
 
 def runtime_asked_for(args: Any, kwargs: Any) -> str | None:  # noqa: ANN401  whoever publishes chooses
-    """The runtime among the arguments of a call."""
+    """The runtime among the arguments of a call, if it could be the name of one."""
     runtime = args[1] if len(args) > 1 else kwargs.get("runtime")
-    return runtime if isinstance(runtime, str) else None
+    return str(runtime) if is_word(runtime) else None

@@ -21,11 +21,11 @@ __all__: list[str] = []
 def _jobs(state: Any, **_: object) -> list[dict[str, Any]]:  # noqa: ANN401  Celery's own
     """The jobs that this worker has, without what they run."""
     running = set(state.tset(of_worker.active_requests))
-    rows = {request.id: _row(request, "running") for request in running if request.name == TASK}
+    rows = {request.id: _row(request, "running") for request in running if request.type == TASK}
     others = [("reserved", request) for request in state.tset(of_worker.reserved_requests)]
     others += [("retrying", request) for request in _scheduled(state.consumer.timer)]
     for name, request in others:
-        if request.name == TASK:
+        if request.type == TASK:
             rows.setdefault(request.id, _row(request, name))
     return list(rows.values())
 

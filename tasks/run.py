@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import random
+import time
 from typing import TYPE_CHECKING, Any
 
 from tasks._app import app
-from tasks.sandbox_task import SandboxTask
+from tasks.back_off import back_off_s
+from tasks.sandbox_task import TASK, SandboxTask
 
 if TYPE_CHECKING:
     from sandbox import Job, Result
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["run_sandboxed"]
 
 
-@app.task(name="cellblock.run_sandboxed", bind=True, base=SandboxTask)
+@app.task(name=TASK, bind=True, base=SandboxTask)
 def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict[str, Any]:
     """Run a command that nobody trusts in a cell of its own.
 
@@ -33,63 +34,79 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
         SandboxUnavailable: the sandbox could not do its job, after several attempts.
     """
     from tasks.log_context import note_job
-    from tasks.turn import Turn, Unwanted
+    from tasks.turn import Turn
     from tasks.worker import this_sandbox
 
     sandbox = this_sandbox()
     job = sandbox.parse(**self.bind_request(args, kwargs))
     note_job(runtime=job.runtime.name)
-    turn = Turn(self)
-    try:
-        turn.begin()
-    except Unwanted:
-        result = _cancelled(self, job)
-    else:
+    turn, result = Turn(self), None
+    while result is None:
         result = _take(self, turn, job)
     return _answer(result, check=job.check)
 
 
-def _take(task: SandboxTask, turn: Turn, job: Job) -> Result:
-    """Run the job. What is not the result of a whole run is no result: the job stays somebody else's."""
-    from celery.exceptions import Ignore
+def _take(task: SandboxTask, turn: Turn, job: Job) -> Result | None:
+    """Run the job, once it is this process's turn; None where the turn was lost meanwhile."""
+    from sandbox import JobError, SandboxUnavailable
+    from sandbox.meter import count_error
+    from tasks.engine_gate import EngineAway
+    from tasks.settings import this_settings
+    from tasks.turn import Unwanted
+    from tasks.worker import this_sandbox
 
-    from sandbox import JobError, SandboxUnavailable, together
+    began = time.monotonic()
+    try:
+        turn.begin()
+        began = time.monotonic()
+        result = _run(task, turn, job)
+    except Unwanted:
+        return _cancelled(task, job)
+    except SandboxUnavailable as error:
+        outage = this_sandbox().outage(error, began)
+        if not turn.may_store():
+            return None
+        if outage:
+            count_error("job", error)
+            raise EngineAway(outage) from error
+        most, retries = this_settings().max_attempts - 1, task.request.retries
+        raise task.retry(exc=error, countdown=back_off_s(retries), max_retries=most) from error
+    except JobError:
+        if not turn.may_store():
+            return None
+        raise
+    return result if turn.may_store() else None
+
+
+def _run(task: SandboxTask, turn: Turn, job: Job) -> Result:
+    from sandbox import together
+    from tasks.limits import limits
     from tasks.live.switch import live_output
     from tasks.worker import this_sandbox
 
     sandbox = this_sandbox()
-    try:
-        with live_output(task.request, turn.attempt) as live:
-            result = sandbox.run_job(
-                job,
-                task_id=task.request.id or "",
-                worker=task.request.hostname or "",
-                attempt=turn.attempt,
-                queued_s=task.queued_s(),
-                onlooker=together(turn, live),
-            )
-            if live and not turn.is_lost:
-                live.end(result.status)
-    except SandboxUnavailable as error:
-        most, retries = sandbox.settings.max_attempts - 1, task.request.retries
-        turn.end(done=retries >= most)
-        raise task.retry(exc=error, countdown=_back_off_s(retries), max_retries=most) from error
-    except JobError:
-        task.finish_with(turn)
-        raise
-    except BaseException:
-        turn.end(done=False)
-        raise
-    if turn.is_lost:
-        raise Ignore("Another process runs the job by now")
-    task.finish_with(turn)
+    soft_s = job.ladder(sandbox.settings.margin).soft_s
+    with limits.running(soft_s), live_output(task.request, turn.attempt) as live:
+        result = sandbox.run_job(
+            job,
+            task_id=task.request.id or "",
+            worker=task.request.hostname or "",
+            attempt=turn.attempt,
+            queued_s=task.queued_s(),
+            onlooker=together(turn, live),
+        )
+        if live and not turn.gave_up:
+            live.end(result.status)
     return result
 
 
 def _cancelled(task: SandboxTask, job: Job) -> Result:
-    from sandbox import Result, Status
+    """Of a job that was begun before by a process that is gone, what it is known to have written."""
+    from sandbox import Status
+    from tasks.so_far import result_so_far
 
-    return Result.without_report(
+    return result_so_far(
+        task.request.id or "",
         Status.CANCELLED,
         runtime=job.runtime.name,
         engine=task.engine,
@@ -97,11 +114,6 @@ def _cancelled(task: SandboxTask, job: Job) -> Result:
         attempt=task.request.retries + 1,
         queued_s=task.queued_s(),
     )
-
-
-def _back_off_s(retries: int) -> float:
-    """One second, then twice as long each time, and up to half of it more so that workers do not march."""
-    return float(2**retries) * random.uniform(1.0, 1.5)  # noqa: S311  not a secret
 
 
 def _answer(result: Result, *, check: bool) -> dict[str, Any]:

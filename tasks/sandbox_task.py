@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from celery import Task
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
 
     from celery.result import AsyncResult
 
-    from tasks.turn import Turn
+__all__ = ["RECEIVED_AT", "REFUSAL", "SENT_AT", "TASK", "SandboxTask", "shown_call"]
 
-__all__ = ["RECEIVED_AT", "SENT_AT", "SandboxTask", "shown_call"]
+TASK = "cellblock.run_sandboxed"
 
 #: Message headers, in Unix seconds: when the app sent the job, and when a worker took it.
 SENT_AT = "cellblock_sent_at"
 RECEIVED_AT = "cellblock_received_at"
+#: Why a message was no call, in a sentence: a worker puts it in the place of whatever else was in it.
+REFUSAL = "cellblock_refusal"
 
 
 def shown_call(runtime: str, kwargs: Mapping[str, object]) -> dict[str, str]:
@@ -35,7 +38,6 @@ class SandboxTask(Task):  # type: ignore[type-arg]
     """Refuses a bad request in the caller's own process, and keeps commands and secrets out of logs."""
 
     Request = "tasks.limit_mirror:MirroredRequest"
-    Strategy = "tasks.strategy:guarded"
     # Celery's own check of arguments raises TypeError, which tells an app nothing about whose fault it is.
     typing = False
     # Seconds until a job whose worker was lost is sent again; Celery's own default is three minutes.
@@ -51,7 +53,16 @@ class SandboxTask(Task):  # type: ignore[type-arg]
         return (JobError,)
 
     def __call__(self, /, *args: object, **kwargs: object) -> Any:  # noqa: ANN401  Celery's own
-        """Run the task here; `self` is no argument that a message could carry."""
+        """Run the task here; `self` is no argument that a message could carry.
+
+        Raises:
+            InvalidJob: its message was no call.
+        """
+        refusal = self.request.get(REFUSAL)
+        if refusal:
+            from sandbox import InvalidJob
+
+            raise InvalidJob(refusal)
         return self.run(*args, **kwargs)
 
     def apply_async(
@@ -65,8 +76,10 @@ class SandboxTask(Task):  # type: ignore[type-arg]
 
         Raises:
             InvalidJob: with one sentence that says what is wrong.
+            BrokerUnreachable: it could not be sent within `CELLBLOCK_PUBLISH_TIMEOUT` seconds.
         """
         from sandbox import parse_job
+        from tasks.publishing import publish
         from tasks.settings import this_catalogue, this_settings
 
         request = self.bind_request(args or (), kwargs or {})
@@ -76,7 +89,8 @@ class SandboxTask(Task):  # type: ignore[type-arg]
             options["queue"] = queue
         options["headers"] = {SENT_AT: time.time(), **(options.get("headers") or {})}
         shown = shown_call(job.runtime.name, kwargs or {})
-        return super().apply_async(args, kwargs, *positional, **(shown | options))
+        send = partial(super().apply_async, args, kwargs, *positional)
+        return publish(self.app, send, shown | options)
 
     @property
     def engine(self) -> str:
@@ -84,16 +98,6 @@ class SandboxTask(Task):  # type: ignore[type-arg]
         from tasks.settings import this_settings
 
         return "docker" if this_settings().enable_docker else "host"
-
-    def finish_with(self, turn: Turn) -> None:
-        """Have a turn end when the result is stored; until then the job must not run again."""
-        vars(self.request)["turn"] = turn
-
-    def after_return(self, *_: object) -> None:
-        """Called by Celery once the result is stored."""
-        turn = self.request.get("turn")
-        if turn is not None:
-            turn.end(done=True)
 
     def bind_request(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         """The arguments of a call by name.

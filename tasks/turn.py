@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.exceptions import Ignore
+from celery.signals import task_postrun
+from celery.states import READY_STATES
+from redis.exceptions import RedisError
 
 from sandbox import Abandoned, Onlooker
+from tasks.chord_part import has_result
 from tasks.heartbeat import Heartbeat
 from tasks.lease import Answer, Lease, result_redis
+from tasks.limits import limits
 from tasks.log_context import note_job
 from tasks.settings import this_settings
 
@@ -18,6 +24,8 @@ if TYPE_CHECKING:
     from tasks.sandbox_task import SandboxTask
 
 __all__ = ["Turn", "Unwanted"]
+
+_log = logging.getLogger("cellblock.turn")
 
 # How often somebody who has come second looks whether the first is done.
 _LOOK_S = 0.25
@@ -30,18 +38,26 @@ class Unwanted(Exception):
 
 
 class Turn(Onlooker):
-    """Follows the job that it has the lease of; without a Redis for results there are no leases."""
+    """Follows the job that it has the lease of; without a Redis for results there are no leases.
+
+    It ends with the task, however that ends, once the result is stored.
+    """
 
     def __init__(self, task: SandboxTask) -> None:
-        self._task_id = task.request.id or ""
+        self._task = task
         self._lease: Lease | None = None
-        redis = result_redis()
-        if redis is not None and self._task_id:
-            self._lease = Lease(redis, self._task_id, task.request.hostname or "")
+        # An eager task runs in the app itself, and nobody else can have it.
+        redis = None if task.request.is_eager else result_redis()
+        task_id = task.request.id or ""
+        if redis is not None and task_id:
+            self._lease = Lease(redis, task_id, task.request.hostname or "")
+        #: Whether its cell was stopped because the lease could not be renewed in time.
+        self.gave_up = False
         self.attempt = task.request.retries + 1
+        vars(task.request)["turn"] = self
 
     def begin(self) -> None:
-        """Wait until nobody else runs the job.
+        """Wait until nobody else runs the job, while its limits rest.
 
         Raises:
             celery.exceptions.Ignore: it has its result.
@@ -51,31 +67,47 @@ class Turn(Onlooker):
         if self._lease is None:
             return
         while (answer := self._lease.acquire()) is Answer.HELD:
+            limits.suspend()
             threading.Event().wait(_LOOK_S)
         if answer is Answer.DONE:
-            raise Ignore(f"{self._task_id} has its result")
+            self._ignore()
+        _heartbeat.add(self._lease)
         if answer is Answer.CANCELLED:
             raise Unwanted
-        self.attempt += self._lease.begun - 1
+        self.attempt = self._task.request.retries + self._lease.begun
         most = this_settings().max_attempts
         if self.attempt > most:
-            self._lease.release(done=True)
             raise Abandoned(
                 f"The job was begun {most} times, and each time its worker was gone before it ended."
                 " It may be what ends them. Try: look for workers that were killed, and for memory."
             )
-        _heartbeat.add(self._lease)
+
+    def may_store(self) -> bool:
+        """Whether what came of the job is its result: not where somebody else has begun it meanwhile.
+
+        Waits for Redis. After a `False`, begin again.
+
+        Raises:
+            celery.exceptions.Ignore: it has its result by now.
+        """
+        if self._lease is None:
+            return True
+        answer = Answer.LOST if self.gave_up else self._lease.claim()
+        if answer is Answer.DONE:
+            self._ignore()
+        if answer is not Answer.GRANTED:
+            self._start_over(self._lease)
+        return answer is Answer.GRANTED
 
     def end(self, *, done: bool) -> None:
         """Give the lease back: the result of the job is stored, or somebody is to run it anew."""
-        if self._lease is not None:
-            _heartbeat.drop(self._lease)
+        if self._lease is None:
+            return
+        _heartbeat.drop(self._lease)
+        try:
             self._lease.release(done=done)
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether somebody else runs the job by now, because this process was not heard of for too long."""
-        return self._lease is not None and _heartbeat.answer(self._lease) is Answer.LOST
+        except RedisError as error:
+            _log.info("A lease could not be given back, and runs out: %s", type(error).__name__)
 
     def placed(self, info: CellInfo) -> None:
         """Have the lease and the log say where the job runs; the last cell counts, if it has two stages."""
@@ -84,7 +116,27 @@ class Turn(Onlooker):
             self._lease.cell = info.container or ""
 
     def wants_stop(self) -> bool:
-        """Whether the job was cancelled, or is somebody else's by now."""
-        if self._lease is None:
-            return False
-        return _heartbeat.answer(self._lease) in (Answer.CANCELLED, Answer.LOST)
+        """Whether the job was cancelled, or may be somebody else's soon, as Redis could not be reached."""
+        answer = self._lease.answer if self._lease is not None else Answer.GRANTED
+        self.gave_up = self.gave_up or answer is Answer.LOST
+        return answer in (Answer.CANCELLED, Answer.LOST)
+
+    def _start_over(self, lease: Lease) -> None:
+        _log.warning("The lease was lost while the job ran: it is run again, or another process runs it")
+        self.gave_up = False
+        _heartbeat.drop(lease)
+        lease.lose()
+
+    def _ignore(self) -> NoReturn:
+        request: Any = self._task.request
+        if request.chord:
+            has_result(self._task.backend, request)
+        raise Ignore(f"{request.id} has its result")
+
+
+@task_postrun.connect
+def _end_turn(task: Any, state: str | None, **_: object) -> None:  # noqa: ANN401  Celery's own
+    """Called by Celery at the end of every task, however it ends: the result is stored, if there is one."""
+    turn = task.request.get("turn")
+    if turn is not None:
+        turn.end(done=state in READY_STATES)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +11,16 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from sandbox import Sandbox
 from sandbox.budget import overcommitments, this_host
+from sandbox.threads import end_with_threads
 from tasks._app import app
 from tasks.delivery import install
+from tasks.envelope.compression import bound_kombus
 from tasks.settings import this_catalogue, this_settings
 
 if TYPE_CHECKING:
-    from sandbox.warm import KeeperProcess
+    from sandbox.warm import KeeperProcess, Sight
 
-__all__ = ["keeper_is_alive", "this_sandbox"]
+__all__ = ["keeper_is_alive", "keeper_sight", "this_sandbox"]
 
 _log = logging.getLogger("cellblock")
 _lock = threading.Lock()
@@ -39,6 +39,11 @@ def this_sandbox() -> Sandbox:
         return _sandbox
 
 
+def keeper_sight() -> Sight | None:
+    """What the keeper of this worker has seen of the engine; None where there is none, or not yet."""
+    return _keeper.sight() if _keeper else None
+
+
 def keeper_is_alive() -> bool | None:
     """Whether the keeper of this worker runs; None where there is none, as in the legacy mode."""
     return _keeper.is_alive if _keeper else None
@@ -47,12 +52,15 @@ def keeper_is_alive() -> bool | None:
 @signals.worker_init.connect
 def _take_messages_safely(**_: object) -> None:
     """Before the worker connects."""
+    bound_kombus(this_settings().max_message)
     install()
 
 
 @signals.worker_process_init.connect
 def _open_sandbox(**_: object) -> None:
     """Before the first job comes, which would wait for it."""
+    # The worker starts another process in this one's place.
+    end_with_threads()
     this_sandbox()
 
 
@@ -73,7 +81,11 @@ def _start_keeper(sender: str, **_: object) -> None:
     if settings.enable_docker:
         from sandbox.warm import KeeperProcess
 
-        _keeper = KeeperProcess(sender, settings.margin)
+        try:
+            _keeper = KeeperProcess(sender, settings.margin)
+        except OSError as error:
+            # Celery logs what else a receiver raises, and goes on.
+            raise SystemExit(f"cellblock: the worker's keeper can't be started: {error}") from error
 
 
 @signals.worker_ready.connect
@@ -83,15 +95,6 @@ def _watch_keeper(sender: Any, **_: object) -> None:  # noqa: ANN401  Celery's o
         sender.timer.call_repeatedly(1.0, _keeper.revive)
 
 
-@signals.worker_shutting_down.connect
-def _bound_shutdown(how: str, **_: object) -> None:
-    """A warm shutdown waits for the running jobs for as long as they take; after a while it turns cold."""
-    if how == "Warm":
-        timer = threading.Timer(this_settings().drain, os.kill, (os.getpid(), signal.SIGQUIT))
-        timer.daemon = True
-        timer.start()
-
-
 @signals.worker_shutdown.connect
 def _stop_keeper(**_: object) -> None:
     if _keeper is not None:
@@ -99,7 +102,7 @@ def _stop_keeper(**_: object) -> None:
 
 
 @signals.celeryd_after_setup.connect
-def _introduce(instance: Any, **_: Any) -> None:  # noqa: ANN401  Celery's own
+def _introduce(**_: object) -> None:
     settings = this_settings()
     _log.setLevel(settings.log_level)
     if settings.enable_docker:
@@ -113,6 +116,3 @@ def _introduce(instance: Any, **_: Any) -> None:  # noqa: ANN401  Celery's own
     app.tasks["cellblock.run_sandboxed"].max_retries = settings.max_attempts - 1
     for sentence in overcommitments(settings, this_host()):
         _log.warning("More is promised to jobs than there is: %s", sentence)
-    pool = instance.pool_cls.__module__
-    if "prefork" not in pool:
-        _log.warning("Pool %s keeps no soft and hard time limits; each cell's own deadline still holds", pool)

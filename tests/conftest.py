@@ -6,6 +6,8 @@ import itertools
 import os
 import secrets
 import shutil
+import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -19,35 +21,65 @@ from sandbox.docker_client import connect
 from sandbox.image_choice import ImageChoice
 from sandbox.remover import remove_container
 from tasks.settings import this_catalogue, this_settings
-from tests.programs import is_ours, running_redis, running_worker
+from tests.programs import is_ours, running_redis, running_worker, runs
 from tests.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import docker
 
     from tests.programs import Worker
 
 #: Written on every container of this run, so that nobody else's is ever looked at.
-OWNER = f"test-{secrets.token_hex(6)}"
+OWNER = os.environ.get("TEST_OWNER") or f"test-{secrets.token_hex(6)}"
 
 #: The worker's own, so that its log can be searched for it.
 BROKER_PASSWORD = secrets.token_hex(8)
 
 _GONE_S = 15.0
+_TAIL_CHARS = 6000
 _MARGIN_S = 15.0
-_databases = itertools.count()
+# Those before are modules' own.
+_databases = itertools.count(64)
+# What starts a broker of its own, by its name in a module of tests.
+_BROKERS = {"ChaosWorker", "DurableRedis", "PrivateRabbit", "running_redis", "running_worker", "sentinels"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test is marked by what it uses."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """A test is marked by what it uses, or what its module starts; what takes long comes first."""
     for item in items:
         names = getattr(item, "fixturenames", ())
         if "engine" in names:
             item.add_marker("engine")
-        if "redis_url" in names:
+        if "redis_url" in names or not _BROKERS.isdisjoint(vars(getattr(item, "module", None) or item)):
             item.add_marker("broker")
+    yield
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    """Side by side, the last ones are small then, and no process is left alone with a long file."""
+    if "chaos" in item.path.parts or "deploy" in item.path.parts:
+        return 0
+    return next((at for at, name in enumerate(("broker", "engine"), 1) if item.get_closest_marker(name)), 3)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what the programs that it started have logged."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and folder:
+        for log in filter(Path.is_file, folder.rglob("*.log")):
+            report.sections.append((f"the end of {log.name}", log.read_text(errors="replace")[-_TAIL_CHARS:]))
+    return report
+
+
+def pytest_configure() -> None:
+    """What a shell starts in the background ignores SIGINT, and what tests start and interrupt would too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -76,32 +108,28 @@ def _fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Removal goes on behind a result, so that it gets a while; then nothing may be left."""
     mine = psutil.Process()
-    before = set(mine.children())
     uses = request.node.get_closest_marker
     client = request.getfixturevalue("engine") if uses("engine") else None
     url = request.getfixturevalue("redis_url") if uses("broker") else None
+    before = set(mine.children())
     yield
     wait_until(lambda: set(mine.children()) <= before, _GONE_S, "the test's processes are gone")
     if client is not None:
         try:
             wait_until(lambda: not cells(client), _GONE_S, "the test's containers are gone")
-            wait_until(lambda: not networks(client), _GONE_S, "the test's networks are gone")
         finally:
             remove_cells(client)
         assert not _volumes(client)
     if url is not None:
-        wait_until(lambda: not _lasting_keys(url), _GONE_S, "the test's keys are gone or will expire")
+        try:
+            wait_until(lambda: not _lasting_keys(url), _GONE_S, "the test's keys are gone or will expire")
+        finally:
+            _remove_keys(url)
 
 
 def cells(client: docker.APIClient) -> list[str]:
     """The containers of this run, whatever their state, by their ids."""
     return [cell["Id"] for cell in client.containers(all=True, filters={"label": f"cellblock.owner={OWNER}"})]
-
-
-def networks(client: docker.APIClient) -> list[str]:
-    """The networks of this run's jobs."""
-    found = client.networks(filters={"label": f"cellblock.owner={OWNER}"})
-    return [network["Name"] for network in found]
 
 
 def running_cells(client: docker.APIClient) -> list[str]:
@@ -110,9 +138,10 @@ def running_cells(client: docker.APIClient) -> list[str]:
     return [cell["Id"] for cell in client.containers(filters=filters)]
 
 
-def about_last_seen(client: docker.APIClient) -> dict[str, Any]:
-    """What the engine says of the one cell that runs, which is killed then, so that no job ends too soon."""
-    (cell,) = wait_until(lambda: running_cells(client), 10, "a cell runs")
+def about_last_seen(client: docker.APIClient, command: str) -> dict[str, Any]:
+    """What the engine says of the cell once `command` runs; it is killed then, so that none ends too soon."""
+    wait_until(lambda: runs(command), 10, "the job runs")
+    (cell,) = running_cells(client)
     about: dict[str, Any] = client.inspect_container(cell)
     client.kill(cell)
     return about
@@ -126,6 +155,13 @@ def remove_cells(client: docker.APIClient) -> None:
 
 def _volumes(client: docker.APIClient) -> list[object]:
     return client.volumes(filters={"label": f"cellblock.owner={OWNER}"})["Volumes"] or []
+
+
+def _remove_keys(url: str) -> None:
+    """The next test is not to answer for them."""
+    for number, _, key in (one.partition(":") for one in _lasting_keys(url)):
+        with redis.Redis.from_url(f"{url}/{number}") as database:
+            database.delete(key)
 
 
 def _lasting_keys(url: str) -> list[str]:
@@ -207,12 +243,14 @@ def worker(
 
 @pytest.fixture(scope="session")
 def client_of() -> Iterator[Callable[[str], Celery]]:
-    """Makes what any other app has: Celery with an address, and nothing of ours."""
+    """Makes what any other app has: Celery with an address, our queue's name, and nothing of ours."""
     apps: list[Celery] = []
 
     def make(url: str) -> Celery:
-        apps.append(Celery("elsewhere", broker=url, backend=url, set_as_current=False))
-        return apps[-1]
+        app = Celery("elsewhere", broker=url, backend=url, set_as_current=False)
+        app.conf.task_default_queue = "cellblock"
+        apps.append(app)
+        return app
 
     yield make
     for app in apps:

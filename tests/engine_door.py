@@ -59,9 +59,11 @@ class Door:
                 else:
                     guest.close()
 
-    def _lead(self, guest: socket.socket) -> None:
+    def _lead(self, guest: socket.socket, said: bytes = b"") -> None:
+        """Between the guest, who has `said` this already, and the engine."""
         engine = socket.socket(socket.AF_UNIX)
         engine.connect(self._engine)
+        engine.sendall(said)
         with self._lock:
             self._through |= {guest, engine}
         for source, target in ((guest, engine), (engine, guest)):

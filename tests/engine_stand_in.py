@@ -31,6 +31,8 @@ class StandIn(socketserver.ThreadingUnixStreamServer):
         self.version: dict[str, object] = {"ApiVersion": "1.41"}
         self.images = images
         self.about: dict[str, object] = {}
+        #: The status of its answer to who asks for its plugins.
+        self.plugins = 403
         self.lines: list[dict[str, object]] = []
         self.pulled: list[tuple[str, str]] = []
 
@@ -42,12 +44,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         name = path.partition("/images/")[2].removesuffix("/json")
-        if path.endswith("/version"):
+        if path == "/_ping":
+            self._answer(200)
+        elif path.endswith("/version"):
             self._answer(200, self.server.version)
         elif path.endswith("/info"):
             self._answer(200, self.server.about)
         elif path.endswith("/plugins"):
-            self._answer(403, {"message": "Forbidden"})
+            self._answer(self.server.plugins, {"message": "Forbidden"})
         elif name in self.server.images:
             self._answer(200, self.server.images[name])
         else:
@@ -57,6 +61,10 @@ class _Handler(BaseHTTPRequestHandler):
         asked = parse_qs(urlsplit(self.path).query)
         self.server.pulled.append((asked["fromImage"][0], asked["tag"][0]))
         self._answer(200, *self.server.lines)
+
+    def do_DELETE(self) -> None:
+        """It has no containers: who is told so need not try again until its patience ends."""
+        self._answer(404, {"message": "No such container"})
 
     def _answer(self, code: int, *lines: dict[str, object]) -> None:
         """In chunks, as the engine does: one for each line."""

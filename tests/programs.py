@@ -63,7 +63,7 @@ def running_redis(folder: Path) -> Iterator[str]:
     options = {"--port": str(port), "--bind": "127.0.0.1", "--save": "", "--dir": str(folder)}
     arguments = [word for option in options.items() for word in option]
     with (folder / "redis.log").open("wb") as log:
-        process = subprocess.Popen([program, *arguments, "--databases", "64"], stdout=log, stderr=log)
+        process = subprocess.Popen([program, *arguments, "--databases", "2000"], stdout=log, stderr=log)
     try:
         wait_until(lambda: _answers(port), _START_S, "the private Redis answers")
         yield f"redis://127.0.0.1:{port}"
@@ -94,11 +94,17 @@ class Worker:
     def pool(self) -> list[psutil.Process]:
         """The processes that run its jobs; its other child is the keeper."""
         children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "sandbox.warm.keeper" not in child.cmdline()]
+        return [child for child in children if "sandbox.warm.keeper" not in _line_of(child)]
 
     def log(self) -> str:
         """Everything that it has logged so far."""
         return self.log_file.read_text()
+
+
+def _line_of(process: psutil.Process) -> list[str]:
+    """Its command line; none, of one that has ended and is still there."""
+    line: list[str] | None = process.as_dict(["cmdline"])["cmdline"]
+    return line or []
 
 
 @contextmanager
@@ -154,6 +160,11 @@ def run_cli(
     return subprocess.run(
         command, input=stdin, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+def unique_sleep(seconds: int) -> str:
+    """A command that sleeps so long and a fraction: no other process has it in its command line."""
+    return f"sleep {seconds}.{secrets.randbelow(10**9):09}"
 
 
 def runs(words: str) -> bool:

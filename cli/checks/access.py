@@ -34,7 +34,7 @@ def socket() -> Iterator[Finding]:
     else:
         yield warning(
             f"{address} is the engine's own, unfiltered: whoever takes over the worker owns the host",
-            "put a filtering proxy between, as compose.yaml does; or run the engine rootless",
+            "put `cellblock guard` between, as compose.yaml does; or run the engine rootless",
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cli.checks.finding import ok, problem, warning
 from config import load_settings
 from sandbox.docker_client import connect, docker_address, mapped_errors
+from sandbox.socket_memory import bounds_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["about_engine", "engine", "engine_client", "security_of"]
 
 _OLDEST = (20, 10)
+# crun heeds the create call's limit; of gVisor every socket is the cell's own memory.
+_BOUND_SOCKETS = ("crun", "runsc")
 _FEATURES = {"MemoryLimit": "memory", "PidsLimit": "pids", "CpuCfsQuota": "cpu"}
 # Each copies an image whole, or was taken out of the engine.
 _SLOW_DRIVERS = ("vfs", "devicemapper", "aufs", "overlay")
@@ -53,6 +56,7 @@ def engine() -> Iterator[Finding]:
     yield _storage(about["Driver"])
     yield _system_calls(about)
     yield from _limits(about)
+    yield from _sockets(about, settings.oci_runtime)
     runtime = settings.oci_runtime
     if runtime and runtime not in (about.get("Runtimes") or {}):
         yield problem(
@@ -104,6 +108,24 @@ def _limits(about: dict[str, Any]) -> Iterator[Finding]:
             yield problem(f"the engine cannot limit {what}", f"enable the {what} cgroup controller")
     if not about.get("SwapLimit", True) and _has_swap():
         yield problem("the engine cannot keep jobs out of swap", "turn swap off, or boot with swapaccount=1")
+
+
+def _sockets(about: dict[str, Any], runtime: str | None) -> Iterator[Finding]:
+    """Version 2 counts what sockets hold as the job's memory; version 1 counts it apart, if told to."""
+    if about.get("CgroupVersion", "1") != "1":
+        return
+    if (runtime or about.get("DefaultRuntime")) in _BOUND_SOCKETS:
+        yield ok(f"cgroup version 1: what a cell's sockets hold is bounded by {runtime or 'its OCI runtime'}")
+    elif bounds_sockets(about.get("CgroupDriver", "")):
+        yield ok(
+            "cgroup version 1: what a cell's sockets hold is bounded by the worker, if it runs as this user"
+        )
+    else:
+        yield warning(
+            "cgroup version 1: what a cell's TCP and UDP sockets hold is in no limit, and can fill the host",
+            "boot with systemd.unified_cgroup_hierarchy=1; or CELLBLOCK_OCI_RUNTIME=crun or runsc;"
+            " or run the worker on the engine's host with the right to write to /sys/fs/cgroup/memory",
+        )
 
 
 def _has_swap() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Finding", "Level", "ok", "problem", "skipped", "warning"]
+__all__ = ["Finding", "Level", "ok", "problem", "skipped", "unseen", "warning"]
 
 
 class Level(StrEnum):
@@ -39,6 +39,11 @@ def warning(message: str, mend: str) -> Finding:
 def problem(message: str, mend: str) -> Finding:
     """Something stands in the way of jobs, or of what is promised for them."""
     return Finding(Level.PROBLEM, message, mend)
+
+
+def unseen(why: str) -> Finding:
+    """Nothing could be seen, for a reason that is no fault."""
+    return Finding(Level.SKIPPED, f"not examined: {why}")
 
 
 def skipped(needed: str) -> Finding:

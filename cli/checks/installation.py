@@ -48,7 +48,7 @@ def names() -> Iterator[Finding]:
         if (here / f"{name}.py").exists() or (here / name / "__init__.py").exists():
             yield warning(
                 f"this folder has a {name!r} of its own, which `python` started here finds before ours",
-                "call the task by its name: app.signature('cellblock.run_sandboxed')",
+                "call the task by its name: app.signature('cellblock.run_sandboxed', queue='cellblock')",
             )
     if not found:
         yield ok(f"{', '.join(PACKAGES)} come from {OURS}")

@@ -1,16 +1,15 @@
-"""Redis: whether it answers, keeps what it is given, tells the time, and gives messages back in time."""
+"""Redis: whether it answers, takes what is brought to it, tells the time, and gives messages back in time."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
-
-from cli.checks.finding import ok, problem, warning
-from cli.checks.requirements import broker, require_broker
+from cli.checks.finding import ok, problem, unseen, warning
+from cli.checks.requirements import about_redis, broker, redis_places, require_broker
 from config import load_settings
 from config.celery_conf import celery_config
+from tasks.redis_rights import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,43 +18,50 @@ if TYPE_CHECKING:
 
     from cli.checks.finding import Finding
 
-__all__ = ["clock", "clock_skew", "persistence", "server", "visibility"]
+__all__ = ["clock", "clock_skew", "rights", "server", "visibility"]
 
 _OLDEST = (6, 2)
 _NEARLY_FULL = 0.8
+# What another worker and some apps need.
+_FEW_CONNECTIONS = 100
 # Deadlines and times in the queue are compared between hosts.
 _MOST_SKEW_S = 1.0
 # What a worker of any other Celery app goes by.
 _CELERYS_VISIBILITY_S = 3600.0
 
 
-def _url() -> str:
-    return load_settings().broker_url.get_secret_value()
-
-
 def server() -> Iterator[Finding]:
-    """Redis answers, is recent enough, and throws no queued job away; the result backend answers too."""
+    """Redis answers, is a recent primary with room, and throws no queued job away; so that of the results."""
     settings = load_settings()
-    about = require_broker(settings)
+    require_broker(settings)
+    for address, variable in redis_places(settings).items():
+        with broker(address, variable) as client:
+            if client is None:
+                yield ok(f"RabbitMQ answers at {address}")
+                continue
+            whose = "" if variable == "CELLBLOCK_BROKER_URL" else "the results' "
+            yield from _about(about_redis(client), whose)
+
+
+def _about(about: dict[str, Any], whose: str) -> Iterator[Finding]:
     if not about:
-        yield ok("the broker is not Redis: not examined")
+        yield ok(f"{whose}Redis answers")
+        yield unseen(f"{whose}version, memory and connections; the user may not ask (INFO)")
         return
     version = str(about["redis_version"])
     if tuple(map(int, version.split(".")[:2])) < _OLDEST:
-        yield problem(f"Redis {version} answers", "use Redis 6.2 or newer")
+        yield problem(f"{whose}Redis {version} answers", "use Redis 6.2 or newer")
     else:
-        yield ok(f"Redis {version} answers")
+        yield ok(f"{whose}Redis {version} answers")
     yield from _memory(about)
-    if settings.result_backend:
-        with broker(settings.result_backend.get_secret_value()) as client:
-            yield ok(
-                "the result backend answers" if client and client.ping() else "the results: not in Redis"
-            )
+    yield from _connections(about)
 
 
 def _memory(about: dict[str, Any]) -> Iterator[Finding]:
-    policy = about.get("maxmemory_policy", "noeviction")
-    if policy == "noeviction":
+    policy = about.get("maxmemory_policy")
+    if policy is None:
+        yield unseen("Redis does not tell its maxmemory-policy")
+    elif policy == "noeviction":
         yield ok("maxmemory-policy noeviction: no queued job is thrown away")
     else:
         yield problem(
@@ -70,54 +76,33 @@ def _memory(about: dict[str, Any]) -> Iterator[Finding]:
         )
 
 
-def persistence() -> Iterator[Finding]:
-    """What a restart of Redis would lose."""
-    about = require_broker(load_settings())
-    if not about:
-        yield ok("the broker is not Redis: not examined")
-    elif about.get("aof_enabled"):
-        yield _append_only(about)
-    else:
-        yield _snapshots(about)
+def _connections(about: dict[str, Any]) -> Iterator[Finding]:
+    """`maxclients` stands in INFO since Redis 6.2 or so; hosted ones leave it out."""
+    most, there = about.get("maxclients"), about.get("connected_clients")
+    if most is not None and there is not None and most - there < _FEW_CONNECTIONS:
+        yield warning(
+            f"Redis has {there} of at most {most} connections; a worker takes about 40",
+            "redis-cli config set maxclients 10000",
+        )
 
 
-def _append_only(about: dict[str, Any]) -> Finding:
-    if about.get("aof_last_write_status", "ok") != "ok":
-        return problem("Redis cannot write its append-only file", "see Redis's log, and the room on its disk")
-    match _configured("appendfsync"):
-        case "always":
-            return ok("append-only file, written at once: a crash of Redis's host loses nothing")
-        case "no":
-            return warning(
-                "append-only file, written at leisure: a crash of Redis's host loses half a minute",
-                "redis-cli config set appendfsync everysec",
+def rights() -> Iterator[Finding]:
+    """Redis would carry out each kind of command that is needed; none is carried out."""
+    settings = load_settings()
+    for address, variable in redis_places(settings).items():
+        with broker(address, variable) as client:
+            if client is None:
+                yield unseen("RabbitMQ's permissions show when a worker starts")
+                continue
+            refused = refusals(client, settings.queues.split(",")[0])
+        if refused:
+            names = ", ".join(name for name, _ in refused)
+            yield problem(
+                f"Redis at {address} would refuse {names}: {refused[0][1]}",
+                "give the user the rights in docs/how-to/choose-a-broker.md",
             )
-        case _:
-            return ok("append-only file, written every second: a crash of Redis's host loses the last second")
-
-
-def _snapshots(about: dict[str, Any]) -> Finding:
-    mend = "redis-cli config set appendonly yes, and appendonly yes in redis.conf"
-    if about.get("rdb_last_bgsave_status", "ok") != "ok":
-        return problem("Redis cannot write its snapshot", "see Redis's log, and the room on its disk")
-    if _configured("save") == "":
-        return warning("Redis keeps nothing on disk: its restart loses every queued job and result", mend)
-    minutes = (time.time() - about["rdb_last_save_time"]) / 60
-    return warning(
-        f"Redis saves snapshots alone: a crash now would lose {about['rdb_changes_since_last_save']} changes"
-        f" of the last {minutes:.0f} minutes",
-        mend,
-    )
-
-
-def _configured(name: str) -> str | None:
-    """A setting of the server; None where it does not tell, as hosted ones do not."""
-    with broker(_url()) as client:
-        try:
-            told = client.config_get(name) if client else {}
-        except ResponseError:
-            return None
-    return dict(told).get(name)
+        else:
+            yield ok(f"Redis at {address} carries out what is needed")
 
 
 def visibility() -> Iterator[Finding]:
@@ -139,9 +124,9 @@ def visibility() -> Iterator[Finding]:
 
 def clock() -> Iterator[Finding]:
     """This host and Redis agree on the time."""
-    with broker(_url()) as client:
+    settings = load_settings()
+    with broker(settings.results, "CELLBLOCK_RESULT_BACKEND") as client:
         if client is None:
-            yield ok("the broker is not Redis: not examined")
             return
         skew_s, error_s = clock_skew(client, time.time)
     says = f"this host's clock differs from Redis's by {abs(skew_s):.3f} s (give or take {error_s:.3f})"

@@ -5,23 +5,29 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import redis
-from redis.exceptions import RedisError
+from redis.exceptions import ClusterError, NoPermissionError, RedisError
 
-from cli.redis_errors import explain_redis
 from sandbox import BrokerUnreachable
-from sandbox.docker_client import connect
+from tasks.redis_client import open_redis
+from tasks.redis_errors import explain_redis
+from tasks.redis_rights import require_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from config import Settings
+    import redis
 
-__all__ = ["broker", "require_broker", "require_engine"]
+    from config import Settings
+    from config.address import Address
+
+__all__ = ["about_redis", "broker", "redis_places", "require_broker", "require_engine"]
 
 
 def require_engine(settings: Settings) -> None:
     """Raise EngineUnreachable unless the container engine answers this user."""
+    # Here, so that a command that only asks the broker imports none of Docker's SDK.
+    from sandbox.docker_client import connect
+
     connect(settings).close()
 
 
@@ -29,28 +35,49 @@ def require_broker(settings: Settings) -> dict[str, Any]:
     """What Redis says of itself; nothing of a broker that is not Redis.
 
     Raises:
-        BrokerUnreachable: it does not answer, or does not let us in.
+        BrokerUnreachable: it does not answer, does not let us in, or cannot keep what is promised.
     """
-    with broker(settings.broker_url.get_secret_value()) as client:
-        about: dict[str, Any] = client.info() if client else {}
+    about: dict[str, Any] = {}
+    for address, variable in redis_places(settings).items():
+        with broker(address, variable) as client:
+            told = about_redis(client) if client else {}
+            if client:
+                require_rights(client, settings.queues.split(",")[0])
+        about = about or told
+    return about
+
+
+def redis_places(settings: Settings) -> dict[Address, str]:
+    """The addresses in use, the broker's first, each with the variable that gives it."""
+    places = {settings.broker: "CELLBLOCK_BROKER_URL"}
+    places.setdefault(settings.results, "CELLBLOCK_RESULT_BACKEND")
+    return places
+
+
+def about_redis(client: redis.Redis) -> dict[str, Any]:
+    """What a Redis says of itself; as good as nothing, where its user may not ask."""
+    try:
+        about: dict[str, Any] = client.info()
+    except NoPermissionError:
+        client.ping()
+        return {}
+    if about.get("cluster_enabled") or about.get("redis_mode") == "cluster":
+        raise ClusterError("Cluster mode")
     return about
 
 
 @contextmanager
-def broker(url: str) -> Iterator[redis.Redis | None]:
-    """A client of the Redis at `url`; None where something else is.
+def broker(address: Address, variable: str = "CELLBLOCK_BROKER_URL") -> Iterator[redis.Redis | None]:
+    """A client of the Redis at `address`, which `variable` gives; None where something else is.
 
     Raises:
         BrokerUnreachable: for whatever goes wrong in the context.
     """
-    address = url.replace("redis+socket://", "unix://")
-    if not address.startswith(("redis://", "rediss://", "unix://")):
+    if not address.is_redis:
         yield None
         return
-    client = redis.Redis.from_url(address, socket_connect_timeout=5, socket_timeout=5, decode_responses=True)
     try:
-        yield client
-    except RedisError as error:
-        raise BrokerUnreachable(explain_redis(error)) from None
-    finally:
-        client.close()
+        with open_redis(address) as client:
+            yield client
+    except (RedisError, OSError) as error:
+        raise BrokerUnreachable(explain_redis(error, address, variable)) from error

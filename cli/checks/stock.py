@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from cli.checks.engine import about_engine, engine_client
-from cli.checks.finding import ok, problem, warning
+from cli.checks.finding import ok, problem, unseen, warning
 from config import format_bytes, load_catalogue, load_settings
 from sandbox.docker_client import docker_address
-from sandbox.image_choice import find_image
+from sandbox.image_choice import choose_image, no_image
 from sandbox.reaper import due
 
 if TYPE_CHECKING:
@@ -30,14 +30,12 @@ def images() -> Iterator[Finding]:
     """Every runtime has an image here."""
     with engine_client() as client:
         for runtime in load_catalogue(load_settings().runtimes).values():
-            image = find_image(client, runtime.image) or find_image(client, runtime.local_image)
+            image = choose_image(client, runtime)
             if image:
                 yield ok(f"{runtime.name}: {image.name}, {format_bytes(image.size_bytes)}")
             else:
-                yield warning(
-                    f"{runtime.name}: neither {runtime.image} nor {runtime.local_image} is here",
-                    f"cellblock images pull {runtime.name}, or cellblock images build {runtime.name}",
-                )
+                says, mend = no_image(runtime)
+                yield warning(f"{runtime.name}: {says}", mend)
 
 
 def disk() -> Iterator[Finding]:
@@ -46,7 +44,7 @@ def disk() -> Iterator[Finding]:
     if docker_address(load_settings()).startswith("unix://") and folder.is_dir():
         yield room(folder, psutil.disk_usage(str(folder)).free)
     else:
-        yield ok(f"the engine keeps its data elsewhere ({folder}): not examined")
+        yield unseen(f"the engine keeps its data elsewhere ({folder})")
 
 
 def room(folder: Path, free_bytes: int) -> Finding:

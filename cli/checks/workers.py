@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.checks.finding import ok, warning
+from cli.checks.finding import ok, unseen, warning
 from cli.checks.requirements import broker
 from config import load_settings
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cli.checks.finding import Finding
 
-__all__ = ["workers"]
+__all__ = ["alive", "workers"]
 
 # What workers write of themselves (tasks.delivery.roll): until when each counts as alive, and its queues.
 _CONSUMERS, _QUEUES = "cellblock.consumers", "cellblock.consumer:{}"
@@ -26,11 +26,17 @@ _BEHIND_NAME = "\x06"
 def workers() -> Iterator[Finding]:
     """A worker is alive, and takes from the queue that jobs are sent to."""
     settings = load_settings()
-    with broker(settings.broker_url.get_secret_value()) as client:
+    with broker(settings.broker) as client:
         if client is None:
-            yield ok("the broker is not Redis: not examined")
+            yield unseen("of RabbitMQ; rabbitmqctl list_consumers tells")
             return
-        count, queues = _alive(client)
+        count, queues = alive(client)
+        orphans = _waiting(client, {*settings.queues.split(","), *settings.queues_of_routes} - queues)
+    for queue, jobs in orphans.items():
+        yield warning(
+            f"{jobs} jobs wait in {queue!r}, and no worker takes from it",
+            f"CELLBLOCK_QUEUES={queue} for a worker",
+        )
     first = settings.queues.split(",")[0]
     if not count:
         yield warning("no worker takes jobs: what is sent waits", "cellblock worker")
@@ -44,9 +50,16 @@ def workers() -> Iterator[Finding]:
         yield ok(f"{who} jobs from {', '.join(sorted(queues))}")
 
 
-def _alive(client: redis.Redis) -> tuple[int, set[str]]:
+def alive(client: redis.Redis) -> tuple[int, set[str]]:
     """How many workers have been heard of lately, by Redis's own clock; and the names of their queues."""
     now, _ = client.time()
     names = client.zrangebyscore(_CONSUMERS, now, "+inf")
     keys = {str(key) for name in names for key in client.smembers(_QUEUES.format(name))}
     return len(names), {key.partition(_BEHIND_NAME)[0] for key in keys}
+
+
+def _waiting(client: redis.Redis, queues: set[str]) -> dict[str, int]:
+    """How many jobs wait in each of these queues, of any priority; only those with some."""
+    lists = {name: [name, *(f"{name}{_BEHIND_NAME}\x16{step}" for step in range(1, 10))] for name in queues}
+    counts = {name: sum(int(client.llen(key)) for key in keys) for name, keys in sorted(lists.items())}
+    return {name: count for name, count in counts.items() if count}

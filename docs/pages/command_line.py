@@ -9,8 +9,8 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from cli.checks import CHECKS
-from cli.main import app
+from cli.checks.catalogue import CHECKS
+from cli.main import COMMANDS, command_line
 from docs.pages.source import table
 
 __all__ = ["command_line_page", "commands"]
@@ -30,7 +30,7 @@ def command_line_page() -> str:
 
 def commands() -> Iterator[tuple[str, typer.core.TyperCommand]]:
     """Every command by its whole name."""
-    yield from _below("cellblock", get_command(app))
+    yield from _below("cellblock", get_command(command_line(*COMMANDS)))
 
 
 def _below(name: str, command: object) -> Iterator[tuple[str, typer.core.TyperCommand]]:

@@ -44,9 +44,8 @@ def errors_page() -> str:
 
 
 def _rows(family: type[CellblockError]) -> list[tuple[str, ...]]:
-    return [
-        (f"`{error.__name__}`", _says(error), _exit(error)) for error in (family, *family.__subclasses__())
-    ]
+    own = (f"`{family.__name__}`", _says(family), _exit(family))
+    return [own, *(row for error in family.__subclasses__() for row in _rows(error))]
 
 
 def _says(error: type[Exception]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from config import parse_bytes
-from config.settings import Settings, variable_of
+from config.settings import Settings
+from config.variables import variable_of
 from docs.pages.source import table
 from sandbox.job import ARGUMENTS
 from sandbox.limits import RULES, Rule
@@ -40,13 +41,15 @@ _MEANINGS = {
     "pids": "processes and threads; the supervisor takes two of them",
     "disk": "size of `/workspace`, and again of `/tmp`",
     "output_limit": "kept of each stream, head and tail; the rest is counted. At 64 times as much the job is"
-    " stopped",
+    " stopped. Stored as JSON, a stream takes at most twice this: control characters and bytes that are no"
+    " text take several times their size there, and are cut sooner",
     "stdin": 'the job\'s standard input, then its end: text, or `{"base64": …}`',
-    "env": "`{name: value}`, added to the job's environment",
+    "env": "`{name: value}`, added to the job's environment; at most 1024",
     "files": '`{path: text or {"base64": …}}`, written under `/workspace` before the command starts; with'
-    " `stdin` at most `CELLBLOCK_MAX_INPUT`",
+    " `stdin` at most `CELLBLOCK_MAX_INPUT`, where each file counts with its path and 1 KiB; and at most"
+    " `CELLBLOCK_MAX_FILES` of them",
     "artifacts": "a list of patterns such as `out/*.png`: files under `/workspace` to bring back, together at"
-    " most `CELLBLOCK_MAX_ARTIFACTS`",
+    " most `CELLBLOCK_MAX_ARTIFACTS`, and 256 of them; at most 256 patterns, which take 64 KiB together",
     "network": "true, or a list of the hosts that it reaches; refused unless the operator allows it",
     "check": "true: anything but `succeeded` raises `CommandFailed`, and the task's state is FAILURE",
 }
@@ -73,10 +76,14 @@ def _meanings(names: Iterable[str]) -> list[tuple[str, ...]]:
 def _values(rule: Rule) -> tuple[str, ...]:
     return (
         f"`{rule.name}`",
-        f"{rule.show(_default(rule.default))}, `{variable_of(_FIELDS.get(rule.default, rule.default))}`",
-        f"{rule.show(_default(rule.maximum))}, `{variable_of(rule.maximum)}`",
+        f"{rule.show(_default(rule.default))}, `{_variable(_FIELDS.get(rule.default, rule.default))}`",
+        f"{rule.show(_default(rule.maximum))}, `{_variable(rule.maximum)}`",
         rule.show(rule.least),
     )
+
+
+def _variable(field: str) -> str:
+    return variable_of(field, Settings.model_fields)
 
 
 # Where a limit's default is worked out from another field.

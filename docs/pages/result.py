@@ -66,7 +66,7 @@ def _status_rows() -> list[tuple[str, ...]]:
 
 def _exits_with(status: Status) -> str:
     own = -1
-    code = exit_code_of({"status": str(status), "exit_code": own})
+    code = exit_code_of(status, own)
     if status is Status.SUCCEEDED:
         return "0"
     return "`exit_code`" if code == own else str(int(code))

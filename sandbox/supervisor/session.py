@@ -31,6 +31,7 @@ class Session:
         self._overture, self._nonce = secrets.token_hex(16), secrets.token_hex(16)
         self._scanners = {STDOUT: MarkScanner(self._overture), STDERR: MarkScanner(self._nonce)}
         self._start_cpu_ns: int | None = None
+        self._start_cs: int | None = None
         self._closed: set[int] = set()
         self._ending: Ended | None = None
 
@@ -64,9 +65,9 @@ class Session:
 
     def _hear(self, stream: int, words: list[str]) -> Iterator[Event]:
         match words:
-            case ["start", cpu_ns]:
+            case ["start", cpu_ns, *uptime]:
                 self._scanners[stream].expect(self._nonce)
-                self._start_cpu_ns = _count(cpu_ns)
+                self._start_cpu_ns, self._start_cs = _count(cpu_ns), _hundredths(uptime)
                 yield Started()
             case ["fault", reason]:
                 yield Fault(reason)
@@ -77,17 +78,38 @@ class Session:
                     yield self._ending
 
     def _report(self, words: list[str]) -> Ended | None:
-        if len(words) != 4 or (exit_code := _count(words[0])) is None or exit_code > 255:
+        if (
+            len(words) not in (4, 5)
+            or not all(map(_is_uptime, words[4:]))
+            or (exit_code := _count(words[0])) is None
+            or exit_code > 255
+        ):
             return None
-        cpu_ns, peak_bytes, oom_kills = map(_count, words[1:])
+        cpu_ns, peak_bytes, oom_kills = map(_count, words[1:4])
         if cpu_ns is not None and self._start_cpu_ns is not None:
             cpu_ns = max(0, cpu_ns - self._start_cpu_ns)
-        return Ended(exit_code, Usage(cpu_ns, peak_bytes, oom_kills))
+        return Ended(exit_code, Usage(cpu_ns, peak_bytes, oom_kills), self._lasted_s(words[4:]))
+
+    def _lasted_s(self, uptime: list[str]) -> float | None:
+        end_cs = _hundredths(uptime)
+        if end_cs is None or self._start_cs is None or end_cs < self._start_cs:
+            return None
+        return (end_cs - self._start_cs) / 100
 
 
 def _archived(stream: int, piece: bytes | list[str]) -> Iterator[Event]:
     if stream == STDOUT and isinstance(piece, bytes) and piece:
         yield Archived(piece)
+
+
+def _is_uptime(word: str) -> bool:
+    """The first field of proc_uptime(5), such as "5123.07", or what stands for one that can't be read."""
+    whole, point, hundredths = word.partition(".")
+    return word == "-" or (_count(whole) is not None and bool(point) and len(hundredths) == 2)
+
+
+def _hundredths(uptime: list[str]) -> int | None:
+    return _count(uptime[0].replace(".", "", 1)) if uptime and _is_uptime(uptime[0]) else None
 
 
 def _count(word: str) -> int | None:

@@ -75,7 +75,9 @@ memory() {
 
 exec 9>&-
 cpu_time
-printf '\000%s start %s\n' "$overture" "${cpu_ns:--}" >&6
+# One clock tells how long the command took: when its news arrives depends on how busy everybody else is.
+read -r started _ </proc/uptime
+printf '\000%s start %s %s\n' "$overture" "${cpu_ns:--}" "${started:--}" >&6
 
 # BusyBox's shell would die of it. Caught and not ignored, because what is ignored the job would inherit.
 trap : INT
@@ -86,12 +88,14 @@ trap : INT
   cd /workspace && exec "$@"
 )
 exit_code=$?
+read -r ended _ </proc/uptime
 
 kill -KILL -1
 cpu_time
 memory
 printf '\000%s end\n' "$nonce" >&7
-printf '\000%s end %s %s %s %s\n' "$nonce" "$exit_code" "${cpu_ns:--}" "${peak:--}" "${oom_kills:--}" >&6
+printf '\000%s end %s %s %s %s %s\n' \
+  "$nonce" "$exit_code" "${cpu_ns:--}" "${peak:--}" "${oom_kills:--}" "${ended:--}" >&6
 
 if [ "$collect" ]; then
   eval "set -- $collect"

@@ -4,5 +4,6 @@ from sandbox.warm.claim import Claim, ClaimPool
 from sandbox.warm.client import KeeperClient
 from sandbox.warm.pool import WarmPool
 from sandbox.warm.process import KeeperProcess
+from sandbox.warm.sight import Sight
 
-__all__ = ["Claim", "ClaimPool", "KeeperClient", "KeeperProcess", "WarmPool"]
+__all__ = ["Claim", "ClaimPool", "KeeperClient", "KeeperProcess", "Sight", "WarmPool"]

@@ -21,5 +21,8 @@ class ClaimPool(Protocol):
     def wait_until_full(self, within_s: float) -> bool:
         """Whether everything that should wait does, within so many seconds; True where that can't be told."""
 
+    def last_away(self) -> float:
+        """When the engine was last seen away, by the machine's monotonic clock; 0, where nobody looks."""
+
     def close(self) -> None:
         """Let go of the pool."""

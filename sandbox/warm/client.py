@@ -7,10 +7,12 @@ import logging
 import os
 import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.cell import CellInfo
 from sandbox.docker_maker import OpenCell
+from sandbox.warm.sight import SIGHT, read_sight
 
 if TYPE_CHECKING:
     from sandbox.warm.claim import Claim
@@ -49,6 +51,11 @@ class KeeperClient:
     def wait_until_full(self, within_s: float) -> bool:
         """The keeper fills its shelves on its own."""
         return True
+
+    def last_away(self) -> float:
+        """When the keeper last saw the engine away; 0, if it never has."""
+        sight = read_sight(Path(self._path).with_name(SIGHT))
+        return sight.last_away if sight else 0.0
 
     def close(self) -> None:
         """Hang up."""

@@ -16,20 +16,23 @@ import shutil
 import signal
 import socket
 import sys
-import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import load_settings
+from sandbox.deadlines import Deadlines
 from sandbox.docker_client import connect
+from sandbox.engine_ping import level_of
 from sandbox.errors import SandboxUnavailable
 from sandbox.log_lines import log_formatter
 from sandbox.meter import count_error, report_to
 from sandbox.reaper import reap
+from sandbox.threads import end_with_threads, start_thread
 from sandbox.warm.pool import WarmPool
+from sandbox.warm.sight import SIGHT, look_again_and_again
 
 if TYPE_CHECKING:
     from config import Settings
@@ -52,7 +55,10 @@ def main(path: str, worker: str, collector: str | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A service manager may send this to every process at once: the cells that wait are taken away first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    threading.Thread(target=_keep_reaping, args=(settings,), name="cellblock-reaper", daemon=True).start()
+    # It is missed and started again; a thread of it would not be.
+    end_with_threads()
+    start_thread(_keep_reaping, settings, name="cellblock-reaper")
+    start_thread(look_again_and_again, settings, Path(path).with_name(SIGHT), name="cellblock-engine")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)
         listener.listen()
@@ -61,7 +67,15 @@ def main(path: str, worker: str, collector: str | None = None) -> None:
     # What the worker's processes left if they were killed.
     _reap(settings, leaving=True)
     # A worker that was killed can't.
-    shutil.rmtree(Path(path).parent, ignore_errors=True)
+    _remove_folder(Path(path).parent)
+
+
+def _remove_folder(folder: Path) -> None:
+    """By another name first: the look at the engine may write into it at any moment."""
+    gone = folder.with_name(f"{folder.name}.gone")
+    with suppress(FileNotFoundError):
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _log_like(settings: Settings, worker: str) -> None:
@@ -73,20 +87,21 @@ def _log_like(settings: Settings, worker: str) -> None:
 
 def _keep_reaping(settings: Settings) -> None:
     """At once, and then once in a margin."""
+    deadlines = Deadlines(settings)
     while True:
         try:
-            _reap(settings)
+            _reap(settings, deadlines)
         except Exception:  # noqa: BLE001  a reaper that has died would never be missed
             _log.exception("Reaping failed")
         time.sleep(settings.margin)
 
 
-def _reap(settings: Settings, *, leaving: bool = False) -> None:
+def _reap(settings: Settings, deadlines: Deadlines | None = None, *, leaving: bool = False) -> None:
     try:
         with closing(connect(settings)) as client:
-            reap(client, settings, leaving=leaving)
+            reap(client, settings, deadlines=deadlines, leaving=leaving)
     except SandboxUnavailable as error:
-        _log.warning("Nothing can be reaped for now: %s", error)
+        _log.log(level_of(error), "Nothing can be reaped for now: %s", error)
         count_error("reaper", error)
 
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from config import load_catalogue
 from sandbox.docker_client import connect
 from sandbox.docker_maker import DockerMaker, Labels, OpenCell, new_name
+from sandbox.engine_ping import level_of
 from sandbox.errors import ImageMissing, SandboxUnavailable
 from sandbox.limits import Limits, resolve_limits
 from sandbox.meter import count_error, report
 from sandbox.remover import Remover
+from sandbox.threads import start_thread
 from sandbox.warm.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -56,11 +58,8 @@ class WarmPool:
         self._closing = False
         self._remover = Remover(lambda: connect(settings), bound_s=settings.margin)
         self._makers = [
-            threading.Thread(target=self._work, name=f"cellblock-maker-{number}", daemon=True)
-            for number in range(_MAKERS)
+            start_thread(self._work, name=f"cellblock-maker-{number}") for number in range(_MAKERS)
         ]
-        for maker in self._makers:
-            maker.start()
 
     def claim(self, runtime: str) -> Claim:
         """A waiting cell of the runtime, checked to be alive, if there is one. Never waits for one."""
@@ -81,6 +80,10 @@ class WarmPool:
         """Whether every shelf has what it should within so many seconds; not one that is out of images."""
         with self._change:
             return self._change.wait_for(self._is_full, within_s)
+
+    def last_away(self) -> float:
+        """Nobody looks: this is for who claims from a keeper."""
+        return 0.0
 
     def close(self) -> None:
         """Stop making cells, and take away those that wait."""
@@ -105,11 +108,13 @@ class WarmPool:
         maker: DockerMaker | None = None
         while (name := self._next()) is not None:
             try:
+                self._remover.await_room()
                 maker = maker or DockerMaker(connect(self._settings), self._settings)
                 self._finish(name, self._make(maker, name))
             except SandboxUnavailable as error:
-                self._finish(name, None)
+                # In this order: the other maker would begin in between.
                 self._pause(name, error)
+                self._finish(name, None)
 
     def _next(self) -> str | None:
         """The runtime that lacks a cell; waits until one does, None at the end."""
@@ -158,7 +163,7 @@ class WarmPool:
             self._tell(name, shelf)
 
     def _pause(self, name: str, error: SandboxUnavailable) -> None:
-        _log.warning("No warm cells of %s for now: %s", name, error)
+        _log.log(level_of(error), "No warm cells of %s for now: %s", name, error)
         count_error("keeper", error)
         pause_s = 12 * _PAUSE_S if isinstance(error, ImageMissing) else _PAUSE_S
         with self._change:
@@ -175,7 +180,8 @@ class WarmPool:
         report(measured)
 
     def _discard(self, cell: OpenCell) -> None:
-        self._remover.remove(cell.name, cell.connection)
+        """Without a wait: a job may be waiting for an answer. It is the makers that wait for the remover."""
+        self._remover.remove_at_once(cell.name, cell.connection)
 
 
 def _is_alive(connection: socket.socket) -> bool:

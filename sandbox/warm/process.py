@@ -9,8 +9,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox import meter
+from sandbox.warm.sight import SIGHT, read_sight
+
+if TYPE_CHECKING:
+    from sandbox.warm.sight import Sight
 
 __all__ = ["KeeperProcess"]
 
@@ -24,6 +29,9 @@ class KeeperProcess:
     """A keeper and the folder that its socket lies in, which nobody else may enter.
 
     It ends when its standard input does, so that it never outlives the worker, however that one ends.
+
+    Raises:
+        OSError: it can't be started.
     """
 
     def __init__(self, worker: str, bound_s: float) -> None:
@@ -33,12 +41,20 @@ class KeeperProcess:
         self._command = [sys.executable, "-m", "sandbox.warm.keeper", self.path, worker]
         self._pause_s = _FIRST_PAUSE_S
         self._due: float | None = None
-        self._process = self._start()
+        try:
+            self._process = self._start()
+        except OSError:
+            self._folder.cleanup()
+            raise
 
     @property
     def is_alive(self) -> bool:
         """Whether it runs."""
         return self._process.poll() is None
+
+    def sight(self) -> Sight | None:
+        """What it has seen of the engine; None where it has not looked yet."""
+        return read_sight(Path(self._folder.name, SIGHT))
 
     def revive(self) -> None:
         """Start it again if it has died, after a pause that grows each time. To be called now and then."""
@@ -50,13 +66,16 @@ class KeeperProcess:
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
         if time.monotonic() >= self._due:
             self._due = None
-            self._process = self._start()
+            try:
+                self._start_again()
+            except OSError as error:
+                _log.error("The keeper can't be started, and that is tried again: %s", error)
 
     def stop(self) -> None:
         """Have it take its cells away, and wait for that, as long as the engine may need."""
         if not self.is_alive:
             # For what it left, and with no cells of its own.
-            self._process = self._start(CELLBLOCK_WARM="0")
+            self._start_again(CELLBLOCK_WARM="0")
         if self._process.stdin:
             self._process.stdin.close()
         try:
@@ -65,6 +84,11 @@ class KeeperProcess:
             self._process.kill()
             self._process.wait()
         self._folder.cleanup()
+
+    def _start_again(self, **settings: str) -> None:
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process = self._start(**settings)
 
     def _start(self, **settings: str) -> subprocess.Popen[bytes]:
         Path(self.path).parent.mkdir(mode=0o700, exist_ok=True)

@@ -7,20 +7,25 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kombu.exceptions import KombuError
 from kombu.transport import virtual
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import dumps
+from kombu.utils.uuid import uuid
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tasks.delivery import aside
 from tasks.delivery.bell import Bell
 from tasks.delivery.roll import Roll, give_back
 from tasks.delivery.waiters import Waiters
+from tasks.envelope import JSON, Call, Dead, Stray, judge, sealed
+from tasks.patience import PatientRetry, may_wait
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Channel", "channels", "stock"]
+__all__ = ["Channel", "SentinelChannel", "channels", "stock"]
 
 # By its name: the stubs of kombu know too little of it.
 stock: Any = import_module("kombu.transport.redis")
@@ -37,13 +42,34 @@ end
 """
 
 
-# The entry is the one that kombu writes, but the message need not come here and go back for it.
+# The entry is the one that kombu writes, but the message need not come here and go back for it. It goes back
+# to the queue that it came from, whatever it says itself. Others have emptied the list of who fell silent.
 _RECORD = """
 local message = redis.call('RPOP', KEYS[1])
+if not message then return 0 end
+if ARGV[4] ~= '' then message = ARGV[4] end
 redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
-redis.call('HSET', KEYS[3], ARGV[1], '[' .. message .. ', ' .. ARGV[3] .. ', ' .. ARGV[4] .. ']')
+redis.call('HSET', KEYS[3], ARGV[1], '[' .. message .. ', "", ' .. ARGV[3] .. ']')
 redis.call('SADD', KEYS[4], ARGV[1])
+return 1
 """
+
+
+# What is raised for a control command or an event that is none, on the way to those that would answer it.
+_NONSENSE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, KombuError)
+
+
+class _TakenBack(Exception):
+    """The message in hand is in its queue again, and so somebody else's."""
+
+
+class Message(stock.Channel.Message):  # type: ignore[misc]
+    """A message that may have been judged: nobody reads it again then."""
+
+    def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:  # noqa: ANN401  kombu's own
+        super().__init__(payload, channel, **options)
+        self._decoded_cache = payload.get("decoded")
+        self.is_judged = self._decoded_cache is not None
 
 
 class QoS(stock.QoS):  # type: ignore[misc]
@@ -56,11 +82,13 @@ class QoS(stock.QoS):  # type: ignore[misc]
         if not self.channel.roll.enrolled:
             super().append(message, delivery_tag)
             return
-        where, held = message.delivery_info, self.channel.roll.held_key
-        keys = [self.channel.in_hand, self.unacked_index_key, self.unacked_key, held]
-        destination = [dumps(where[name]) for name in ("exchange", "routing_key")]
-        self.channel.record(keys=keys, args=[delivery_tag, time.time(), *destination])
-        self.channel.in_hand = ""
+        channel = self.channel
+        keys = [channel.in_hand, self.unacked_index_key, self.unacked_key, channel.roll.held_key]
+        queue, instead = dumps(message.delivery_info["routing_key"]), message._raw["instead"]  # noqa: SLF001
+        recorded = channel.record(keys=keys, args=[delivery_tag, time.time(), queue, instead])
+        channel.in_hand = ""
+        if not recorded:
+            raise _TakenBack
         virtual.QoS.append(self, message, delivery_tag)
 
     def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:  # noqa: ANN401
@@ -74,11 +102,13 @@ class Channel(stock.Channel):  # type: ignore[misc]
     """Consumes by moves, once there is an event loop; without one it is the stock channel."""
 
     QoS = QoS
+    Message = Message
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
         self.roll = Roll(this_settings().margin)
         self.in_hand = ""
         self.is_acknowledged = False
+        self._last_queue = ""
         self._waiters: Waiters | None = None
         self._bell: Bell | None = None
         self._taker: Any = None
@@ -109,15 +139,16 @@ class Channel(stock.Channel):  # type: ignore[misc]
             if self._bell:
                 self._bell.ring()
 
-    def record(self, keys: list[str], args: list[Any]) -> None:
-        """Move a message from the list of this consumer's to what is not acknowledged."""
+    def record(self, keys: list[str], args: list[Any]) -> bool:
+        """Move a message from the list of this consumer's to what is not acknowledged; False: it is gone."""
         self._recorder = self._recorder or self._create_client().register_script(_RECORD)
-        self._recorder(keys=keys, args=args)
+        return bool(self._recorder(keys=keys, args=args))
 
     def beat(self) -> None:
         """Say that this consumer lives, and give back what consumers had that do not."""
         if self._waiters is None:
             return
+        aside.flush()
         client = self._create_client()
         for silent in self.roll.beat(client, self._queue_keys()):
             give_back(client, silent, lambda tag: self.qos.restore_by_tag(tag, client=client))
@@ -139,18 +170,39 @@ class Channel(stock.Channel):  # type: ignore[misc]
             _log.debug("This consumer could not sign off: %s", error)
         client.connection_pool.disconnect()
 
+    def _receive_one(self, c: Any) -> Any:  # noqa: ANN401  kombu's own
+        """What is said to all workers. It is no job, and what makes no sense is as good as not said."""
+        try:
+            return super()._receive_one(c)
+        except RecursionError:
+            _log.warning("Something that was said to all workers is nested too deep")
+            return None
+
+    def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:  # noqa: ANN401
+        try:
+            return super()._deliver_fanout_message(message, exchange)
+        except _NONSENSE as error:
+            _log.warning("Something that was said to all workers makes no sense: %s", type(error).__name__)
+            return None
+
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  kombu's own
         """Of connections that the event loop reads from, it has to hear that they broke.
 
         redis-py would connect anew by itself, and then block the loop until somebody says something.
         """
         parameters: dict[str, Any] = super()._connparams(asynchronous=asynchronous)
+        if may_wait() and self.connection.client.transport_options.get("retry_on_timeout"):
+            # What a job's process publishes waits for the broker, as its result does.
+            return parameters | {"retry": PatientRetry(), "retry_on_timeout": False}
         own = {"retry": Retry(NoBackoff(), 0), "retry_on_timeout": False} if asynchronous else {}
         return parameters | own
 
     def _queue_keys(self) -> list[str]:
-        """Every key that may have messages, the most urgent ones of all queues first."""
-        queues = self.active_queues
+        """Every key that may have messages, the most urgent ones of all queues first.
+
+        Among equally urgent ones, the queue that had its turn last comes last.
+        """
+        queues = sorted(self.active_queues, key=lambda queue: (queue <= self._last_queue, queue))
         return [self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues]
 
     def _not_waiting(self) -> list[str]:
@@ -170,18 +222,45 @@ class Channel(stock.Channel):  # type: ignore[misc]
         else:
             self._create_client().lmove(self.roll.taken_key(key), key, "RIGHT", "RIGHT")
 
-    def _accept(self, key: str, message: bytes) -> None:
+    def _accept(self, key: str, raw: bytes) -> None:
         queue, self.in_hand = key.rsplit(self.sep, 1)[0], self.roll.taken_key(key)
+        self._last_queue = queue
+        match judge(raw, this_settings().max_message):
+            case Call() as call:
+                self._hand_on(call, queue)
+            case Stray() as stray:
+                aside.put_aside(self._create_client(), self.in_hand, queue, stray)
+            case Dead() as dead:
+                aside.bury(self._create_client(), self.in_hand, queue, dead, raw)
+
+    def _hand_on(self, call: Call, queue: str) -> None:
         try:
-            payload = loads(message.decode())
-        except ValueError:
-            _log.error("Dropped a message of %s that is no JSON", queue)
-            self._create_client().rpop(self.in_hand)
+            self.connection._deliver(_in_kombus_form(call, queue), queue)  # noqa: SLF001  kombu's own way in
+        except _TakenBack:
+            _log.warning("A message was taken back before it was recorded: %s", call.task_id)
             return
-        self.connection._deliver(payload, queue)  # noqa: SLF001  kombu's own way in
         if self.in_hand:
             # Nobody acknowledges messages of this queue.
             self._create_client().rpop(self.in_hand)
+
+
+class SentinelChannel(Channel, stock.SentinelChannel):  # type: ignore[misc]
+    """The same, for a Redis that Sentinels name: each new connection goes to the primary of that moment."""
+
+
+def _in_kombus_form(call: Call, queue: str) -> dict[str, Any]:
+    """With a tag of ours: two messages that came with the same one would be acknowledged as one."""
+    where = {"exchange": "", "routing_key": queue, "redelivered": call.headers.get("redelivered", False)}
+    properties = call.properties | {"delivery_tag": uuid(), "delivery_info": where}
+    return {
+        "body": call.body,
+        "content-type": JSON,
+        "content-encoding": "utf-8",
+        "headers": call.headers,
+        "properties": properties,
+        "decoded": call.payload,
+        "instead": sealed(call, properties) if call.is_refused else "",
+    }
 
 
 def channels(cycle: Any) -> Iterator[Channel]:  # noqa: ANN401

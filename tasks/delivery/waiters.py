@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
+from tasks.patience import refuses_writes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -74,10 +78,21 @@ class Waiters:
         waiter.waits = False
         try:
             message = waiter.connection.read_response()
-        except BaseException:
+        except BaseException as error:
+            if refuses_writes(error):
+                # The next turn of the loop asks again.
+                return
             self._loop.remove(waiter.descriptor)
             waiter.descriptor = -1
             waiter.connection.disconnect()
             raise
         if message is not None:
+            self._tell(queue_key, message)
+
+    def _tell(self, queue_key: str, message: bytes) -> None:
+        try:
             self._arrived(queue_key, message)
+        except ResponseError as error:
+            # It is in the list of this consumer's still, where the next turn of the loop finds it.
+            if not refuses_writes(error):
+                raise

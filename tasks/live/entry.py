@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from redis.typing import EncodableT, FieldT
 
 __all__ = ["END", "START", "STDERR", "STDOUT", "LiveEntry", "Piece", "key_of", "read_piece"]
 
@@ -12,6 +15,9 @@ START = "start"
 STDOUT = "stdout"
 STDERR = "stderr"
 END = "end"
+
+# The last that a calendar knows, in Unix seconds.
+_YEAR_9999_S = 253_402_300_799
 
 
 def key_of(task_id: str) -> str:
@@ -27,7 +33,7 @@ class Piece(NamedTuple):
     offset: int
     data: bytes
 
-    def fields(self) -> dict[str, str | int | bytes]:
+    def fields(self) -> dict[FieldT, EncodableT]:
         """As Redis keeps it: always the same names, which Redis then stores once for many entries."""
         return {"kind": self.kind, "time": f"{self.time_s:.3f}", "offset": self.offset, "data": self.data}
 
@@ -53,6 +59,12 @@ class LiveEntry:
     skipped_bytes: int = 0
 
 
-def read_piece(fields: Mapping[bytes, bytes]) -> Piece:
-    """The piece that an entry of the stream holds."""
-    return Piece(fields[b"kind"].decode(), float(fields[b"time"]), int(fields[b"offset"]), fields[b"data"])
+def read_piece(fields: Mapping[bytes, bytes]) -> Piece | None:
+    """The piece that an entry of the stream holds; None where no worker has written it."""
+    try:
+        kind, time_s = fields[b"kind"].decode(), float(fields[b"time"])
+        offset, data = int(fields[b"offset"]), fields[b"data"]
+    except (KeyError, ValueError):
+        return None
+    known = kind in (START, STDOUT, STDERR, END) and 0 <= time_s < _YEAR_9999_S and 0 <= offset < 1 << 62
+    return Piece(kind, time_s, offset, data) if known else None

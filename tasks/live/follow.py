@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tasks.live.entry import END, START, STDERR, STDOUT, LiveEntry, key_of, read_piece
 from tasks.live.place import live_backend, live_redis, live_redis_async
 from tasks.live.reading import FIRST, Reading
+from tasks.stored import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from redis import Redis
+
+    from tasks.stored import Stored
 
 __all__ = ["HeardSoFar", "follow", "follow_async", "heard_so_far", "held_entries"]
 
@@ -37,12 +40,12 @@ def follow(task_id: str, *, after: str = FIRST) -> Iterator[LiveEntry]:
 def _follow(client: Redis, task_id: str, after: str) -> Iterator[LiveEntry]:
     reading = Reading(task_id, after)
     while not reading.ended:
-        reply = client.xread(reading.position(), count=_COUNT, block=reading.block_ms())  # type: ignore[arg-type]
+        reply = client.xread(reading.position(), count=_COUNT, block=reading.block_ms())
         if entries := _entries(reply):
             yield from reading.take(entries)
         else:
             payload = client.get(live_backend().get_key_for_task(task_id))
-            yield from reading.nothing(_meta(payload), held=bool(client.exists(reading.key)))
+            yield from reading.nothing(_stored(payload), held=bool(client.exists(reading.key)))
 
 
 def follow_async(task_id: str, *, after: str = FIRST) -> AsyncIterator[LiveEntry]:
@@ -60,13 +63,13 @@ async def _follow_async(task_id: str, after: str) -> AsyncIterator[LiveEntry]:
     reading, result_key = Reading(task_id, after), live_backend().get_key_for_task(task_id)
     async with live_redis_async() as client:
         while not reading.ended:
-            reply = await client.xread(reading.position(), count=_COUNT, block=reading.block_ms())  # type: ignore[arg-type]
+            reply = await client.xread(reading.position(), count=_COUNT, block=reading.block_ms())
             if entries := _entries(reply):
                 for entry in reading.take(entries):
                     yield entry
             else:
                 payload, held = await client.get(result_key), await client.exists(reading.key)
-                for entry in reading.nothing(_meta(payload), held=bool(held)):
+                for entry in reading.nothing(_stored(payload), held=bool(held)):
                     yield entry
 
 
@@ -102,7 +105,7 @@ def heard_so_far(task_id: str) -> HeardSoFar:
     total = dict.fromkeys(data, 0)
     for _, fields in _entries_of(live_redis().xrange(key_of(task_id))):
         piece = read_piece(fields)
-        if piece.kind not in (START, END):
+        if piece and piece.kind not in (START, END):
             data[piece.kind].append(piece.data)
             total[piece.kind] = piece.offset + len(piece.data)
     return HeardSoFar(b"".join(data[STDOUT]), b"".join(data[STDERR]), total[STDOUT], total[STDERR])
@@ -122,5 +125,5 @@ def _entries_of(batch: Any) -> _Entries:  # noqa: ANN401  redis-py knows nothing
     return list(batch)
 
 
-def _meta(payload: bytes | str | None) -> dict[str, Any] | None:
-    return live_backend().decode_result(payload) if payload else None
+def _stored(payload: bytes | str | None) -> Stored | None:
+    return read_stored(payload) if payload else None

@@ -8,6 +8,7 @@ from celery.backends.redis import RedisBackend, SentinelBackend
 
 from sandbox import NoLiveOutput
 from tasks._app import app
+from tasks.results import redis_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -37,8 +38,13 @@ def live_backend() -> Any:  # noqa: ANN401  its types lack what is used here
 
 
 def live_redis() -> Redis:
-    """The result backend's own client."""
-    client: Redis = live_backend().client
+    """A client of it. In a worker it gives up soon: no job waits for its live output.
+
+    Raises:
+        NoLiveOutput: the result backend is not Redis.
+    """
+    client = redis_of(live_backend())
+    assert client is not None  # noqa: S101  Redis is where the results go
     return client
 
 
@@ -46,14 +52,16 @@ def live_redis_async() -> AsyncRedis:
     """A client of the same server for asyncio; close it.
 
     Raises:
-        NoLiveOutput: it is not a single Redis server.
+        NoLiveOutput: the result backend is not Redis.
     """
     backend = live_backend()
-    if isinstance(backend, SentinelBackend):
-        raise NoLiveOutput("follow_async knows no Sentinel. Try: follow, in a thread.")
     # Few apps need it, and it takes a while to import.
     from redis import asyncio, connection
 
+    if isinstance(backend, SentinelBackend):
+        from tasks.live.async_sentinel import by_sentinel
+
+        return by_sentinel(backend)
     params = dict(backend.connparams)
     kinds = {
         connection.SSLConnection: asyncio.SSLConnection,

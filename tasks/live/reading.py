@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
-
-from celery.states import READY_STATES, SUCCESS
+from typing import TYPE_CHECKING
 
 from tasks.live.entry import END, START, LiveEntry, key_of, read_piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from redis.typing import KeyT, StreamIdT
+
+    from tasks.stored import Stored
 
 __all__ = ["FIRST", "Reading"]
 
@@ -35,7 +37,7 @@ class Reading:
         self._asked = False
         self._status: str | None = None
 
-    def position(self) -> dict[str, str]:
+    def position(self) -> dict[KeyT, StreamIdT]:
         """What to read next, as XREAD takes it."""
         return {self.key: self._last_id}
 
@@ -48,6 +50,8 @@ class Reading:
         for entry_id, fields in entries:
             self._seen, self._last_id = True, entry_id.decode()
             piece = read_piece(fields)
+            if piece is None:
+                continue
             if piece.kind == START:
                 self._whole, self._expected = True, {}
             skipped = self._skipped(piece.kind, piece.offset, len(piece.data))
@@ -57,8 +61,8 @@ class Reading:
                 self.ended = True
                 return
 
-    def nothing(self, meta: Mapping[str, Any] | None, *, held: bool) -> Iterator[LiveEntry]:
-        """Redis gave none; `meta` is what the result backend has, and `held` whether the stream is there.
+    def nothing(self, stored: Stored | None, *, held: bool) -> Iterator[LiveEntry]:
+        """Redis gave none; `stored` is what the result backend has, and `held` whether the stream is there.
 
         The result is stored after the last entry, so that one more look at the stream is the last.
         """
@@ -66,8 +70,8 @@ class Reading:
         if self._status is not None:
             self.ended = True
             yield LiveEntry(self._last_id, END, time.time(), self._status.encode())
-        elif meta and meta["status"] in READY_STATES:
-            self._status = _status_of(meta)
+        elif stored and stored.is_ready:
+            self._status = _status_of(stored)
         elif self._seen and not held:
             self._status = LOST
 
@@ -80,8 +84,8 @@ class Reading:
         return offset - before
 
 
-def _status_of(meta: Mapping[str, Any]) -> str:
-    answer = meta.get("result")
-    if meta["status"] == SUCCESS and isinstance(answer, dict) and "status" in answer:
+def _status_of(stored: Stored) -> str:
+    answer = stored.result
+    if isinstance(answer, dict) and isinstance(answer.get("status"), str):
         return str(answer["status"])
-    return str(meta["status"])
+    return stored.state or LOST

@@ -49,7 +49,7 @@ class LiveStream:
         if self._overdue:
             pipe.xtrim(self._key, approximate=False, **self._bound())
         for entry in entries:
-            pipe.xadd(self._key, entry.fields())  # type: ignore[arg-type]  # its keys are invariant
+            pipe.xadd(self._key, entry.fields())
         ended = any(entry.kind == END for entry in entries)
         pipe.expire(self._key, math.ceil(self._lingers_s if ended else self._lasts_s))
         replies = pipe.execute()

@@ -29,7 +29,7 @@ _ROOM_S = 60.0
 def live_output(request: Any, attempt: int) -> AbstractContextManager[LiveOutput | None]:  # noqa: ANN401  Celery's own
     """The onlooker that streams the job of a task's `request`; none where live output is off."""
     settings = this_settings()
-    if not _wanted(settings, request.get(LIVE)):
+    if request.get("is_eager") or not _wanted(settings, request.get(LIVE)):
         return nullcontext()
     from tasks.live.entry import key_of
     from tasks.live.place import keeps_live_output, live_redis

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from redis.exceptions import RedisError
 
 from sandbox import Onlooker
+from sandbox.threads import make_thread
 from tasks.live.backlog import Backlog, cost_bytes
 from tasks.live.entry import END, STDERR, STDOUT
 
@@ -23,7 +24,7 @@ _log = logging.getLogger("cellblock")
 
 _KINDS = {1: STDOUT, 2: STDERR}
 _BATCH_BYTES = 256 << 10
-# For each second that a write took, so many of rest: the writer takes a tenth of the interpreter at most.
+# Rest nine times as long as the write took: the writer then takes a tenth of the interpreter at most.
 _REST = 9.0
 _LONGEST_REST_S = 0.1
 # After a whole batch, and twice as long after each further one: nobody reads as fast as a flood comes, and
@@ -46,7 +47,7 @@ class LiveOutput(Onlooker):
         self._closing = threading.Event()
         self._flood_rest_s = 0.0
         self._warned = False
-        self._thread = threading.Thread(target=self._write, name="cellblock-live", daemon=True)
+        self._thread = make_thread(self._write, name="cellblock-live", lasting=False)
 
     def __enter__(self) -> Self:
         self._thread.start()

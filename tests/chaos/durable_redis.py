@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, Self
 
 import redis
@@ -15,6 +16,7 @@ from tests.programs import free_port
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["DurableRedis", "Fsync"]
@@ -82,6 +84,28 @@ class DurableRedis:
         """A connection to it that nothing stands in the way of."""
         once = Retry(NoBackoff(), 0)
         return redis.Redis(port=self.port, decode_responses=True, socket_timeout=_CALL_S, retry=once)
+
+    @contextmanager
+    def filled(self) -> Iterator[None]:
+        """While in it, there is no room for anything more."""
+        with self.client() as client:
+            client.config_set("maxmemory", 1)
+            try:
+                yield
+            finally:
+                # One that was killed meanwhile has forgotten it.
+                with suppress(redis.ConnectionError, redis.TimeoutError):
+                    client.config_set("maxmemory", 0)
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """While in it, it follows a primary that is not there, as after a failover, with all that it has."""
+        with self.client() as client:
+            client.replicaof("127.0.0.1", str(free_port()))
+            try:
+                yield
+            finally:
+                client.replicaof("NO", "ONE")
 
     def reset_connections(self) -> None:
         """Have it close the connection of everybody else."""

@@ -99,6 +99,17 @@ class PrivateEngine:
                 process.kill()
                 process.wait()
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the daemon."""
+        if self._dockerd is not None:
+            self._dockerd.send_signal(number)
+
+    def stop(self) -> None:
+        """Have the daemon end in order, with every container, as `systemctl stop` does."""
+        self.send(signal.SIGTERM)
+        if self._dockerd is not None:
+            self._dockerd.wait(_START_S)
+
     def die_whole(self) -> None:
         """SIGKILL it and everything that runs on it, as when the machine loses its power."""
         self.kill(whole=True)

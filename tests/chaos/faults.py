@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import redis
 import requests.exceptions
 
 from tests.chaos.cells import containers_of
+from tests.chaos.clocks import STEP_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -138,6 +139,14 @@ def _freeze_redis(stage: Stage, _: Post, _choice: float) -> Mend | None:
     return lambda: stage.redis.send(signal.SIGCONT)
 
 
+def _fill_redis(stage: Stage, _: Post, _choice: float) -> Mend | None:
+    if not stage.redis.answers():
+        return None
+    stack = ExitStack()
+    stack.enter_context(stage.redis.filled())
+    return stack.close
+
+
 def _kill_engine(stage: Stage, _: Post, choice: float) -> Mend | None:
     if not stage.engine.answers():
         return None
@@ -158,6 +167,27 @@ def _cut_network(_: Stage, post: Post, _choice: float) -> Mend | None:
 def _stall_network(_: Stage, post: Post, _choice: float) -> Mend | None:
     post.redis_link.stall()
     return post.redis_link.heal
+
+
+def _set_clock(_: Stage, post: Post, choice: float) -> Mend | None:
+    """And back again in the end, which is another step."""
+    post.clock.set(_step_s(choice))
+    return lambda: post.clock.set(0)
+
+
+def _set_engines_clock(stage: Stage, _: Post, choice: float) -> Mend | None:
+    for post in stage.posts:
+        post.engine_link.clock_off_s = _step_s(choice)
+    return lambda: _set_engines_clock_right(stage)
+
+
+def _set_engines_clock_right(stage: Stage) -> None:
+    for post in stage.posts:
+        post.engine_link.clock_off_s = 0
+
+
+def _step_s(choice: float) -> float:
+    return STEP_S if choice < 0.5 else -STEP_S
 
 
 def _remove_cell(stage: Stage, _: Post, choice: float) -> Mend | None:
@@ -184,9 +214,12 @@ FAULTS = {
     "connections reset": _Kind(_reset_connections),
     "Redis killed": _Kind(_kill_redis, (0, 3)),
     "Redis frozen": _Kind(_freeze_redis, (1, 6)),
+    "Redis full": _Kind(_fill_redis, (2, 10)),
     "engine killed": _Kind(_kill_engine, (0, 2)),
     "engine stalled": _Kind(_stall_engine, (2, 10)),
     "network cut": _Kind(_cut_network, (1, 8)),
     "network stalled": _Kind(_stall_network, (2, 10)),
     "cell removed": _Kind(_remove_cell),
+    "worker's clock set": _Kind(_set_clock, (5, 20)),
+    "engine's clock set": _Kind(_set_engines_clock, (5, 20)),
 }

@@ -25,7 +25,7 @@ from tests.chaos.aftermath import messages_in
 from tests.chaos.durable_redis import DurableRedis
 from tests.chaos.results import RESULT_KEY
 from tests.chaos.workers import ChaosWorker
-from tests.waiting import wait_until
+from tests.waiting import becomes, wait_until
 
 if TYPE_CHECKING:
     import redis
@@ -35,7 +35,6 @@ __all__ = ["Losses", "count_losses"]
 _START_S = 60.0
 # Without a single new result: longer than it takes to notice that a worker is gone.
 _STALLED_S = 60.0
-_LOOK_S = 0.5
 _STOCK = ("celery", "-A", "tests.chaos.stock", "worker")
 _TASK = "cellblock.run_sandboxed"
 
@@ -111,7 +110,7 @@ def _send(url: str, jobs: int) -> list[str]:
     ids = [str(uuid.uuid4()) for _ in range(jobs)]
     with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
         for job_id in ids:
-            app.send_task(_TASK, [["true"]], task_id=job_id, producer=producer)
+            app.send_task(_TASK, [["true"]], task_id=job_id, producer=producer, queue="cellblock")
     app.close()
     return ids
 
@@ -126,11 +125,13 @@ def _wait_for_progress(client: redis.Redis, more: int) -> None:
 
 
 def _wait_until_stalled(client: redis.Redis, jobs: int) -> None:
-    count, since = -1, time.monotonic()
-    while count < jobs and time.monotonic() < since + _STALLED_S:
-        time.sleep(_LOOK_S)
-        if (now := _count(client)) != count:
-            count, since = now, time.monotonic()
+    count = -1
+    while count < jobs and _changes(client, count):
+        count = _count(client)
+
+
+def _changes(client: redis.Redis, count: int) -> bool:
+    return becomes(lambda: _count(client) != count, _STALLED_S)
 
 
 def _states(client: redis.Redis, ids: list[str]) -> list[str]:

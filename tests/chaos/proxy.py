@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
+from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +23,7 @@ Address = Path | int
 _log = logging.getLogger("chaos.proxy")
 
 _CHUNK_BYTES = 64 << 10
+_DATE = re.compile(rb"\r\nDate: ([^\r]+ GMT)\r\n")
 
 
 class StallingProxy:
@@ -30,6 +33,8 @@ class StallingProxy:
         self.address: Address = listen or free_port()
         #: Set once the answer to a request is being held back.
         self.held = threading.Event()
+        #: By how many seconds the clock that answers tell is off.
+        self.clock_off_s = 0.0
         self._target = target
         self._pattern: bytes | None = None
         self._links: set[_Link] = set()
@@ -133,7 +138,7 @@ class StallingProxy:
             if not asks and not link.may_answer.is_set():
                 self.held.set()
                 await link.may_answer.wait()
-            writer.write(data)
+            writer.write(data if asks or not self.clock_off_s else _told_late(data, self.clock_off_s))
             await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
@@ -153,6 +158,16 @@ class _Link:
         for writer in (self.near, self.far):
             if writer is not None:
                 writer.transport.abort()
+
+
+def _told_late(data: bytes, off_s: float) -> bytes:
+    """With the heads of HTTP answers dated by another clock."""
+    return _DATE.sub(lambda found: b"\r\nDate: " + _later(found[1], off_s) + b"\r\n", data)
+
+
+def _later(date: bytes, off_s: float) -> bytes:
+    moment = parsedate_to_datetime(date.decode()).timestamp() + off_s
+    return formatdate(moment, usegmt=True).encode()
 
 
 async def _connect(target: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ class Publisher:
         self._app.conf.update(
             broker_transport_options={"socket_timeout": 2, "socket_connect_timeout": 2},
             task_publish_retry=False,
+            task_default_queue="cellblock",
         )
         self._jobs = jobs
         self._every_s = every_s
@@ -64,7 +66,7 @@ class Publisher:
     def _send(self, job: ChaosJob) -> bool:
         try:
             self._app.send_task(_TASK, job.args, job.kwargs, task_id=job.id)
-        except (OperationalError, OSError):
+        except (OperationalError, OSError, RedisError):
             return False
         self.sent_at[job.id] = time.time()
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["run_chaos"]
 
-_TICK_S = 0.02
-
 
 def run_chaos(plan: Plan, stage: Stage, settle_s: float, say: Say) -> Report:
     """Send the jobs of `plan`, strike, wait for the rest at most `settle_s` seconds, and count."""
@@ -41,9 +40,13 @@ def run_chaos(plan: Plan, stage: Stage, settle_s: float, say: Say) -> Report:
         every_s = plan.lasts_s / len(jobs)
         publisher = stack.enter_context(Publisher(stage.redis.url, plan.jobs, every_s))
         striker = Striker(plan.faults, stage, cells, say)
-        while not (striker.is_done and publisher.is_done):
+
+        def over() -> bool:
             striker.act()
-            time.sleep(_TICK_S)
+            return striker.is_done and publisher.is_done
+
+        # The plan has an end, and every strike a bound of its own.
+        becomes(over, math.inf)
         say(f"everything is struck, mended and sent; {len(jobs) - len(results.outcomes())} results to come")
         becomes(lambda: len(results.outcomes()) == len(jobs), settle_s)
         took_s = time.monotonic() - began

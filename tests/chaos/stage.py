@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tests.chaos.clocks import WrongClock
 from tests.chaos.durable_redis import DurableRedis, Fsync
 from tests.chaos.engine import PrivateEngine
 from tests.chaos.proxy import StallingProxy
-from tests.chaos.workers import ChaosWorker, clock_off_by
+from tests.chaos.workers import ChaosWorker
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Post:
     worker: ChaosWorker
     engine_link: StallingProxy
     redis_link: StallingProxy
+    clock: WrongClock
 
 
 @dataclass(slots=True)
@@ -89,8 +91,10 @@ class Stage:
             "CELLBLOCK_DOCKER_HOST": engine_link.url,
             "CELLBLOCK_OWNER": self.owner,
         }
-        if self.clock_off_s and number == self.workers - 1:
-            settings |= clock_off_by(self.clock_off_s)
+        clock = WrongClock(
+            self.folder / f"clock-{number}", self.clock_off_s if number == self.workers - 1 else 0
+        )
+        settings |= clock.settings
         worker = ChaosWorker(f"worker{number}", settings, self.folder / f"worker-{number}.log")
         stack.callback(worker.kill)
-        return Post(worker, engine_link, redis_link)
+        return Post(worker, engine_link, redis_link, clock)

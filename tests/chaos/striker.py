@@ -22,7 +22,7 @@ __all__ = ["Say", "Strike", "Striker"]
 
 Say = Callable[[str], None]
 
-_AT_A_WORKER = ("pool child", "worker", "keeper", "engine stalled", "network")
+_AT_A_WORKER = ("pool child", "worker", "keeper", "engine stalled", "network", "worker's clock")
 
 _AT_WORK = ("worker killed", "cell removed", "pool child killed")
 _PATIENCE_S = 6.0

@@ -13,7 +13,7 @@ from tests.chaos.cells import containers_of
 from tests.chaos.conftest import hiring
 from tests.chaos.rabbit import PROGRAMS, PrivateRabbit
 from tests.conftest import OWNER, unavailable
-from tests.programs import run_cli, runs
+from tests.programs import run_cli, runs, unique_sleep
 from tests.tasks.conftest import TASK
 from tests.waiting import wait_until
 
@@ -53,14 +53,14 @@ def send(settings: dict[str, str]) -> Iterator[Send]:
     """Sends as an app does that has nothing of ours."""
     broker, backend = settings.values()
     app = Celery("elsewhere", broker=broker, backend=backend, set_as_current=False)
-    yield lambda *args, **kwargs: app.send_task(TASK, args, kwargs)
+    yield lambda *args, **kwargs: app.send_task(TASK, args, kwargs, queue="cellblock")
     app.close()
 
 
 @pytest.fixture
 def sleep() -> str:
     """A command that takes two seconds, like no other."""
-    return f"sleep 2.{secrets.randbelow(10**9):09}"
+    return unique_sleep(2)
 
 
 def test_jobs_run_and_give_their_results(hire: Hire, send: Send) -> None:
@@ -107,3 +107,35 @@ def test_a_running_job_is_cancelled(hire: Hire, send: Send, settings: dict[str, 
     assert run_cli("cancel", handle.id, **settings).returncode == 0
     result = handle.get(timeout=10)
     assert (result["status"], result["stdout"]) == ("cancelled", "before\n")
+
+
+def test_messages_that_are_no_jobs_end_as_with_redis(
+    hire: Hire, send: Send, settings: dict[str, str], rabbit: PrivateRabbit
+) -> None:
+    hire("one")
+    broker, backend = settings.values()
+    app = Celery("elsewhere", broker=broker, backend=backend, set_as_current=False)
+    ours = {"task": TASK, "id": secrets.token_hex(8)}
+    with app.connection_for_write() as connection:
+        channel: Any = connection.default_channel
+        producer = app.amqp.Producer(channel, routing_key="cellblock")
+        producer.publish([["true"], {}, {}], headers=ours | {"retries": "x"})
+        producer.publish([1], headers=ours | {"id": "shape"})
+        producer.publish(
+            b"junk", content_type="application/json", content_encoding="utf-8", headers=ours | {"id": "junk"}
+        )
+        producer.publish(
+            b"x", headers=ours | {"id": "packed", "compression": "gzip"}, content_type="application/json"
+        )
+        producer.publish([[], {}, {}], headers={"task": TASK, "id": [1]})
+        producer.publish("payload", headers={"task": "shop.send", "id": "1"})
+        assert send("echo hi", "bash").get(timeout=40)["stdout"] == "hi\n"
+        for task_id in (ours["id"], "shape", "junk", "packed"):
+            error = app.AsyncResult(task_id).get(timeout=40, propagate=False)
+            assert "The message is no call" in str(error)
+        aside = wait_until(lambda: channel.basic_get("cellblock.foreign:cellblock", no_ack=True), 10, "aside")
+        assert (aside.headers, aside.body) == ({"task": "shop.send", "id": "1"}, "payload")
+        dead = wait_until(lambda: channel.basic_get("cellblock.dead", no_ack=True), 10, "dead")
+        assert "its header id is not an id" in str(dead.body)
+    app.close()
+    assert send("echo hi", "bash").get(timeout=40)["stdout"] == "hi\n"

@@ -14,7 +14,7 @@ import psutil
 
 from tests.programs import ROOT
 
-__all__ = ["ChaosWorker", "clock_off_by"]
+__all__ = ["ChaosWorker"]
 
 _STOP_S = 90.0
 _ABORT_S = 5.0
@@ -113,8 +113,3 @@ class ChaosWorker:
                 children = psutil.Process(self._process.pid).children()
                 found.extend((child, child.cmdline()) for child in children)
         return found
-
-
-def clock_off_by(seconds: int) -> dict[str, str]:
-    """Variables under which a Python program's clock is so far off, but for its monotonic one."""
-    return {"CHAOS_CLOCK_OFF_S": str(seconds), "PYTHONPATH": str(Path(__file__).with_name("wrong_clock"))}

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.checks import CHECKS
+from cli.checks.catalogue import CHECKS
 from tests.programs import free_port, run_cli
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sandbox import Sandbox
 
 NO_ENGINE = {"CELLBLOCK_DOCKER_HOST": "unix:///nonexistent/docker.sock"}
@@ -85,6 +87,31 @@ def test_what_is_not_in_order_is_one_sentence(
     assert (outcome.returncode, outcome.stdout, outcome.stderr.count("\n")) == (code, "", 1)
     assert words in outcome.stderr
     assert "pw" not in outcome.stderr
+
+
+@pytest.mark.parametrize("command", [["logs", "1"], ["cancel", "1"], ["ps"], ["flower"]], ids=" ".join)
+def test_a_redis_that_lets_nobody_in_is_one_sentence_before_anything_is_asked(
+    broker_url: str, command: list[str]
+) -> None:
+    settings = {
+        "CELLBLOCK_BROKER_URL": broker_url.replace("://", "://nobody:hunter2@"),
+        "CELLBLOCK_FLOWER_BASIC_AUTH": "u:hunter2",
+    }
+    outcome = run_cli(*command, **settings)
+    assert (outcome.returncode, outcome.stdout, outcome.stderr.count("\n")) == (125, "", 1)
+    assert "refuses the user or the password" in outcome.stderr
+    assert "hunter2" not in outcome.stderr
+
+
+@pytest.mark.parametrize("command", ["worker", "guard"])
+def test_a_catalogue_above_the_operators_own_maxima_keeps_both_from_starting(
+    tmp_path: Path, command: str
+) -> None:
+    catalogue = tmp_path / "runtimes.toml"
+    catalogue.write_text("[python.limits]\npids = 2000\n")
+    outcome = run_cli(command, CELLBLOCK_RUNTIMES=str(catalogue))
+    assert (outcome.returncode, outcome.stderr.count("\n")) == (2, 1)
+    assert outcome.stderr.startswith("cellblock: Runtime catalogue, python.limits: pids=2000 is above")
 
 
 def test_a_worker_does_not_start_without_its_engine(broker_url: str) -> None:

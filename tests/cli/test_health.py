@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from cli.health import health as command
+from cli.health import main
 from tests.programs import ROOT, Worker, running_redis, running_worker
 from tests.waiting import wait_until
 
@@ -94,6 +96,13 @@ def test_a_keeper_that_is_gone_makes_a_worker_unhealthy(beat: Path) -> None:
     assert ails(beat, "the keeper, which reaps and holds the warm cells, has been gone for 61 s, more than")
 
 
+def test_a_worker_that_has_trouble_is_unhealthy_at_once(beat: Path) -> None:
+    now = time.monotonic()
+    signs = {"loop": now, "keeper": now, "trouble": "no jobs are taken, for 7 s now. Nobody is there."}
+    beat.write_text(json.dumps({"pid": psutil.Process().pid, "bound_s": 60} | signs))
+    assert ails(beat, "no jobs are taken, for 7 s now. Nobody is there.")
+
+
 def test_a_dead_keeper_stops_its_sign_of_life(
     tmp_path: Path, beat: Path, broker_url: str, engine: docker.APIClient
 ) -> None:
@@ -138,3 +147,44 @@ def test_it_takes_less_than_a_third_of_a_second(beat: Path) -> None:
         assert health(beat).returncode == 0
         taken_s.append(time.monotonic() - began)
     assert min(taken_s) < 0.3
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, beat: Path, **changes: object) -> int:
+    """The exit code for such a heartbeat of this process, at second 1000 of the monotonic clock."""
+    signs: dict[str, object] = {"pid": psutil.Process().pid, "bound_s": 60, "loop": 1000, "keeper": 1000}
+    beat.write_text(json.dumps(signs | changes))
+    monkeypatch.setenv("CELLBLOCK_HEARTBEAT", str(beat))
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    return main()
+
+
+@pytest.mark.parametrize("sign", ["loop", "keeper"])
+def test_a_sign_of_life_may_be_as_old_as_the_bound_and_no_older(
+    monkeypatch: pytest.MonkeyPatch, beat: Path, sign: str
+) -> None:
+    ages = {age_s: judged(monkeypatch, beat, **{sign: 1000 - age_s}) for age_s in (0, 60, 60.5)}
+    assert ages == {0: 0, 60: 0, 60.5: 1}
+
+
+def test_a_worker_of_another_user_is_alive_all_the_same(monkeypatch: pytest.MonkeyPatch, beat: Path) -> None:
+    def kill(pid: int, number: int) -> None:
+        """As the kernel answers for a process of another user: the tests may run as root."""
+        raise PermissionError
+
+    monkeypatch.setattr("os.kill", kill)
+    assert judged(monkeypatch, beat, pid=1) == 0
+
+
+def test_the_command_leaves_with_the_same_code(beat: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELLBLOCK_HEARTBEAT", str(beat))
+    with pytest.raises(SystemExit) as leaving:
+        command()
+    assert leaving.value.code == 1
+
+
+def test_a_heartbeat_that_is_missing_is_said_with_its_path(
+    beat: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_HEARTBEAT", str(beat))
+    assert main() == 1
+    assert capsys.readouterr().err.startswith(f"cellblock: there is no heartbeat at {beat} (No such file or")

@@ -87,8 +87,8 @@ def test_exactly_the_named_image_is_asked_for(stand_in: StandIn, name: str, part
 
 
 def test_what_the_registry_refuses_is_an_error_with_its_words(stand_in: StandIn) -> None:
-    stand_in.lines = [{"error": "manifest for alpine:9 not found"}]
-    with pytest.raises(EngineFailed, match="could not pull alpine:9: manifest for alpine:9 not found"):
+    stand_in.lines = [{"error": "manifest for alpine:9 not found"}, {"error": "and more"}, {"status": "x"}]
+    with pytest.raises(EngineFailed, match=r"could not pull alpine:9: manifest for alpine:9 not found$"):
         pull(stand_in, "alpine:9")
 
 
@@ -124,3 +124,10 @@ def test_a_pull_that_fails_is_a_sentence_and_the_exit_code_of_the_sandbox(stand_
     stand_in.lines = [{"error": "no basic auth credentials"}]
     done = run_cli("images", "pull", "bash", CELLBLOCK_DOCKER_HOST=stand_in.url)
     assert (done.returncode, "no basic auth credentials" in done.stderr) == (125, True)
+
+
+def test_a_pull_that_fails_keeps_nobody_from_the_next_one(stand_in: StandIn) -> None:
+    stand_in.lines = [{"error": "no such manifest"}]
+    done = run_cli("images", "pull", "bash", "python", CELLBLOCK_DOCKER_HOST=stand_in.url)
+    assert (done.returncode, done.stderr.count("no such manifest")) == (125, 2)
+    assert [name for name, _ in stand_in.pulled] == ["alpine", "python"]

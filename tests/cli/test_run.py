@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.terminal import on_a_terminal
 from tests.programs import ROOT, run_cli, runs
 from tests.waiting import wait_until
 
@@ -130,3 +131,31 @@ def test_an_interrupt_is_exit_130_and_leaves_no_job(sandbox: Sandbox) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
     wait_until(lambda: not runs(f"sleep {unique}"), 10, "the job is gone")
+
+
+def test_output_comes_while_the_job_runs_and_byte_by_byte(sandbox: Sandbox) -> None:
+    command = [sys.executable, "-m", "cli", "run", "--", r"printf 'now\377\0\n'; sleep 30"]
+    env = os.environ | {"CELLBLOCK_PULL": "never"}
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE) as running:
+        assert running.stdout
+        assert running.stdout.readline() == b"now\xff\0\n"
+        running.send_signal(signal.SIGINT)
+    assert running.returncode == 130
+
+
+def test_a_reader_that_has_had_enough_ends_the_job(sandbox: Sandbox) -> None:
+    command = [sys.executable, "-m", "cli", "run", "--timeout", "30", "--", "yes"]
+    env = os.environ | {"CELLBLOCK_PULL": "never"}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout
+        assert running.stderr
+        running.stdout.readline()
+        running.stdout.close()
+        assert b"Traceback" not in running.stderr.read()
+
+
+def test_a_jobs_output_does_not_act_on_a_terminal(sandbox: Sandbox) -> None:
+    _, seen = on_a_terminal("run", "--", r"printf '\033]0;owned\007\302\2331m'; printf '\033c' >&2")
+    assert (r"\x1b]0;owned\x07\x9b1m" in seen, r"\x1bc" in seen, "\x1b" in seen) == (True, True, False)

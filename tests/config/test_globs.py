@@ -135,3 +135,27 @@ def test_no_pattern_goes_on_for_ever(pattern: str, path: str) -> None:
 )
 def test_the_start_of_a_pattern_is_what_it_names_outright(pattern: str, start: str) -> None:
     assert literal_start(pattern) == start
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 30 + "b", "**/*a*" * 15 + "b", "[!b]*" * 30 + "c"])
+def test_more_patterns_take_no_more_steps(pattern: str) -> None:
+    """What is left of the work is that of reading the path, and of ever new steps."""
+    path = "/".join(["a" * 60] * 16)
+    one, many = compile_glob(pattern), compile_glob(*(f"{pattern}{number}" for number in range(256)))
+    assert (one.fullmatch(path), many.fullmatch(path)) == (None, None)
+    assert many.work < 10 * one.work
+
+
+def test_what_a_path_shares_with_the_last_one_is_not_read_again() -> None:
+    globs = compile_glob("**/*.png")
+    for number in range(100):
+        globs.fullmatch("folder/" * 20 + f"{number:02}.png")
+    assert globs.work < 3000
+
+
+@given(st.lists(patterns, min_size=1, max_size=4), st.lists(paths, max_size=5))
+def test_many_patterns_match_what_any_of_them_matches(several: list[list[str]], tried: list[str]) -> None:
+    whole = ["".join(pieces) for pieces in several]
+    together = compile_glob(*whole)
+    for path in tried:
+        assert (together.fullmatch(path) is not None) == any(matches(pattern, path) for pattern in whole)

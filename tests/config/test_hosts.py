@@ -26,7 +26,17 @@ def test_a_host_is_a_name_and_perhaps_a_port(text: str, host: Host) -> None:
     [
         *("", "localhost", "example.com.", ".example.com", "a..b.com", "-a.example.com", "a_b.example.com"),
         *("10.0.0.1", "0x7f.1", "127.1", "[::1]", "::1", "1.2.3.0x4", "*.example.com", "*", "bücher.example"),
-        *("a.com:0", "a.com:65536", "a.com:", "a.com:x", "a.com:80:80", "http://a.com", "a.com/x", "u@a.com"),
+        *(
+            "1.com.1",
+            "a.com:0",
+            "a.com:65536",
+            "a.com:",
+            "a.com:x",
+            "a.com:80:80",
+            "http://a.com",
+            "a.com/x",
+            "u@a.com",
+        ),
         *("a.com b.com", "a.com\nb.com", f"{'a' * 64}.com", f"{'a.' * 130}com"),
     ],
 )
@@ -62,3 +72,12 @@ def test_a_bad_pattern_stops_the_worker_at_start(monkeypatch: pytest.MonkeyPatch
 
 def test_no_host_is_allowed_unless_the_operator_says_so() -> None:
     assert load_settings().allowed_hosts == ()
+
+
+@pytest.mark.parametrize("text", [f"{'a' * 63}.com", f"{'a.' * 125}abc", "a.com:1", "a.com:65535"])
+def test_the_longest_name_and_every_port_are_taken(text: str) -> None:
+    assert parse_host(text).name == text.partition(":")[0]
+
+
+def test_patterns_are_a_list_with_commas() -> None:
+    assert parse_patterns(" a.com , *.b.com:8443,") == (Host("a.com"), Host("*.b.com", (8443,)))

@@ -26,7 +26,7 @@ def test_each_rung_comes_after_the_one_before(timeout_s: float, grace_s: float, 
 
 def test_the_cell_acts_at_the_timeout_and_a_grace_later() -> None:
     rungs = ladder(30, 1, 15)
-    assert (rungs.terminate_s, rungs.kill_s, rungs.soft_s, rungs.hard_s) == (30, 31, 46, 61)
+    assert (rungs.terminate_s, rungs.kill_s, rungs.soft_s, rungs.hard_s, rungs.reap_s) == (30, 31, 46, 61, 76)
 
 
 @given(timeouts, timeouts, graces, margins)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from config import InvalidSetting, load_catalogue
-from config.runtimes import fill_memory
+from config.runtimes import Runtime, RuntimeLimits, fill_memory
 
+PINNED = f"python@sha256:{'0af' * 21}0"
 CONTRACT = {
     "node": ("node:22-alpine", {".js", ".mjs", ".cjs"}),
     "python": ("python:3.11-slim", {".py"}),
@@ -39,9 +40,9 @@ def test_no_two_runtimes_own_the_same_extension() -> None:
 
 
 def test_an_operators_table_replaces_single_keys(operators_file: Path) -> None:
-    operators_file.write_text('[python]\nimage = "python@sha256:abc"\n[python.limits]\nmemory = "1g"\n')
+    operators_file.write_text(f'[python]\nimage = "{PINNED}"\n[python.limits]\nmemory = "1g"\n')
     python = load_catalogue(operators_file)["python"]
-    assert (python.image, python.extensions, python.limits.memory) == ("python@sha256:abc", (".py",), 1 << 30)
+    assert (python.image, python.extensions, python.limits.memory) == (PINNED, (".py",), 1 << 30)
 
 
 def test_an_operators_table_adds_a_runtime(operators_file: Path) -> None:
@@ -62,6 +63,9 @@ def test_the_built_in_catalogue_stays_as_it_is_beside_an_operators(operators_fil
     [
         ("[python", "runtimes.toml"),
         ("[perl]\n", "perl.image"),
+        ('[python]\nimage = "python@sha256:abc"\n', "python.image: a digest is"),
+        ('[python]\nimage = "sha256:abc"\n', "python.image: a digest is"),
+        ('[python]\nimage = "python@latest"\n', "python.image: a digest is"),
         ('[perl]\nimage = "x"\ncolour = "red"\n', "perl.colour"),
         ('[python.limits]\nmemory = "lots"\n', "python.limits.memory"),
         ("[python.env]\nN = 1\n", "python.env.N"),
@@ -101,3 +105,97 @@ def test_the_cells_memory_is_filled_in_and_nothing_else(place: str, filled: str)
 def test_a_runtimes_environment_speaks_of_the_cells_memory() -> None:
     node = load_catalogue()["node"]
     assert node.environment(64 << 20) == {"NODE_OPTIONS": "--max-old-space-size=128"}
+
+
+def test_files_are_known_by_their_interpreter_and_some_by_their_name() -> None:
+    shown = {name: (runtime.shebangs, runtime.names) for name, runtime in load_catalogue().items()}
+    assert shown == {
+        "node": (("node",), ("package.json",)),
+        "python": (("python", "python3"), ("pyproject.toml", "requirements.txt", "setup.py")),
+        "cpp": ((), ("Makefile", "makefile")),
+        "java": ((), ("pom.xml", "build.gradle")),
+        "dotnet": ((), ()),
+        "bash": (("sh", "bash", "dash"), ()),
+    }
+
+
+def test_compilers_get_more_than_the_programs_that_they_make() -> None:
+    limits = {name: runtime.compile_limits for name, runtime in load_catalogue().items()}
+    more = {"timeout": 60, "memory": 1 << 30, "disk": 256 << 20}
+    assert limits["cpp"] == RuntimeLimits(**more, pids=128)
+    assert limits["java"] == RuntimeLimits(**more, pids=256)
+    assert {limits[name] for name in ("node", "python", "dotnet", "bash")} == {RuntimeLimits()}
+
+
+def test_no_runtime_has_limits_of_its_own() -> None:
+    assert {runtime.limits for runtime in load_catalogue().values()} == {RuntimeLimits()}
+
+
+@pytest.mark.parametrize(
+    ("name", "env"),
+    [
+        (
+            "python",
+            {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+        ),
+        ("cpp", {"ASAN_OPTIONS": "detect_leaks=0"}),
+        (
+            "dotnet",
+            {
+                "DOTNET_EnableDiagnostics": "0",
+                "DOTNET_EnableWriteXorExecute": "0",
+                "DOTNET_GCHeapHardLimit": "8000000",
+            },
+        ),
+        ("java", {}),
+        ("bash", {}),
+    ],
+)
+def test_a_runtime_has_the_environment_that_its_programs_need(name: str, env: dict[str, str]) -> None:
+    assert load_catalogue()[name].environment(64 << 20) == env
+
+
+@pytest.mark.parametrize(
+    ("image", "is_pinned"),
+    [
+        (f"python@sha256:{'a' * 64}", True),
+        (f"sha256:{'a' * 64}", True),
+        ("python:3.11-slim", False),
+        ("sha256", False),
+    ],
+)
+def test_nothing_stands_in_for_a_pinned_image(image: str, is_pinned: bool) -> None:
+    runtime = Runtime(name="python", image=image)
+    assert runtime.is_pinned is is_pinned
+    assert runtime.images == ((image,) if is_pinned else (image, "cellblock/python:local"))
+
+
+@pytest.mark.parametrize("name", ["p", "p" * 32, "a_b-1"])
+def test_a_runtime_has_a_short_lower_case_name(operators_file: Path, name: str) -> None:
+    operators_file.write_text(f'[{name}]\nimage = "x"\n')
+    assert name in load_catalogue(operators_file)
+
+
+@pytest.mark.parametrize("name", ["p" * 33, "P", "1p", "-p"])
+def test_another_name_is_refused(operators_file: Path, name: str) -> None:
+    operators_file.write_text(f'[{name}]\nimage = "x"\n')
+    with pytest.raises(InvalidSetting, match="give a table under a lower-case name"):
+        load_catalogue(operators_file)
+
+
+@pytest.mark.parametrize("start", ["{ files = [], run = ['x'] }", "{ files = ['x'], run = [] }"])
+def test_a_start_needs_files_and_a_command(operators_file: Path, start: str) -> None:
+    operators_file.write_text(f'[perl]\nimage = "x"\nstart = [{start}]\n')
+    with pytest.raises(InvalidSetting, match=r"perl\.start\.0\.(files|run)"):
+        load_catalogue(operators_file)
+
+
+@pytest.mark.parametrize("digest", ["a" * 63, "a" * 65, "A" * 64, "g" * 64, ""])
+@pytest.mark.parametrize("start", ["sha256:", "python@sha256:", "python@md5:"])
+def test_a_digest_that_is_none_is_refused_with_its_place(
+    operators_file: Path, start: str, digest: str
+) -> None:
+    operators_file.write_text(f'[python]\nimage = "{start}{digest}"\n')
+    words = r"^Runtime catalogue, python\.image: a digest is sha256: and 64 hexadecimal digits$"
+    with pytest.raises(InvalidSetting, match=words):
+        load_catalogue(operators_file)

@@ -177,3 +177,33 @@ def test_a_secret_stays_hidden_when_another_setting_is_bad(monkeypatch: pytest.M
     with pytest.raises(InvalidSetting) as caught:
         load_settings()
     assert HIDDEN not in str(caught.value)
+
+
+def test_an_unknown_variable_is_an_error_that_names_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELLBLOCK_MAX_TIMOUT", "secret")
+    with pytest.raises(
+        InvalidSetting, match=r"CELLBLOCK_MAX_TIMOUT: .* CELLBLOCK_MAX_TIMEOUT is the nearest"
+    ) as one:
+        load_settings()
+    assert "secret" not in str(one.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("localhost:6379", "with its scheme"),
+        ("redis://:123/456@host:6379/0", "%2F"),
+        ("redis://:sec#ret@host/0", "%23"),
+        ("redis://user:hunter2", "makes no sense"),
+        ("db+sqlite:///hunter2", "cannot be used"),
+        ("sqs://key:hunter2@", "cannot be used"),
+        ("redis+cluster://:hunter2@host", "cluster"),
+        ("sentinel://:hunter2@host", "master_name"),
+        ("amqp://guest:hunter2@host//", "results need a Redis"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_with_nothing_of_it(url: str, words: str) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        load_settings(broker_url=url)
+    assert words in str(caught.value)
+    assert not [part for part in ("123/", "456", "sec#", "ret@", HIDDEN) if part in str(caught.value)]

@@ -56,7 +56,11 @@ def test_any_text_is_a_size_or_a_value_error(text: str) -> None:
         (1024, "1 KiB"),
         (1536, "1.5 KiB"),
         (512 << 20, "512 MiB"),
+        ((1 << 20) - 1, "1024 KiB"),
+        (1 << 20, "1 MiB"),
+        (1 << 30, "1 GiB"),
         (3 << 30, "3 GiB"),
+        (5000 << 30, "5000 GiB"),
     ],
 )
 def test_sizes_are_shown_in_the_unit_that_keeps_them_short(count: int, text: str) -> None:
@@ -66,3 +70,13 @@ def test_sizes_are_shown_in_the_unit_that_keeps_them_short(count: int, text: str
 @given(st.integers(1, 1 << 42))
 def test_a_shown_size_reads_back_within_a_thousandth(count: int) -> None:
     assert parse_bytes(format_bytes(count)) == pytest.approx(count, rel=1e-3)
+
+
+def test_a_terabyte_is_a_size_and_thirty_digits_are_the_most() -> None:
+    assert (parse_bytes("2t"), parse_bytes("9" * 30)) == (2 << 40, int("9" * 30))
+    with pytest.raises(ValueError, match="too many digits"):
+        parse_bytes("9" * 31)
+
+
+def test_half_a_unit_is_a_size() -> None:
+    assert (parse_bytes("0.5g"), parse_bytes(1)) == (1 << 29, 1)

@@ -16,6 +16,9 @@ from config.warm import WarmRange, parse_warm
         ("2-8", (2, 8), (2, 8)),
         ("0,python=3", (0, 0), (3, 3)),
         ("1, bash=2-20", (2, 20), (1, 1)),
+        ("9999", (9999, 9999), (9999, 9999)),
+        ("python=3,bash=4", (4, 4), (3, 3)),
+        (",", (0, 0), (0, 0)),
     ],
 )
 def test_a_size_holds_for_all_runtimes_or_for_one(
@@ -25,7 +28,7 @@ def test_a_size_holds_for_all_runtimes_or_for_one(
     assert (sizes.of("bash"), sizes.of("python")) == (WarmRange(*bash), WarmRange(*python))
 
 
-@pytest.mark.parametrize("text", ["many", "-1", "8-2", "python", "python=x", "1.5"])
+@pytest.mark.parametrize("text", ["many", "-1", "8-2", "python", "python=x", "1.5", "10000", "P=1", "1-2-3"])
 def test_what_is_no_size_is_refused_with_the_variable(text: str) -> None:
     with pytest.raises(InvalidSetting, match="CELLBLOCK_WARM"):
         load_settings(warm=text)
@@ -33,3 +36,8 @@ def test_what_is_no_size_is_refused_with_the_variable(text: str) -> None:
 
 def test_nothing_is_kept_warm_unless_asked_for() -> None:
     assert not load_settings().warm_sizes.any
+
+
+@pytest.mark.parametrize("text", ["1", "0-1", "0,python=1"])
+def test_any_size_above_nothing_keeps_something_warm(text: str) -> None:
+    assert parse_warm(text).any

@@ -60,6 +60,15 @@ class Deployment:
         assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
         return done.stdout
 
+    @contextmanager
+    def updating(self) -> Iterator[subprocess.Popen[bytes]]:
+        """`deploy/update.sh` at its work, with new settings; what it says is shown if the test fails."""
+        with Path(self.env["WORKER_SETTINGS"]).open("a") as settings:
+            settings.write("CELLBLOCK_DRAIN=6\n")
+        command = [str(ROOT / "deploy/update.sh"), *self.program, "--env-file", "deploy/offline.env"]
+        with subprocess.Popen(command, cwd=ROOT, env=self.env) as process:
+            yield process
+
     @property
     def owner(self) -> str:
         """What is written on its cells."""

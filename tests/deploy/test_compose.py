@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,11 +13,10 @@ import yaml
 from celery import Celery
 from celery.result import AsyncResult
 
-from config import load_catalogue, load_settings
-from sandbox.limits import resolve_limits
-from sandbox.profile import container_config
-from tests.conftest import OWNER
+from config import load_settings
 from tests.deploy.compose import Deployment
+from tests.guard.bodies import cell_body
+from tests.guard.guard import NAME
 from tests.programs import ROOT
 from tests.waiting import wait_until
 
@@ -30,52 +28,11 @@ ALERTS = {
     for group in yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"]
     for rule in group["rules"]
 }
-#: What the profile makes of a plain job.
-CELL = container_config(
-    image="cellblock/bash:local",
-    limits=resolve_limits({}, load_catalogue()["bash"].limits, load_settings()),
-    labels={"cellblock.owner": OWNER},
-    env={},
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """What the proxy answers to whoever reaches it, by the status alone."""
-
-    address: str
-
-    def call(self, method: str, path: str, body: str | None = None) -> int:
-        request = requests.Request(method, self.address, data=body, headers=_JSON).prepare()
-        # As it stands: an address with dots in it would be made plain.
-        request.url = f"{self.address}/{path}"
-        with requests.Session() as session:
-            return session.send(request, timeout=10).status_code
-
-    def post(self, path: str, body: str) -> int:
-        return self.call("POST", path, body)
-
-
-_JSON = {"Content-Type": "application/json"}
-
-
-def _with(harm: dict[str, Any]) -> str:
-    """A cell's configuration, changed for the worse."""
-    host = CELL["HostConfig"] | harm.get("HostConfig", {})
-    return json.dumps(CELL | harm | {"HostConfig": host})
-
-
-@pytest.fixture
-def proxy(deployment: Deployment) -> Proxy:
-    """The proxy, at its address on the internal network, which this host is part of."""
-    (container,) = deployment.containers("engine-proxy")
-    (network,) = deployment.engine.inspect_container(container)["NetworkSettings"]["Networks"].values()
-    return Proxy(f"http://{network['IPAddress']}:2375/v1.41")
 
 
 @pytest.fixture
 def send(app: Celery) -> Callable[..., AsyncResult[Any]]:
-    return lambda *args, **kwargs: app.send_task("cellblock.run_sandboxed", args, kwargs)
+    return lambda *args, **kwargs: app.send_task("cellblock.run_sandboxed", args, kwargs, queue="cellblock")
 
 
 @pytest.fixture
@@ -122,102 +79,19 @@ def test_a_worker_has_no_socket_no_rights_and_a_root_that_cannot_be_written(depl
     assert (host["CapDrop"], host["ReadonlyRootfs"], host["Privileged"]) == (["ALL"], True, False)
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        {"HostConfig": {"Privileged": True}},
-        {"HostConfig": {"Binds": ["/:/host"]}},
-        {"hostconfig": {"binds": ["/:/host"]}},
-        {"HostConfig": {"Mounts": [{"Type": "bind", "Source": "/", "Target": "/host"}]}},
-        {"HostConfig": {"CapAdd": ["SYS_ADMIN"]}},
-        {"HostConfig": {"CapDrop": []}},
-        {"HostConfig": {"SecurityOpt": ["no-new-privileges:true", "seccomp={}", "seccomp=unconfined"]}},
-        {"HostConfig": {"SecurityOpt": []}},
-        {"HostConfig": {"PidMode": "host"}},
-        {"HostConfig": {"NetworkMode": "host"}},
-        {"HostConfig": {"NetworkMode": "container:other"}},
-        {"HostConfig": {"NetworkMode": "cellblock_broker"}},
-        {"HostConfig": {"Sysctls": {"kernel.msgmax": "1"}}},
-        {"HostConfig": {"IpcMode": "host"}},
-        {"HostConfig": {"MaskedPaths": []}},
-        {"HostConfig": {"ReadonlyPaths": []}},
-        {"HostConfig": {"ReadonlyRootfs": False}},
-        {"HostConfig": {"Devices": [{"PathOnHost": "/dev/mem"}]}},
-        {"User": "0:0"},
-        {"Labels": {}},
-    ],
-    ids=json.dumps,
-)
-def test_no_container_is_made_that_is_not_a_cell(proxy: Proxy, harm: dict[str, Any]) -> None:
-    assert proxy.post("containers/create?name=cellblock-0123456789ab", _with(harm)) == 403
-
-
-def test_a_name_cannot_be_hidden_by_an_escape_or_by_a_second_one(proxy: Proxy) -> None:
-    cell = json.dumps(CELL)
-    hidden = cell.replace('"HostConfig": {', '"HostConfig": {"Bin\\u0064s": ["/:/host"], ')
-    twice = cell.removesuffix("}") + ', "User": "0:0"}'
-    spaced = cell.removesuffix("}") + ', "User" :\n "0:0"}'
-    for body in (hidden, twice, spaced):
-        assert json.loads(body)
-        assert proxy.post("containers/create?name=cellblock-0123456789ab", body) == 403
-
-
-def test_a_cell_is_made_and_removed(proxy: Proxy) -> None:
-    assert proxy.post("containers/create?name=cellblock-0123456789ab", json.dumps(CELL)) == 201
-    assert proxy.call("GET", "containers/cellblock-0123456789ab/json") == 200
-    assert proxy.call("DELETE", "containers/cellblock-0123456789ab?force=1") == 204
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "containers/create"),
-        ("POST", "containers/create?name=other"),
-        ("GET", "containers/{redis}/json"),
-        ("POST", "containers/{redis}/exec"),
-        ("POST", "containers/{redis}/kill"),
-        ("DELETE", "containers/{redis}?force=1"),
-        ("GET", "containers/{redis}/logs?stdout=1"),
-        ("POST", "containers/cellblock-0123456789ab/exec"),
-        ("GET", "containers/cellblock-0123456789ab/archive?path=/"),
-        ("GET", "containers/cellblock-0123456789ab/../{redis}/json"),
-        ("POST", "images/create?fromSrc=-&repo=x"),
-        ("POST", "images/load"),
-        ("DELETE", "images/cellblock/bash:local"),
-        ("POST", "build"),
-        ("POST", "volumes/create"),
-        ("GET", "secrets"),
-        ("POST", "containers/prune"),
-        ("POST", "networks/prune"),
-        ("POST", "networks/cellblock_broker/connect"),
-        ("DELETE", "networks/cellblock_broker"),
-    ],
-)
-def test_nothing_else_is_let_through(deployment: Deployment, proxy: Proxy, method: str, path: str) -> None:
+def test_the_guard_lets_a_cell_through_and_nothing_else(deployment: Deployment) -> None:
+    """What else it refuses is in tests/guard."""
+    (container,) = deployment.containers("engine-proxy")
+    (network,) = deployment.engine.inspect_container(container)["NetworkSettings"]["Networks"].values()
+    address = f"http://{network['IPAddress']}:2375/v1.41"
+    settings = load_settings(owner=deployment.owner)
+    body = cell_body(deployment.engine, settings)
+    create = f"{address}/containers/create?name={NAME}"
+    assert requests.post(create, json=body | {"User": "0:0"}, timeout=10).status_code == 403
+    assert requests.post(create, json=body, timeout=10).status_code == 201
+    assert requests.delete(f"{address}/containers/{NAME}?force=1", timeout=10).status_code == 204
     redis_id = deployment.containers("redis")[0]
-    assert proxy.call(method, path.format(redis=redis_id)) == 403
-
-
-@pytest.mark.parametrize(
-    "harm",
-    [{"Name": "other"}, {"Internal": False}, {"Driver": "host"}, {"Ingress": True}],
-)
-def test_no_network_is_made_that_is_not_a_jobs_own(proxy: Proxy, harm: dict[str, Any]) -> None:
-    own = {"Name": "cellblock-0123456789ab", "Driver": "bridge", "Internal": True}
-    body = own | {"Labels": {"cellblock.owner": OWNER}} | harm
-    assert proxy.post("networks/create", json.dumps(body)) == 403
-
-
-def test_no_container_but_a_cell_joins_a_network(deployment: Deployment, proxy: Proxy) -> None:
-    body = json.dumps({"Container": deployment.containers("redis")[0]})
-    assert proxy.post("networks/cellblock-0123456789ab/connect", body) == 403
-
-
-def test_the_configuration_that_old_starts_carried_is_not_let_through(proxy: Proxy) -> None:
-    body = json.dumps({"Privileged": True})
-    assert proxy.call("POST", "containers/cellblock-0123456789ab/start", body) == 403
-    old = proxy.address.replace("v1.41", "v1.23")
-    assert Proxy(old).call("POST", "containers/cellblock-0123456789ab/start") == 403
+    assert requests.delete(f"{address}/containers/{redis_id}?force=1", timeout=10).status_code == 403
 
 
 def test_the_worker_is_healthy_and_its_doctor_finds_a_filtered_socket(deployment: Deployment) -> None:
@@ -288,6 +162,23 @@ def test_three_workers_share_the_jobs_and_one_killed_takes_only_its_own_cell(
 
     app.control.revoke([job.id for job in jobs], terminate=True)
     assert send("echo alive", "bash").get(timeout=ANSWER_S)["stdout"] == "alive\n"
+
+
+def test_an_update_leaves_the_queue_no_moment_without_a_worker(
+    deployment: Deployment, app: Celery, send: Callable[..., AsyncResult[Any]]
+) -> None:
+    # After a restart of Redis and the end of a worker, in tests before.
+    wait_until(lambda: app.control.ping(timeout=1.0), 60, "the workers answer")
+    before, counted, jobs = set(deployment.containers("worker")), list[int](), list[AsyncResult[Any]]()
+    with deployment.updating() as update:
+        while update.poll() is None:
+            jobs.append(send("echo done", "bash"))
+            counted.append(len(app.control.ping(timeout=1.0) or ()))
+    assert update.returncode == 0
+    assert min(counted) >= 1, counted
+    assert {job.get(timeout=ANSWER_S)["stdout"] for job in jobs} == {"done\n"}
+    assert not deployment.containers("worker-next")
+    assert not before & set(deployment.containers("worker"))
 
 
 def _all_busy(workers: dict[str, list[str]]) -> dict[str, list[str]]:

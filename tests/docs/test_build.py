@@ -33,7 +33,8 @@ def texts() -> str:
     folders = ("cli", "config", "sandbox", "tasks")
     trees = (ast.parse(path.read_text()) for folder in folders for path in (ROOT / folder).rglob("*.py"))
     constants = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    return "\n".join(node.value for node in constants if isinstance(node.value, str))
+    texts = "\n".join(node.value for node in constants if isinstance(node.value, str))
+    return re.sub(r"\{\w+\}", "\n", texts)
 
 
 @pytest.mark.parametrize("message", MESSAGES)

@@ -9,8 +9,11 @@ import pytest
 
 from config import load_settings
 from sandbox import Result, Sandbox, Status
+from sandbox.image_choice import find_image
 from sandbox.profile import container_config
-from tests.conftest import cells
+from sandbox.proxy import PROXY_IMAGE
+from tests.conftest import cells, unavailable
+from tests.hostile.listed_hosts import listing_hosts, serving
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -53,3 +56,19 @@ def leaky(engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr("sandbox.docker_maker.container_config", without_masks)
     with Sandbox(load_settings(pull="never")) as leaking:
         yield lambda source, **request: leaking.run(["python3", "-c", source], "python", **request)
+
+
+@pytest.fixture(scope="module")
+def server(engine: docker.APIClient) -> Iterator[dict[str, str]]:
+    """The addresses of servers that jobs may list."""
+    if find_image(engine, PROXY_IMAGE) is None:
+        unavailable(f"There is no {PROXY_IMAGE}. Try: cellblock images build proxy")
+    with serving(engine) as addresses:
+        yield addresses
+
+
+@pytest.fixture(scope="module")
+def listing(server: dict[str, str]) -> Iterator[Sandbox]:
+    """Cells whose proxies get out to where the servers look public."""
+    with listing_hosts(server, "public") as made:
+        yield made

@@ -18,6 +18,7 @@ _KERNEL, _FILES, _NETWORK, _DISK, _MEMORY, _PROCESSES, _OUTPUT, _DECEPTION = (
         "deception",
     )
 )
+_UNCHARGED = "tests/hostile/test_uncharged_memory.py::test_a_job_holds_no_more_than_its_limit_by_way_of"
 _UNIT = "tests/sandbox/test_profile.py::test_"
 
 
@@ -68,14 +69,14 @@ def _option(index: int, test: str) -> Mutant:
     return Mutant(("SecurityOpt",), lambda body: body["HostConfig"]["SecurityOpt"].pop(index), test)
 
 
-def _seccomp(change: Callable[[Body], object], call: str) -> Mutant:
+def _seccomp(change: Callable[[Body], object], call: str = "", *, test: str = "") -> Mutant:
     def weaken(body: Body) -> None:
         options = body["HostConfig"]["SecurityOpt"]
         rules = json.loads(options[1].removeprefix("seccomp="))
         change(rules)
         options[1] = f"seccomp={json.dumps(rules)}"
 
-    return Mutant(("SecurityOpt",), weaken, f"{_KERNEL}the_kernel_refuses[{call}]")
+    return Mutant(("SecurityOpt",), weaken, test or f"{_KERNEL}the_kernel_refuses[{call}]")
 
 
 def _allow(*names: str) -> Callable[[Body], object]:
@@ -88,12 +89,33 @@ def _allow(*names: str) -> Callable[[Body], object]:
     return change
 
 
+def _open_family(number: int) -> Callable[[Body], object]:
+    """With any type and protocol."""
+
+    def change(rules: Body) -> None:
+        family = {"index": 0, "value": number, "op": "SCMP_CMP_EQ"}
+        rules["syscalls"].append({"names": ["socket"], "args": [family], "action": "SCMP_ACT_ALLOW"})
+
+    return change
+
+
+def _open_level(number: int) -> Callable[[Body], object]:
+    """With any option."""
+
+    def change(rules: Body) -> None:
+        level = {"index": 1, "value": number, "op": "SCMP_CMP_EQ"}
+        rules["syscalls"].append({"names": ["setsockopt"], "args": [level], "action": "SCMP_ACT_ALLOW"})
+
+    return change
+
+
 def _old_calls(rules: Body) -> None:
     rules["archMap"][0]["subArchitectures"] = ["SCMP_ARCH_X86"]
 
 
-#: What is no wall: names, streams, the cell's own program; a network that the operator allows.
+#: What is no wall: names, streams, the cell's own program; a network, and a rate, that the operator chooses.
 EXEMPT = {
+    "BlkioDeviceReadBps",
     *("Image", "Entrypoint", "Cmd", "WorkingDir", "Env", "Labels", "HostConfig"),
     *("AttachStdin", "AttachStdout", "AttachStderr", "OpenStdin", "Tty", "AutoRemove", "Init", "StopSignal"),
 }
@@ -117,6 +139,29 @@ MUTANTS = {
     "no-new-privileges": _option(0, f"{_KERNEL}no_program_gives_rights"),
     "seccomp": _option(1, f"{_KERNEL}the_kernel_refuses"),
     "seccomp: sockets": _seccomp(_allow("socket"), "AF_VSOCK"),
+    "seccomp: netlink": _seccomp(_open_family(16), test=f"{_UNCHARGED}[answers of netlink]"),
+    "seccomp: protocols": _seccomp(_open_family(2), "MPTCP"),
+    "seccomp: protocols by IPv6": _seccomp(_open_family(10), "MPTCP by IPv6"),
+    "seccomp: options": _seccomp(_open_level(1), "a socket filter"),
+    "seccomp: options of IPv4": _seccomp(_open_level(0), "multicast"),
+    "seccomp: options of IPv6": _seccomp(_open_level(41), "multicast by IPv6"),
+    "seccomp: options of TCP": _seccomp(_open_level(6), "a protocol above TCP"),
+    "seccomp: options of UDP": _seccomp(_open_level(17), "a cork"),
+    "seccomp: corks": _seccomp(
+        _allow("sendto", "sendmmsg"), test=f"{_KERNEL}the_kernel_refuses[wait for more]"
+    ),
+    "seccomp: corks by message": _seccomp(_allow("sendmsg"), "wait for more, by message"),
+    "seccomp: filters": _seccomp(_allow("prctl"), "a system call filter"),
+    "seccomp: filters by seccomp": _seccomp(_allow("seccomp"), "seccomp"),
+    "seccomp: huge pages": _seccomp(_allow("mmap"), "huge pages"),
+    "seccomp: huge files": _seccomp(_allow("memfd_create"), "a huge file"),
+    "seccomp: huge segments": _seccomp(_allow("shmget"), "a huge segment"),
+    "seccomp: the core limit": _seccomp(
+        _allow("prlimit64", "setrlimit"), test=f"{_KERNEL}no_job_lets_the_hosts_crash_handler_in"
+    ),
+    "seccomp: sync": _seccomp(
+        _allow("sync", "syncfs"), test=f"{_DISK}a_sync_never_reaches_the_disks_of_the_host"
+    ),
     "seccomp: namespaces": _seccomp(_allow("clone"), "clone users"),
     "seccomp: personality": _seccomp(_allow("personality"), "personality"),
     "seccomp: clone3": _seccomp(_allow("clone3"), "clone3"),
@@ -144,8 +189,12 @@ MUTANTS = {
         *("acpi", "asound", "scsi", "firmware", "dmi"),
         test=f"{_FILES}nothing_can_be_read_from[/sys/firmware]",
     ),
+    "MaskedPaths: their disks": _unmask(
+        *("diskstats", "vmstat", "zoneinfo", "buddyinfo", "pagetypeinfo", "pressure", "locks", "schedstat"),
+        test=f"{_FILES}nothing_can_be_read_from[/proc/diskstats]",
+    ),
     "MaskedPaths: neighbours": _unmask(
-        *("interrupts", "latency", "timer_stats", "powercap"),
+        *("interrupts", "softirqs", "latency", "timer_stats", "powercap"),
         test=f"{_FILES}nothing_can_be_read_from[/proc/interrupts]",
     ),
     "ReadonlyRootfs": _host(
@@ -178,7 +227,12 @@ MUTANTS = {
         f"{_FILES}a_job_can_write_to_its_own_places_and_no_other",
     ),
     "ShmSize": _host("ShmSize", 64 << 20, f"{_DISK}a_full_place_gives_enospc_and_nothing_beyond_its_size"),
-    "IpcMode": _host("IpcMode", "host", f"{_NETWORK}two_cells_share_no_segment_of_memory"),
+    "IpcMode": Mutant(
+        ("IpcMode",),
+        # The engine refuses limits of the host's own namespace.
+        lambda body: body["HostConfig"].update(IpcMode="host", Sysctls={}),
+        f"{_NETWORK}the_namespace_of_shared_memory_is_not_the_hosts",
+    ),
     "CgroupnsMode": _host(
         "CgroupnsMode",
         "host",
@@ -190,6 +244,8 @@ MUTANTS = {
         f"{_MEMORY}too_much_memory_is_out_of_memory[one block]",
     ),
     "MemorySwap": _host("MemorySwap", 2 << 30, f"{_MEMORY}there_is_no_swap_to_flee_to"),
+    "KernelMemoryTCP": _host("KernelMemoryTCP", 0, f"{_UNIT}each_line_of_hardening_is_there"),
+    "Sysctls": _host("Sysctls", {}, f"{_MEMORY}what_older_kernels_do_not_count_is_bounded"),
     "OomScoreAdj": _host("OomScoreAdj", 0, f"{_MEMORY}a_job_is_the_kernels_choice_before_the_worker"),
     "PidsLimit": _host("PidsLimit", 200, f"{_PROCESSES}there_are_never_more_than_were_asked_for"),
     "CpuQuota": Mutant(
@@ -204,6 +260,7 @@ MUTANTS = {
     ),
     "RestartPolicy": _host("RestartPolicy", {"Name": "always"}, f"{_UNIT}each_line_of_hardening_is_there"),
     "ulimit core": _ulimit("core", -1, f"{_DISK}a_crash_leaves_no_core"),
+    "ulimit core of none": _ulimit("core", 0, f"{_KERNEL}no_job_lets_the_hosts_crash_handler_in"),
     "ulimit nofile": _ulimit("nofile", 2048, f"{_DISK}descriptors_run_out_at_their_limit"),
     "ulimit fsize": _ulimit("fsize", -1, f"{_DISK}no_file_is_larger_than_the_disk"),
     "ulimit memlock": _ulimit("memlock", -1, f"{_UNIT}ulimits_bound_each_process"),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import Status
+from config import load_settings
+from sandbox import Sandbox, Status
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
-    from sandbox import Sandbox
+    import docker
+
     from tests.hostile.conftest import Python
 
 pytestmark = pytest.mark.engine
@@ -29,11 +34,30 @@ try:
     while True: held.append(open('/dev/null'))
 except OSError as error: print(error.errno, len(held) < 1024)
 """
+#: Seconds that it takes to read 4 MB past the page cache.
+DIRECT = """
+import mmap, os, sys, time
+began, room, left = time.monotonic(), mmap.mmap(-1, 1 << 20), 4
+for folder, _, names in os.walk('/usr'):
+    for name in names:
+        path = os.path.join(folder, name)
+        if left and not os.path.islink(path) and os.path.getsize(path) > 1 << 20:
+            left -= os.readv(os.open(path, os.O_RDONLY | os.O_DIRECT), [room]) == 1 << 20
+print(time.monotonic() - began)
+"""
 SPARSE = """
 with open('hole', 'wb') as f:
     f.seek(16 << 20)
     f.write(b'x')
 """
+
+
+def host_disk(engine: docker.APIClient) -> str:
+    """The disk that the engine's images are on, as a whole."""
+    number = Path(engine.info()["DockerRootDir"]).stat().st_dev
+    found = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
+    disk = found.parent if (found / "partition").exists() else found
+    return f"/dev/{disk.name}"
 
 
 @pytest.mark.parametrize("place", ["/workspace", "/tmp", "/dev/shm"])
@@ -96,6 +120,18 @@ def test_their_limit_can_t_be_raised(sandbox: Sandbox) -> None:
 def test_a_crash_leaves_no_core(sandbox: Sandbox) -> None:
     result = sandbox.run("sh -c 'kill -ABRT $$'; ulimit -c; ls -A")
     assert result.stdout == "0\n"
+
+
+def test_a_sync_never_reaches_the_disks_of_the_host(python: Python) -> None:
+    # The kernel itself would say that there is no such file.
+    assert python("import ctypes; print(ctypes.CDLL(None).syncfs(-1))").stdout == "0\n"
+
+
+def test_reads_are_held_to_the_operators_rate(engine: docker.APIClient) -> None:
+    device = host_disk(engine)
+    with Sandbox(load_settings(pull="never", disk_reads=f"{device}=1m")) as slow:
+        result = slow.run(["python3", "-c", DIRECT], "python", timeout=30 * PATIENCE)
+    assert float(result.stdout) > 2
 
 
 def test_a_full_disk_keeps_nobody_from_reporting(python: Python) -> None:

@@ -42,7 +42,9 @@ HIDDEN = (
     *("/proc/timer_list", "/proc/sched_debug", "/proc/cmdline", "/proc/config.gz", "/proc/keys"),
     *("/proc/key-users", "/proc/interrupts", "/proc/latency_stats", "/proc/timer_stats", "/proc/acpi"),
     *("/proc/asound", "/proc/scsi", "/sys/firmware", "/sys/kernel", "/sys/module"),
-    *("/sys/devices/virtual/dmi", "/sys/devices/virtual/powercap"),
+    *("/sys/devices/virtual/dmi", "/sys/devices/virtual/powercap", "/proc/softirqs", "/proc/schedstat"),
+    *("/proc/diskstats", "/proc/vmstat", "/proc/zoneinfo", "/proc/buddyinfo", "/proc/pagetypeinfo"),
+    *("/proc/pressure", "/proc/locks"),
 )
 ROUNDABOUT = (
     *("/proc/1/root/proc/1/mem", "/proc/1/cwd/proc/1/mem", "/proc/self/root/proc/1/mem"),

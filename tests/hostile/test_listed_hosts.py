@@ -4,42 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from docker.types import IPAMConfig, IPAMPool
 
-from config import load_settings
-from sandbox import ImageMissing, InvalidJob, Sandbox, Status
-from sandbox.image_choice import find_image
-from sandbox.proxy import PROXY_IMAGE
-from tests.conftest import OWNER, cells, unavailable
+from sandbox import ImageMissing, InvalidJob, Status
+from tests.conftest import OWNER, cells
+from tests.hostile.listed_hosts import LISTED, OTHER, listing_hosts
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import docker
+
+    from sandbox import Sandbox
 
 pytestmark = pytest.mark.engine
 
-LISTED, OTHER = "api.example.com", "other.example.com"
-# Addresses of the public Internet, as far as the proxy can tell; routed nowhere but between these containers.
-PUBLIC = "11.22.33.0/24"
-SERVER = """
-import http.server, threading
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.end_headers(); self.wfile.write(self.headers['Host'].encode())
-    def log_message(self, *_): pass
-for port in (80, 443, 8443):
-    server = http.server.ThreadingHTTPServer(('', port), Answer)
-    threading.Thread(target=server.serve_forever).start()
-"""
 CLIENT = """
 import concurrent.futures, http.client, json, os, socket, sys, urllib.request
 proxy = os.environ['HTTP_PROXY'].removeprefix('http://').split(':')
@@ -56,10 +39,6 @@ def raw(request):
         return s.makefile('rb').read().decode().rpartition('\\r\\n')[2]
 def direct(host, port):
     with socket.create_connection((host, int(port)), 1): return 'reached'
-def bridge(port):
-    with open('/proc/net/route') as routes: fields = [line.split() for line in routes][1:]
-    network = next(int(f[1], 16) for f in fields if f[1] != '00000000')
-    return direct(socket.inet_ntoa((network + (1 << 24)).to_bytes(4, 'little')), port)
 def resolve(name):
     return socket.gethostbyname(name)
 def ask(server, name):
@@ -92,57 +71,6 @@ except OSError: print('no other way')
 Ways = dict[str, list[str]]
 
 
-@pytest.fixture(scope="module")
-def server(engine: docker.APIClient) -> Iterator[dict[str, str]]:
-    """Servers under both names, at addresses that look public and at private ones, by their networks."""
-    if find_image(engine, PROXY_IMAGE) is None:
-        unavailable(f"There is no {PROXY_IMAGE}. Try: cellblock images build proxy")
-    name = f"hosts-{secrets.token_hex(4)}"
-    with _network(engine, f"{name}-public", PUBLIC), _network(engine, f"{name}-private", None):
-        container = engine.create_container(
-            "cellblock/python:local",
-            ["python3", "-c", SERVER],
-            name=name,
-            labels={"cellblock.owner": f"{OWNER}-hosts"},
-            host_config=engine.create_host_config(network_mode=f"{name}-public"),
-        )["Id"]
-        try:
-            engine.disconnect_container_from_network(container, f"{name}-public")
-            engine.connect_container_to_network(container, f"{name}-public", aliases=[LISTED, OTHER])
-            engine.connect_container_to_network(container, f"{name}-private", aliases=[LISTED])
-            engine.start(container)
-            about = engine.inspect_container(container)["NetworkSettings"]["Networks"]
-            yield {network.rpartition("-")[2]: one["IPAddress"] for network, one in about.items()} | {
-                "name": name
-            }
-        finally:
-            engine.remove_container(container, force=True)
-
-
-@contextmanager
-def _network(engine: docker.APIClient, name: str, subnet: str | None) -> Iterator[None]:
-    ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)] if subnet else [])
-    made = engine.create_network(name, ipam=ipam, labels={"cellblock.owner": f"{OWNER}-hosts"})
-    try:
-        yield
-    finally:
-        engine.remove_network(made["Id"])
-
-
-@contextmanager
-def _listing(server: dict[str, str], where: str) -> Iterator[Sandbox]:
-    exits = f"{server['name']}-{where}"
-    with Sandbox(load_settings(pull="never", network_hosts="*.example.com", network_exit=exits)) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def listing(server: dict[str, str]) -> Iterator[Sandbox]:
-    """Cells whose proxies get out to where the servers look public."""
-    with _listing(server, "public") as made:
-        yield made
-
-
 def tried(sandbox: Sandbox, ways: Ways) -> dict[str, str]:
     """What came of each way, tried in one cell that may reach the listed host."""
     argv = ["python3", "-c", CLIENT, json.dumps(ways)]
@@ -168,7 +96,7 @@ REFUSED = {
     "the user's part of a URL": ["plain", f"http://{LISTED}@{OTHER}/"],
     "its own address": ["plain", "http://{public}/"],
     "its own address by a tunnel": ["tunnel", "{public}", "443"],
-    "its own address as one number": ["plain", "http://185999617/"],
+    "its own address as one number": ["plain", "http://{number}/"],
     "a private address": ["tunnel", "{private}", "443"],
     "the metadata of a cloud": ["plain", "http://169.254.169.254/"],
     "the proxy's loopback": ["tunnel", "127.0.0.1", "443"],
@@ -183,7 +111,6 @@ CLOSED = {
     "its private address": ["direct", "{private}", "80"],
     "a public address": ["direct", "192.0.2.1", "80"],
     "the metadata of a cloud, past the proxy": ["direct", "169.254.169.254", "80"],
-    "the host by its bridge": ["bridge", "{port}"],
     "the host by its name in the engine": ["direct", "host.docker.internal", "{port}"],
     "the host by the engine's bridge": ["direct", "172.17.0.1", "{port}"],
     "a name": ["resolve", LISTED],
@@ -197,7 +124,8 @@ CLOSED = {
 @pytest.fixture(scope="module")
 def outcomes(listing: Sandbox, server: dict[str, str]) -> dict[str, str]:
     with socket.create_server(("0.0.0.0", 0)) as host:  # noqa: S104  every address of the host
-        facts = server | {"port": str(host.getsockname()[1])}
+        number = int(IPv4Address(server["public"]))
+        facts = server | {"port": str(host.getsockname()[1]), "number": str(number)}
         ways = {
             name: [word.format(**facts) for word in way] for name, way in (REACHED | REFUSED | CLOSED).items()
         }
@@ -220,7 +148,7 @@ def test_nothing_leads_past_the_proxy_to(outcomes: dict[str, str], way: str) -> 
 
 
 def test_a_listed_name_with_a_private_address_is_refused(server: dict[str, str]) -> None:
-    with _listing(server, "private") as rebound:
+    with listing_hosts(server, "private") as rebound:
         outcomes = tried(rebound, REACHED)
     assert all("403" in outcome for outcome in outcomes.values()), outcomes
 
@@ -232,16 +160,16 @@ def test_without_its_proxy_a_job_reaches_nothing(
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(listing.run, ["python3", "-c", source], "python", network=[LISTED], timeout=60)
         proxy = wait_until(lambda: _proxies(engine), 30, "the proxy runs")
-        wait_until(lambda: len(cells(engine)) == 2 or job.done(), 30, "the cell runs")
+        wait_until(lambda: len(cells(engine)) == 3 or job.done(), 30, "the relay runs")
         wait_until(lambda: _has_spoken(engine, proxy[0]) or job.done(), 30, "the proxy was used")
         engine.kill(proxy[0])
         assert job.result().stdout == "True\nFalse\nno other way\n"
 
 
 def _proxies(engine: docker.APIClient) -> list[str]:
-    label = f"cellblock.owner={OWNER}"
-    found = engine.containers(filters={"label": label, "ancestor": PROXY_IMAGE})
-    return [container["Id"] for container in found]
+    """Those that run, by their ids: the second of the two that a cell's way out is made of."""
+    found = engine.containers(filters={"label": f"cellblock.owner={OWNER}"})
+    return [container["Id"] for container in found if container["Names"][0].endswith("-2")]
 
 
 def _has_spoken(engine: docker.APIClient, proxy: str) -> bool:

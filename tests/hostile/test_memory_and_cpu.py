@@ -63,13 +63,15 @@ for _ in range(8): threading.Thread(target=spin).start()
 """
 GRANDCHILD = """
 import os, time
+ended, running = os.pipe()
 if os.fork() == 0:
     if os.fork() == 0:
         os.setsid()
         while time.process_time() < 0.4: pass
     os._exit(0)
 os.wait()
-time.sleep(1.2)
+os.close(running)
+os.read(ended, 1)
 """
 REALTIME = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"
 
@@ -103,6 +105,13 @@ def test_what_the_kernel_holds_for_a_job_is_the_jobs(python: Python) -> None:
     result = python(SOCKETS, memory="32m", timeout=10, grace=0)
     assert result.status is not Status.SUCCEEDED
     assert (result.memory_peak or 0) <= 32 << 20
+
+
+def test_what_older_kernels_do_not_count_is_bounded(sandbox: Sandbox) -> None:
+    own = "kernel/sem net/ipv4/tcp_rmem net/ipv4/tcp_wmem net/ipv4/tcp_max_tw_buckets"
+    result = sandbox.run(f"cd /proc/sys && cat {own}")
+    windows = "4096 16384 65536"
+    assert " ".join(result.stdout.split()) == f"250 32000 100 128 {windows} {windows} 4096"
 
 
 def test_static_data_larger_than_the_cell_is_out_of_memory(sandbox: Sandbox) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,11 +88,11 @@ time.sleep(1)
 libc.shmctl(made, 0, None)
 """
 ADD_ADDRESS = """
-import socket, struct
-with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as s:
-    body = struct.pack('BBBBI', socket.AF_INET, 24, 0, 0, 1) + struct.pack('HH', 8, 2) + bytes([10, 0, 0, 9])
-    s.send(struct.pack('IHHII', 16 + len(body), 20, 5 | 0x400, 1, 0) + body)
-    print(struct.unpack_from('i', s.recv(4096), 16)[0])
+import fcntl, socket, struct
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    device = struct.pack('16sHH4s8x', b'lo', socket.AF_INET, 0, bytes([10, 0, 0, 9]))
+    try: fcntl.ioctl(s, 0x8916, device)
+    except PermissionError: print('refused')
 """
 
 
@@ -129,7 +130,7 @@ def test_the_loopback_is_the_only_device(sandbox: Sandbox) -> None:
 
 
 def test_no_address_can_be_given_to_a_device(python: Python) -> None:
-    assert python(ADD_ADDRESS).stdout == "-1\n"
+    assert python(ADD_ADDRESS).stdout == "refused\n"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +152,11 @@ def test_two_cells_do_not_meet_on_an_abstract_socket(sandbox: Sandbox) -> None:
     with ThreadPoolExecutor(1) as pool:
         listening = pool.submit(at, "listen")
         assert (at("connect"), listening.result()) == ("alone\n", "alone\n")
+
+
+def test_the_namespace_of_shared_memory_is_not_the_hosts(sandbox: Sandbox) -> None:
+    link = "/proc/self/ns/ipc"
+    assert sandbox.run(f"readlink {link}").stdout not in ("", f"{Path(link).readlink()}\n")
 
 
 def test_two_cells_share_no_segment_of_memory(python: Python) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from sandbox import CellLost, Status
 from tests.conftest import about_last_seen
+from tests.programs import unique_sleep
 
 if TYPE_CHECKING:
     import docker
@@ -73,8 +74,9 @@ def test_a_flood_that_ignores_sigterm_stops_no_later(python: Python) -> None:
 
 def test_the_engine_writes_no_log_of_what_a_job_says(sandbox: Sandbox, engine: docker.APIClient) -> None:
     with ThreadPoolExecutor(1) as pool:
-        job = pool.submit(sandbox.run, "yes | head -c 100000; sleep 60", timeout=60)
-        about = about_last_seen(engine)
+        sleep = unique_sleep(60)
+        job = pool.submit(sandbox.run, f"yes | head -c 100000; {sleep}", timeout=60)
+        about = about_last_seen(engine, sleep)
         assert isinstance(job.exception(), CellLost)
     assert (about["LogPath"], about["HostConfig"]["LogConfig"]["Type"]) == ("", "none")
 

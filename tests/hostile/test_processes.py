@@ -132,7 +132,7 @@ def test_a_child_that_outlives_the_command_is_gone(sandbox: Sandbox, flight: str
 
 
 def test_a_process_deaf_to_every_signal_is_killed_after_its_grace(python: Python) -> None:
-    result = python(STUBBORN, timeout=0.4, grace=0.2)
+    result = python(STUBBORN, timeout=2, grace=0.2)
     assert (result.status, result.signal) == (Status.TIMED_OUT, "SIGKILL")
 
 

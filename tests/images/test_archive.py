@@ -53,3 +53,15 @@ def test_the_image_runs_as_nobody_with_a_shell_and_no_entry_point() -> None:
 
 def test_the_same_image_makes_the_same_bytes() -> None:
     assert archived() == archived()
+
+
+def test_the_image_says_for_which_machine_it_is_and_of_what_it_is_made() -> None:
+    stream, tar = archived()
+    config = read(stream)[1]
+    assert (config["architecture"], config["os"], config["created"]) == (
+        CONFIG.architecture,
+        "linux",
+        "2024-01-01T00:00:00Z",
+    )
+    assert config["rootfs"] == {"type": "layers", "diff_ids": [f"sha256:{sha256(tar).hexdigest()}"]}
+    assert config["history"] == [{"created": config["created"], "created_by": "cellblock"}]

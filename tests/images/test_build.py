@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.errors import ImageBuildFailed
 from sandbox.images import Cache, Recipe, build, engine
+from sandbox.images.source import Source
 
 from .conftest import Deb, Publish
 
@@ -167,3 +168,57 @@ def test_an_engine_that_is_away_is_one_sentence(cache: Cache, tmp_path: Path) ->
     client = docker.APIClient(base_url=f"unix://{tmp_path}/no.sock", version="1.41")
     with pytest.raises(ImageBuildFailed, match="see that `docker info` works"):
         build(RECIPE, client, cache=cache)
+
+
+def test_a_cache_that_cannot_be_used_is_one_sentence(client: docker.APIClient, cache: Cache) -> None:
+    (cache.folder(".") / "lock").mkdir()
+    with pytest.raises(ImageBuildFailed, match=r"cannot be used \(Is a directory\); see that it is yours"):
+        build(RECIPE, client, cache=cache)
+
+
+@pytest.mark.usefixtures("top")
+def test_an_old_image_that_has_another_name_or_is_in_use_stays(
+    client: docker.APIClient, cache: Cache, prefix: str
+) -> None:
+    old = build(RECIPE, client, cache=cache, prefix=prefix)
+    client.tag(old.image_id, f"{prefix}/kept", "1")
+    build(replace(RECIPE, env={"A": "1"}), client, cache=cache, prefix=prefix)
+    assert labelled(client, f"{prefix}/kept:1")["Id"] == old.image_id
+
+
+@pytest.mark.usefixtures("top")
+def test_an_image_that_a_container_uses_stays_and_so_does_one_that_nobody_built(
+    client: docker.APIClient, cache: Cache, prefix: str
+) -> None:
+    old = build(RECIPE, client, cache=cache, prefix=prefix)
+    found = engine.find(client, old.tag)
+    assert found is not None
+    container = client.create_container(old.image_id, ["true"])["Id"]
+    try:
+        build(replace(RECIPE, env={"A": "1"}), client, cache=cache, prefix=prefix)
+        assert labelled(client, old.image_id)["RepoTags"] == []
+    finally:
+        client.remove_container(container)
+    engine.discard(client, replace(found, key=None))
+    assert engine.find(client, old.image_id) is not None
+    engine.discard(client, found)
+    assert engine.find(client, old.image_id) is None
+
+
+def test_a_recipe_with_no_source_for_the_machine_is_told_so(
+    client: docker.APIClient, cache: Cache, deb: Deb, publish: Publish
+) -> None:
+    deb("top", {})
+    publish()
+    source = Source("npm", "thing", "1.0", "m68k", "0" * 64)
+    with pytest.raises(ImageBuildFailed, match="recipe of fake has no source for amd64; add one"):
+        build(replace(RECIPE, sources=(source,)), client, cache=cache)
+
+
+@pytest.mark.usefixtures("top")
+def test_a_build_that_is_forced_fetches_the_lists_first(
+    client: docker.APIClient, cache: Cache, prefix: str
+) -> None:
+    told: list[tuple[str, int, int]] = []
+    build(RECIPE, client, cache=cache, prefix=prefix, force=True, progress=lambda *step: told.append(step))
+    assert told[:2] == [("lists", 0, 1), ("lists", 1, 1)]

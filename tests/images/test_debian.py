@@ -105,3 +105,15 @@ def test_the_fingerprint_changes_with_the_package_lists(deb: Deb, publish: Publi
     publish()
     debian.refresh()
     assert "" != before != debian.fingerprint()
+
+
+def test_progress_counts_packages_and_those_that_are_here(deb: Deb, publish: Publish, debian: Debian) -> None:
+    deb("one", {})
+    deb("two", {}, depends="one")
+    publish()
+    debian.refresh()
+    debian.download(debian.closure([["one"]], []), silent)
+    told: list[tuple[str, int, int]] = []
+    paths = debian.download(debian.closure([["two"]], []), lambda *step: told.append(step))
+    assert told == [("download", 1, 2), ("download", 2, 2)]
+    assert all(path.exists() for path in paths)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.errors import ImageBuildFailed
-from sandbox.images.source import Source, fetch, source_entries
+from sandbox.images.source import Source, _argv, fetch, source_entries
 
 FILES = {"package/bin/x": "/usr/bin/x", "package/lib/": "/opt/x/"}
 SOURCE = Source("npm", "thing", "1.0", "amd64", "0" * 64, FILES)
@@ -81,3 +81,22 @@ def test_a_wheel_without_modes_gets_the_executables_that_the_recipe_names(tmp_pa
 def test_a_file_that_the_archive_lacks_is_named(tgz: Path) -> None:
     with pytest.raises(ImageBuildFailed, match="has no package/nothing"):
         list(source_entries(replace(SOURCE, files={"package/nothing": "/x"}), tgz))
+
+
+def test_a_wheel_is_downloaded_alone_and_never_built() -> None:
+    argv = _argv(replace(SOURCE, client="pip"), "/folder")
+    assert argv[-7:] == [
+        *("download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", "/folder", "thing==1.0")
+    ]
+
+
+def test_without_a_pip_of_its_own_the_one_on_the_path_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.images.source.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setenv("PATH", "")
+    assert _argv(replace(SOURCE, client="pip"), "/folder")[0] == "pip"
+
+
+def test_a_package_of_npm_is_packed_and_none_of_its_scripts_is_run() -> None:
+    assert _argv(SOURCE, "/folder") == [
+        *("npm", "pack", "--ignore-scripts", "--silent", "--pack-destination", "/folder", "thing@1.0")
+    ]

@@ -75,3 +75,9 @@ def test_fifty_at_a_time_are_no_problem(start: Start) -> None:
 def test_source_and_output_may_be_in_any_script(start: Start) -> None:
     result = start("unicode")
     assert (result.stdout, result.stderr) == ("héllo, 世界\n", "")
+
+
+@pytest.mark.parametrize("runtime", ["cpp", "dotnet", "java", "node", "python"], indirect=True)
+def test_servers_on_the_loopback_are_reached_by_their_clients(start: Start) -> None:
+    result = start("loopback", timeout=60)
+    assert (result.stderr, result.stdout.split()) == ("", ["tcp", "udp", "unix", "events", "127.0.0.1"])

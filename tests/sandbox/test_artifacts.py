@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox import artifacts
 from sandbox.artifacts import ArtifactCaps, Collected, collect_artifacts
 
 KINDS = {
@@ -189,3 +191,38 @@ def test_nothing_is_written_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     collect(tar(("./a", b"x"), ("../b", b"x")))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_no_job_could_be_sent_stays_behind_and_is_shown_shortened() -> None:
+    collected = collect(tar(("./" + "d" * 5000, b"x")))
+    assert (collected.files, collected.skipped[0].reason) == ({}, "its path is longer than 1024 bytes")
+    assert len(collected.skipped[0].path) < 250
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE])
+def test_a_header_that_would_fill_the_workers_memory_is_not_read(kind: bytes) -> None:
+    header = tarfile.TarInfo("x")
+    header.type, header.size = kind, 1 << 30
+    read = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal read
+        yield header.tobuf()
+        while True:
+            read += 1
+            yield bytes(512)
+
+    collected = collect_artifacts(pieces(), ["**"], ArtifactCaps(9, 999, 999))
+    assert (read < 100, "a header is larger than" in collected.skipped[0].reason) == (True, True)
+
+
+def test_the_number_of_members_that_are_read_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "_MOST_MEMBERS", 50)
+    collected = collect(tar(*((f"./{number}", b"") for number in range(60))))
+    assert (len(collected.files), "more than 50" in collected.skipped[0].reason) == (50, True)
+
+
+def test_what_patterns_may_cost_is_bounded_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "_MOST_WORK", 200)
+    collected = collect(tar(*((f"./{number:0100}", b"") for number in range(60))), "*0" * 30 + "x")
+    assert collected.skipped[-1].reason.startswith("there are too many files for these patterns")

@@ -15,7 +15,7 @@ from config import load_settings
 from sandbox import CellLost, ImageMissing, Sandbox, Status
 from sandbox.docker_cell import DockerCell
 from tests.conftest import about_last_seen, cells, remove_cells
-from tests.programs import ROOT, runs
+from tests.programs import ROOT, runs, unique_sleep
 from tests.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -179,8 +179,9 @@ def test_the_container_is_gone_whatever_came_of_the_job(
 def test_a_running_cell_shows_its_hardening(
     sandbox: Sandbox, engine: docker.APIClient, beside: ThreadPoolExecutor
 ) -> None:
-    job = beside.submit(sandbox.run, "sleep 60", timeout=60)
-    about = about_last_seen(engine)
+    sleep = unique_sleep(60)
+    job = beside.submit(sandbox.run, sleep, timeout=60)
+    about = about_last_seen(engine, sleep)
     assert isinstance(job.exception(), CellLost)
     shown = {key: about["HostConfig"][key] for key in ("CapDrop", "ReadonlyRootfs", "Privileged", "Binds")}
     assert shown == {"CapDrop": ["ALL"], "ReadonlyRootfs": True, "Privileged": False, "Binds": None}
@@ -192,9 +193,10 @@ def test_a_running_cell_shows_its_hardening(
 def test_a_running_cell_says_whose_it_is(
     sandbox: Sandbox, engine: docker.APIClient, beside: ThreadPoolExecutor
 ) -> None:
-    request = sandbox.parse("sleep 60", timeout=60)
+    sleep = unique_sleep(60)
+    request = sandbox.parse(sleep, timeout=60)
     job = beside.submit(sandbox.run_job, request, task_id="t-1", worker="w@h", attempt=1, queued_s=0)
-    labels = about_last_seen(engine)["Config"]["Labels"]
+    labels = about_last_seen(engine, sleep)["Config"]["Labels"]
     assert isinstance(job.exception(), CellLost)
     assert {labels[f"cellblock.{key}"] for key in ("task", "worker", "runtime", "state")} == {
         "t-1",
@@ -208,9 +210,9 @@ def test_a_running_cell_says_whose_it_is(
 def test_a_cell_that_somebody_removes_is_lost_and_not_a_result(
     sandbox: Sandbox, engine: docker.APIClient, beside: ThreadPoolExecutor
 ) -> None:
-    unique = f"300.{secrets.randbelow(10**9):09}"
-    job: Future[Result] = beside.submit(sandbox.run, f"sleep {unique}", timeout=20)
-    wait_until(lambda: runs(f"sleep {unique}"), 10, "the job runs")
+    sleep = unique_sleep(300)
+    job: Future[Result] = beside.submit(sandbox.run, sleep, timeout=20)
+    wait_until(lambda: runs(sleep), 10, "the job runs")
     engine.remove_container(cells(engine)[0], force=True)
     with pytest.raises(CellLost):
         job.result()
@@ -227,13 +229,13 @@ def test_the_engine_ends_a_flood_whose_supervisor_hears_no_order(
 
 
 def test_the_jobs_of_a_worker_killed_by_sigkill_end_by_themselves(engine: docker.APIClient) -> None:
-    unique = f"300.{secrets.randbelow(10**9):09}"
-    program = f"from sandbox import Sandbox; Sandbox().run('sleep {unique}', timeout=100)"
+    sleep = unique_sleep(300)
+    program = f"from sandbox import Sandbox; Sandbox().run('{sleep}', timeout=100)"
     worker = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
-    wait_until(lambda: runs(f"sleep {unique}") and cells(engine), 20, "the job runs")
+    wait_until(lambda: runs(sleep) and cells(engine), 20, "the job runs")
     worker.send_signal(signal.SIGKILL)
     assert worker.wait(10) == -signal.SIGKILL
-    wait_until(lambda: not runs(f"sleep {unique}"), 10, "the job is gone")
+    wait_until(lambda: not runs(sleep), 10, "the job is gone")
     remove_cells(engine)
 
 

@@ -92,7 +92,7 @@ def test_folders_may_be_so_deep(sandbox: Sandbox, depth: int, comes: bool) -> No
     result = sandbox.run(f"for i in $(seq {depth}); do mkdir d; cd d; done; : > file", artifacts=["**"])
     path = "d/" * depth + "file"
     assert list(result.artifacts) == ([path] if comes else [])
-    assert left(result) == ({} if comes else {path: "deeper than 32 folders"})
+    assert set(left(result).values()) == (set() if comes else {"deeper than 32 folders"})
 
 
 def test_a_name_that_is_not_utf8_stays_behind(sandbox: Sandbox) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -156,7 +157,8 @@ def test_a_flood_of_stderr_stops_the_job_too(anywhere: Sandbox) -> None:
 
 
 def test_more_than_is_kept_is_counted_to_the_byte(anywhere: Sandbox) -> None:
-    result = anywhere.run("printf start; head -c 100000 /dev/zero; printf end", output_limit=10_000)
+    command = "printf start; yes | head -c 100000; printf end"
+    result = anywhere.run(command, output_limit=10_000)
     assert (result.stdout_bytes, result.stdout_truncated, result.stderr_truncated) == (100_008, True, False)
     assert (result.stdout[:5], result.stdout[-3:], len(result.stdout)) == ("start", "end", 10_000)
 
@@ -186,6 +188,17 @@ def test_what_cannot_be_started_gives_the_shells_codes(anywhere: Sandbox, argv: 
 def test_a_signal_is_named_and_coded_as_by_a_shell(anywhere: Sandbox, name: str, number: int) -> None:
     result = anywhere.run(f"kill -{name} $$")
     assert (result.status, result.exit_code, result.signal) == (Status.SIGNALED, 128 + number, f"SIG{name}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_job_does_not_ignore_what_its_worker_ignores(anywhere: Sandbox, number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        result = anywhere.run(f"kill -{number} $$")
+        still = signal.getsignal(number)
+    finally:
+        signal.signal(number, before)
+    assert (result.signal, still) == (number.name, signal.SIG_IGN)
 
 
 def test_children_that_outlive_the_command_are_gone(anywhere: Sandbox) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from config import load_settings
+from config import InvalidSetting, load_catalogue, load_settings
 from config.runtimes import RuntimeLimits
 from sandbox import InvalidJob
-from sandbox.limits import LIMIT_NAMES, resolve_compile_limits, resolve_limits
+from sandbox.limits import (
+    LIMIT_NAMES,
+    check_catalogue,
+    read_limits,
+    resolve_compile_limits,
+    resolve_limits,
+)
 
 if TYPE_CHECKING:
     from sandbox import Limits
@@ -84,6 +91,24 @@ def test_less_than_a_cell_can_work_with_is_refused(name: str, asked: object) -> 
         resolve(**{name: asked})
 
 
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("timeout", 0.001),
+        ("grace", 0),
+        ("memory", 16 << 20),
+        ("cpus", 0.01),
+        ("pids", 4),
+        ("disk", 64 << 10),
+        ("output_limit", 1),
+    ],
+)
+def test_the_least_possible_itself_is_allowed_and_nothing_below_it(name: str, least: float) -> None:
+    assert resolve(**{name: least})
+    with pytest.raises(InvalidJob):
+        resolve(**{name: least - (0.0005 if isinstance(least, float) else 1)})
+
+
 @pytest.mark.parametrize("name", LIMIT_NAMES)
 @pytest.mark.parametrize("value", [True, float("nan"), float("inf"), "soon", [], {}], ids=repr)
 def test_what_is_no_number_is_refused_by_name(name: str, value: object) -> None:
@@ -124,3 +149,45 @@ def test_a_compilation_has_room_for_the_jobs_files_and_keeps_as_much_of_its_word
     job = resolve(disk="200m", output_limit=5)
     limits = resolve_compile_limits(RuntimeLimits(disk=1 << 20), job, load_settings())
     assert (limits.disk_bytes, limits.output_bytes) == (200 << 20, 5)
+
+
+def test_limits_written_as_text_are_read_as_they_were() -> None:
+    limits = resolve(timeout=2.5, pids=7)
+    assert read_limits(limits.text, load_settings()) == limits
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"more": 1}, "not the limits"),
+        ({"pids": None}, "is not a whole number"),
+        ({"pids": 1025}, "pids is not between 4 and 1024"),
+        ({"pids": 3}, "pids is not between"),
+        ({"timeout_s": 600.5}, "timeout is not between"),
+    ],
+)
+def test_text_that_breaks_a_rule_is_no_limits(change: dict[str, object], why: str) -> None:
+    text = json.dumps(json.loads(resolve().text) | change)
+    with pytest.raises(ValueError, match=why):
+        read_limits(text, load_settings())
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "", "1"])
+def test_other_text_is_no_limits(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not the limits|Expecting value"):
+        read_limits(text, load_settings())
+
+
+def test_the_least_and_the_most_are_read_too() -> None:
+    least = resolve(timeout=0.001, grace=0, memory=16 << 20, cpus=0.01, pids=4, disk=64 << 10, output_limit=1)
+    most = resolve(timeout=600, grace=30, memory="2g", cpus=4, pids=1024, disk="512m", output_limit="16m")
+    for limits in (least, most):
+        assert read_limits(limits.text, load_settings()) == limits
+
+
+def test_a_catalogue_that_wants_more_than_the_operators_own_maximum_is_an_error_at_start() -> None:
+    catalogue = load_catalogue()
+    wants = catalogue["bash"].model_copy(update={"limits": RuntimeLimits(pids=2000)})
+    with pytest.raises(InvalidSetting, match=r"^Runtime catalogue, bash\.limits: pids=2000 is above"):
+        check_catalogue(dict(catalogue) | {"bash": wants}, load_settings())
+    check_catalogue(catalogue, load_settings())

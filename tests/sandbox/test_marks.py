@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.events import STDERR, STDOUT, Archived, Ended, Fault, Output, Started
+from sandbox.events import STDERR, STDOUT, Archived, Ended, Fault, Output, Started, Usage
 from sandbox.supervisor import Session
 from sandbox.supervisor.marks import MarkScanner
+
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Parse
 
 NONCE = "0123456789abcdef"
 MARK = b"\0" + NONCE.encode()
@@ -116,7 +121,16 @@ def test_start_and_fault_are_heard() -> None:
 def test_malformed_reports_count_as_no_word_at_all() -> None:
     session = started()
     feed(session, STDERR, mark(session, "end"))
-    for words in ("end 256 - - -", "end -1 - - -", "end x - - -", "end 0 1", "end 0 1 1 1 1", "nonsense", ""):
+    for words in (
+        "end 256 - - -",
+        "end -1 - - -",
+        "end x - - -",
+        "end 0 1",
+        "end 0 1 1 1 1",
+        "end 0 1 1 1 x.10",
+        "nonsense",
+        "",
+    ):
         assert feed(session, STDOUT, mark(session, words)) == []
         session._closed.discard(STDOUT)
 
@@ -149,3 +163,84 @@ def test_the_archive_is_whole_however_the_stream_is_cut(archive: bytes, places: 
     edges = [0, *sorted(place for place in places if place < len(data)), len(data)]
     events = [event for start, end in pairwise(edges) for event in feed(session, STDOUT, data[start:end])]
     assert b"".join(event.data for event in events if isinstance(event, Archived)) == archive
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "lasted_s"),
+    [
+        ("start - 5.07", "end 0 - - - 7.10", 2.03),
+        ("start - 5.07", "end 0 - - - 5.07", 0.0),
+        ("start - 5.07", "end 0 - - - 4.00", None),
+        ("start - 5.07", "end 0 - - - -", None),
+        ("start - -", "end 0 - - - 7.10", None),
+        ("start -", "end 0 - - -", None),
+        ("start - 5.0.7", "end 0 - - - 7.10", None),
+    ],
+)
+def test_the_cells_own_clock_tells_how_long_the_command_took(
+    start: str, end: str, lasted_s: float | None
+) -> None:
+    session = Session()
+    feed(session, STDERR, mark(session, "end"))
+    (_, ended) = feed(session, STDOUT, overture(session, start) + mark(session, end))
+    assert isinstance(ended, Ended)
+    assert ended.lasted_s == lasted_s
+
+
+def test_a_session_tells_its_orders_both_of_its_nonces(parse: Parse) -> None:
+    session = Session()
+    words = session.orders(parse("true")).split(b"\n", 1)[0].decode().split()
+    assert words[:2] == [session._overture, session._nonce]
+    assert (len(words[0]), len(words[1]), words[0] != words[1]) == (32, 32, True)
+
+
+def ended(start: str, end: str) -> Ended | None:
+    session = Session()
+    feed(session, STDERR, mark(session, "end"))
+    events = feed(session, STDOUT, overture(session, start) + mark(session, end))
+    return next((event for event in events if isinstance(event, Ended)), None)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "usage"),
+    [
+        ("start 5", "end 0 5 0 0", Usage(0, 0, 0)),
+        ("start 9", "end 0 5 0 0", Usage(0, 0, 0)),
+        ("start -", "end 0 5 7 1", Usage(5, 7, 1)),
+        ("start 5", "end 0 - - -", Usage(None, None, None)),
+        ("start 0", f"end 0 {'9' * 19} 1 1", Usage(10**19 - 1, 1, 1)),
+        ("start 0", f"end 0 {'9' * 20} 1 1", Usage(None, 1, 1)),
+    ],
+)
+def test_usage_is_what_grew_since_the_start_and_never_less_than_nothing(
+    start: str, end: str, usage: Usage
+) -> None:
+    report = ended(start, end)
+    assert report
+    assert report.usage == usage
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [("end 255 - - -", 255), ("end 0 - - -", 0), ("end 256 - - -", None)]
+)
+def test_an_exit_code_is_a_byte(words: str, code: int | None) -> None:
+    report = ended("start -", words)
+    assert (report and report.exit_code) == code
+
+
+@pytest.mark.parametrize("uptime", ["1.5", "1.555", "1", "x.10", ".10", "1.5a0"])
+def test_a_report_with_no_time_of_proc_uptime_is_none(uptime: str) -> None:
+    assert ended("start - 1.00", f"end 0 - - - {uptime}") is None
+
+
+def test_what_comes_on_no_stream_or_behind_the_end_of_stderr_is_nothing() -> None:
+    session = started()
+    assert feed(session, 3, b"x") == []
+    assert feed(session, STDERR, mark(session, "end") + b"late") == []
+    assert feed(session, STDERR, b"later") == []
+
+
+def test_an_end_before_a_start_is_no_end() -> None:
+    session = Session()
+    forged = mark(session, "end 0 - - -")
+    assert feed(session, STDOUT, forged) == [Output(STDOUT, forged)]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox.profile import container_config
+from config import load_settings
+from sandbox.profile import by_operator, container_config
+from sandbox.supervisor import SUPERVISOR
 
 if TYPE_CHECKING:
     from sandbox import Limits
@@ -41,6 +43,8 @@ def host_config(body: dict[str, Any]) -> dict[str, Any]:
         ("CpuQuota", 150_000),
         ("LogConfig", {"Type": "none", "Config": {}}),
         ("RestartPolicy", {"Name": "no"}),
+        ("KernelMemoryTCP", 32 << 20),
+        ("BlkioDeviceReadBps", []),
     ],
 )
 def test_each_line_of_hardening_is_there(host_config: dict[str, Any], key: str, value: object) -> None:
@@ -93,7 +97,7 @@ def test_both_places_to_write_have_size_inodes_mode_and_owner(host_config: dict[
 def test_ulimits_bound_each_process(host_config: dict[str, Any]) -> None:
     ulimits = {limit["Name"]: limit["Hard"] for limit in host_config["Ulimits"]}
     assert ulimits == {
-        "core": 0,
+        "core": 1,
         "nofile": 1024,
         "fsize": 8 << 20,
         "memlock": 65536,
@@ -101,6 +105,25 @@ def test_ulimits_bound_each_process(host_config: dict[str, Any]) -> None:
         "cpu": 23,
     }
     assert all(limit["Soft"] == limit["Hard"] for limit in host_config["Ulimits"])
+
+
+def test_a_connection_holds_little_and_so_does_one_that_has_ended(host_config: dict[str, Any]) -> None:
+    assert host_config["Sysctls"] == {
+        "kernel.sem": "250 32000 100 128",
+        "net.ipv4.tcp_rmem": "4096 16384 65536",
+        "net.ipv4.tcp_wmem": "4096 16384 65536",
+        "net.ipv4.tcp_max_tw_buckets": "4096",
+    }
+
+
+def test_connections_to_other_hosts_keep_the_windows_that_distance_needs(limits: Limits) -> None:
+    body = container_config(image="x", limits=limits, labels={}, env={}, network="bridge")
+    assert list(body["HostConfig"]["Sysctls"]) == ["kernel.sem"]
+
+
+def test_reads_from_a_disk_are_held_to_what_the_operator_says(limits: Limits) -> None:
+    body = container_config(image="x", limits=limits, labels={}, env={}, disk_reads={"/dev/sda": 1 << 20})
+    assert body["HostConfig"]["BlkioDeviceReadBps"] == [{"Path": "/dev/sda", "Rate": 1 << 20}]
 
 
 def test_volumes_of_the_image_become_no_folders_on_the_hosts_disk(limits: Limits) -> None:
@@ -115,10 +138,64 @@ def test_another_oci_runtime_is_one_setting(limits: Limits, host_config: dict[st
 
 def test_the_body_is_json_with_its_labels_and_environment(body: dict[str, Any]) -> None:
     again = json.loads(json.dumps(body))
-    assert (again["Labels"], again["Image"]) == ({"k": "v"}, "sha256:abc")
+    assert (again["Labels"]["k"], again["Image"]) == ("v", "sha256:abc")
     assert "A=b" in again["Env"]
 
 
 def test_the_engine_takes_no_less_than_a_hundredth_of_a_core(limits: Limits) -> None:
     tiny = container_config(image="x", limits=replace(limits, cpus=0.001), labels={}, env={})
     assert tiny["HostConfig"]["CpuQuota"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Env", ["HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8", "TZ=UTC", "A=b"]),
+        ("Cmd", []),
+        ("WorkingDir", "/"),
+        ("Hostname", "cell"),
+        ("StopSignal", "SIGKILL"),
+        ("AttachStdin", True),
+        ("AttachStdout", True),
+        ("AttachStderr", True),
+    ],
+)
+def test_a_cell_is_set_up_alike_whatever_its_image_says(
+    body: dict[str, Any], key: str, value: object
+) -> None:
+    assert body[key] == value
+
+
+def test_nothing_but_the_supervisor_starts_and_the_engine_keeps_its_account(
+    body: dict[str, Any], host_config: dict[str, Any]
+) -> None:
+    assert body["Entrypoint"] == ["/bin/sh", "-c", SUPERVISOR, "cell"]
+    assert (host_config["AutoRemove"], host_config["Init"]) == (False, False)
+
+
+def test_a_job_may_say_itself_where_its_home_is(limits: Limits) -> None:
+    body = container_config(image="x", limits=limits, labels={}, env={"HOME": "/workspace"})
+    assert body["Env"][0] == "HOME=/workspace"
+
+
+def test_a_small_disk_has_a_thousand_inodes_all_the_same(limits: Limits) -> None:
+    small = container_config(image="x", limits=replace(limits, disk_bytes=64 << 10), labels={}, env={})
+    assert "size=65536,nr_inodes=1024," in small["HostConfig"]["Tmpfs"]["/workspace"]
+
+
+def test_a_job_with_less_than_a_core_has_as_much_processor_time_as_its_time_is_long(limits: Limits) -> None:
+    half = container_config(image="x", limits=replace(limits, cpus=0.5), labels={}, env={})
+    (cpu,) = [one for one in half["HostConfig"]["Ulimits"] if one["Name"] == "cpu"]
+    assert cpu["Hard"] == 17
+
+
+def test_the_list_of_system_calls_is_the_cells_own(host_config: dict[str, Any]) -> None:
+    no_new, seccomp = host_config["SecurityOpt"]
+    assert no_new == "no-new-privileges:true"
+    assert json.loads(seccomp.removeprefix("seccomp="))["defaultAction"] == "SCMP_ACT_ERRNO"
+
+
+def test_what_the_operator_says_is_said_of_every_cell() -> None:
+    settings = load_settings(oci_runtime="crun", disk_reads="/dev/sda=1m")
+    assert by_operator(settings) == {"oci_runtime": "crun", "disk_reads": {"/dev/sda": 1 << 20}}
+    assert by_operator(load_settings()) == {"oci_runtime": None, "disk_reads": {}}

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import docker
 import pytest
 
 from config import Settings, load_settings
+from sandbox import EngineUnreachable
+from sandbox.docker_client import connect
 from sandbox.image_choice import find_image
 from sandbox.process_mark import is_gone, this_process
-from sandbox.reaper import reap
+from sandbox.reaper import due, reap
+from tests.engine_checkpoint import Checkpoint
+from tests.sandbox.measured import measuring
 from tests.waiting import PATIENCE, wait_until
 
 Leave = Callable[..., str]
@@ -142,16 +148,109 @@ def test_a_process_of_another_machine_may_live(mark: str) -> None:
     assert not is_gone(mark)
 
 
-@pytest.mark.parametrize(("due_in_s", "left"), [(-1, False), (60, True)])
-def test_a_jobs_network_is_removed_past_its_deadline_and_not_before(
-    engine: docker.APIClient, settings: Settings, owner: str, *, due_in_s: float, left: bool
+@pytest.fixture
+def lasting(settings: Settings) -> Settings:
+    """Settings under which nobody's time is over during a test."""
+    return settings.model_copy(update={"margin": 60})
+
+
+@pytest.mark.parametrize("deadline", ["soon", "", "nan"])
+def test_a_deadline_that_is_no_time_protects_nothing(
+    engine: docker.APIClient, lasting: Settings, leave: Leave, deadline: str
 ) -> None:
-    name = f"cellblock-{secrets.token_hex(6)}"
-    labels = {"cellblock.owner": owner, "cellblock.deadline": f"{time.time() + due_in_s:.0f}"}
-    engine.create_network(name, internal=True, labels=labels)
-    try:
-        assert reap(engine, settings) == ([] if left else [name])
-        assert bool(engine.networks(names=[name])) is left
-    finally:
-        if engine.networks(names=[name]):
-            engine.remove_network(name)
+    container = leave(start=True, deadline=deadline)
+    assert len(reap(engine, lasting)) == 1
+    assert not _is_there(engine, container)
+
+
+def test_a_waiting_cell_whose_process_is_gone_and_that_is_dead_goes_at_once(
+    engine: docker.APIClient, lasting: Settings, leave: Leave, gone: str
+) -> None:
+    container = leave(start=False, process=gone, state="warm")
+    assert len(reap(engine, lasting)) == 1
+    assert not _is_there(engine, container)
+
+
+@pytest.mark.parametrize("start", [True, False])
+def test_a_dead_container_stays_for_two_margins(
+    engine: docker.APIClient, lasting: Settings, leave: Leave, *, start: bool
+) -> None:
+    container = leave(start=start, cmd="true")
+    if start:
+        engine.wait(container)
+    assert reap(engine, lasting) == []
+
+
+def test_who_leaves_takes_along_what_it_made_and_nothing_of_others(
+    engine: docker.APIClient, lasting: Settings, leave: Leave
+) -> None:
+    leave(start=False, process="another machine/1/2")
+    leave(start=False, process=this_process())
+    assert len(reap(engine, lasting, leaving=True)) == 1
+    assert reap(engine, lasting, leaving=True) == []
+
+
+def test_what_is_due_is_named_and_stays(
+    engine: docker.APIClient, lasting: Settings, leave: Leave, owner: str
+) -> None:
+    container = leave(start=True, due_in_s=-1)
+    leave(start=True)
+    leave(start=True, due_in_s=-1, whose=f"{owner}-other")
+    assert due(engine, lasting) == [_name(engine, container)]
+    assert _is_there(engine, container)
+
+
+def test_what_is_reaped_is_told_and_counted_by_its_name(
+    engine: docker.APIClient, lasting: Settings, leave: Leave, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = _name(engine, leave(start=True, due_in_s=-1))
+    with measuring() as measured:
+        assert reap(engine, lasting) == [name]
+    assert measured == [("cellblock_reaps_total", 1.0, {})]
+    assert f"Removed the container {name}, which nobody else had removed" in caplog.text
+
+
+def test_what_is_due_and_cannot_be_removed_is_a_leak_and_hinders_no_other(
+    checkpoint: Checkpoint,
+    settings: Settings,
+    leave: Leave,
+    engine: docker.APIClient,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stuck, other = (_name(engine, leave(start=False, due_in_s=-1)) for _ in range(2))
+    checkpoint.refuse(f"DELETE /containers/{stuck}", 500)
+    with closing(_client(checkpoint)) as client, measuring() as measured:
+        assert reap(client, settings) == [other]
+    assert ("cellblock_leaks_total", 1.0, {"where": "reaper"}) in measured
+    errors = {"where": "reaper", "error": "EngineFailed"}
+    assert ("cellblock_engine_errors_total", 1.0, errors) in measured
+    (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
+    assert f"{stuck} is due but stays for now" in record.getMessage()
+
+
+def test_a_dead_container_that_vanishes_before_it_is_looked_at_is_not_reaped(
+    checkpoint: Checkpoint, settings: Settings, leave: Leave, engine: docker.APIClient
+) -> None:
+    container = leave(start=True, cmd="true")
+    engine.wait(container)
+    checkpoint.refuse("GET /containers/[^/]+/json", 404)
+    with closing(_client(checkpoint)) as client:
+        assert due(client, settings) == []
+
+
+def test_an_engine_that_hangs_up_on_a_reaper_is_unreachable(
+    checkpoint: Checkpoint, settings: Settings
+) -> None:
+    with closing(_client(checkpoint)) as client:
+        checkpoint.hang_up_on("GET /containers/json")
+        with pytest.raises(EngineUnreachable, match="could not be asked to list its containers"):
+            reap(client, settings)
+
+
+def _name(engine: docker.APIClient, container: str) -> str:
+    name: str = engine.inspect_container(container)["Name"]
+    return name.removeprefix("/")
+
+
+def _client(checkpoint: Checkpoint) -> docker.APIClient:
+    return connect(load_settings(docker_host=checkpoint.url, margin=5 * PATIENCE))

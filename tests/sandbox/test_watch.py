@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox import Onlooker, Status
-from sandbox.cell import CellInfo, Evidence
-from sandbox.events import STDOUT, Archived, Closed, Ended, Event, Output, Started, Usage
-from sandbox.watch import Watch
+from sandbox.cell import Evidence
+from sandbox.events import STDOUT, Archived, Ended, Event, Output, Started, Usage
+from sandbox.watch import Ending, Watch
+from tests.clock import Clock
+from tests.sandbox.told import TimedCell, ToldCell
 
 if TYPE_CHECKING:
     from sandbox import Job
@@ -18,31 +19,6 @@ if TYPE_CHECKING:
 
 END = Ended(0, Usage())
 FIRST, SECOND = Archived(b"first "), Archived(b"second")
-
-
-class ToldCell:
-    """Tells what it was told to, one poll after the other; then its streams are closed."""
-
-    info = CellInfo(engine="none")
-    starving = False
-
-    def __init__(self, *polls: list[Event]) -> None:
-        self._polls = deque(polls)
-        self.kills = 0
-
-    def poll(self, timeout_s: float) -> list[Event]:
-        return self._polls.popleft() if self._polls else [Closed()]
-
-    def start(self, job: Job) -> None:
-        """Nothing to do, as with all the others."""
-
-    def kill(self) -> None:
-        self.kills += 1
-
-    terminate = destroy = kill
-
-    def examine(self) -> Evidence:
-        return Evidence(exit_code=1)
 
 
 @pytest.mark.parametrize(
@@ -96,3 +72,47 @@ def test_a_job_that_starves_is_killed_and_was_out_of_memory(parse: Parse) -> Non
     watch.until_started()
     cell.starving = True
     assert (watch.until_ended().stopped, cell.kills) == (Status.OUT_OF_MEMORY, 1)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("sandbox.watch.time", clock)
+    return clock
+
+
+def follow(cell: TimedCell, job: Job) -> Ending:
+    watch = Watch(cell, job, bound_s=15, onlooker=Onlooker())
+    watch.until_started()
+    return watch.until_ended()
+
+
+def test_the_time_that_a_job_takes_to_be_handed_over_is_not_its_own(parse: Parse, clock: Clock) -> None:
+    """Also where its first output comes along with the news of its start."""
+    news: list[Event] = [Started(), Output(STDOUT, b"hi")]
+    cell = TimedCell(clock, 5.0, (0.1, news), (0.9, []), (0.2, []), (0.1, [END]))
+    assert follow(cell, parse(timeout=1)).stopped is Status.TIMED_OUT
+    assert cell.terminated_at_s == pytest.approx(1000 + 5 + 0.1 + 0.9 + 0.2)
+
+
+@pytest.mark.parametrize("lasted_s", [0.99, 1.0, 1.01])
+def test_a_duration_is_not_below_what_the_command_took_when_the_news_of_its_start_is_late(
+    parse: Parse, clock: Clock, lasted_s: float
+) -> None:
+    cell = TimedCell(clock, 0.5, (1.0, [Started()]), (0.1, [Ended(0, Usage(), lasted_s)]))
+    assert 1.0 <= follow(cell, parse()).duration_s <= 1.6
+
+
+def test_a_cell_that_tells_no_time_of_its_own_gives_no_duration_that_is_too_short(
+    parse: Parse, clock: Clock
+) -> None:
+    cell = TimedCell(clock, 0.5, (1.0, [Started()]), (0.1, [END]))
+    assert follow(cell, parse()).duration_s == pytest.approx(1.6)
+
+
+@pytest.mark.parametrize("forged_s", [0.0, 1e6])
+def test_a_forged_duration_moves_within_what_the_worker_saw(
+    parse: Parse, clock: Clock, forged_s: float
+) -> None:
+    cell = TimedCell(clock, 0.5, (0.1, [Started()]), (2.0, [Ended(0, Usage(), forged_s)]))
+    assert 2.0 <= round(follow(cell, parse()).duration_s, 6) <= 2.6

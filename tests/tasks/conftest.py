@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+import redis
+from celery import Celery
+
+from tasks import app
+from tasks.results import PatientRedis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from celery import Celery
     from celery.result import AsyncResult
 
 TASK = "cellblock.run_sandboxed"
@@ -21,6 +25,14 @@ class Send(Protocol):
 
     def __call__(self, *args: object, **kwargs: object) -> AsyncResult[Any]:
         """The handle of a job that has been sent."""
+
+
+@pytest.fixture
+def database(broker_url: str) -> Iterator[redis.Redis]:
+    """A test's own part of Redis, for keys that it writes itself: they are gone with it."""
+    with redis.Redis.from_url(broker_url, decode_responses=True) as client:
+        yield client
+        client.flushdb()
 
 
 @pytest.fixture
@@ -38,3 +50,15 @@ def ask(send: Send) -> Callable[..., dict[str, Any]]:
         return result
 
     return answer
+
+
+@pytest.fixture
+def results(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The result backend that a worker has, here and in every thread, on a database of the test's own."""
+    backend: Any = PatientRedis(app=app, url=broker_url)
+    monkeypatch.setattr(Celery, "backend", backend)
+    yield backend
+    backend.client.flushdb()
+    for client in (backend.client, backend.brisk_client):
+        client.connection_pool.disconnect()
+        client.close()

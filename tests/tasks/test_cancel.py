@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery.exceptions import TaskRevokedError
 
-from tests.programs import run_cli, running_worker, runs
+from tests.programs import run_cli, running_worker, runs, unique_sleep
 from tests.tasks.conftest import ANSWER_S, TASK
 from tests.waiting import wait_until
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _sleep() -> str:
-    return f"sleep 60.{secrets.randbelow(10**9):09}"
+    return unique_sleep(60)
 
 
 def _by_command(worker: Worker, handle: AsyncResult[Any]) -> None:

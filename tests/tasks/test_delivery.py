@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import pytest
 import redis
 
 from sandbox import Abandoned
-from tests.programs import run_cli, running_worker, runs
+from tests.programs import run_cli, running_worker, runs, unique_sleep
 from tests.tasks.conftest import ANSWER_S, TASK
 from tests.waiting import wait_until
 
@@ -40,10 +39,6 @@ def database(broker_url: str) -> Iterator[redis.Redis]:
         yield client
 
 
-def _unique_sleep(seconds: int) -> str:
-    return f"sleep {seconds}.{secrets.randbelow(10**9):09}"
-
-
 def _runs(cmd: str) -> Callable[[], bool]:
     return lambda: runs(cmd)
 
@@ -51,7 +46,7 @@ def _runs(cmd: str) -> Callable[[], bool]:
 def test_a_job_whose_whole_worker_is_killed_runs_again_on_another(
     tmp_path: Path, broker_url: str, client_of: ClientOf
 ) -> None:
-    sleep = _unique_sleep(3)
+    sleep = unique_sleep(3)
     with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN) as doomed:
         handle = client_of(broker_url).send_task(TASK, [f"{sleep}; echo done", "bash"])
         wait_until(_runs(sleep), ANSWER_S, "the job runs")
@@ -77,7 +72,7 @@ def test_what_a_worker_had_only_taken_is_given_back(
 def test_a_job_that_is_delivered_twice_runs_once(
     tmp_path: Path, broker_url: str, client_of: ClientOf, database: redis.Redis
 ) -> None:
-    sleep = _unique_sleep(4)
+    sleep = unique_sleep(4)
     app = client_of(broker_url)
     with running_worker(tmp_path, broker_url, "--concurrency=2", **MARGIN) as worker:
         handle = app.send_task(TASK, [f"{sleep}; echo once", "bash"])
@@ -95,7 +90,7 @@ def test_a_job_that_is_delivered_twice_runs_once(
 def test_a_job_that_kills_its_process_each_time_fails_and_says_so(
     tmp_path: Path, broker_url: str, client_of: ClientOf
 ) -> None:
-    sleep = _unique_sleep(30)
+    sleep = unique_sleep(30)
     most = {"CELLBLOCK_MAX_ATTEMPTS": "2"}
     with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN, **most) as worker:
         handle = client_of(broker_url).send_task(TASK, [sleep, "bash"])
@@ -122,7 +117,7 @@ def test_a_job_that_takes_its_whole_worker_down_each_time_is_not_retried_for_eve
 def test_a_job_whose_process_is_frozen_has_timed_out_with_the_output_that_was_streamed(
     tmp_path: Path, broker_url: str, client_of: ClientOf, engine: docker.APIClient
 ) -> None:
-    sleep = _unique_sleep(30)
+    sleep = unique_sleep(30)
     live = {"CELLBLOCK_MARGIN": "2", "CELLBLOCK_LIVE": "on"}
     with running_worker(tmp_path, broker_url, "--concurrency=1", **live) as worker:
         limits = {"timeout": 1, "grace": 0}
@@ -150,7 +145,7 @@ def test_a_worker_that_gossips_works_too(tmp_path: Path, broker_url: str, client
 def test_a_worker_that_stops_gives_back_what_takes_too_long(
     tmp_path: Path, broker_url: str, client_of: ClientOf, number: signal.Signals
 ) -> None:
-    sleep = _unique_sleep(30)
+    sleep = unique_sleep(30)
     handle = client_of(broker_url).send_task(TASK, [f"{sleep}; echo done", "bash"])
     with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN, CELLBLOCK_DRAIN="1") as stopped:
         wait_until(_runs(sleep), ANSWER_S, "the job runs")

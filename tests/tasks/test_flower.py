@@ -87,6 +87,13 @@ def test_no_command_no_input_and_no_output_is_shown_whoever_sent_the_job(flower:
     assert "word-" not in json.dumps(while_it_runs) + json.dumps(at_its_end) + "".join(pages)
 
 
+def test_the_page_of_the_broker_shows_how_long_the_queue_is(flower: Flower) -> None:
+    lengths = flower.get("api/queues/length")
+    names = [queue["name"] for queue in lengths.json()["active_queues"]]
+    assert (lengths.status_code, "cellblock" in names) == (200, True)
+    assert "cellblock" in flower.get("broker").text.partition("<tbody>")[2]
+
+
 def test_prometheus_gets_its_events(flower: Flower, send: Send) -> None:
     send("true").get(timeout=20)
     wait_until(

@@ -18,9 +18,13 @@ sys.addaudithook(forbid)
 """
 
 
-def python(program: str) -> str:
-    """What a fresh interpreter prints, with settings that no worker could start with."""
-    env = {"PYTHONPATH": str(ROOT), "CELLBLOCK_BROKER_URL": "redis://192.0.2.1:1/0", "DOCKER_TIMEOUT": "soon"}
+def python(program: str, timeout: str = "soon") -> str:
+    """What a fresh interpreter prints; by default with a setting that no worker could start with."""
+    env = {
+        "PYTHONPATH": str(ROOT),
+        "CELLBLOCK_BROKER_URL": "redis://192.0.2.1:1/0",
+        "DOCKER_TIMEOUT": timeout,
+    }
     command = [sys.executable, "-c", program]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
@@ -56,6 +60,37 @@ def test_importing_tasks_is_quick() -> None:
 def test_tasks_exports_the_app_the_task_and_what_follows_it() -> None:
     import tasks
 
-    assert tasks.__all__ == ["app", "cancel", "follow", "follow_async", "run_sandboxed"]
+    assert tasks.__all__ == ["BrokerUnreachable", "app", "cancel", "follow", "follow_async", "run_sandboxed"]
     assert all(hasattr(tasks, name) for name in tasks.__all__)
     assert tasks.app.tasks["cellblock.run_sandboxed"].name == tasks.run_sandboxed.name
+
+
+APP = """
+import os, sys, threading
+os.environ["DJANGO_SETTINGS_MODULE"] = "nothing"
+before = {before}
+if before: import tasks
+from celery import Celery, current_app, shared_task, signals
+from kombu import serialization
+mine = Celery("mine", broker="memory://", backend="cache+memory://", fixups=[])
+mine.set_default()
+registry = dict(serialization.registry._decoders)
+path = list(sys.path)
+if not before: import tasks
+@shared_task
+def theirs(): return 1
+def seen():
+    found.append((theirs.app.main, current_app.main))
+found = []
+seen()
+thread = threading.Thread(target=seen); thread.start(); thread.join()
+listening = [name for name in dir(signals) if getattr(getattr(signals, name), "receivers", None)]
+print(set(found), sys.path == path, serialization.registry._decoders == registry, listening)
+print(tasks.run_sandboxed.app.main, tasks.run_sandboxed.s("true").app.main)
+"""
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_app_of_its_own_stays_the_current_one(before: bool) -> None:
+    said = python(APP.replace("{before}", str(before)), "30000").splitlines()
+    assert said == ["{('mine', 'mine')} True True []", "cellblock cellblock"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from kombu import Message
 
 from config import ladder, load_settings
 from tasks import app, run_sandboxed
-from tasks.limit_mirror import MirroredRequest
+from tasks.limit_mirror import MirroredRequest, _soon
 
 HEADERS: dict[str, Any] = {
     "lang": "py",
@@ -73,3 +74,20 @@ def test_a_message_with_no_arguments_gets_the_limits_of_the_longest() -> None:
 def test_soft_is_below_hard_for_the_shortest_job() -> None:
     hard, soft = limits_of("true", timeout=0.001, grace=0)
     assert soft < hard
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "retries", "waits_s"),
+    [
+        *[(1.2, 1, 1.2), (300, 1, 1.5), (300, 2, 3.0), (-300, 1, -300), (300, 0, 300), (300, None, 300)],
+        # Beyond the last back-off that is reckoned with, a clock is believed.
+        *[(20_000, 13, 6144), (20_000, 14, 20_000)],
+    ],
+)
+def test_a_retry_waits_no_longer_than_it_can_have_meant_whatever_clock_it_was_asked_by(
+    asked_s: float, retries: object, waits_s: float
+) -> None:
+    now = datetime.now(UTC)
+    due = _soon(now + timedelta(seconds=asked_s), retries)
+    assert due is not None
+    assert (due - now).total_seconds() == pytest.approx(waits_s, abs=0.2)

@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 import statistics
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +19,12 @@ from tasks.live import END, START, LiveEntry, follow, follow_async, heard_so_far
 from tasks.live.entry import key_of
 from tasks.live.switch import LIVE, live_output
 from tests.conftest import remove_cells
+from tests.engine_stand_in import standing_in
 from tests.programs import running_worker
 from tests.tasks.conftest import ANSWER_S, TASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     import docker
     from celery import Celery
@@ -151,9 +153,19 @@ def test_a_job_that_is_retried_and_fails_ends_the_following_too(
 ) -> None:
     client = client_of(broker_url)
     monkeypatch.setattr("tasks.live.place.app", client)
-    nowhere = {"CELLBLOCK_DOCKER_HOST": "unix:///nonexistent/docker.sock", "CELLBLOCK_MAX_ATTEMPTS": "2"}
     program = "celery -A tasks worker --loglevel=INFO"
-    with running_worker(tmp_path, broker_url, "--concurrency=1", program=program, **nowhere):
+    with (
+        tempfile.TemporaryDirectory(prefix="cb-") as folder,
+        standing_in(Path(folder) / "engine") as engine,
+        running_worker(
+            tmp_path,
+            broker_url,
+            "--concurrency=1",
+            program=program,
+            CELLBLOCK_DOCKER_HOST=engine.url,
+            CELLBLOCK_MAX_ATTEMPTS="2",
+        ),
+    ):
         handle = client.send_task(TASK, ["true"], headers={LIVE: True})
         entries = [(entry.kind, entry.data) for entry in follow(handle.id)]
     assert entries == [("start", b"1"), ("start", b"2"), ("end", b"FAILURE")]

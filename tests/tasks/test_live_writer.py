@@ -14,6 +14,7 @@ from tasks.live.entry import Piece, read_piece
 from tasks.live.stream import LiveStream
 from tasks.live.writer import LiveOutput
 from tests.programs import running_redis
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,18 @@ def live(store: Any) -> Iterator[LiveOutput]:
 
 
 def pieces(store: Any) -> list[Piece]:
-    return [read_piece(fields) for _, fields in store.xrange(KEY)]
+    return [piece for _, fields in store.xrange(KEY) if (piece := read_piece(fields))]
+
+
+def await_written(store: Any, count: int) -> None:
+    """Until so many bytes of the output have come to Redis, be they there still or not."""
+
+    def written() -> int:
+        last = store.xrevrange(KEY, count=1)
+        piece = read_piece(last[0][1]) if last else None
+        return piece.offset + len(piece.data) if piece else 0
+
+    wait_until(lambda: written() == count, 10, f"{count} bytes are written")
 
 
 def test_a_hundred_megabytes_take_no_time_while_redis_takes_nothing(store: Any) -> None:
@@ -80,7 +92,7 @@ def test_a_full_redis_is_warned_of_once_and_without_what_was_written(
     store.config_set("maxmemory", "1mb")
     with live(store) as output:
         output.heard(1, b"a secret")
-        time.sleep(0.1)
+        wait_until(lambda: caplog.records, 10, "it is warned of")
         output.heard(1, b"a secret")
     assert [record.getMessage() for record in caplog.records] == [
         "Live output of job job has gaps: Redis: OutOfMemoryError"
@@ -89,9 +101,10 @@ def test_a_full_redis_is_warned_of_once_and_without_what_was_written(
 
 def test_a_flood_stays_within_its_limit_in_redis(store: Any) -> None:
     with live(store) as output:
-        for _ in range(3200):
+        for number in range(1, 801):
             output.heard(1, PIECE)
-            time.sleep(0.0002)
+            if number % 32 == 0:
+                await_written(store, number * len(PIECE))
     assert 0.5 * LIMIT_BYTES < store.memory_usage(KEY) < 1.3 * LIMIT_BYTES
 
 

@@ -166,3 +166,15 @@ def test_what_is_not_meant_for_the_log_does_not_come_along(log_format: str) -> N
     line = log_formatter(log_format).format(logging.makeLogRecord(extra | {"msg": "Done"}))
     assert "failed" in line
     assert SECRET not in line
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_a_line_is_bounded_and_steers_no_terminal(log_format: str) -> None:
+    try:
+        dict[str, str]()["y" * 1_000_000]
+    except KeyError:
+        caught = sys.exc_info()
+    record = logging.LogRecord("celery", logging.ERROR, "", 0, "\x1b[2J" + "x" * 1_000_000, (), caught)
+    line = log_formatter(log_format).format(record)
+    assert len(line) < 25_000
+    assert "\x1b" not in line

@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+import redis
 
 from sandbox import InvalidJob, meter
 from tasks.metrics import METRICS, SAMPLED
 from tests.conftest import remove_cells
 from tests.engine_door import Door, engine_door
-from tests.programs import ROOT, Worker, free_port, running_redis, running_worker
+from tests.programs import ROOT, Worker, free_port, running_redis, running_worker, runs, unique_sleep
 from tests.tasks.conftest import ANSWER_S, TASK
+from tests.tasks.hostile_messages import call, envelope
 from tests.tasks.scrape import Metrics
 from tests.waiting import wait_until
 
@@ -40,6 +42,7 @@ class Watched:
     metrics: Metrics
     app: Celery
     door: Door
+    owner: str
 
     def send(self, *args: object, **kwargs: object) -> AsyncResult[Any]:
         return self.app.send_task(TASK, args, kwargs)
@@ -70,7 +73,7 @@ def watched(
     with engine_door(folder / "engine") as door:
         own["CELLBLOCK_DOCKER_HOST"] = door.url
         with running_worker(folder, url, "--autoscale=2,1", **SETTINGS | own) as worker:
-            real = Watched(worker, Metrics(port), client_of(url), door)
+            real = Watched(worker, Metrics(port), client_of(url), door, own["CELLBLOCK_OWNER"])
             real.metrics.becomes(1, "cellblock_warm_cells", runtime="bash")
             yield real
         wait_until(lambda: not engine.containers(all=True, filters=left), 20, "the worker's cells are gone")
@@ -156,7 +159,7 @@ def test_a_backlog_shows_in_the_queue_and_grows_the_pool_whose_figures_stay_when
     jobs, attempts = (watched.metrics.value(f"cellblock_{what}_total") for what in ("jobs", "attempts"))
     handles = [watched.send("sleep 2", "bash") for _ in range(5)]
 
-    watched.metrics.rises("cellblock_queue_length", queue="celery")
+    watched.metrics.rises("cellblock_queue_length", queue="cellblock")
     watched.metrics.becomes(2, "cellblock_processes")
     watched.metrics.becomes(2, "cellblock_jobs_in_flight")
     assert watched.metrics.value("cellblock_unacked") >= 2
@@ -169,22 +172,40 @@ def test_a_backlog_shows_in_the_queue_and_grows_the_pool_whose_figures_stay_when
         watched.metrics.becomes(0, idle)
 
 
-def test_an_engine_that_goes_away_shows_in_errors_retries_and_leaks_and_what_it_left_is_reaped(
+def test_an_engine_that_goes_away_shows_in_the_errors_of_each_who_needs_it_and_what_it_left_is_reaped(
     watched: Watched,
 ) -> None:
     watched.metrics.becomes(1, "cellblock_warm_cells", runtime="bash")
     reaps = watched.metrics.value("cellblock_reaps_total")
-    handle = watched.send("sleep 1", "bash")
-    watched.metrics.becomes(0, "cellblock_warm_cells", runtime="bash")
+    handles = [watched.send("sleep 2", "bash") for _ in range(2)]
+    watched.metrics.becomes(2, "cellblock_jobs_in_flight")
     watched.door.shut()
 
-    watched.metrics.rises("cellblock_retries_total")
-    watched.metrics.rises("cellblock_leaks_total", where="remover")
-    for where in ("job", "keeper", "reaper", "remover"):
-        watched.metrics.rises("cellblock_engine_errors_total", where=where)
-    watched.door.open()
-    assert handle.get(timeout=ANSWER_S)["attempt"] > 1
+    try:
+        watched.metrics.becomes(0, "cellblock_engine_up")
+        # The keeper meets it only where it had a cell to make at that moment.
+        for where in ("job", "reaper"):
+            watched.metrics.rises("cellblock_engine_errors_total", where=where)
+        # The pool shrinks, and its process can't take away the cell that it had.
+        watched.metrics.rises("cellblock_leaks_total", where="remover")
+        watched.metrics.rises("cellblock_engine_errors_total", where="remover")
+    finally:
+        watched.door.open()
+    assert [handle.get(timeout=ANSWER_S)["attempt"] for handle in handles] == [1, 1]
+    watched.metrics.becomes(1, "cellblock_engine_up")
     watched.metrics.rises("cellblock_reaps_total", reaps)
+
+
+def test_a_job_that_loses_its_cell_shows_in_retries(watched: Watched, engine: docker.APIClient) -> None:
+    before = watched.metrics.value("cellblock_retries_total", error="CellLost")
+    sleep = unique_sleep(3)
+    handle = watched.send(sleep, "bash")
+    wait_until(lambda: runs(sleep), 20, "the job runs")
+    owned = {"label": f"cellblock.owner={watched.owner}", "status": "running"}
+    for cell in engine.containers(filters=owned):
+        engine.kill(cell["Id"])
+    watched.metrics.rises("cellblock_retries_total", before, error="CellLost")
+    assert handle.get(timeout=ANSWER_S)["attempt"] == 2
 
 
 def test_the_pools_processes_do_not_hold_the_port(watched: Watched) -> None:
@@ -239,7 +260,11 @@ def test_a_broker_or_a_keeper_that_is_gone_shows(tmp_path: Path, engine: docker.
 
 
 def _children(process: psutil.Process, words: str) -> list[psutil.Process]:
-    return [child for child in process.children() if words in " ".join(child.cmdline())]
+    return [
+        child
+        for child in process.children()
+        if words in " ".join(child.as_dict(["cmdline"])["cmdline"] or [])
+    ]
 
 
 def test_what_finds_no_room_is_lost_without_a_wait_and_told_with_the_next() -> None:
@@ -259,6 +284,14 @@ def test_what_finds_no_room_is_lost_without_a_wait_and_told_with_the_next() -> N
         while batch := near.recv(1 << 16):
             last = batch
     assert b"cellblock_measurements_lost_total" in last
+
+
+def test_messages_that_are_no_jobs_are_counted(watched: Watched) -> None:
+    with redis.Redis.from_url(watched.worker.broker_url) as database:
+        database.lpush("cellblock", b"[]", envelope(call(), headers={"task": "shop.send"}))
+        watched.metrics.becomes(1, "cellblock_dead_messages_total", queue="cellblock")
+        watched.metrics.becomes(1, "cellblock_foreign_messages_total", queue="cellblock")
+        database.delete("cellblock.foreign:cellblock")
 
 
 def test_every_metric_is_moved_by_a_test_of_this_module() -> None:

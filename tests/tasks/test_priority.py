@@ -88,3 +88,17 @@ def emptied(broker_url: str, *queues: str) -> list[int]:
         lengths = [server.llen(queue) for queue in queues]
         server.delete(*queues)
     return lengths
+
+
+def test_a_queue_with_a_long_backlog_does_not_keep_another_waiting(
+    tmp_path: Path, broker_url: str, client_of: Callable[[str], Celery]
+) -> None:
+    app = client_of(broker_url)
+    busy = [app.send_task(TASK, ["true"], queue="busy") for _ in range(30)]
+    quiet = [app.send_task(TASK, ["true"], queue="quiet") for _ in range(3)]
+    settings = {"CELLBLOCK_QUEUES": "busy,quiet", "ENABLE_DOCKER": "false"}
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **settings):
+        for job in busy + quiet:
+            job.get(timeout=60)
+    ended = sorted(busy + quiet, key=lambda job: str(job.date_done))
+    assert max(map(ended.index, quiet)) <= 8

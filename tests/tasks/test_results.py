@@ -37,7 +37,7 @@ def test_the_contracts_call_by_name_works_with_nothing_of_ours(worker: Worker, t
     program = (
         "from celery import Celery; from sys import modules\n"
         f"app = Celery(broker={worker.broker_url!r}, backend={worker.broker_url!r})\n"
-        "run_sandboxed = app.signature('cellblock.run_sandboxed')\n"
+        "run_sandboxed = app.signature('cellblock.run_sandboxed', queue='cellblock')\n"
         "print(run_sandboxed.delay('echo hi', 'bash').get(timeout=40)['stdout'], 'tasks' in modules)"
     )
     assert python(program, tmp_path) == "hi\n False\n"

@@ -21,7 +21,7 @@ def test_a_message_that_is_no_call_fails_and_the_worker_goes_on(
     with byname.connection_for_write() as connection, connection.channel() as channel:
         producer = byname.amqp.Producer(channel)
         headers = {"task": TASK, "id": task_id, "lang": "py"}
-        producer.publish(body, routing_key="celery", headers=headers, serializer="json")
+        producer.publish(body, routing_key="cellblock", headers=headers, serializer="json")
 
     assert ask("echo alive")["stdout"] == "alive\n"
     failure: AsyncResult[Any] = AsyncResult(task_id, app=byname)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from sandbox import CommandFailed, EngineUnreachable
+from sandbox import CommandFailed, ImageMissing
 from tests.conftest import BROKER_PASSWORD, remove_cells
-from tests.programs import running_worker, runs
+from tests.engine_stand_in import standing_in
+from tests.programs import running_worker, runs, unique_sleep
 from tests.tasks.conftest import ANSWER_S, TASK
 from tests.waiting import wait_until
 
@@ -70,15 +71,18 @@ def test_a_failed_command_is_no_traceback_in_the_log(worker: Worker, send: Send)
 def test_an_unavailable_sandbox_is_tried_again_after_a_while_and_then_fails(
     tmp_path: Path, broker_url: str, client_of: ClientOf
 ) -> None:
-    nowhere = {"CELLBLOCK_DOCKER_HOST": "unix:///nonexistent/docker.sock", "CELLBLOCK_MAX_ATTEMPTS": "2"}
-    with running_worker(
-        tmp_path, broker_url, "--concurrency=1", program="celery -A tasks worker --loglevel=INFO", **nowhere
-    ):
-        began = time.monotonic()
-        handle = client_of(broker_url).send_task(TASK, ["true"])
-        wait_until(lambda: handle.state == "RETRY", 20, "the job waits for another attempt")
-        with pytest.raises(EngineUnreachable, match=r"No container engine answers at .* Try: "):
-            handle.get(timeout=ANSWER_S)
+    with standing_in(tmp_path / "engine.sock") as empty:
+        settings = {
+            "CELLBLOCK_DOCKER_HOST": empty.url,
+            "CELLBLOCK_MAX_ATTEMPTS": "2",
+            "CELLBLOCK_MARGIN": "2",
+        }
+        with running_worker(tmp_path, broker_url, "--concurrency=1", **settings):
+            began = time.monotonic()
+            handle = client_of(broker_url).send_task(TASK, ["true"])
+            wait_until(lambda: handle.state == "RETRY", 20, "the job waits for another attempt")
+            with pytest.raises(ImageMissing, match=r"no image for bash: .* Try: "):
+                handle.get(timeout=ANSWER_S)
     assert time.monotonic() - began >= 1
     assert handle.state == "FAILURE"
 
@@ -93,23 +97,33 @@ def test_the_legacy_mode_warns_at_start_and_marks_its_results(
     assert (result["engine"], result["container"], result["status"]) == ("host", None, "succeeded")
 
 
-def test_another_pool_starts_with_a_warning_of_what_is_lost(
-    tmp_path: Path, broker_url: str, engine: docker.APIClient
-) -> None:
-    with running_worker(tmp_path, broker_url, "--pool=threads", "--concurrency=1") as worker:
-        assert "keeps no soft and hard time limits" in worker.log()
-
-
-def test_sigterm_lets_running_jobs_finish(
-    tmp_path: Path, broker_url: str, engine: docker.APIClient, client_of: ClientOf
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
+def test_a_worker_that_is_told_to_stop_lets_running_jobs_finish(
+    tmp_path: Path, broker_url: str, engine: docker.APIClient, client_of: ClientOf, told: signal.Signals
 ) -> None:
     unique = f"1.{secrets.randbelow(10**9):09}"
     with running_worker(tmp_path, broker_url, "--concurrency=1") as worker:
         handle = client_of(broker_url).send_task(TASK, [f"sleep {unique}; echo finished"])
         wait_until(lambda: runs(f"sleep {unique}"), 20, "the job runs")
-        worker.process.terminate()
+        worker.process.send_signal(told)
         worker.process.wait(30)
     assert handle.get(timeout=5)["stdout"] == "finished\n"
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGQUIT])
+def test_what_still_runs_after_the_drain_goes_back_to_its_queue(
+    tmp_path: Path, broker_url: str, engine: docker.APIClient, client_of: ClientOf, told: signal.Signals
+) -> None:
+    unique = unique_sleep(9)
+    client = client_of(broker_url)
+    with running_worker(tmp_path, broker_url, "--concurrency=1", CELLBLOCK_DRAIN="1") as worker:
+        handle = client.send_task(TASK, [f"{unique}; echo finished"])
+        wait_until(lambda: runs(unique), 20, "the job runs")
+        worker.process.send_signal(told)
+        worker.process.wait(30)
+        assert handle.state == "PENDING"
+    with running_worker(tmp_path, broker_url, "--concurrency=1"):
+        assert handle.get(timeout=ANSWER_S)["attempt"] == 1
 
 
 def test_a_job_whose_process_is_killed_runs_again(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Examine = Callable[..., list[dict[str, Any]]]
 
-HEALTHY = {
+HEALTHY: dict[str, object] = {
     "ServerVersion": "28.3.1",
     "Driver": "overlay2",
     "CgroupVersion": "2",
@@ -43,6 +43,12 @@ HEALTHY = {
         ({"SecurityOptions": ["name=apparmor"]}, "problem", "filters no system calls"),
         ({"CgroupDriver": "none"}, "problem", "keeps no limits"),
         ({"PidsLimit": False}, "problem", "cannot limit pids"),
+        (
+            {"CgroupVersion": "1", "CgroupDriver": "none"},
+            "warning",
+            "TCP and UDP sockets hold is in no limit",
+        ),
+        ({"CgroupVersion": "1", "DefaultRuntime": "crun"}, "ok", "bounded by its OCI runtime"),
     ],
 )
 def test_an_engine_that_falls_short_is_found(
@@ -77,7 +83,7 @@ def test_an_image_that_is_not_here_is_found_with_the_two_ways_to_get_it(
     catalogue.write_text('[cobol]\nimage = "cobol:1"\n')
     found = examine("images", CELLBLOCK_RUNTIMES=str(catalogue))
     assert [(f["level"], f["mend"]) for f in found if "cobol" in f["message"]] == [
-        ("warning", "cellblock images pull cobol, or cellblock images build cobol")
+        ("warning", "cellblock images pull cobol; or without a registry: cellblock images build cobol")
     ]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cli import names
+from cli.names import OURS, PACKAGES, put_ours_first, strangers
 from tests.programs import ROOT, run_cli
 
 if TYPE_CHECKING:
@@ -48,3 +51,27 @@ def test_one_in_the_current_folder_is_a_warning_to_an_app(tmp_path: Path) -> Non
     outcome = run_cli("doctor", "names", cwd=app, PYTHONSAFEPATH="1")
     assert outcome.returncode == 0
     assert "this folder has a 'tasks' of its own" in outcome.stdout
+
+
+@pytest.mark.parametrize("kind", ["module", "package", "folder"])
+def test_a_module_a_package_and_a_bare_folder_can_each_stand_before_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    place = tmp_path / ("tasks.py" if kind == "module" else "tasks")
+    place.touch() if kind == "module" else place.mkdir()
+    if kind == "package":
+        (place / "__init__.py").touch()
+    monkeypatch.setattr(names, "_PATH", [str(tmp_path)])
+    assert strangers() == {"tasks": place}
+
+
+def test_ours_are_no_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (PACKAGES, OURS) == (("config", "sandbox", "tasks"), ROOT)
+    monkeypatch.setattr(names, "_PATH", [str(ROOT)])
+    assert strangers() == {}
+
+
+def test_ours_can_be_put_first_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", ["/elsewhere"])
+    put_ours_first()
+    assert sys.path == [str(ROOT), "/elsewhere"]

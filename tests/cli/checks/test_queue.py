@@ -9,7 +9,8 @@ import pytest
 import redis
 
 from cli.checks.queue import clock_skew
-from tests.programs import running_redis
+from tests.brokers import redis_program
+from tests.programs import free_port, running_redis
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def look(server: redis.Redis, examine: Examine) -> Callable[[str], tuple[str, st
     def worst(check: str) -> tuple[str, str]:
         url = f"redis://127.0.0.1:{server.get_connection_kwargs()['port']}/0"
         found = examine(check, CELLBLOCK_BROKER_URL=url)
-        one = max(found, key=lambda finding: ("ok", "warning", "problem").index(finding["level"]))
+        one = max(found, key=lambda finding: ("skipped", "ok", "warning", "problem").index(finding["level"]))
         return one["level"], one["message"]
 
     return worst
@@ -48,7 +49,7 @@ def test_a_redis_that_evicts_is_a_problem(server: redis.Redis, look: Callable[..
 
 
 def test_a_redis_that_is_nearly_full_is_a_warning(server: redis.Redis, look: Callable[..., Any]) -> None:
-    server.config_set("maxmemory", int(server.info()["used_memory"]) + 100_000)
+    server.config_set("maxmemory", int(server.info()["used_memory"]) + 200_000)
     level, words = look("redis")
     assert (level, "refuses more" in words) == ("warning", True)
 
@@ -109,7 +110,42 @@ def test_a_user_without_the_right_to_ask_is_told_what_can_be_seen(
     server.acl_setuser("app", enabled=True, passwords=["+word"], keys=["*"], commands=["+@all", "-config"])
     port = server.get_connection_kwargs()["port"]
     (found,) = examine("persistence", CELLBLOCK_BROKER_URL=f"redis://app:word@127.0.0.1:{port}/0")
-    assert (found["level"], "append-only file" in found["message"]) == ("ok", True)
+    assert (found["level"], "append-only file" in found["message"]) == ("skipped", True)
+
+
+def test_a_user_who_may_not_ask_is_told_that_redis_answers_and_no_more(
+    server: redis.Redis, examine: Examine
+) -> None:
+    server.acl_setuser(
+        "mute", enabled=True, passwords=["+word"], keys=["*"], channels=["*"], commands=["+@all", "-info"]
+    )
+    port = server.get_connection_kwargs()["port"]
+    found = examine("redis", CELLBLOCK_BROKER_URL=f"redis://mute:word@127.0.0.1:{port}/0")
+    assert [(one["level"], one["message"].partition(";")[0]) for one in found] == [
+        ("ok", "Redis answers"),
+        ("skipped", "not examined: version, memory and connections"),
+    ]
+    persistence = examine("persistence", CELLBLOCK_BROKER_URL=f"redis://mute:word@127.0.0.1:{port}/0")
+    assert [one["message"] for one in persistence] == [
+        "not examined: Redis does not tell what it writes to disk"
+    ]
+
+
+def test_a_cluster_is_refused_with_what_can_be_used(tmp_path: Path, examine: Examine) -> None:
+    port = free_port()
+    (tmp_path / "cluster").mkdir()
+    options = ["--port", str(port), "--cluster-enabled", "yes", "--save", ""]
+    with redis_program(tmp_path / "cluster", *options), redis.Redis(port=port) as client:
+        wait_until(lambda: answers(client), 10, "the cluster answers")
+        (found,) = examine("redis", CELLBLOCK_BROKER_URL=f"redis://127.0.0.1:{port}/0")
+    assert (found["level"], "cluster" in found["message"].lower()) == ("problem", True)
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
 
 
 def test_a_result_backend_that_is_away_is_a_problem(broker_url: str, examine: Examine) -> None:

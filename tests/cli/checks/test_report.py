@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from cli import checks
+from cli.checks import catalogue as checks
 from tests.programs import free_port, run_cli
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cli.checks import Finding
+    from cli.checks.finding import Finding
 
 
 def test_each_check_says_in_its_docstring_what_it_looks_at() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +17,7 @@ from sandbox.cell import CellInfo
 from sandbox.docker_maker import OpenCell
 from sandbox.warm import Claim, KeeperClient
 from sandbox.warm.keeper import serve
+from tests.waiting import PATIENCE
 
 
 class Stock:
@@ -24,12 +27,15 @@ class Stock:
         pairs = [socket.socketpair() for _ in range(count)]
         self.far_ends = [far for _, far in pairs]
         self._near_ends = [near for near, _ in pairs]
+        # What is still known here is closed by nobody but the keeper.
+        self._given: list[socket.socket] = []
 
     def claim(self, runtime: str) -> Claim:
         if runtime != "bash" or not self._near_ends:
             return None
         number = len(self._near_ends)
-        return OpenCell(CellInfo("docker", container=f"cell-{number}", warm=True), self._near_ends.pop())
+        self._given.append(self._near_ends.pop())
+        return OpenCell(CellInfo("docker", container=f"cell-{number}", warm=True), self._given[-1])
 
     def wait_until_full(self, within_s: float) -> bool:
         return within_s > 0
@@ -75,6 +81,7 @@ def test_the_claimant_holds_the_only_end(stock: Stock, keeper: str) -> None:
         assert cell is not None
         cell.connection.close()
 
+    stock.far_ends[2].settimeout(10)
     assert stock.far_ends[2].recv(1) == b""
 
 
@@ -101,7 +108,7 @@ def test_without_a_keeper_every_claim_is_in_vain_and_says_so(
     assert "cells are made cold" in caplog.text
 
 
-def test_a_claimant_that_vanishes_leaves_the_keeper_serving(keeper: str) -> None:
+def test_a_claimant_that_vanishes_leaves_the_keeper_serving(stock: Stock, keeper: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as rude:
         rude.connect(keeper)
         rude.send(b"bash")
@@ -109,6 +116,9 @@ def test_a_claimant_that_vanishes_leaves_the_keeper_serving(keeper: str) -> None
         cell = client.claim("bash")
     assert cell is not None
     cell.connection.close()
+    # What nobody could be given any more is let go of, and so ends by itself.
+    stock.far_ends[2].settimeout(10)
+    assert stock.far_ends[2].recv(1) == b""
 
 
 def test_a_claimed_connection_is_not_inherited_by_programs(keeper: str) -> None:
@@ -117,3 +127,77 @@ def test_a_claimed_connection_is_not_inherited_by_programs(keeper: str) -> None:
     assert cell is not None
     with cell.connection:
         assert not os.get_inheritable(cell.connection.fileno())
+
+
+@pytest.fixture
+def frozen(tmp_path: Path) -> Iterator[socket.socket]:
+    """Where a keeper listens that takes connections and answers nothing."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        listener.settimeout(10)
+        yield listener
+
+
+def test_a_keeper_that_does_not_answer_costs_a_quarter_of_a_second_and_its_late_answer_is_nobodys(
+    frozen: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(KeeperClient(frozen.getsockname())) as client:
+        began = time.monotonic()
+        assert client.claim("bash") is None
+        assert 0.2 < time.monotonic() - began < 2 * PATIENCE
+        assert "does not answer" in caplog.text
+        with frozen.accept()[0] as asked:
+            assert (asked.recv(64), asked.recv(64)) == (b"bash", b"")
+
+
+def test_a_claim_that_is_interrupted_leaves_its_answer_to_nobody(
+    frozen: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.warm.client._PATIENCE_S", 20)
+    heard: list[bytes] = []
+
+    def strike(*_: object) -> None:
+        raise LookupError("a time limit")
+
+    def interrupt() -> None:
+        with frozen.accept()[0] as asked:
+            heard.append(asked.recv(64))
+            os.kill(os.getpid(), signal.SIGALRM)
+            heard.append(asked.recv(64))
+
+    before = signal.signal(signal.SIGALRM, strike)
+    keeper = threading.Thread(target=interrupt)
+    try:
+        with closing(KeeperClient(frozen.getsockname())) as client:
+            keeper.start()
+            with pytest.raises(LookupError):
+                client.claim("bash")
+            keeper.join(10)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert heard == [b"bash", b""]
+
+
+def test_a_keeper_that_hangs_up_is_asked_anew_by_the_next_claim(frozen: socket.socket) -> None:
+    def hang_up_once() -> None:
+        with frozen.accept()[0] as one:
+            one.recv(64)
+        with frozen.accept()[0] as other:
+            other.recv(64)
+            with socket.socket() as cell:
+                socket.send_fds(other, [b'{"engine": "docker", "container": "c"}'], [cell.fileno()])
+
+    keeper = threading.Thread(target=hang_up_once)
+    keeper.start()
+    with closing(KeeperClient(frozen.getsockname())) as client:
+        first, second = client.claim("bash"), client.claim("bash")
+    keeper.join()
+    assert first is None
+    assert second is not None
+    second.connection.close()
+    assert second.name == "c"
+
+
+def test_a_claimant_waits_for_no_keeper_to_fill_its_shelves(tmp_path: Path) -> None:
+    assert KeeperClient(str(tmp_path / "nowhere")).wait_until_full(0)

@@ -66,4 +66,21 @@ def test_demand_is_forgotten() -> None:
     shelf = Shelf(WarmRange(0, 8), AGE_S)
     shelf.take(now=1)
 
-    assert (shelf.target(now=5), shelf.target(now=60)) == (1, 0)
+    assert (shelf.target(now=11), shelf.target(now=11.1)) == (1, 0)
+
+
+def test_every_cell_can_be_taken_out_at_once() -> None:
+    shelf = Shelf(WarmRange(2, 2), AGE_S)
+    shelf.put(cell("old"), now=0)
+    shelf.put(cell("new"), now=1)
+
+    assert [one.name for one in shelf.take_all()] == ["old", "new"]
+    assert (len(shelf), shelf.next_expiry(), shelf.missing(now=1)) == (0, None, 2)
+
+
+def test_a_full_shelf_lacks_nothing_and_a_cell_stays_until_its_age() -> None:
+    shelf = Shelf(WarmRange(1, 1), AGE_S)
+    shelf.put(cell("a"), now=0)
+    shelf.put(cell("b"), now=0)
+
+    assert (shelf.missing(now=1), shelf.take_old(now=AGE_S - 0.1)) == (0, [])

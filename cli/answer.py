@@ -1,0 +1,102 @@
+"""The result of a job as Redis gave it, examined: whoever reaches Redis can write one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+__all__ = ["Answer", "Artifact", "Skipped", "UnreadableResult", "read_answer"]
+
+
+def _encodable(text: str) -> str:
+    text.encode()
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+Count = Annotated[int, Field(ge=0, le=1 << 62)]
+Code = Annotated[int, Field(ge=0, le=255)]
+
+
+class UnreadableResult(ValueError):
+    """What is stored as the result of a job is none."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class Artifact(_Part):
+    """A file that the job left."""
+
+    size: Count
+    base64: str
+
+    @property
+    def content(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            ValueError: it is not what it says.
+        """
+        try:
+            content = base64.b64decode(self.base64, validate=True)
+        except binascii.Error:
+            raise ValueError("its content is damaged") from None
+        if len(content) != self.size:
+            raise ValueError("its content is not of the size that is given")
+        return content
+
+
+class Skipped(_Part):
+    """A file that stayed behind."""
+
+    path: str
+    reason: str
+
+
+class Answer(_Part):
+    """As much of a result as is shown; each field is as in `sandbox.Result`."""
+
+    status: Literal[
+        "succeeded", "failed", "signaled", "timed_out", "out_of_memory", "output_limit", "cancelled"
+    ]
+    exit_code: Code | None
+    signal: str | None = None
+    stdout: Text
+    stderr: Text
+    stdout_bytes: Count
+    stderr_bytes: Count
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+    stage: str = "run"
+    engine: str = ""
+    artifacts: dict[str, Artifact] = Field(default_factory=dict)
+    artifacts_skipped: list[Skipped] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _code_is_of_its_status(self) -> Answer:
+        if self.status == "succeeded" and self.exit_code != 0:
+            raise ValueError("a job that succeeded has exit code 0")
+        if self.status in ("failed", "signaled") and self.exit_code == 0:
+            raise ValueError("a job that failed has no exit code 0")
+        return self
+
+
+def read_answer(value: Any) -> Answer:  # noqa: ANN401  whatever is stored there
+    """The result that `value` is.
+
+    Raises:
+        UnreadableResult: it is none, or a part of it makes no sense.
+    """
+    try:
+        return Answer.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "as a whole"
+        raise UnreadableResult(
+            f"What is stored is no result of a job ({where[:100]}): somebody else has written it."
+        ) from None

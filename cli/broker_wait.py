@@ -1,0 +1,41 @@
+"""A worker's patience at its start: with a Redis that is there, and takes nothing for now."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from cli.checks.requirements import require_broker
+from cli.show import note
+from sandbox import BrokerUnreachable
+from tasks.redis_errors import is_busy
+
+if TYPE_CHECKING:
+    from config import Settings
+
+__all__ = ["wait_for_broker"]
+
+_LOOK_S = 1.0
+_AGAIN_S = 60.0
+
+
+def wait_for_broker(settings: Settings) -> None:
+    """Wait until Redis takes jobs. It says why it waits, once a minute.
+
+    Raises:
+        BrokerUnreachable: nobody answers there, or no waiting can mend it.
+    """
+    said_s = -_AGAIN_S
+    while True:
+        try:
+            require_broker(settings)
+        except BrokerUnreachable as error:
+            if not is_busy(error):
+                raise
+            if time.monotonic() - said_s >= _AGAIN_S:
+                note(f"{error} The worker waits.")
+                said_s = time.monotonic()
+            threading.Event().wait(_LOOK_S)
+        else:
+            return

@@ -1,0 +1,79 @@
+"""Shows a result: the job's outputs as they are, everything else on standard error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from cli.exit_codes import exit_code_of
+from cli.outputs import Outputs
+from cli.saving import UnsafeName, save
+from cli.show import note
+from cli.terminal import printable
+from config import format_bytes
+
+if TYPE_CHECKING:
+    from cli.answer import Answer
+
+__all__ = ["finish", "write_outputs"]
+
+_REMARKS = {
+    "timed_out": "timed out",
+    "out_of_memory": "killed: out of memory",
+    "output_limit": "stopped: wrote too much",
+    "cancelled": "cancelled",
+}
+_STREAMS = ("stdout", "stderr")
+_PATH = 300
+
+
+def finish(answer: Answer, *, raw: bool = False, shown_live: bool = False) -> NoReturn:
+    """Show a result, without outputs that have been `shown_live`, and leave with the exit code for it."""
+    if not shown_live:
+        write_outputs(answer, raw=raw)
+    _remark(answer, shown_live=shown_live)
+    _save_artifacts(answer)
+    raise typer.Exit(exit_code_of(answer.status, answer.exit_code))
+
+
+def write_outputs(answer: Answer, *, raw: bool) -> None:
+    """Both streams, in UTF-8."""
+    outputs = Outputs(raw=raw)
+    for name in _STREAMS:
+        outputs.write(name, getattr(answer, name).encode(), final=True)
+
+
+def _remark(answer: Answer, *, shown_live: bool) -> None:
+    if answer.status in _REMARKS:
+        note(_REMARKS[answer.status])
+    elif answer.status == "signaled":
+        note(f"ended by {printable(answer.signal, 20)}")
+    for name in _STREAMS if not shown_live else ():
+        _remark_on_stream(answer, name)
+    if answer.engine == "host":
+        note("ran on this host with no isolation (ENABLE_DOCKER=false)")
+
+
+def _remark_on_stream(answer: Answer, name: str) -> None:
+    text, written, cut = (getattr(answer, f"{name}{part}") for part in ("", "_bytes", "_truncated"))
+    if cut:
+        note(f"{name} is cut: kept the first and last of {format_bytes(written)}")
+    if "\ufffd" in text and (cut or len(text.encode()) != written):
+        note(f"{name} holds bytes that are no text: each is shown as \ufffd. Try: have it as an artifact")
+
+
+def _save_artifacts(answer: Answer) -> None:
+    """Into the current folder, over nothing that is there: the job has chosen the names."""
+    for path, artifact in answer.artifacts.items():
+        shown = printable(path, _PATH)
+        try:
+            save(path, artifact.content)
+        except UnsafeName as error:
+            note(f"did not save {shown}: {error}")
+        except (OSError, ValueError) as error:
+            note(f"could not save {shown}: {getattr(error, 'strerror', None) or error}")
+        else:
+            note(f"saved {shown} ({format_bytes(artifact.size)})")
+    for skipped in answer.artifacts_skipped:
+        note(f"left {printable(skipped.path, _PATH)}: {printable(skipped.reason, _PATH)}")

@@ -1,0 +1,71 @@
+"""Waiting for a job that nobody takes: said once, instead of waiting in silence for ever."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from cli.checks.requirements import broker
+from cli.checks.workers import alive
+from cli.show import note
+from config import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from config import Settings
+
+__all__ = ["Patience", "served_queues"]
+
+# A worker that is there takes a job much sooner, if it is free.
+_MOMENT_S = 2.0
+
+
+class Patience:
+    """Somebody waits for a job that was just sent."""
+
+    def __init__(self, task_id: str, request: Mapping[str, Any]) -> None:
+        self._task_id = task_id
+        self._request = request
+        self._look_at = time.monotonic() + _MOMENT_S
+
+    def wear(self) -> None:
+        """Called again and again while there is no result: look once, after a moment."""
+        if time.monotonic() >= self._look_at:
+            self._look_at = float("inf")
+            self.look()
+
+    def look(self) -> None:
+        """Say so if no worker takes jobs from where this one was sent."""
+        queue = _queue_of(self._request)
+        if (why := _why_nobody(queue)) is not None:
+            note(f"job {self._task_id} is waiting for a worker: {why}")
+
+
+def served_queues(settings: Settings) -> set[str] | None:
+    """What the workers that are alive take jobs from; None where the broker can't tell."""
+    with broker(settings.broker) as client:
+        if client is None:
+            return None
+        _, queues = alive(client)
+    return queues
+
+
+def _why_nobody(queue: str) -> str | None:
+    """Why no job is taken from a queue, and what to try; None where one is, or where that can't be told."""
+    served = served_queues(load_settings())
+    if served is None or queue in served:
+        return None
+    if not served:
+        return "none is alive. Try: cellblock worker"
+    others = ", ".join(sorted(served))
+    return f"none takes from {queue!r}, but from {others}. Try: CELLBLOCK_QUEUES={queue} cellblock worker"
+
+
+def _queue_of(request: Mapping[str, Any]) -> str:
+    from sandbox import parse_job
+    from tasks.settings import this_catalogue, this_settings
+
+    settings = this_settings()
+    job = parse_job(**request, settings=settings, catalogue=this_catalogue())
+    return settings.queue_of(job.runtime.name) or settings.queues.split(",")[0]

@@ -1,0 +1,63 @@
+"""Which environment variable sets which field, and what is said of one that sets none, or sets it badly."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from config.quoting import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
+    Fields = Mapping[str, FieldInfo]
+
+__all__ = ["explain", "key_of", "unknown_variables", "variable_of"]
+
+
+def key_of(field_name: str, fields: Fields) -> str:
+    """What the model takes a field's value by."""
+    alias = fields[field_name].validation_alias
+    return alias if isinstance(alias, str) else field_name
+
+
+def variable_of(field_name: str, fields: Fields) -> str:
+    """The name of the environment variable that sets a field."""
+    key = key_of(field_name, fields)
+    return key if key.isupper() else f"CELLBLOCK_{key.upper()}"
+
+
+def unknown_variables(names: Iterable[str], fields: Fields) -> list[str]:
+    """A sentence for each name that begins as ours do and is none, with the nearest one; never its value."""
+    plain = [variable_of(field, fields) for field in fields]
+    # The mark of a job on the host, which may run our command too.
+    known = {*plain, *(f"{name}_FILE" for name in plain), "CELLBLOCK_CELL"}
+    wrong = sorted(name for name in names if name.startswith("CELLBLOCK_") and name not in known)
+    return [f"{name}: there is no such setting{_nearest(name, known)}" for name in wrong]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, sorted(known), 1, 0.75)
+    return f"; {near[0]} is the nearest" if near else "; docs/reference/settings.md has them all"
+
+
+def explain(errors: Iterable[ErrorDetails], fields: Fields) -> str:
+    """What is wrong with which variable; the values of secrets are left out."""
+    return "; ".join(_sentence(error, fields) for error in errors)
+
+
+def _sentence(error: ErrorDetails, fields: Fields) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    name = str(error["loc"][0])
+    own = name if name.isupper() else f"CELLBLOCK_{name.upper()}"
+    variable = variable_of(name, fields) if name in fields else own
+    return f"{variable}={_shown(fields.get(name), error['input'])}: {message}"
+
+
+def _shown(field: FieldInfo | None, value: object) -> str:
+    return "(secret)" if field is not None and "SecretStr" in str(field.annotation) else quoted(value)

@@ -1,0 +1,53 @@
+"""A container of ours beside a cell: the cell's own profile, but for what its program needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sandbox.profile import container_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.limits import Limits
+
+__all__ = ["companion_config"]
+
+_CPUS = 0.5
+_PIDS = 16
+_DISK_BYTES = 1 << 20
+
+_SECCOMP = "seccomp="
+_SENDING = {"sendmmsg", "sendmsg", "sendto"}
+
+
+def companion_config(
+    *,
+    image: str,
+    limits: Limits,
+    labels: Mapping[str, str],
+    memory_bytes: int,
+    network: str,
+    oci_runtime: str | None,
+    program: list[str],
+) -> dict[str, Any]:
+    """The body of the engine's create call. Of the job's `limits` it keeps those of time."""
+    own = replace(limits, memory_bytes=memory_bytes, cpus=_CPUS, pids=_PIDS, disk_bytes=_DISK_BYTES)
+    body = container_config(
+        image=image, limits=own, labels=labels, env={}, network=network, oci_runtime=oci_runtime
+    )
+    body["HostConfig"]["SecurityOpt"] = [_sending(line) for line in body["HostConfig"]["SecurityOpt"]]
+    return body | {"Entrypoint": ["/bin/sh", "-c", *program]}
+
+
+def _sending(option: str) -> str:
+    """With any flag: HAProxy says that more will follow (MSG_MORE), which is a job's to misuse."""
+    if not option.startswith(_SECCOMP):
+        return option
+    rules = json.loads(option.removeprefix(_SECCOMP))
+    for rule in rules["syscalls"]:
+        if _SENDING.intersection(rule["names"]):
+            rule.pop("args", None)
+    return f"{_SECCOMP}{json.dumps(rules)}"

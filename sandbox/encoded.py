@@ -1,0 +1,81 @@
+"""How much of a text is kept so that, as JSON in UTF-8, it takes no more than a number of bytes.
+
+A byte of a job's output may take six: a control character is an escape there, and what is no UTF-8 becomes
+U+FFFD, of three bytes.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from json.encoder import encode_basestring
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["ENCODED_FACTOR", "encoded_bytes", "first_part", "last_part", "within"]
+
+#: As JSON, each stream of a result takes at most so many times the job's `output_limit`.
+ENCODED_FACTOR = 2
+
+_PIECE = 64 << 10
+
+
+def encoded_bytes(text: str) -> int:
+    """What `text` takes in JSON, without its quotes."""
+    return sum(map(_cost, (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))))
+
+
+def first_part(text: str, most_bytes: int) -> str:
+    """The longest beginning of `text` that takes at most so many bytes."""
+    end, left = 0, most_bytes
+    for start, stop in _bounds(len(text)):
+        cost = _cost(text[start:stop])
+        if cost > left:
+            return text[: start + _fitting(text[start:stop], left)]
+        end, left = stop, left - cost
+    return text[:end]
+
+
+def last_part(text: str, most_bytes: int) -> str:
+    """The longest end of `text` that takes at most so many bytes."""
+    kept: list[str] = []
+    left = most_bytes
+    for start, stop in reversed(list(_bounds(len(text)))):
+        piece = text[start:stop]
+        cost = _cost(piece)
+        if cost > left:
+            size = _fitting(piece[::-1], left)
+            kept.append(piece[len(piece) - size :])
+            break
+        kept.append(piece)
+        left -= cost
+    return "".join(reversed(kept))
+
+
+def within(text: str, most_bytes: int) -> tuple[str, bool]:
+    """`text` cut in its middle to at most so many bytes, and whether that was needed."""
+    if encoded_bytes(text) <= most_bytes:
+        return text, False
+    return first_part(text, most_bytes - most_bytes // 2) + last_part(text, most_bytes // 2), True
+
+
+def _bounds(length: int) -> Iterable[tuple[int, int]]:
+    return pairwise([*range(0, length, _PIECE), length])
+
+
+def _cost(piece: str) -> int:
+    """Its escapes are those of JSON; a lone surrogate counts as it is written, by an escape."""
+    return len(encode_basestring(piece).encode("utf-8", "backslashreplace")) - 2
+
+
+def _fitting(piece: str, most_bytes: int) -> int:
+    """How many of its first characters fit, by halving."""
+    fits, most = 0, len(piece)
+    while fits < most:
+        middle = (fits + most + 1) // 2
+        if _cost(piece[:middle]) <= most_bytes:
+            fits = middle
+        else:
+            most = middle - 1
+    return fits

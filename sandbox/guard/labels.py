@@ -1,0 +1,67 @@
+"""What is written on a container: whose it is, until when it stays, and what it may use."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sandbox.guard.refused import Refused
+from sandbox.limits import LIMITS_LABEL, read_limits
+
+if TYPE_CHECKING:
+    from config import Settings
+    from sandbox.limits import Limits
+
+__all__ = ["check_labels", "limits_of"]
+
+_NAME = re.compile(r"cellblock\.[a-z_]{1,32}")
+_VALUE_CHARS = 4096
+# More than a clock is ever set by: a deadline is written by one that may have been read long ago.
+_CLOCK_S = 86_400.0
+
+
+def check_labels(labels: object, settings: Settings) -> dict[str, str]:
+    """The labels, if they are such as this deployment writes.
+
+    Raises:
+        Refused: they are somebody else's, or would keep every reaper away.
+    """
+    if not isinstance(labels, dict) or labels.get("cellblock.owner") != settings.owner:
+        raise Refused("the labels do not name this deployment as the owner")
+    if not all(_NAME.fullmatch(name) and _is_value(value) for name, value in labels.items()):
+        raise Refused("there are labels that no worker writes")
+    if not _is_near(labels, settings):
+        raise Refused("the label cellblock.deadline is no time, or too far away")
+    return labels
+
+
+def limits_of(labels: Mapping[str, str], settings: Settings) -> Limits:
+    """The limits that the labels tell, within the operator's maxima.
+
+    Raises:
+        Refused: there are none, or larger ones.
+    """
+    try:
+        limits = read_limits(labels.get(LIMITS_LABEL, ""), settings)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise Refused(f"the label {LIMITS_LABEL}: {str(error)[:100]}") from None
+    if limits.text != labels[LIMITS_LABEL]:
+        raise Refused(f"the label {LIMITS_LABEL} is not as a worker writes it")
+    return limits
+
+
+def _is_value(value: object) -> bool:
+    """Text that every parser reads alike: half a pair of surrogates is none."""
+    if not isinstance(value, str) or len(value) > _VALUE_CHARS or "\0" in value:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_near(labels: Mapping[str, Any], settings: Settings) -> bool:
+    try:
+        deadline = float(labels["cellblock.deadline"])
+    except (KeyError, ValueError):
+        return False
+    return deadline < time.time() + settings.longest.reap_s + settings.warm_age + _CLOCK_S

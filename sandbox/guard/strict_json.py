@@ -1,0 +1,34 @@
+"""JSON that every parser reads alike: what any two could disagree about is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sandbox.guard.refused import Refused
+
+__all__ = ["parse_json"]
+
+
+def parse_json(data: bytes | str) -> Any:  # noqa: ANN401  whatever it holds
+    """The one document in `data`.
+
+    Raises:
+        Refused: it is no JSON in UTF-8, has a name twice, a number that is none, or anything behind it.
+    """
+    try:
+        text = data if isinstance(data, str) else data.decode()
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise Refused(f"no plain JSON: {type(error).__name__}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Refused("a name stands twice in one object")
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise Refused(f"{name} is no number")

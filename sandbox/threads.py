@@ -1,0 +1,73 @@
+"""Threads whose death is never silent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["dead_threads", "end_with_threads", "make_thread", "start_thread"]
+
+_log = logging.getLogger("cellblock")
+
+# Of sysexits.h: an internal error.
+_SOFTWARE = 70
+
+_dead: list[str] = []
+_ends_process = False
+
+
+def start_thread(
+    target: Callable[..., object], *args: object, name: str, lasting: bool = True
+) -> threading.Thread:
+    """Run `target` in a thread of its own.
+
+    An exception that it does not expect is logged. Of a thread that is `lasting`, and does work that nobody
+    else would do, it is remembered too, and where `end_with_threads` was called it ends the process, which
+    somebody watches and starts again.
+    """
+    thread = make_thread(target, *args, name=name, lasting=lasting)
+    thread.start()
+    return thread
+
+
+def make_thread(
+    target: Callable[..., object], *args: object, name: str, lasting: bool = True
+) -> threading.Thread:
+    """The same thread, for the caller to start."""
+    run = _guarded if lasting else _logged
+    return threading.Thread(target=run, args=(target, *args), name=name, daemon=True)
+
+
+def end_with_threads() -> None:
+    """Have this process end with any of its lasting threads: without one it would do part of its work."""
+    global _ends_process  # noqa: PLW0603
+    _ends_process = True
+
+
+def dead_threads() -> list[str]:
+    """The names of this process's lasting threads that have died."""
+    return list(_dead)
+
+
+def _logged(target: Callable[..., object], *args: object) -> bool:
+    """Whether it came to its end."""
+    try:
+        target(*args)
+    except Exception:  # noqa: BLE001  told, and then judged by who started it
+        _log.critical("The thread %s has died", threading.current_thread().name, exc_info=True)
+        return False
+    return True
+
+
+def _guarded(target: Callable[..., object], *args: object) -> None:
+    if _logged(target, *args):
+        return
+    _dead.append(threading.current_thread().name)
+    if _ends_process:
+        logging.shutdown()
+        os._exit(_SOFTWARE)

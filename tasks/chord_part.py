@@ -1,0 +1,24 @@
+"""A chord's count of a job that has its result, made good by whoever finds the result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.states import READY_STATES
+
+from tasks.patience import patiently
+
+__all__ = ["has_result"]
+
+
+def has_result(backend: Any, request: Any) -> bool:  # noqa: ANN401  Celery's own
+    """Whether the job of a request has its result; then its chord, if it is part of one, has counted it.
+
+    Whoever stored it may have been killed before the chord counted it. To count again has no effect.
+    """
+    meta = patiently(lambda: backend.get_task_meta(request.id, cache=False))
+    if meta["status"] not in READY_STATES:
+        return False
+    if request.chord:
+        patiently(lambda: backend.on_chord_part_return(request, meta["status"], meta["result"]))
+    return True

@@ -1,0 +1,92 @@
+"""Where messages go that are no jobs: somebody else's to a list of their own, dead ones to a short one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from config.quoting import quoted
+from sandbox import meter
+from tasks.delivery.tally import Tally
+
+if TYPE_CHECKING:
+    from tasks.envelope import Dead, Stray
+
+__all__ = [
+    "DEAD",
+    "MOST_DEAD",
+    "bury",
+    "entry_of",
+    "flush",
+    "foreign",
+    "note_dead",
+    "note_stray",
+    "put_aside",
+]
+
+_log = logging.getLogger("cellblock.delivery")
+
+#: What nobody can be answered for: one object of JSON each, the newest first.
+DEAD = "cellblock.dead"
+MOST_DEAD = 1000
+_DEAD_CHARACTERS = 16 << 10
+DEAD_S = 7 * 86_400
+
+_BURY = """
+if not redis.call('RPOP', KEYS[1]) then return 0 end
+redis.call('LPUSH', KEYS[2], ARGV[1])
+redis.call('LTRIM', KEYS[2], 0, ARGV[2] - 1)
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return 1
+"""
+
+_tally = Tally(_log.warning)
+flush = _tally.flush
+
+
+def foreign(queue: str) -> str:
+    """Where messages of that queue go that are somebody else's, as they came."""
+    return f"cellblock.foreign:{queue}"
+
+
+def put_aside(client: Any, taken_key: str, queue: str, stray: Stray) -> None:  # noqa: ANN401  kombu's own
+    """Move the message at the end of `taken_key`, untouched and in one step."""
+    client.lmove(taken_key, foreign(queue), "RIGHT", "LEFT")
+    note_stray(queue, stray)
+
+
+def bury(client: Any, taken_key: str, queue: str, dead: Dead, raw: bytes) -> None:  # noqa: ANN401
+    """Replace the message at the end of `taken_key`, in one step, by a word on the list of dead ones."""
+    entry = entry_of(queue, dead, raw)
+    client.eval(_BURY, 2, taken_key, DEAD, entry, MOST_DEAD, DEAD_S)
+    note_dead(queue, dead)
+
+
+def entry_of(queue: str, dead: Dead, raw: bytes) -> str:
+    """What is kept of a dead message: why, and its beginning."""
+    head = raw[:_DEAD_CHARACTERS].decode("utf-8", "backslashreplace")[:_DEAD_CHARACTERS]
+    about = {"reason": dead.reason, "queue": queue, "at": round(time.time(), 3), "bytes": len(raw)}
+    return json.dumps(about | {"message": head}, ensure_ascii=False).encode("utf-8", "replace").decode()
+
+
+def note_dead(queue: str, dead: Dead) -> None:
+    """Count it, and have the log say so; nothing of the message."""
+    meter.measure("cellblock_dead_messages_total", queue=queue)
+    _tally.note(
+        f"{queue} {dead.reason}",
+        f"A message of the queue {quoted(queue)} is no call, and nobody can be told: {dead.reason}."
+        f" It is on {DEAD}",
+    )
+
+
+def note_stray(queue: str, stray: Stray) -> None:
+    """Count it, and have the log say so; nothing of the message but the name of its task."""
+    meter.measure("cellblock_foreign_messages_total", queue=queue)
+    _tally.note(
+        queue,
+        f"A message of the queue {quoted(queue)} is for a task that is not ours, {stray.task}: set aside,"
+        f" untouched, on {foreign(queue)}. Try: have its app name a queue of its own, then give it back:"
+        " docs/troubleshooting.md",
+    )

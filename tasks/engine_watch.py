@@ -1,0 +1,77 @@
+"""Keeps a worker from taking jobs while its engine is away."""
+
+from __future__ import annotations
+
+import logging
+from types import MethodType
+from typing import Any
+
+from celery import bootsteps, signals
+
+from tasks._app import app
+from tasks.engine_gate import EngineAway, engine_gate
+from tasks.worker import keeper_sight
+
+__all__ = ["EngineWatch"]
+
+_LOOK_S = 1.0
+
+
+class EngineWatch(bootsteps.StartStopStep):
+    """Stands between the gate and the broker's consumer: a step of the consumer, made anew with it."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
+        super().__init__(consumer, **options)
+        self._entry: Any = None
+
+    def start(self, consumer: Any) -> None:  # noqa: ANN401
+        """The broker has answered, and nothing has been taken yet."""
+        qos = getattr(consumer.task_consumer.channel, "qos", None)
+        if hasattr(qos, "can_consume"):
+            _stand_before(qos)
+        self._look(consumer)
+        self._entry = consumer.timer.call_repeatedly(_LOOK_S, self._look, (consumer,))
+
+    def stop(self, consumer: Any) -> None:  # noqa: ANN401
+        """The connection is lost, or the worker ends."""
+        if self._entry is not None:
+            self._entry.cancel()
+
+    def _look(self, consumer: Any) -> None:  # noqa: ANN401
+        engine_gate.look(keeper_sight())
+        task_consumer = consumer.task_consumer
+        if task_consumer is None or hasattr(task_consumer.channel, "unacked_key"):
+            return
+        if task_consumer.on_message is None:
+            # Celery's loop has not begun: nobody would take what comes, and it begins to consume by itself.
+            return
+        # A broker that sends by itself; both do nothing the second time.
+        if engine_gate.is_open:
+            task_consumer.consume()
+        else:
+            task_consumer.cancel()
+
+
+app.steps["consumer"].add(EngineWatch)
+
+
+def _stand_before(qos: Any) -> None:  # noqa: ANN401  kombu's own
+    """Have the channel fetch nothing while the gate is shut, as Celery does while no process is free."""
+    has_room = qos.can_consume
+
+    def can_consume(_: object) -> bool:
+        return engine_gate.is_open and bool(has_room())
+
+    qos.can_consume = MethodType(can_consume, qos)
+
+
+@signals.worker_process_init.connect
+def _tell_once(**_: object) -> None:
+    """Celery logs a traceback for each job that is given back; the gate tells of the outage, once."""
+    logging.getLogger("celery.app.trace").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], EngineAway))

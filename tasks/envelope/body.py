@@ -1,0 +1,127 @@
+"""The body of a message: what a task is called with, and what follows it."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import dataclass
+from typing import Any
+
+from kombu.utils.json import dumps
+
+from config import format_bytes
+from config.quoting import quoted
+from tasks.envelope.compression import TooLarge, decompress
+from tasks.envelope.fields import check_embedded
+from tasks.envelope.parts import Junk, Parts, read_json
+from tasks.envelope.rules import is_text
+from tasks.envelope.verdict import JSON
+
+__all__ = ["Body", "is_json", "read_body"]
+
+_WRITERS = {
+    "application/x-python-serialize": "pickle",
+    "application/x-yaml": "yaml",
+    "application/x-msgpack": "msgpack",
+}
+# JSON is always UTF-8, whatever kombu is told.
+_ENCODINGS = ("", "utf-8", "utf8", "us-ascii", "ascii", "binary")
+
+
+# What a message of the first protocol tells in its body, and one of the second in its headers.
+_FACTS = (
+    *("lang", "task", "id", "root_id", "parent_id", "group", "meth", "eta", "expires", "retries"),
+    *("timelimit", "origin", "ignore_result", "shadow"),
+)
+_FOLLOWERS = ("callbacks", "errbacks", "chord")
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a body says, in the form of Celery's second protocol, and the bytes that say it."""
+
+    payload: list[Any]
+    content: bytes
+    headers: dict[str, Any]
+
+
+def read_body(parts: Parts, most_bytes: int) -> Body:
+    """The body of a call: arguments, named arguments and what follows; in the first protocol an object.
+
+    Raises:
+        Junk: it is none.
+    """
+    content = _content_of(parts, most_bytes)
+    payload = read_json(content, "its body")
+    headers: dict[str, Any] = {}
+    if isinstance(payload, dict):
+        headers, payload = _second_protocol(payload)
+        content = dumps(payload).encode()
+    _check_call(payload)
+    return Body(payload, content, headers)
+
+
+def _second_protocol(told: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    headers = {name: told[name] for name in _FACTS if told.get(name) is not None}
+    if is_text(told.get("taskset")):
+        headers.setdefault("group", told["taskset"])
+    followers = {name: told[name] for name in _FOLLOWERS if told.get(name) is not None}
+    return headers, [told.get("args", []), told.get("kwargs", {}), followers]
+
+
+def _check_call(payload: object) -> None:
+    if not isinstance(payload, list) or len(payload) != 3:
+        raise Junk("its body is not [arguments, named arguments, options]")
+    args, kwargs, followers = payload
+    if not isinstance(args, list) or not isinstance(kwargs, dict):
+        raise Junk("its arguments are no list, or the named ones no object")
+    if not isinstance(followers, dict) and followers is not None:
+        raise Junk("the third part of its body is no object")
+    check_embedded(followers or {})
+
+
+def is_json(parts: Parts) -> bool:
+    """Whether the body says that it is JSON."""
+    kind = parts.content_type
+    return isinstance(kind, str) and kind.partition(";")[0].strip().lower() == JSON
+
+
+def _content_of(parts: Parts, most_bytes: int) -> bytes:
+    """The bytes of a body of JSON, which may be none yet.
+
+    Raises:
+        Junk: it says that it is something else, can't be decoded, or is too large.
+    """
+    if not is_json(parts):
+        raise Junk(_refusal(parts.content_type))
+    encoding = parts.content_encoding
+    if encoding is not None and not (isinstance(encoding, str) and encoding.lower() in _ENCODINGS):
+        raise Junk("its content encoding is not utf-8")
+    try:
+        content = decompress(_bytes(parts), _compression(parts), most_bytes)
+    except TooLarge:
+        raise Junk(f"its body is larger than {format_bytes(most_bytes)}") from None
+    if not content:
+        raise Junk("it has no body")
+    return content
+
+
+def _refusal(kind: object) -> str:
+    named = _WRITERS.get(kind, quoted(kind)) if isinstance(kind, str) else "of no kind"
+    return f"its body is {named}, and only JSON is read. Try: task_serializer = 'json' where it is sent"
+
+
+def _bytes(parts: Parts) -> bytes:
+    body, properties = parts.body, parts.properties
+    encoding = properties.get("body_encoding") if isinstance(properties, dict) else None
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    if not isinstance(body, str):
+        raise Junk("its body is no text")
+    try:
+        return b64decode(body) if encoding == "base64" else body.encode()
+    except ValueError:
+        raise Junk("its body cannot be decoded") from None
+
+
+def _compression(parts: Parts) -> object:
+    return parts.headers.get("compression") if isinstance(parts.headers, dict) else None

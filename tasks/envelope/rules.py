@@ -1,0 +1,97 @@
+"""What a field of a message may be. Each rule tells for any value that JSON can have, and never raises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from celery.utils.time import maybe_iso8601, maybe_make_aware
+
+from config.quoting import is_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "ID",
+    "NAME",
+    "is_count",
+    "is_flag",
+    "is_moment",
+    "is_number",
+    "is_object",
+    "is_text",
+    "is_texts",
+    "is_time",
+    "is_time_limits",
+]
+
+_TEXT_CHARACTERS = 1024
+_TIME_CHARACTERS = 64
+# Far above what anybody retries, and a number of seconds that two to its power can still be.
+_MOST_TIMES = 1000
+# The years from 1970 to 5138.
+_MOST_SECONDS = 1e11
+
+
+def plain(most: int) -> Callable[[object], bool]:
+    """A rule for text of 1 to `most` printable characters."""
+    return lambda value: is_plain(value, most)
+
+
+#: What a result can be asked for by, and what a task can be called.
+ID = NAME = plain(255)
+
+
+def is_text(value: object) -> bool:
+    """Printable text, perhaps none."""
+    return value == "" or is_plain(value, _TEXT_CHARACTERS)
+
+
+def is_texts(value: object) -> bool:
+    """A short list of such."""
+    return isinstance(value, list) and len(value) <= _MOST_TIMES and all(map(is_text, value))
+
+
+def is_count(value: object) -> bool:
+    """A small whole number."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TIMES
+
+
+def is_flag(value: object) -> bool:
+    """True or false."""
+    return isinstance(value, bool)
+
+
+def is_object(value: object) -> bool:
+    """An object."""
+    return isinstance(value, dict)
+
+
+def is_number(value: object) -> bool:
+    """A number of seconds, or a moment in Unix seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -_MOST_SECONDS <= value <= _MOST_SECONDS
+
+
+def is_time(value: object) -> bool:
+    """A date and time in ISO 8601, near enough to be compared with others."""
+    if value == "":
+        return True
+    if not isinstance(value, str) or len(value) > _TIME_CHARACTERS:
+        return False
+    try:
+        moment = maybe_iso8601(value)
+        return moment is not None and 0 <= maybe_make_aware(moment).timestamp() <= _MOST_SECONDS
+    except (ValueError, TypeError, AttributeError, ArithmeticError):
+        return False
+
+
+def is_moment(value: object) -> bool:
+    """Either."""
+    return is_time(value) or is_number(value)
+
+
+def is_time_limits(value: object) -> bool:
+    """The hard and the soft one, each a number or none."""
+    return isinstance(value, list) and len(value) == 2 and all(one is None or is_number(one) for one in value)

@@ -1,0 +1,54 @@
+"""What a worker logs while its broker is away, or takes nothing: why and what mends it, now and then."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from celery import signals
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from tasks.redis_errors import broker_sentence
+
+__all__ = ["Outage"]
+
+# Celery's own lines come with every attempt to connect, and say of an error no more than its class.
+_AGAIN_S = 60.0
+_LOGGERS = ("celery.worker.consumer.consumer", "kombu.transport.redis", "kombu.asynchronous.hub")
+_ERRORS = (RedisError, OperationalError, OSError)
+
+
+class Outage(logging.Filter):
+    """Rewrites Celery's lines about its connection; one of the same words in a minute is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is to be logged."""
+        error = _error_of(record)
+        if error is None or record.levelno < logging.WARNING:
+            return True
+        sentence = broker_sentence(error)
+        if time.monotonic() - self._said.get(sentence, -_AGAIN_S) < _AGAIN_S:
+            return False
+        self._said[sentence] = time.monotonic()
+        record.msg, record.args = "%s The worker waits.", (sentence,)
+        record.exc_info = record.exc_text = None
+        return True
+
+
+def _error_of(record: logging.LogRecord) -> BaseException | None:
+    """What came of the connection, in whatever way the line tells of it."""
+    told = record.args if isinstance(record.args, tuple) else ()
+    raised = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    return next((one for one in (*told, raised) if isinstance(one, _ERRORS)), None)
+
+
+@signals.celeryd_init.connect
+def _listen(**_: object) -> None:
+    outage = Outage()
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(outage)

@@ -1,0 +1,211 @@
+"""Waits for a Redis that is away for now: one classification of its errors, and one patient call."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as RedisGone
+from redis.exceptions import TimeoutError as RedisSilent
+from redis.retry import Retry
+
+from tasks.limits import limits
+from tasks.settings import this_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["PatientRetry", "guard_event_loop", "is_away", "may_wait", "patiently", "refuses_writes"]
+
+_log = logging.getLogger("cellblock.redis")
+
+T = TypeVar("T")
+
+# Loading, a wrong password and too many clients are among the first.
+_AWAY = (
+    RedisGone,
+    RedisSilent,
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
+)
+# redis-py knows no class for the others, and a script's error has its code somewhere inside.
+_CODES = re.compile(
+    r"(?:^|[\s-])(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|TRYAGAIN"
+    r"|UNBLOCKED|WRONGPASS)\b"
+)
+_NO_ROOM = re.compile(r"\b(OOM|MISCONF|NOREPLICAS)\b")
+# A pipeline's error repeats the command first, and with it whatever a job wrote.
+_CAUSE = " caused error: "
+_HEAD = 300
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 1.0
+_LOOP_PATIENCE_S = 2.0
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether a Redis that raises this is expected back: it restarts, fails over, is full, or read-only."""
+    if isinstance(error, _AWAY):
+        return True
+    if not isinstance(error, ResponseError):
+        return False
+    return bool(_CODES.search(str(error).rpartition(_CAUSE)[2][:_HEAD]))
+
+
+def refuses_writes(error: BaseException) -> bool:
+    """Whether it is the right Redis and has no room: full, with a disk that fails, or without its replicas.
+
+    What it has refused it has left as it was, and a new connection would change nothing.
+    """
+    return is_away(error) and bool(_NO_ROOM.search(f"{getattr(error, 'status_code', '')} {error}"[:_HEAD]))
+
+
+def patiently(call: Callable[[], T], within_s: float | None = None) -> T:
+    """What `call` returns, as soon as the Redis that it asks is there; the job's limits rest meanwhile.
+
+    A day's results may wait a day: after `within_s` seconds, by default as long as a result is kept, its
+    error is raised. The event loop of a worker never waits for more than two seconds.
+    """
+    with _calls as is_outermost:
+        until: float | None = None
+        for pause_s in _pauses():
+            try:
+                answer = call()
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                _outage.lasts(error)
+                limits.suspend()
+                now = time.monotonic()
+                until = now + _bound_s(within_s) if until is None else until
+                if now + pause_s > until:
+                    raise
+            else:
+                if is_outermost:
+                    _outage.is_over()
+                return answer
+            time.sleep(pause_s)
+    raise AssertionError  # the pauses have no end
+
+
+class PatientRetry(Retry):
+    """The same for every command of a client of redis-py, the results' own among them."""
+
+    def __init__(self) -> None:
+        super().__init__(NoBackoff(), 0)
+
+    def call_with_retry(
+        self,
+        do: Callable[[], T],
+        fail: Callable[..., object],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,  # noqa: FBT001, FBT002  redis-py's own
+    ) -> T:
+        """What `do` returns; `fail` closes the connection after each error, as redis-py wants it."""
+        failures = 0
+
+        def once() -> T:
+            nonlocal failures
+            try:
+                return do()
+            except Exception as error:
+                if is_away(error) and (is_retryable is None or is_retryable(error)):
+                    failures += 1
+                    fail(error, failures) if with_failure_count else fail(error)
+                raise
+
+        return patiently(once)
+
+    def __deepcopy__(self, memo: object) -> PatientRetry:
+        """It has no state of its own."""
+        return self
+
+
+def guard_event_loop() -> None:
+    """From now on this thread, in this process, is an event loop, which may not wait."""
+    _loop.update(process=os.getpid(), thread=threading.get_ident())
+
+
+_loop: dict[str, int] = {}
+
+
+def may_wait() -> bool:
+    """Whether this is a worker's, and not its event loop."""
+    return bool(_loop) and _loop != {"process": os.getpid(), "thread": threading.get_ident()}
+
+
+def _bound_s(within_s: float | None) -> float:
+    if _loop and not may_wait():
+        return _LOOP_PATIENCE_S
+    return this_settings().result_expires if within_s is None else within_s
+
+
+def _pauses() -> Iterator[float]:
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        yield pause_s
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+class _Calls(threading.local):
+    """The patient calls within each other of this thread: who can connect has not been answered yet."""
+
+    depth = 0
+
+    def __enter__(self) -> bool:
+        self.depth += 1
+        return self.depth == 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.depth -= 1
+
+
+_calls = _Calls()
+
+
+class _Outage:
+    """Logs one line when Redis goes, and one when it is back: thousands of tries tell no more.
+
+    Never the error's own words, which may repeat what was to be stored.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._began: float | None = None
+        self._tries = 0
+
+    def lasts(self, error: BaseException) -> None:
+        with self._lock:
+            self._tries += 1
+            if self._began is None:
+                self._began = time.monotonic()
+                name = type(error).__name__
+                _log.warning("Redis is away for now (%s): what needs it waits until it is back", name)
+
+    def is_over(self) -> None:
+        if self._began is None:
+            return
+        with self._lock:
+            if self._began is not None:
+                lasted_s = time.monotonic() - self._began
+                _log.warning("Redis is back after %.1f s and %d tries", lasted_s, self._tries)
+                self._began, self._tries = None, 0
+
+
+_outage = _Outage()

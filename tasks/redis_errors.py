@@ -1,0 +1,161 @@
+"""What Redis, and the libraries before it, raise: in one sentence with what to try."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from config.address import Address
+
+__all__ = ["broker_sentence", "explain_redis", "is_busy", "passes"]
+
+_MOST = 200
+
+
+class _Trouble(NamedTuple):
+    """What stands in the error's text, what it means, what mends it, and whether it passes by itself."""
+
+    signs: tuple[str, ...]
+    says: str
+    mend: str
+    passes: bool = False
+    answers: bool = True
+
+
+# The first that fits.
+_TROUBLES = (
+    _Trouble(
+        ("NOAUTH", "Authentication required"),
+        "wants a password",
+        "give it in {variable}: redis://:PASSWORD@host:6379/0, or by {variable}_FILE",
+    ),
+    _Trouble(
+        ("without any password configured",),
+        "has no password, and was given one",
+        "leave it out of {variable}, or set requirepass",
+    ),
+    _Trouble(
+        ("WRONGPASS", "invalid username-password", "invalid password", "ACCESS_REFUSED"),
+        "refuses the user or the password",
+        "check {variable}; special characters are percent-encoded",
+    ),
+    _Trouble(
+        ("NOPERM", "no permissions"),
+        "does not permit this user what cellblock needs ({text})",
+        "give it the rights in docs/how-to/choose-a-broker.md",
+    ),
+    _Trouble(
+        ("OOM", "maxmemory"),
+        "is full (maxmemory) and takes nothing more",
+        "raise maxmemory, or lower CELLBLOCK_RESULT_EXPIRES",
+        passes=True,
+    ),
+    _Trouble(
+        ("READONLY", "UNBLOCKED", "read only replica", "previous master is now a slave"),
+        "is a replica, and takes no writes",
+        "give the address of the primary, or that of the Sentinels (sentinel://)",
+        passes=True,
+    ),
+    _Trouble(("LOADING",), "is loading its data", "wait for it", passes=True),
+    _Trouble(
+        ("max number of clients",),
+        "has no connection left (maxclients)",
+        "raise maxclients; a worker needs about 40, an app one for each thread",
+        passes=True,
+    ),
+    _Trouble(
+        ("MISCONF",),
+        "cannot write to its disk, and takes no writes",
+        "see its log, and the room on its disk",
+        passes=True,
+    ),
+    _Trouble(("NOREPLICAS", "MASTERDOWN"), "misses its replicas or its primary", "start them", passes=True),
+    _Trouble(
+        ("No master found",),
+        "is no primary that the Sentinels know and reach",
+        "check master_name, and redis-cli -p 26379 sentinel masters",
+        passes=True,
+        answers=False,
+    ),
+    _Trouble(
+        ("MOVED", "CROSSSLOT", "CLUSTERDOWN", "ASK ", "Cluster mode", "cluster mode"),
+        "is part of a cluster, which cannot be used",
+        "use a single Redis, or one behind Sentinels (sentinel://)",
+    ),
+    _Trouble(
+        ("DB index is out of range",),
+        "has no database of this number",
+        "give another one in {variable}, or raise databases in redis.conf",
+    ),
+    _Trouble(
+        ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "certificate is not valid"),
+        "shows a certificate that is not trusted",
+        "name its authority: rediss://…?ssl_ca_certs=/path/ca.pem",
+    ),
+    _Trouble(
+        ("CERTIFICATE_REQUIRED", "certificate required", "HANDSHAKE_FAILURE"),
+        "wants a certificate of its clients",
+        "name one: rediss://…?ssl_certfile=/path/cert.pem&ssl_keyfile=/path/key.pem",
+    ),
+    _Trouble(
+        ("SSL", "TLS", "record layer"),
+        "speaks no TLS",
+        "redis:// instead of rediss://, or the port of TLS",
+    ),
+    _Trouble(
+        ("Connection closed by server", "reset by peer", "Protocol Error"),
+        "hung up",
+        "rediss:// if it speaks TLS; else see its log",
+        passes=True,
+        answers=False,
+    ),
+)
+_AWAY = _Trouble(
+    (),
+    "cannot be reached ({text})",
+    "start it with redis-server, or set {variable}",
+    passes=True,
+    answers=False,
+)
+
+
+def explain_redis(error: BaseException, address: Address, variable: str = "CELLBLOCK_BROKER_URL") -> str:
+    """The sentence for an error of the Redis at `address`, which `variable` gives."""
+    found = _trouble(error)
+    text = " ".join(str(error).split()).rstrip(".")[:_MOST]
+    says, mend = found.says.format(text=text), found.mend.format(variable=variable)
+    who = "Redis at" if address.is_redis else "The broker at"
+    return f"{who} {address} {says}. Try: {mend}."
+
+
+def broker_sentence(error: BaseException) -> str:
+    """The same, of an error that came from the broker or the result backend of these settings."""
+    from tasks.settings import this_settings
+
+    return explain_redis(error, this_settings().broker)
+
+
+def passes(error: BaseException) -> bool:
+    """Whether it may be over in a while, with nobody having changed a setting of ours."""
+    return _trouble(error).passes
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether there is a Redis that answers, and takes nothing for now."""
+    found = _trouble(error)
+    return found.passes and found.answers
+
+
+def _trouble(error: BaseException) -> _Trouble:
+    told = " ".join(_told(error))
+    return next((one for one in _TROUBLES if any(sign in told for sign in one.signs)), _AWAY)
+
+
+def _told(error: BaseException) -> Iterator[str]:
+    """Redis's own code and words, which others may have wrapped."""
+    one: BaseException | None = error
+    while one is not None:
+        yield f"{getattr(one, 'status_code', None) or ''} {one}"
+        one = one.__cause__

@@ -1,0 +1,51 @@
+"""The result of a job that can't report any more: what was heard of it while it ran."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from sandbox import NoLiveOutput, Result, Status
+from tasks.live import HeardSoFar, heard_so_far
+from tasks.patience import patiently
+
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["result_so_far"]
+
+_log = logging.getLogger("cellblock.so_far")
+
+
+def result_so_far(task_id: str, status: Status, **facts: Any) -> Result:  # noqa: ANN401
+    """Such a result with what live output has kept; `facts` are those of `Result.without_report`.
+
+    Waits for Redis.
+    """
+    heard = _heard(task_id)
+    bare = Result.without_report(
+        status,
+        stdout=heard.stdout.decode(errors="replace"),
+        stderr=heard.stderr.decode(errors="replace"),
+        **facts,
+    )
+    return replace(
+        bare,
+        stdout_bytes=heard.stdout_bytes,
+        stderr_bytes=heard.stderr_bytes,
+        stdout_truncated=len(heard.stdout) < heard.stdout_bytes,
+        stderr_truncated=len(heard.stderr) < heard.stderr_bytes,
+    )
+
+
+def _heard(task_id: str) -> HeardSoFar:
+    try:
+        return patiently(lambda: heard_so_far(task_id))
+    except NoLiveOutput:
+        return HeardSoFar(b"", b"", 0, 0)
+    except RedisError as error:
+        _log.warning("What a job wrote can't be told: %s", type(error).__name__)
+        return HeardSoFar(b"", b"", 0, 0)

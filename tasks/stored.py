@@ -1,0 +1,107 @@
+"""What the result backend holds of a task, read as data: whoever reaches Redis can write there.
+
+Celery's own way makes the exception that is named there, of whatever module, and raises it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from celery.states import READY_STATES
+
+from tasks._app import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Failure", "Stored", "look_up", "read_stored", "wait_for"]
+
+_FIRST_LOOK_S = 0.02
+_LATER_LOOK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception as it is stored: its name, where that is from, and its arguments."""
+
+    name: str
+    module: str
+    args: list[Any]
+
+    @property
+    def message(self) -> str:
+        """What the exception says."""
+        return str(self.args[0]) if self.args and isinstance(self.args[0], str | int | float) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A task's state, by Celery's name for it, and its result as JSON has it.
+
+    `is_readable` is false where something is there that no worker would write.
+    """
+
+    state: str
+    result: Any = None
+    failure: Failure | None = None
+    is_readable: bool = True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.state in READY_STATES or not self.is_readable
+
+
+def look_up(task_id: str) -> Stored | None:
+    """What is stored of a task now; None if nothing is."""
+    backend: Any = app.backend
+    payload = backend.get(backend.get_key_for_task(task_id))
+    return read_stored(payload) if payload else None
+
+
+def wait_for(
+    task_id: str, within_s: float | None, meanwhile: Callable[[], None] | None = None
+) -> Stored | None:
+    """What is stored of a task once it is ready; None where that takes longer than `within_s` seconds.
+
+    By looking again and again: Redis would cut off whoever had it pushed, as soon as a result is large.
+    `meanwhile` is called between the looks.
+    """
+    began, rest_s = time.monotonic(), _FIRST_LOOK_S
+    while True:
+        found = look_up(task_id)
+        if found and found.is_ready:
+            return found
+        if within_s is not None and time.monotonic() - began >= within_s:
+            return None
+        if meanwhile:
+            meanwhile()
+        time.sleep(rest_s)
+        rest_s = min(1.2 * rest_s, _LATER_LOOK_S)
+
+
+def read_stored(payload: bytes | str) -> Stored:
+    """What a payload of the result backend says."""
+    try:
+        meta = json.loads(payload)
+    except (ValueError, RecursionError):
+        return Stored("", is_readable=False)
+    if not isinstance(meta, dict) or not isinstance(meta.get("status"), str):
+        return Stored("", is_readable=False)
+    state, result = meta["status"], meta.get("result")
+    if state in ("FAILURE", "RETRY", "REVOKED"):
+        return Stored(state, failure=_failure(result))
+    return Stored(state, result)
+
+
+def _failure(error: object) -> Failure:
+    about = error if isinstance(error, dict) else {}
+    name, module, said = (about.get(f"exc_{key}") for key in ("type", "module", "message"))
+    return Failure(
+        name if isinstance(name, str) else "an unknown error",
+        module if isinstance(module, str) else "",
+        said if isinstance(said, list) else [said],
+    )

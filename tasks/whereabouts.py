@@ -1,0 +1,82 @@
+"""Whether a job is known anywhere: a wrong id should not look like one that was obeyed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from celery.states import READY_STATES
+
+from tasks._app import app
+from tasks.lease import is_leased, result_redis
+from tasks.live.entry import key_of
+from tasks.roster import jobs_in_workers
+from tasks.stored import look_up
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["Whereabouts"]
+
+# So many messages are looked at, one after the other, since each may be as large as a job's files.
+_MOST_MESSAGES = 2000
+
+
+class Whereabouts:
+    """Where jobs are, for one question about several of them: the workers are asked once."""
+
+    def __init__(self, queues: Sequence[str]) -> None:
+        self._queues = queues
+        self._in_workers: set[str] | None = None
+
+    def ended(self, task_id: str) -> bool:
+        """Whether the job has its result."""
+        stored = look_up(task_id)
+        return stored is not None and stored.state in READY_STATES
+
+    def knows(self, task_id: str) -> bool:
+        """Whether the job is anywhere; true as well where too many messages wait to look at each."""
+        redis = result_redis()
+        if redis is not None and (is_leased(redis, task_id) or redis.exists(key_of(task_id))):
+            return True
+        if self._in_workers is None:
+            self._in_workers = {str(job.id) for job in jobs_in_workers()}
+        return task_id in self._in_workers or look_up(task_id) is not None or self._may_wait(task_id)
+
+    def _may_wait(self, task_id: str) -> bool:
+        with app.connection_for_read() as connection:
+            if connection.transport.driver_type != "redis":
+                return True
+            channel: Any = connection.default_channel
+            for number, message in enumerate(_messages(channel, self._queues)):
+                if number >= _MOST_MESSAGES or _id_of(message) == task_id:
+                    return True
+        return False
+
+
+def _messages(channel: Any, queues: Sequence[str]) -> Iterator[bytes]:  # noqa: ANN401  kombu's own
+    """Those that wait, and those that a worker has taken and not yet done."""
+    client = channel.client
+    for queue in queues:
+        for step in channel.priority_steps:
+            key = channel._q_for_pri(queue, step)  # noqa: SLF001
+            for index in range(client.llen(key)):
+                yield client.lindex(key, index) or b""
+    for tag in client.hkeys(channel.unacked_key):
+        taken = client.hget(channel.unacked_key, tag)
+        yield from _first(taken)
+
+
+def _first(taken: bytes | None) -> Iterator[bytes]:
+    """What a worker has taken is kept as a list of the message and where it came from."""
+    try:
+        yield json.dumps(json.loads(taken or b"")[0]).encode()
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return
+
+
+def _id_of(message: bytes) -> object:
+    try:
+        return json.loads(message)["headers"]["id"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,88 @@
+"""What a deployment gets that sets nothing, value by value; apps and runbooks rely on each."""
+
+from __future__ import annotations
+
+import pytest
+
+from config import Settings, load_settings
+from config.variables import variable_of
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+DEFAULTS: dict[str, object] = {
+    "ENABLE_DOCKER": True,
+    "DOCKER_TIMEOUT": 30_000,
+    "DOCKER_MEMORY_LIMIT": 512 * MIB,
+    "DOCKER_CPU_LIMIT": 2.0,
+    "CELLBLOCK_RESULT_BACKEND": None,
+    "CELLBLOCK_PUBLISH_TIMEOUT": 5.0,
+    "CELLBLOCK_QUEUES": "cellblock",
+    "CELLBLOCK_ROUTES": "",
+    "CELLBLOCK_CONCURRENCY": None,
+    "CELLBLOCK_AUTOSCALE": None,
+    "CELLBLOCK_MAX_ATTEMPTS": 4,
+    "CELLBLOCK_DRAIN": 60.0,
+    "CELLBLOCK_RESULT_EXPIRES": 86_400.0,
+    "CELLBLOCK_LIVE": "asked",
+    "CELLBLOCK_LIVE_LIMIT": 1 * MIB,
+    "CELLBLOCK_LIVE_EXPIRES": 300.0,
+    "CELLBLOCK_GRACE": 1.0,
+    "CELLBLOCK_PIDS": 128,
+    "CELLBLOCK_DISK": 64 * MIB,
+    "CELLBLOCK_OUTPUT_LIMIT": 1 * MIB,
+    "CELLBLOCK_MAX_TIMEOUT": 600.0,
+    "CELLBLOCK_MAX_GRACE": 30.0,
+    "CELLBLOCK_MAX_MEMORY": 2 * GIB,
+    "CELLBLOCK_MAX_CPUS": 4.0,
+    "CELLBLOCK_MAX_PIDS": 1024,
+    "CELLBLOCK_MAX_DISK": 512 * MIB,
+    "CELLBLOCK_MAX_OUTPUT_LIMIT": 16 * MIB,
+    "CELLBLOCK_MAX_INPUT": 32 * MIB,
+    "CELLBLOCK_MAX_FILES": 8192,
+    "CELLBLOCK_MAX_ARTIFACTS": 32 * MIB,
+    "CELLBLOCK_MARGIN": 15.0,
+    "CELLBLOCK_OWNER": "cellblock",
+    "CELLBLOCK_DOCKER_HOST": None,
+    "CELLBLOCK_OCI_RUNTIME": None,
+    "CELLBLOCK_DISK_READS": "",
+    "CELLBLOCK_RUNTIMES": None,
+    "CELLBLOCK_RECIPES": None,
+    "CELLBLOCK_PULL": "missing",
+    "CELLBLOCK_WARM": "0",
+    "CELLBLOCK_WARM_AGE": 600.0,
+    "CELLBLOCK_NETWORK": False,
+    "CELLBLOCK_NETWORK_HOSTS": "",
+    "CELLBLOCK_NETWORK_EXIT": "bridge",
+    "CELLBLOCK_FLOWER_BASIC_AUTH": None,
+    "CELLBLOCK_LOG_LEVEL": "INFO",
+    "CELLBLOCK_LOG_FORMAT": "console",
+    "CELLBLOCK_METRICS_PORT": None,
+    "CELLBLOCK_METRICS_ADDRESS": "127.0.0.1",
+    "CELLBLOCK_TRACES": "off",
+    "CELLBLOCK_HEARTBEAT": None,
+    "CELLBLOCK_HEARTBEAT_BOUND": 60.0,
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("CELLBLOCK_OWNER", "CELLBLOCK_MARGIN"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def test_every_setting_has_the_default_that_is_promised() -> None:
+    settings = load_settings()
+    found = {
+        variable_of(field, Settings.model_fields): getattr(settings, field) for field in Settings.model_fields
+    }
+    broker = found.pop("CELLBLOCK_BROKER_URL")
+    assert (found, broker.get_secret_value()) == (DEFAULTS, "redis://localhost:6379/0")
+
+
+def test_what_follows_from_the_margin_and_the_drain() -> None:
+    settings = load_settings(margin=6, drain=100)
+    assert (settings.stop_s, settings.lease_s) == (100 + 4 * 6, 4)
+
+
+def test_a_message_has_room_for_all_input_with_each_character_escaped() -> None:
+    assert load_settings(max_input=10 * MIB).max_message == 4 * 10 * MIB + 8 * MIB

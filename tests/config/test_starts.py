@@ -1,0 +1,54 @@
+"""How each runtime starts a job that gives files and no command, word by word."""
+
+from __future__ import annotations
+
+import pytest
+
+from config import load_catalogue
+
+GXX = "g++ -O2 -pthread -o program {all}"
+JAVA = "java -Xmx{double_memory_mib}m -XX:+UseSerialGC -XX:-UsePerfData"
+
+# Files, the compiler's command, the program's.
+STARTS: dict[str, list[tuple[str, str, str]]] = {
+    "node": [
+        ("main.js main.mjs main.cjs index.js index.mjs index.cjs", "", "node {entry}"),
+        ("package.json", "", "node ."),
+        ("*.js *.mjs *.cjs", "", "node {entry}"),
+    ],
+    "python": [
+        ("main.py __main__.py app.py", "", "python3 {entry}"),
+        ("*.py", "", "python3 {entry}"),
+    ],
+    "cpp": [
+        ("Makefile makefile", "make -s", "make -s run"),
+        ("**/*.cpp **/*.cc **/*.cxx", GXX, "./program"),
+        ("**/*.c", "gcc -O2 -pthread -o program {all} -lm", "./program"),
+    ],
+    "java": [
+        ("*.jar", "", f"{JAVA} -jar {{entry}}"),
+        (
+            "Main.java **/Main.java *.java **/*.java",
+            "javac -J-XX:-UsePerfData -encoding UTF-8 -d . {all}",
+            f"{JAVA} -cp . {{class}}",
+        ),
+    ],
+    "dotnet": [
+        ("main.dll Main.dll", "", "dotnet {entry}"),
+        ("*.dll", "", "dotnet {entry}"),
+    ],
+    "bash": [
+        ("main.sh run.sh", "", "/bin/sh {entry}"),
+        ("*.sh", "", "/bin/sh {entry}"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_runtime_starts_the_first_of_its_files_that_is_there(name: str) -> None:
+    start = load_catalogue()[name].start
+    assert [(" ".join(one.files), " ".join(one.compile), " ".join(one.run)) for one in start] == STARTS[name]
+
+
+def test_every_runtime_says_how_it_starts() -> None:
+    assert set(load_catalogue()) == set(STARTS)

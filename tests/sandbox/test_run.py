@@ -1,0 +1,195 @@
+"""A job of one stage or of two, from its request to its result."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import InvalidJob, Onlooker, Status
+from sandbox.cell import CellInfo, JobTags
+from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Output, Started, Usage
+from sandbox.result import Stage
+from sandbox.run import Run, _timings
+from sandbox.stay import Stay
+from tests.clock import Clock
+from tests.sandbox.told import ToldCell, ToldEngine
+
+if TYPE_CHECKING:
+    from sandbox import Job, Result
+    from tests.sandbox.conftest import Parse
+
+C = {"main.c": "int main;"}
+
+
+def archive(**files: bytes) -> Archived:
+    with tarfile.open(fileobj=(buffer := io.BytesIO()), mode="w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return Archived(buffer.getvalue())
+
+
+def ends(*events: Event, code: int = 0, **usage: int) -> ToldCell:
+    """A cell whose job tells this and ends."""
+    before = [event for event in events if isinstance(event, Output)]
+    behind = [event for event in events if isinstance(event, Archived)]
+    return ToldCell([Started()], [*before, Ended(code, Usage(**usage)), *behind])
+
+
+def run(job: Job, *cells: ToldCell, artifact_bytes: int = 1 << 20, **about: Any) -> tuple[Result, ToldEngine]:
+    engine = ToldEngine(*cells)
+    return Run(Stay(engine, 1), artifact_bytes)(job, **about), engine
+
+
+def test_a_job_of_one_stage_is_told_whole(parse: Parse) -> None:
+    cell = ends(
+        Output(STDOUT, b"out"), Output(STDERR, b"error"), code=3, cpu_ns=1_500_000_000, peak_bytes=4096
+    )
+    about: dict[str, Any] = {"task_id": "t", "worker": "w", "attempt": 2, "queued_s": 0.25}
+    result, engine = run(parse("true", "bash"), cell, **about)
+    assert (result.status, result.exit_code, result.stage, result.runtime) == (
+        Status.FAILED,
+        3,
+        Stage.RUN,
+        "bash",
+    )
+    assert (result.stdout, result.stdout_bytes, result.stderr, result.stderr_bytes) == ("out", 3, "error", 5)
+    assert (result.stdout_truncated, result.stderr_truncated) == (False, False)
+    assert (result.cpu_seconds, result.memory_peak, result.compile_seconds) == (1.5, 4096, None)
+    assert (result.worker, result.attempt, result.timings.queued, result.engine) == ("w", 2, 0.25, "none")
+    assert engine.tags == [JobTags("t", "w")]
+
+
+def test_usage_that_nobody_could_read_is_null(parse: Parse) -> None:
+    result, _ = run(parse(), ends())
+    assert (result.cpu_seconds, result.memory_peak) == (None, None)
+
+
+def test_no_processor_time_is_none_and_not_null(parse: Parse) -> None:
+    result, _ = run(parse(), ends(cpu_ns=0, peak_bytes=0))
+    assert (result.cpu_seconds, result.memory_peak) == (0.0, 0)
+
+
+@pytest.mark.parametrize("stream", [STDOUT, STDERR])
+def test_a_stream_takes_at_most_twice_its_limit_as_json(parse: Parse, stream: int) -> None:
+    result, _ = run(parse(output_limit=100), ends(Output(stream, b"\1" * 100)))
+    text = result.stdout if stream == STDOUT else result.stderr
+    assert 190 < len(json.dumps(text)) - 2 <= 200
+    assert (result.stdout_truncated, result.stderr_truncated) == (stream == STDOUT, stream == STDERR)
+
+
+def test_artifacts_come_as_base64_with_their_size_and_the_rest_with_a_reason(parse: Parse) -> None:
+    cell = ends(archive(a=b"abc", b=b"x" * 11))
+    result, _ = run(parse(artifacts=["*"]), cell, artifact_bytes=10)
+    assert {path: (one.size, one.base64) for path, one in result.artifacts.items()} == {"a": (3, "YWJj")}
+    assert [(one.path, one.reason) for one in result.artifacts_skipped] == [("b", "larger than 10 B")]
+
+
+def test_a_job_brings_back_256_files_at_most(parse: Parse) -> None:
+    result, _ = run(parse(artifacts=["*"]), ends(archive(**{f"f{number}": b"" for number in range(257)})))
+    assert (len(result.artifacts), [one.reason for one in result.artifacts_skipped]) == (
+        256,
+        ["more than 256 files"],
+    )
+
+
+def test_what_a_compiler_leaves_goes_into_the_cell_of_the_run(parse: Parse) -> None:
+    compiler = ends(archive(program=b"binary"))
+    result, engine = run(parse(None, files=C), compiler, ends(Output(STDOUT, b"ran"), code=7))
+    assert (result.stage, result.status, result.exit_code, result.stdout) == (
+        Stage.RUN,
+        Status.FAILED,
+        7,
+        "ran",
+    )
+    assert [(job.argv[0], dict(job.files)) for job in engine.jobs] == [
+        ("gcc", {"main.c": b"int main;"}),
+        ("./program", {"program": b"binary"}),
+    ]
+    assert (engine.left, len(engine.tags)) == (2, 2)
+
+
+def test_a_compiler_that_fails_ends_the_job_with_its_words(parse: Parse) -> None:
+    compiler = ends(Output(STDERR, b"no"), archive(main=b"x"), code=1)
+    result, engine = run(parse(None, files=C, artifacts=["*"]), compiler)
+    assert (result.stage, result.status, result.exit_code, result.stderr) == (
+        Stage.COMPILE,
+        Status.FAILED,
+        1,
+        "no",
+    )
+    assert (result.artifacts, result.artifacts_skipped, len(engine.jobs)) == ({}, [], 1)
+    assert result.compile_seconds == result.duration
+
+
+def test_a_compiler_may_leave_many_files_up_to_its_own_disk(parse: Parse) -> None:
+    many = {f"f{number}": b"" for number in range(4097)}
+    _, engine = run(parse(None, files=C), ends(archive(**many)), ends(), artifact_bytes=1)
+    assert len(engine.jobs[1].files) == 4096
+    large = {"program": bytes(32 << 20)}
+    _, engine = run(parse(None, files=C), ends(archive(**large)), ends(), artifact_bytes=1)
+    assert list(engine.jobs[1].files) == ["program"]
+
+
+@pytest.mark.parametrize(("size", "fits"), [(64 << 10, True), ((64 << 10) + 1, False)])
+def test_what_a_compiler_left_must_fit_onto_the_disk_of_the_run(parse: Parse, size: int, fits: bool) -> None:
+    job, cells = parse(None, files=C, disk="64k"), (ends(archive(program=bytes(size))), ends())
+    if fits:
+        assert run(job, *cells)[0].status is Status.SUCCEEDED
+        return
+    with pytest.raises(
+        InvalidJob, match=r"left takes 64 KiB, more than the job's disk=64 KiB; ask for more disk"
+    ):
+        run(job, *cells)
+
+
+def test_who_looks_on_sees_both_cells(parse: Parse) -> None:
+    places: list[CellInfo] = []
+
+    class Notes(Onlooker):
+        def placed(self, info: CellInfo) -> None:
+            places.append(info)
+
+    run(parse(None, files=C), ends(archive(program=b"")), ends(), onlooker=Notes())
+    assert places == [CellInfo("none")] * 2
+
+
+class SlowCell(ToldCell):
+    """Each of its polls takes a second."""
+
+    def __init__(self, clock: Clock, *polls: list[Event]) -> None:
+        super().__init__(*polls)
+        self._clock = clock
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        self._clock.now_s += 1
+        return super().poll(timeout_s)
+
+
+def test_the_times_of_both_stages_are_added(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(time.monotonic())
+    monkeypatch.setattr("sandbox.watch.time", clock)
+    monkeypatch.setattr("sandbox.stay.time", clock)
+    compiler = SlowCell(clock, [Started()], [Ended(0, Usage())], [archive(program=b"")], [Closed()])
+    program = SlowCell(clock, [Started()], [], [Ended(0, Usage())])
+    result, _ = run(parse(None, files=C), compiler, program, queued_s=0.5)
+    timings = result.timings
+    assert (timings.run, result.compile_seconds, result.duration) == pytest.approx((5, 2, 3), abs=0.5)
+    assert timings.total == pytest.approx(0.5 + timings.acquire + timings.run + timings.collect)
+
+
+def test_times_are_told_to_a_millionth_of_a_second() -> None:
+    laps = {"acquire": 0.00000149, "run": 1.0000005, "collect": 0.1}
+    timings = _timings(0.3333333333, laps)
+    assert (timings.queued, timings.acquire, timings.collect, timings.total) == (
+        0.333333,
+        1e-6,
+        0.1,
+        1.433334 + timings.run - 1,
+    )

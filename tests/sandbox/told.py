@@ -1,0 +1,103 @@
+"""Cells that tell what a test has them tell, when it has them: no real one can be made to in time."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sandbox.cell import CellInfo, Evidence
+from sandbox.events import Closed, Event
+from tests.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox import Job
+    from sandbox.cell import JobTags
+    from sandbox.errors import SandboxUnavailable
+
+__all__ = ["Clock", "TimedCell", "ToldCell", "ToldEngine"]
+
+
+class ToldCell:
+    """Tells what it was told to, one poll after the other; then its streams are closed."""
+
+    info = CellInfo(engine="none")
+    starving = False
+
+    def __init__(self, *polls: list[Event]) -> None:
+        self._polls = deque(polls)
+        self.kills = 0
+        self.evidence = Evidence(exit_code=1)
+
+    @property
+    def polls_left(self) -> int:
+        """How many times it has still something to tell."""
+        return len(self._polls)
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        return self._polls.popleft() if self._polls else [Closed()]
+
+    def start(self, job: Job) -> None:
+        """Nothing to do, as with all the others."""
+
+    def kill(self) -> None:
+        self.kills += 1
+
+    terminate = destroy = kill
+
+    def examine(self) -> Evidence:
+        return self.evidence
+
+
+class TimedCell(ToldCell):
+    """Takes `upload_s` seconds to be handed its job; before each poll so many seconds pass."""
+
+    def __init__(self, clock: Clock, upload_s: float, *polls: tuple[float, list[Event]]) -> None:
+        super().__init__(*(events for _, events in polls))
+        self._clock = clock
+        self._upload_s = upload_s
+        self._waits = deque(wait_s for wait_s, _ in polls)
+        self.terminated_at_s: float | None = None
+
+    def start(self, job: Job) -> None:
+        self._clock.now_s += self._upload_s
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        self._clock.now_s += self._waits.popleft() if self._waits else 0
+        return super().poll(timeout_s)
+
+    def terminate(self) -> None:
+        self.terminated_at_s = self._clock.now_s
+
+
+class ToldEngine:
+    """Gives its cells one after the other, and keeps what it was asked for."""
+
+    def __init__(self, *cells: ToldCell) -> None:
+        self._cells = deque(cells)
+        self.jobs: list[Job] = []
+        self.tags: list[JobTags] = []
+        self.left = 0
+
+    @contextmanager
+    def acquire(self, job: Job, tags: JobTags) -> Iterator[ToldCell]:
+        self.jobs.append(job)
+        self.tags.append(tags)
+        try:
+            yield self._cells.popleft()
+        finally:
+            self.left += 1
+
+    def outage(self, error: SandboxUnavailable, since: float) -> None:
+        """There is none."""
+
+    def warm_up(self, within_s: float) -> bool:
+        return True
+
+    def settle(self) -> None:
+        """Nothing is left."""
+
+    def close(self) -> None:
+        """Nothing is held."""

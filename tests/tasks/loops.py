@@ -1,0 +1,90 @@
+"""A consumer of ours in an event loop that turns when a test says so, on a real Redis."""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import b64decode
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kombu import Connection, Consumer, Queue
+from kombu.asynchronous import Hub
+
+from tasks.delivery.transport import Transport
+from tests.tasks.hostile_messages import call, envelope
+from tests.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["QUEUE", "Looped", "idle", "looped", "message", "waiting", "word_of"]
+
+QUEUE = "cellblock"
+
+
+class Looped:
+    """Takes from `queues` what comes, and keeps each message until the test acknowledges it."""
+
+    def __init__(self, url: str, *queues: str, room: int = 1, no_ack: bool = False) -> None:
+        self.messages: list[Any] = []
+        self.connection: Any = Connection(url, transport=Transport, transport_options={"priority_steps": [0]})
+        self.connection.connect()
+        self.channel: Any = self.connection.default_channel
+        self.hub = Hub()
+        self.connection.register_with_event_loop(self.hub)
+        declared = [Queue(name, routing_key=name) for name in queues]
+        consumer = Consumer(self.channel, declared, on_message=self.messages.append, no_ack=no_ack)
+        consumer.qos(prefetch_count=room)
+        consumer.consume()
+        self._loop = self.hub.create_loop()
+
+    def turn(self, until: Callable[[], Any], what: str, within_s: float = 5.0) -> None:
+        """Turn the loop until it is so."""
+        end = time.monotonic() + within_s * PATIENCE
+        # Something to do at all times, so that no turn waits for long.
+        timer = self.hub.call_repeatedly(0.02, lambda: None)
+        while not until():
+            if time.monotonic() > end:
+                pytest.fail(f"Not within {within_s:g} s: {what}")
+            next(self._loop)
+        timer.cancel()
+
+    def close(self) -> None:
+        """End as a worker does."""
+        self.connection.release()
+        self.hub.close()
+
+
+@contextmanager
+def looped(url: str, *queues: str, room: int = 1, no_ack: bool = False) -> Iterator[Looped]:
+    """Such a consumer, closed in the end."""
+    one = Looped(url, *queues, room=room, no_ack=no_ack)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def message(word: str) -> bytes:
+    """A job that waits, by its command."""
+    return envelope(call(word))
+
+
+def word_of(raw: Any) -> str:
+    """What was sent, of a message that was taken or that waits."""
+    payload = json.loads(b64decode(json.loads(raw)["body"])) if isinstance(raw, str) else raw.decode()
+    return str(payload[0][0])
+
+
+def waiting(database: Any, queue: str = QUEUE) -> list[str]:
+    """What waits in a queue, the next one first."""
+    return [word_of(raw) for raw in reversed(database.lrange(queue, 0, -1))]
+
+
+def idle(one: Looped, *queues: str) -> None:
+    """Turn until it waits for messages of each queue."""
+    one.turn(
+        lambda: one.channel._waiters and all(map(one.channel._waiters.is_waiting, queues or (QUEUE,))), "idle"
+    )

@@ -1,0 +1,56 @@
+"""Requests as a worker makes them of messages, with what they tell their broker and whoever watches."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from kombu import Message
+
+from tasks import app, run_sandboxed
+from tasks.limit_mirror import MirroredRequest
+
+__all__ = ["Watch", "request_of"]
+
+
+@dataclass
+class Watch:
+    """Hears what a request tells."""
+
+    enabled: bool = True
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    def send(self, kind: str, **fields: Any) -> None:
+        self.events.append((kind, fields))
+
+
+def request_of(
+    task_id: str, /, *args: object, headers: dict[str, Any] | None = None, **kwargs: object
+) -> Any:
+    """The request of a call that has just been delivered; its `watch` hears what it tells."""
+    watch = Watch()
+    about: dict[str, Any] = {"lang": "py", "task": run_sandboxed.name, "id": task_id, "retries": 0} | (
+        headers or {}
+    )
+    message = Message(
+        body=json.dumps([args or ("true", "bash"), kwargs, {}]),
+        content_type="application/json",
+        content_encoding="utf-8",
+        headers=about,
+        properties={},
+    )
+    message.accept = {"application/json"}
+    message.delivery_info = {}
+    request: Any = MirroredRequest(
+        message,
+        app=app,
+        task=app.tasks[run_sandboxed.name],
+        hostname="w@h",
+        eventer=watch,
+        on_ack=lambda *_: watch.told.append("acknowledged"),
+        on_reject=lambda *answer: watch.told.append(f"rejected, {answer[-1]}"),
+    )
+    request.watch = watch
+    return request
