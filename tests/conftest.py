@@ -22,6 +22,7 @@ from sandbox.image_choice import ImageChoice
 from sandbox.remover import remove_container
 from tasks.settings import this_catalogue, this_settings
 from tests.programs import is_ours, running_redis, running_worker, runs
+from tests.stall import Stall
 from tests.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -77,9 +78,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """What a shell starts in the background ignores SIGINT, and what tests start and interrupt would too."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.getoption("numprocesses", None):
+        config.pluginmanager.register(Stall())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,6 +11,6 @@ if [ $# -gt 0 ]; then
   python -m pytest "$@"
 else
   # Side by side, because most tests wait for something; then those that nothing may run beside.
-  python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m 'not alone'
+  python -m pytest -n 4 --max-worker-restart=0 --dist loadfile --no-loadscope-reorder -m 'not alone'
   python -m pytest -m alone
 fi

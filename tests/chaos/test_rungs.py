@@ -49,6 +49,7 @@ def test_the_engine_ends_a_job_whose_supervisor_ignores_its_deadline(
     hire("one", **MARGIN)
     handle = send(f"echo before; sleep {seconds}", **LIMITS)
     supervisor = engine.inspect_container(started(engine, seconds))["State"]["Pid"]
+    assert supervisor, "it is not over: number 0 would strike at these tests"
     os.kill(supervisor, signal.SIGSTOP)
     result = handle.get(timeout=RUNGS.soft_s)
     assert (result["status"], result["stdout"]) == ("timed_out", "before\n")
