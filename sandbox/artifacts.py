@@ -10,6 +10,7 @@ from typing import Self
 
 from config import format_bytes
 from config.globs import compile_glob, literal_start
+from sandbox.payload import is_text
 from sandbox.result import SkippedArtifact
 
 __all__ = ["ArtifactCaps", "Collected", "collect_artifacts"]
@@ -170,9 +171,7 @@ def _obstacle(
 
 def _is_safe(path: str) -> bool:
     """A job that forges its end sends an archive of its own making, and callers write to these names."""
-    if path.startswith("/") or ".." in path.split("/") or "\0" in path:
-        return False
-    return not any("\ud800" <= character <= "\udfff" for character in path)
+    return is_text(path) and not path.startswith("/") and ".." not in path.split("/")
 
 
 class _Pieces(io.RawIOBase):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from config.quoting import quoted
 from sandbox.errors import InvalidJob
 
-__all__ = ["decode_content", "decode_text", "normalise_glob", "normalise_path"]
+__all__ = ["decode_content", "decode_text", "is_text", "normalise_glob", "normalise_path"]
 
 _PATH_BYTES = 1024
 _NAME_BYTES = 255
@@ -28,6 +28,14 @@ def decode_text(where: str, value: object) -> str:
     except UnicodeEncodeError:
         raise InvalidJob(f"{where} contains a lone surrogate, which UTF-8 cannot carry.") from None
     return value
+
+
+def is_text(value: str) -> bool:
+    """Whether an argument, a name or a path can carry it: no NUL, and nothing that UTF-8 cannot carry."""
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def decode_content(where: str, value: object) -> bytes:

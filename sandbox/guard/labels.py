@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.guard.refused import Refused
 from sandbox.limits import LIMITS_LABEL, read_limits
+from sandbox.payload import is_text
 
 if TYPE_CHECKING:
     from config import Settings
@@ -54,9 +55,7 @@ def limits_of(labels: Mapping[str, str], settings: Settings) -> Limits:
 
 def _is_value(value: object) -> bool:
     """Text that every parser reads alike: half a pair of surrogates is none."""
-    if not isinstance(value, str) or len(value) > _VALUE_CHARS or "\0" in value:
-        return False
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, str) and len(value) <= _VALUE_CHARS and is_text(value)
 
 
 def _is_near(labels: Mapping[str, Any], settings: Settings) -> bool:

@@ -224,7 +224,7 @@ def test_a_cell_beyond_the_operators_maxima_is_refused(
         {"cellblock.runtime": "python"},
         {"cellblock.runtime": "../bash"},
         {"com.docker.compose.project": "cellblock"},
-        {"cellblock.task": "x" * 5000},
+        {"cellblock.task": "x" * 4097},
         {"cellblock.task": None},
         {"cellblock.task": "\ud800"},
         {LIMITS_LABEL: "{}"},
@@ -240,6 +240,14 @@ def test_labels_that_no_worker_writes_are_refused(
     body["Labels"] |= labels
     with pytest.raises(Refused):
         judged(json.dumps(body))
+
+
+def test_a_label_may_be_of_any_text_up_to_4096_characters(
+    judged: Judged, engine: docker.APIClient, calls_settings: Settings
+) -> None:
+    body = cell_body(engine, calls_settings)
+    body["Labels"]["cellblock.task"] = "é" * 4096
+    judged(json.dumps(body))
 
 
 def test_a_deadline_months_from_now_is_refused(

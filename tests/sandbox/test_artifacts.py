@@ -82,6 +82,14 @@ def test_a_name_that_is_not_utf8_stays_behind_and_is_shown_as_text() -> None:
     assert (collected.files, [skip.path for skip in collected.skipped]) == ({}, ["caf?"])
 
 
+@pytest.mark.parametrize(
+    ("code_point", "comes_back"),
+    [(0, False), (1, True), (0xD7FF, True), (0xD800, False), (0xDFFF, False), (0xE000, True)],
+)
+def test_a_name_comes_back_if_a_path_can_carry_it(code_point: int, comes_back: bool) -> None:
+    assert artifacts._is_safe(f"a{chr(code_point)}") == comes_back
+
+
 def test_files_past_the_size_cap_stay_behind_with_the_reason() -> None:
     collected = collect(tar(("./big", b"x" * 11), ("./small", b"x")), most_bytes=10)
     assert set(collected.files) == {"small"}
