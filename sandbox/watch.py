@@ -84,16 +84,12 @@ class Watch:
         """
         self._sent = time.monotonic()
         self._cell.start(self._job)
-        self._next_act = time.monotonic() + self._bound_s
-        while self._started is None:
-            for event in self._events():
-                self._take_start(event)
-                if self._started:
-                    break
-            else:
-                if self._left_s() <= 0:
-                    raise EngineFailed(f"The cell did not start its job within {self._bound_s:g} s.")
-        self._next_act = self._started + self._job.limits.timeout_s
+        self._next_act = time.monotonic() + self._bound_s - self._inward_kill_s
+        while not self._hears_start():
+            if self._left_s() <= 0:
+                self._demand_end()
+        if not self.is_stopped:
+            self._next_act = (self._started or self._sent) + self._job.limits.timeout_s
 
     def until_ended(self) -> Ending:
         """Follow the job to its end, which its limits bound.
@@ -168,15 +164,40 @@ class Watch:
         while self._pending:
             yield self._pending.popleft()
 
-    def _take_start(self, event: Event) -> None:
-        if isinstance(event, Started):
-            self._started = time.monotonic()
-        elif isinstance(event, Fault):
+    def _hears_start(self) -> bool:
+        """Whether an event of the next poll says that the command runs, or ran: those after it are left.
+
+        A job that is quick can take the news of its start out of the pipe. What else only a job that was
+        started can bring about says so too.
+        """
+        for event in self._events():
+            if isinstance(event, Started) and self._stopped is not Status.TIMED_OUT:
+                self._started = time.monotonic()
+                return True
+            if isinstance(event, Archived | Ended) or (isinstance(event, Output) and event.stream == STDOUT):
+                self._pending.appendleft(event)
+                return True
+            self._take_early_word(event)
+        return False
+
+    def _take_early_word(self, event: Event) -> None:
+        if isinstance(event, Fault):
             raise InvalidJob("The job's files could not be unpacked in the cell; ask for more disk.")
-        elif isinstance(event, Closed):
+        if isinstance(event, Closed):
             raise EngineFailed("The cell closed before it started its job.")
-        elif isinstance(event, Output):
+        if isinstance(event, Started):
+            raise self._too_late()
+        if isinstance(event, Output):
             self._take_output(event)
+
+    def _demand_end(self) -> None:
+        """Of a job that took the news of its start and is silent the end is heard, once it is killed."""
+        if self.is_stopped:
+            raise self._too_late()
+        self.stop(Status.TIMED_OUT)
+
+    def _too_late(self) -> EngineFailed:
+        return EngineFailed(f"The cell did not start its job within {self._bound_s:g} s.")
 
     def _take_early(self, event: Archived) -> None:
         """The end mark on the other stream is on its way still; or a job forged one, and goes on writing."""

@@ -11,27 +11,29 @@ __all__ = ["MarkScanner"]
 
 
 class MarkScanner:
-    """Splits one stream into what the job wrote and the supervisor's lines behind the nonce.
+    """Splits one stream into what the job wrote and the supervisor's lines behind one of the nonces.
 
     Nothing that the job writes is held back but a tail that might be the beginning of a mark.
     """
 
-    def __init__(self, nonce: str) -> None:
+    def __init__(self, *nonces: str) -> None:
         self._held = b""
-        self.expect(nonce)
+        self.expect(*nonces)
 
-    def expect(self, nonce: str) -> None:
-        """From here on marks lie behind another nonce; within a `feed`, from its next piece on."""
-        self._token = b"\0" + nonce.encode()
+    def expect(self, *nonces: str) -> None:
+        """From here on marks lie behind other nonces; within a `feed`, from its next piece on."""
+        self._tokens = [b"\0" + nonce.encode() for nonce in nonces]
 
     def feed(self, data: bytes) -> Iterator[bytes | list[str]]:
         """The next pieces of the stream in order: output as bytes, a mark as its words."""
         data = self._held + data
         self._held = b""
-        while (start := data.find(self._token)) >= 0 and (end := data.find(b"\n", start)) >= 0:
+        while (start := self._next(data)) >= 0 and (end := data.find(b"\n", start)) >= 0:
             if start:
                 yield data[:start]
-            words = data[start + len(self._token) : end].decode("ascii", "replace").split()
+                data = data[start:]
+                continue
+            words = data[len(self._tokens[0]) : end].decode("ascii", "replace").split()
             data = data[end + 1 :]
             if words:
                 yield words
@@ -45,6 +47,13 @@ class MarkScanner:
         held, self._held = self._held, b""
         return held
 
+    def _next(self, data: bytes) -> int:
+        """Where the first whole nonce begins; -1: there is none."""
+        found = [at for token in self._tokens if (at := data.find(token)) >= 0]
+        return min(found, default=-1)
+
     def _possible_start(self, data: bytes) -> int:
-        last = data.rfind(b"\0", max(0, len(data) - len(self._token) + 1))
-        return last if last >= 0 and self._token.startswith(data[last:]) else len(data)
+        length = len(self._tokens[0])
+        last = data.rfind(b"\0", max(0, len(data) - length + 1))
+        is_one = last >= 0 and any(token.startswith(data[last:]) for token in self._tokens)
+        return last if is_one else len(data)

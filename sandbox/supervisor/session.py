@@ -24,12 +24,16 @@ class Session:
     that learns the nonce all the same can forge its own exit code and usage, nothing else: time and output
     are counted by the worker, and whatever is not well-formed counts as no word at all.
 
-    The start has a nonce of its own, the overture: it lies in a pipe that the job, quick enough, can read.
+    The start has a nonce of its own, the overture: it lies in a pipe that the job, quick enough, can read,
+    and take away. It is the first that the stream carries, or nothing.
     """
 
     def __init__(self) -> None:
         self._overture, self._nonce = secrets.token_hex(16), secrets.token_hex(16)
-        self._scanners = {STDOUT: MarkScanner(self._overture), STDERR: MarkScanner(self._nonce)}
+        self._scanners = {
+            STDOUT: MarkScanner(self._overture, self._nonce),
+            STDERR: MarkScanner(self._nonce),
+        }
         self._start_cpu_ns: int | None = None
         self._start_cs: int | None = None
         self._closed: set[int] = set()
@@ -47,6 +51,7 @@ class Session:
             yield from _archived(stream, data)
             return
         for piece in self._scanners[stream].feed(data):
+            self._scanners[stream].expect(self._nonce)
             if stream in self._closed:
                 yield from _archived(stream, piece)
             elif isinstance(piece, bytes):
@@ -66,7 +71,6 @@ class Session:
     def _hear(self, stream: int, words: list[str]) -> Iterator[Event]:
         match words:
             case ["start", cpu_ns, *uptime]:
-                self._scanners[stream].expect(self._nonce)
                 self._start_cpu_ns, self._start_cs = _count(cpu_ns), _hundredths(uptime)
                 yield Started()
             case ["fault", reason]:

@@ -105,6 +105,19 @@ def test_what_told_the_start_cant_tell_the_end() -> None:
     ]
 
 
+def test_a_start_that_the_job_took_out_of_the_pipe_hides_no_end() -> None:
+    session = Session()
+    assert feed(session, STDERR, mark(session, "end")) == []
+    output, ended = feed(session, STDOUT, b"art - -\n" + mark(session, "end 7 - - -"))
+    assert (output, isinstance(ended, Ended)) == (Output(STDOUT, b"art - -\n"), True)
+
+
+def test_a_start_that_the_job_took_out_of_the_pipe_cannot_be_put_back_behind_its_output() -> None:
+    session = Session()
+    late = overture(session, "start -")
+    assert feed(session, STDOUT, b"x" + late) == [Output(STDOUT, b"x"), Output(STDOUT, late)]
+
+
 def test_what_follows_the_start_at_once_is_looked_through_for_the_end() -> None:
     session = Session()
     feed(session, STDERR, mark(session, "end"))
@@ -238,9 +251,3 @@ def test_what_comes_on_no_stream_or_behind_the_end_of_stderr_is_nothing() -> Non
     assert feed(session, 3, b"x") == []
     assert feed(session, STDERR, mark(session, "end") + b"late") == []
     assert feed(session, STDERR, b"later") == []
-
-
-def test_an_end_before_a_start_is_no_end() -> None:
-    session = Session()
-    forged = mark(session, "end 0 - - -")
-    assert feed(session, STDOUT, forged) == [Output(STDOUT, forged)]

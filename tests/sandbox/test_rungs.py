@@ -8,7 +8,7 @@ import pytest
 
 from sandbox import EngineFailed, InvalidJob, Onlooker, Status
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Fault, Output, Started, Usage
-from sandbox.watch import Watch
+from sandbox.watch import Ending, Watch
 from tests.clock import Clock
 from tests.sandbox.told import TimedCell, ToldCell
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Parse
 
 END = Ended(0, Usage())
+FIRST = Archived(b"first ")
 BOUND_S = 15
 
 
@@ -52,6 +53,15 @@ class PatientCell(TimedCell):
 
     def _note(self, what: str) -> None:
         self.told.append((what, round(self._clock.now_s, 6)))
+
+
+class SilentCell(PatientCell):
+    """Says nothing before it is killed."""
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        was_told = bool(self.told)
+        events = super().poll(timeout_s)
+        return events if was_told else []
 
 
 def watched(cell: ToldCell, job: Job, onlooker: Onlooker | None = None) -> Watch:
@@ -166,6 +176,30 @@ def test_a_cell_has_so_long_to_start_its_job_and_no_longer(parse: Parse, clock: 
     with pytest.raises(EngineFailed, match="did not start its job within 15 s"):
         watched(PatientCell(clock), parse())
     assert clock.now_s == BOUND_S
+
+
+@pytest.mark.parametrize(
+    "first", [Output(STDOUT, b"hi"), FIRST, END], ids=["output", "an archive", "its end"]
+)
+def test_a_job_that_takes_away_the_news_of_its_start_has_the_time_that_it_has(
+    parse: Parse, clock: Clock, first: Event
+) -> None:
+    """Counted from when it was handed over, since nobody knows when it began."""
+    cell = PatientCell(clock, (3, [first]))
+    watch = watched(cell, parse(timeout=5))
+    assert watch._next_act == 5
+
+
+def test_a_job_that_takes_away_the_news_of_its_start_and_is_silent_has_timed_out(
+    parse: Parse, clock: Clock
+) -> None:
+    watch = watched(SilentCell(clock, late=(END,)), parse())
+    assert watch.until_ended() == Ending(Status.TIMED_OUT, END, None, BOUND_S)
+
+
+def test_a_job_that_starts_once_it_was_given_up_is_none(parse: Parse, clock: Clock) -> None:
+    with pytest.raises(EngineFailed, match="did not start its job within 15 s"):
+        watched(SilentCell(clock, late=(Started(), END)), parse())
 
 
 def cut(
