@@ -77,12 +77,14 @@ class Ends:
                 serving.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while (data := await reader.read(1 << 16)) and self.answer is not None:
-            if not self.heard or data.startswith(b"GET"):
-                writer.write(self.answer)
-            self.heard += data
-        self.engine_was_left.set()
-        writer.close()
+        try:
+            while (data := await reader.read(1 << 16)) and self.answer is not None:
+                if not self.heard or data.startswith(b"GET"):
+                    writer.write(self.answer)
+                self.heard += data
+            self.engine_was_left.set()
+        finally:
+            writer.close()
 
 
 def says(*pieces: bytes) -> Client:
