@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+_SIDE_BY_SIDE = ("-n", "3", "--max-worker-restart=0", "--dist", "loadfile", "--no-loadscope-reorder")
 _RUNS = ((*_SIDE_BY_SIDE, "-m", "not alone"), ("-m", "alone"))
 
 
