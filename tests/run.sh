@@ -12,5 +12,5 @@ if [ $# -gt 0 ]; then
 else
   # Side by side, because most tests wait for something; then those that nothing may run beside.
   python -m pytest -n 4 --max-worker-restart=0 --dist loadfile --no-loadscope-reorder -m 'not alone'
-  python -m pytest -m alone
+  python -m pytest -n 1 --max-worker-restart=0 -m alone
 fi
