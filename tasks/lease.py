@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from tasks._app import app
-from tasks.lease_scripts import ACQUIRE, CANCEL, CLAIM, DROP, RELEASE, RENEW
 from tasks.patience import patiently
+from tasks.redis_script import RedisScript
 from tasks.results import result_redis
 from tasks.settings import this_settings
 
@@ -25,6 +25,11 @@ __all__ = ["Answer", "Lease", "ask_to_cancel", "drop_lease_of", "is_leased", "le
 _WISH_S = 30 * 86_400
 # A holder gives up by its own clock when this part of the lease is left, which is what a kill may take.
 _SAFETY = 1 / 4
+
+_ACQUIRE, _RENEW, _CLAIM, _RELEASE, _DROP, _CANCEL = (
+    RedisScript("lease_functions", f"lease_{name}")
+    for name in ("acquire", "renew", "claim", "release", "drop", "cancel")
+)
 
 
 class Answer(StrEnum):
@@ -60,7 +65,7 @@ class Lease:
     def acquire(self) -> Answer:
         """Ask for the lease, until Redis answers. It is held with GRANTED, and with CANCELLED too."""
         kept_s = this_settings().longest.reap_s
-        answer, begun = patiently(lambda: self._ask(ACQUIRE, self._before, round(kept_s)))
+        answer, begun = patiently(lambda: self._ask(_ACQUIRE, self._before, round(kept_s)))
         if answer in (Answer.GRANTED, Answer.CANCELLED):
             self.begun, self._before = begun, ""
         return Answer(answer)
@@ -72,7 +77,7 @@ class Lease:
             redis.exceptions.RedisError: there was no answer.
         """
         if self.answer is not Answer.LOST:
-            self._ask(RENEW, self.cell)
+            self._ask(_RENEW, self.cell)
         return self.answer
 
     def claim(self) -> Answer:
@@ -80,7 +85,7 @@ class Lease:
 
         GRANTED also where the lease ran out since, and nobody else has begun.
         """
-        return Answer(patiently(lambda: self._ask(CLAIM))[0])
+        return Answer(patiently(lambda: self._ask(_CLAIM))[0])
 
     @property
     def answer(self) -> Answer:
@@ -106,18 +111,17 @@ class Lease:
         """
         with self._lock:
             self._answer, self._until = Answer.LOST, 0.0
-        keys = _keys(self.task_id)
-        self.redis.eval(RELEASE, len(keys), *keys, self._holder, "done" if done else "undone")
+        _RELEASE(self.redis, _keys(self.task_id), self._holder, "done" if done else "undone")
 
-    def _ask(self, script: str, *args: str | int) -> tuple[str, int]:
+    def _ask(self, script: RedisScript, *args: str | int) -> tuple[str, int]:
         """The answer to one call, which counts from when it was sent."""
         asked = time.monotonic()
         keys = [*_keys(self.task_id), _result_key(self.task_id)]
         lease_s = this_settings().lease_s
-        said: Any = self.redis.eval(script, len(keys), *keys, self._holder, round(lease_s * 1000), *args)
+        said = script(self.redis, keys, self._holder, round(lease_s * 1000), *args)
         answer = Answer(_text(said[0]))
         with self._lock:
-            if script is not RENEW or self._answer is not Answer.LOST:
+            if script is not _RENEW or self._answer is not Answer.LOST:
                 self._answer = answer
             self._until = asked + lease_s * (1 - _SAFETY)
         return answer, int(said[1])
@@ -140,8 +144,7 @@ def leased_cell(redis: Redis, task_id: str) -> str | None:
 
 def drop_lease_of(redis: Redis, task_id: str, worker: str, pid: int) -> None:
     """Take the lease from a process that has died: nobody waits until it runs out, and Celery counts this."""
-    keys = _keys(task_id)
-    redis.eval(DROP, len(keys), *keys, _process(worker, pid))
+    _DROP(redis, _keys(task_id), _process(worker, pid))
 
 
 def ask_to_cancel(redis: Redis, task_id: str) -> None:
@@ -150,7 +153,7 @@ def ask_to_cancel(redis: Redis, task_id: str) -> None:
     The wish is kept for 30 days, or as long as results are, if that is longer.
     """
     kept_s = max(_WISH_S, round(this_settings().result_expires))
-    redis.eval(CANCEL, 2, _keys(task_id)[2], _result_key(task_id), kept_s)
+    _CANCEL(redis, [_keys(task_id)[2], _result_key(task_id)], kept_s)
 
 
 def _keys(task_id: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from config.quoting import quoted
 from sandbox import meter
 from tasks.delivery.tally import Tally
+from tasks.redis_script import RedisScript
 
 if TYPE_CHECKING:
     from tasks.envelope import Dead, Stray
@@ -34,13 +35,7 @@ MOST_DEAD = 1000
 _DEAD_CHARACTERS = 16 << 10
 DEAD_S = 7 * 86_400
 
-_BURY = """
-if not redis.call('RPOP', KEYS[1]) then return 0 end
-redis.call('LPUSH', KEYS[2], ARGV[1])
-redis.call('LTRIM', KEYS[2], 0, ARGV[2] - 1)
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-return 1
-"""
+_BURY = RedisScript("bury_message")
 
 _tally = Tally(_log.warning)
 flush = _tally.flush
@@ -60,7 +55,7 @@ def put_aside(client: Any, taken_key: str, queue: str, stray: Stray) -> None:  #
 def bury(client: Any, taken_key: str, queue: str, dead: Dead, raw: bytes) -> None:  # noqa: ANN401
     """Replace the message at the end of `taken_key`, in one step, by a word on the list of dead ones."""
     entry = entry_of(queue, dead, raw)
-    client.eval(_BURY, 2, taken_key, DEAD, entry, MOST_DEAD, DEAD_S)
+    _BURY(client, [taken_key, DEAD], entry, MOST_DEAD, DEAD_S)
     note_dead(queue, dead)
 
 

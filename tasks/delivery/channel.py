@@ -20,6 +20,7 @@ from tasks.delivery.roll import Roll, give_back
 from tasks.delivery.waiters import Waiters
 from tasks.envelope import JSON, Call, Dead, Stray, judge, sealed
 from tasks.patience import PatientRetry, may_wait
+from tasks.redis_script import RedisScript
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -32,28 +33,7 @@ stock: Any = import_module("kombu.transport.redis")
 
 _log = logging.getLogger("cellblock.delivery")
 
-# The first message of the first queue that has one; or one that was taken before and whose answer got lost.
-_TAKE = """
-for i = 1, #KEYS, 2 do
-  local message = redis.call('LINDEX', KEYS[i + 1], -1)
-    or redis.call('LMOVE', KEYS[i], KEYS[i + 1], 'RIGHT', 'LEFT')
-  if message then return {(i + 1) / 2, message} end
-end
-"""
-
-
-# The entry is the one that kombu writes, but the message need not come here and go back for it. It goes back
-# to the queue that it came from, whatever it says itself. Others have emptied the list of who fell silent.
-_RECORD = """
-local message = redis.call('RPOP', KEYS[1])
-if not message then return 0 end
-if ARGV[4] ~= '' then message = ARGV[4] end
-redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
-redis.call('HSET', KEYS[3], ARGV[1], '[' .. message .. ', "", ' .. ARGV[3] .. ']')
-redis.call('SADD', KEYS[4], ARGV[1])
-return 1
-"""
-
+_TAKE, _RECORD = map(RedisScript, ("take_message", "record_message"))
 
 # What is raised for a control command or an event that is none, on the way to those that would answer it.
 _NONSENSE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, KombuError)
@@ -111,8 +91,6 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._last_queue = ""
         self._waiters: Waiters | None = None
         self._bell: Bell | None = None
-        self._taker: Any = None
-        self._recorder: Any = None
         super().__init__(*args, **options)
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **options: Any) -> Any:  # noqa: ANN401, FBT001
@@ -141,8 +119,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def record(self, keys: list[str], args: list[Any]) -> bool:
         """Move a message from the list of this consumer's to what is not acknowledged; False: it is gone."""
-        self._recorder = self._recorder or self._create_client().register_script(_RECORD)
-        return bool(self._recorder(keys=keys, args=args))
+        return bool(_RECORD(self._create_client(), keys, *args))
 
     def beat(self) -> None:
         """Say that this consumer lives, and give back what consumers had that do not."""
@@ -210,9 +187,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
         return [key for key in self._queue_keys() if waiters and not waiters.is_waiting(key)]
 
     def _take(self, keys: list[str]) -> tuple[str, bytes] | None:
-        self._taker = self._taker or self._create_client().register_script(_TAKE)
         pairs = [name for key in keys for name in (key, self.roll.taken_key(key))]
-        found = self._taker(keys=pairs)
+        found = _TAKE(self._create_client(), pairs)
         return (keys[int(found[0]) - 1], found[1]) if found else None
 
     def _arrived(self, key: str, message: bytes) -> None:

@@ -6,6 +6,8 @@ import logging
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from tasks.redis_script import RedisScript
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -17,26 +19,7 @@ _CONSUMERS = "cellblock.consumers"
 # As long as no worker comes that could give back what the last one had.
 _KEPT_S = 30 * 86_400
 
-# Redis's own clock: those of the workers' machines may differ.
-_BEAT = """
-local now = redis.call('TIME')[1]
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-for i = 4, #ARGV do redis.call('SADD', KEYS[2], ARGV[i]) end
-for i = 1, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[3]) end
-return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. now)
-"""
-_LEAVE = """
-if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
-for i = 4, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then return 0 end end
-redis.call('ZREM', KEYS[1], ARGV[1])
-redis.call('DEL', KEYS[2])
-return 1
-"""
-_RETURN = """
-local count = 0
-while redis.call('LMOVE', KEYS[1], KEYS[2], 'RIGHT', 'RIGHT') do count = count + 1 end
-return count
-"""
+_BEAT, _LEAVE, _GIVE_BACK = map(RedisScript, ("consumer_beat", "consumer_leave", "give_back"))
 
 
 class Roll:
@@ -59,8 +42,8 @@ class Roll:
     def beat(self, client: Any, queue_keys: Iterable[str]) -> list[str]:  # noqa: ANN401  kombu's own
         """Say that this consumer is alive and what it takes from; those that have fallen silent."""
         keys = [_CONSUMERS, _queues(self.consumer), self.held_key]
-        args = [self.consumer, self._silence_s, _KEPT_S, *queue_keys]
-        silent = client.eval(_BEAT, len(keys), *keys, *args)
+        args: list[str | int] = [self.consumer, self._silence_s, _KEPT_S, *queue_keys]
+        silent = _BEAT(client, keys, *args)
         self.enrolled = True
         return [_text(name) for name in silent]
 
@@ -69,7 +52,7 @@ class Roll:
         mine = _queues(self.consumer)
         lists = [self.taken_key(_text(key)) for key in client.smembers(mine)]
         keys = [_CONSUMERS, mine, self.held_key, *lists]
-        client.eval(_LEAVE, len(keys), *keys, self.consumer)
+        _LEAVE(client, keys, self.consumer)
         self.enrolled = False
 
 
@@ -80,7 +63,7 @@ def give_back(client: Any, consumer: str, restore: Callable[[str], None]) -> Non
     """
     count = 0
     for key in map(_text, client.smembers(_queues(consumer))):
-        count += client.eval(_RETURN, 2, _taken(consumer, key), key)
+        count += _GIVE_BACK(client, [_taken(consumer, key), key])
     for tag in map(_text, client.smembers(_held(consumer))):
         restore(tag)
         count += client.srem(_held(consumer), tag)

@@ -41,8 +41,11 @@ class Wire:
         self._client = database
         self.loses_replies = 0
 
-    def eval(self, *args: Any) -> Any:
-        answer = self._client.eval(*args)
+    def script_load(self, source: Any) -> Any:
+        return self._client.script_load(source)
+
+    def evalsha(self, *args: Any) -> Any:
+        answer = self._client.evalsha(*args)
         if self.loses_replies:
             self.loses_replies -= 1
             raise RedisSilent("the reply was lost")

@@ -34,8 +34,11 @@ class Line:
         self._client = database
         self.meanwhile = meanwhile
 
-    def eval(self, *args: Any) -> Any:
-        answer = self._client.eval(*args)
+    def script_load(self, source: Any) -> Any:
+        return self._client.script_load(source)
+
+    def evalsha(self, *args: Any) -> Any:
+        answer = self._client.evalsha(*args)
         self.meanwhile()
         return answer
 

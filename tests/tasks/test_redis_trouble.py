@@ -168,7 +168,7 @@ def test_a_user_with_the_documented_rights_can_do_everything(server: redis.Redis
 
 
 def test_a_user_without_them_is_told_so_at_the_start(server: redis.Redis) -> None:
-    let_in(server, "poor", "~*", "&*", "+@all", "-eval", "-xadd")
+    let_in(server, "poor", "~*", "&*", "+@all", "-evalsha", "-xadd")
     outcome = run_cli("worker", CELLBLOCK_BROKER_URL=url_of(server, "poor:word@"), **HOST)
     assert (outcome.returncode, outcome.stderr.count("\n")) == (125, 1)
     assert "does not permit this user what cellblock needs" in outcome.stderr
@@ -176,7 +176,7 @@ def test_a_user_without_them_is_told_so_at_the_start(server: redis.Redis) -> Non
 
 
 def test_doctor_names_each_right_that_is_missing(server: redis.Redis) -> None:
-    let_in(server, "poor", "~*", "&*", "+@all", "-eval", "-xadd")
+    let_in(server, "poor", "~*", "&*", "+@all", "-evalsha", "-xadd")
     outcome = run_cli("doctor", "rights", CELLBLOCK_BROKER_URL=url_of(server, "poor:word@"), **HOST)
     assert outcome.returncode == 125
     assert "XADD cellblock.probe" in outcome.stdout

@@ -101,7 +101,7 @@ def test_whoever_comes_second_waits_for_the_first_with_its_limits_at_rest(
 
 def _asks(client: Any) -> int:
     """How often anybody has asked for a lease."""
-    calls: int = client.info("commandstats")["cmdstat_eval"]["calls"]
+    calls: int = client.info("commandstats")["cmdstat_evalsha"]["calls"]
     return calls
 
 
@@ -227,7 +227,7 @@ def test_a_lease_that_cannot_be_given_back_runs_out_and_is_renewed_no_more(
     def gone(*_: object) -> None:
         raise redis.ConnectionError("what was stored")
 
-    lease_of(mine).redis = type("Gone", (), {"eval": staticmethod(gone)})()
+    lease_of(mine).redis = type("Gone", (), {"evalsha": staticmethod(gone)})()
     with caplog.at_level(logging.INFO):
         end("SUCCESS")
     assert not is_renewed(mine)
