@@ -1,5 +1,6 @@
 """The cell's profile: everything that stands between a job and the host, each line with what it stops.
 
+A comment that begins with "stops:" names the attack that a job could make without the line.
 tests/hostile/mutants.py names, for each line, the test that fails without it.
 """
 
@@ -74,47 +75,47 @@ def container_config(
         "Image": image,
         "Entrypoint": ["/bin/sh", "-c", SUPERVISOR, "cell"],
         "Cmd": [],
-        "User": CELL_USER,  # root's rights over the image's files, and over the kernel's root-only interfaces
+        "User": CELL_USER,  # stops: a job that is root to the image's files and to the kernel
         "WorkingDir": "/",
-        "Hostname": "cell",  # the host's name, and the container's id
+        "Hostname": "cell",  # stops: learning the container's id
         "Env": [f"{name}={value}" for name, value in (_BASE_ENV | dict(env)).items()],
         "Labels": dict(labels),
-        "NetworkDisabled": not network,  # every network: the cell has a loopback device and nothing else
-        "Healthcheck": {"Test": ["NONE"]},  # an image's own health check would run beside the job
-        "StopSignal": "SIGKILL",  # an engine that starts anew: it would wait for SIGTERM to work
+        "NetworkDisabled": not network,  # stops: reaching any network; a loopback device is all there is
+        "Healthcheck": {"Test": ["NONE"]},  # stops: an image's health check beside the job
+        "StopSignal": "SIGKILL",  # an engine that starts again need not wait for what ignores SIGTERM
         "OpenStdin": True,
-        "StdinOnce": True,  # outliving the worker: when its end closes, the supervisor ends the job
+        "StdinOnce": True,  # stops: outliving the worker: the supervisor hears the end of input
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,
         "Tty": False,
         "HostConfig": {
-            "CapDrop": ["ALL"],  # mount, raw sockets, device nodes, chown, setuid, ptrace of others, …
+            "CapDrop": ["ALL"],  # stops: mount, raw sockets, device nodes, chown, setuid, ptrace of others, …
             "SecurityOpt": [
-                "no-new-privileges:true",  # setuid and file capabilities in the image
-                f"seccomp={_SECCOMP}",  # the parts of the kernel that no job needs, where its holes are
+                "no-new-privileges:true",  # stops: becoming root by a setuid program of the image
+                f"seccomp={_SECCOMP}",  # stops: system calls that no job needs, where the kernel's holes are
             ],
-            "MaskedPaths": _MASKED_PATHS,  # reading what the kernel tells about the host and the supervisor
-            "ReadonlyRootfs": True,  # changing the image's programs, filling the host's disk
+            "MaskedPaths": _MASKED_PATHS,  # stops: reading about the host, the neighbours and the supervisor
+            "ReadonlyRootfs": True,  # stops: changing the image's programs, filling the host's disk
             "Tmpfs": _tmpfs(limits) | dict.fromkeys(volumes, "ro,size=4k"),
-            "ShmSize": limits.disk_bytes,  # filling the host's memory through /dev/shm
-            "IpcMode": "private",  # shared memory and semaphores of neighbours
-            "CgroupnsMode": "private",  # the host's tree of control groups
-            "Memory": limits.memory_bytes,  # a memory bomb
-            "MemorySwap": limits.memory_bytes,  # the same through swap: memory and swap together are no more
-            "KernelMemoryTCP": SOCKET_BYTES,  # buffers of sockets, which cgroup v1 counts apart
-            "OomScoreAdj": 900,  # taking the worker along when the host itself runs out of memory
-            "PidsLimit": limits.pids,  # a fork bomb
+            "ShmSize": limits.disk_bytes,  # stops: filling the host's memory through /dev/shm
+            "IpcMode": "private",  # stops: using the shared memory and semaphores of neighbours
+            "CgroupnsMode": "private",  # stops: seeing the host's tree of control groups
+            "Memory": limits.memory_bytes,  # stops: a memory bomb
+            "MemorySwap": limits.memory_bytes,  # stops: the same through swap; this is the sum of both
+            "KernelMemoryTCP": SOCKET_BYTES,  # stops: filling socket buffers, which cgroup v1 counts apart
+            "OomScoreAdj": 900,  # stops: outliving the worker when the host itself runs out of memory
+            "PidsLimit": limits.pids,  # stops: a fork bomb
             "CpuPeriod": cpu_quota(limits)["cpu_period"],
-            "CpuQuota": cpu_quota(limits)["cpu_quota"],  # starving neighbours of the processor
+            "CpuQuota": cpu_quota(limits)["cpu_quota"],  # stops: starving neighbours of the processor
             "Ulimits": _ulimits(limits),
             "Sysctls": _sysctls(network),
-            "BlkioDeviceReadBps": [  # starving neighbours of the disk: images are on it
+            "BlkioDeviceReadBps": [  # stops: starving neighbours of the disk that images are on
                 {"Path": device, "Rate": bytes_s} for device, bytes_s in (disk_reads or {}).items()
             ],
-            "LogConfig": {"Type": "none", "Config": {}},  # filling the host's disk through the engine's logs
+            "LogConfig": {"Type": "none", "Config": {}},  # stops: filling the host's disk with logs
             "RestartPolicy": {"Name": "no"},
-            "AutoRemove": False,  # the engine's account of the end is needed after it
+            "AutoRemove": False,  # after the end the engine is asked how it came about
             "Init": False,
             **({"NetworkMode": network} if network else {}),
             **({"Runtime": oci_runtime} if oci_runtime else {}),
@@ -151,15 +152,15 @@ def _tmpfs(limits: Limits) -> dict[str, str]:
 def _sysctls(network: str | None) -> dict[str, str]:
     """Of the cell's own namespaces: what is counted for no control group, or was not by older kernels."""
     own = {
-        "kernel.sem": "250 32000 100 128",  # semaphores, of which a kernel allows a thousand million
+        "kernel.sem": "250 32000 100 128",  # stops: making a thousand million semaphores
     }
     if network:
         return own
     return own | {
-        # What each connection takes at least, whatever KernelMemoryTCP says; a loopback needs no more.
+        # stops: many connections, each of which takes its least size whatever KernelMemoryTCP says.
         "net.ipv4.tcp_rmem": "4096 16384 65536",
         "net.ipv4.tcp_wmem": "4096 16384 65536",
-        "net.ipv4.tcp_max_tw_buckets": "4096",  # connections that have ended
+        "net.ipv4.tcp_max_tw_buckets": "4096",  # stops: the same by connections that have ended
     }
 
 
@@ -167,12 +168,12 @@ def _ulimits(limits: Limits) -> list[dict[str, Any]]:
     """Per process, beneath the cgroup's limits. Not `nproc`: it counts the user's processes in all cells."""
     cpu_s = math.ceil((limits.timeout_s + limits.grace_s) * max(1.0, limits.cpus)) + 5
     limits_of = {
-        # A core file as large as memory. 0 would not stop a core_pattern that is a pipe; 1 stops both.
+        # stops: a core file as large as memory. 0 would let one pass to a core_pattern that is a pipe.
         "core": 1,
-        "nofile": OPEN_FILES,  # the kernel's table of open files
-        "fsize": limits.disk_bytes,  # sparse files that look larger than the cell
-        "memlock": 64 << 10,  # memory that can't be reclaimed
-        "msgqueue": 0,  # message queues: the kernel counts them per user, over all cells
-        "cpu": cpu_s,  # processor time when nobody is left to keep the deadline
+        "nofile": OPEN_FILES,  # stops: filling the kernel's table of open files
+        "fsize": limits.disk_bytes,  # stops: sparse files that look larger than the cell
+        "memlock": 64 << 10,  # stops: memory that cannot be reclaimed
+        "msgqueue": 0,  # stops: filling the message queues, which the kernel counts per user, over all cells
+        "cpu": cpu_s,  # stops: running on when nobody is left to keep the deadline
     }
     return [{"Name": name, "Soft": most, "Hard": most} for name, most in limits_of.items()]

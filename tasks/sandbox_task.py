@@ -47,7 +47,7 @@ class SandboxTask(Task):  # type: ignore[type-arg]
 
     @property
     def throws(self) -> tuple[type[Exception], ...]:  # type: ignore[override]
-        """What is no news for whoever watches the worker: the job's own fault gets one line, no traceback."""
+        """The errors that Celery logs in one line, with no traceback: they are the job's own fault."""
         from sandbox import JobError
 
         return (JobError,)

@@ -9,10 +9,10 @@ __all__ = ["Bell"]
 
 
 class Bell:
-    """For what a turn of the loop has begun and the next one goes on with.
+    """An event of our own, that is over at once.
 
-    The order within a turn is that of a set. What the channel takes after the pool has looked for something
-    to send would wait for the next event, up to a second.
+    A loop calls what is ready in no fixed order. If the channel takes a message after the pool was asked for
+    something to send, the message would wait until the next event, for up to a second.
     """
 
     def __init__(self, loop: Any) -> None:  # noqa: ANN401  kombu's own
@@ -21,7 +21,7 @@ class Bell:
         loop.add_reader(self._descriptor, os.eventfd_read, self._descriptor)
 
     def ring(self) -> None:
-        """Be an event that has happened."""
+        """Have the loop turn once more."""
         os.eventfd_write(self._descriptor, 1)
 
     def close(self) -> None:
