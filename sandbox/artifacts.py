@@ -15,18 +15,18 @@ from sandbox.result import SkippedArtifact
 
 __all__ = ["ArtifactCaps", "Collected", "collect_artifacts"]
 
-# A list of what stayed behind is worth reading only up to a point.
+# The most skipped files that a result lists: nobody reads a longer list.
 _MOST_SKIPPED = 256
-# As for the files that go in: what came back can be sent again.
+# The same limit as for a job's input files, so that a caller can send an artifact as one.
 _PATH_BYTES = 1024
-# Of a path that is longer.
+# A longer path is cut to this length in the list of skipped files.
 _SHOWN_CHARACTERS = 200
-# What one header may take: a long name and a few extended attributes. tarfile reads it whole.
+# The largest header: room for a long name and a few extended attributes. tarfile reads it into memory.
 _HEADER_BYTES = 64 << 10
-# About two seconds of a processor, for the archive's headers and for the patterns.
+# The most work on the archive's headers and on the patterns: about two seconds of processor time.
 _MOST_MEMBERS = 1 << 16
 _MOST_WORK = 1 << 22
-# One more than can be right.
+# A path with more characters is refused anyway, so that the rest of it need not be matched.
 _MATCHED_CHARACTERS = _PATH_BYTES + 1
 _LONG_HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
@@ -39,7 +39,7 @@ _LONG_HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class ArtifactCaps:
-    """The most that comes back: files, bytes of each, bytes in all, and folders that one may lie in."""
+    """What may come back at most: number of files, bytes of each, bytes in all, and depth in folders."""
 
     files: int
     each_bytes: int
@@ -49,7 +49,7 @@ class ArtifactCaps:
 
 @dataclass(slots=True)
 class Collected:
-    """What came back, and what stayed behind."""
+    """The files that came back, and the skipped ones with their reasons."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     skipped: list[SkippedArtifact] = field(default_factory=list)
@@ -57,25 +57,25 @@ class Collected:
     cut_short: bool = False
 
     def keep(self, path: str, content: bytes) -> None:
-        """Take `path` along."""
+        """Add the file `path`."""
         self.files[path] = content
         self.taken_bytes += len(content)
 
     def skip(self, path: str, reason: str) -> None:
-        """Note why `path` stays behind."""
+        """Note why `path` is skipped."""
         if len(self.skipped) < _MOST_SKIPPED:
             shown = path if len(path) <= _SHOWN_CHARACTERS else f"{path[:_SHOWN_CHARACTERS]}…"
             self.skipped.append(SkippedArtifact(shown.encode("utf-8", "replace").decode(), reason))
 
 
 def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: ArtifactCaps) -> Collected:
-    """The regular files that match `globs`, out of the pieces of a tar archive that a cell sent.
+    """The regular files that match `globs` in a tar archive, which a cell sends in pieces.
 
-    Nothing is written anywhere, so that no name can lead anywhere.
+    Nothing is written to disk, so that no path in the archive can do harm here.
     """
     collected = Collected()
     patterns = compile_glob(*globs)
-    # What a job names outright it counts on: worth a word if no such file comes.
+    # A glob without wildcards names one file. The result says so if that file does not come.
     missing = {glob: "no such file" for glob in globs if literal_start(glob) == glob}
     source = _Pieces(pieces)
     try:
@@ -93,7 +93,7 @@ def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: Artif
                     _take(collected, archive, member, path, caps)
     except tarfile.TarError as error:
         collected.cut_short = True
-        # Nothing at all is what BusyBox archives when there is nothing to archive.
+        # If there is nothing to archive, BusyBox sends no bytes at all.
         if source.taken_bytes:
             collected.skip("", f"the archive of /workspace is cut short: {error}")
     for path, reason in missing.items():
@@ -103,7 +103,7 @@ def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: Artif
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """One after the other; tarfile itself would keep them all."""
+    """One member after the other. The list in which tarfile would keep all of them is emptied."""
     for _ in range(_MOST_MEMBERS):
         member = archive.next()
         if member is None:
@@ -114,7 +114,7 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 class _Member(tarfile.TarInfo):
-    """A header that is damaged or missing is an error, where tarfile would take it for the archive's end."""
+    """Raises ReadError for a damaged or missing header, which tarfile would take for the archive's end."""
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
@@ -126,7 +126,7 @@ class _Member(tarfile.TarInfo):
             raise tarfile.ReadError(str(error)) from error
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo | None:
-        """Where tarfile lets a subclass decide by the kind of a header."""
+        """The hook in which tarfile handles each header: raises ReadError if a long name is too large."""
         if self.type in _LONG_HEADERS and self.size > _HEADER_BYTES:
             raise tarfile.ReadError(f"a header is larger than {format_bytes(_HEADER_BYTES)}")
         member: tarfile.TarInfo | None = super()._proc_member(archive)  # type: ignore[misc]  # missing in its stub
@@ -136,7 +136,7 @@ class _Member(tarfile.TarInfo):
 def _take(
     collected: Collected, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, caps: ArtifactCaps
 ) -> None:
-    # A second name of a file that came back already carries no bytes of its own.
+    # A hard link to a file that has come back already has no bytes of its own.
     same = collected.files.get(member.linkname.removeprefix("./")) if member.islnk() else None
     obstacle = _obstacle(collected, member, path, caps, same)
     if obstacle:
@@ -150,7 +150,7 @@ def _take(
 def _obstacle(
     collected: Collected, member: tarfile.TarInfo, path: str, caps: ArtifactCaps, same: bytes | None
 ) -> str | None:
-    """Why a file stays behind, if anything stands in its way."""
+    """Why a file is skipped; None if it is not."""
     size = member.size if same is None else len(same)
     if not _is_safe(path):
         return "not a name under /workspace, in UTF-8"
@@ -170,7 +170,7 @@ def _obstacle(
 
 
 def _is_safe(path: str) -> bool:
-    """A job that forges its end sends an archive of its own making, and callers write to these names."""
+    """Whether callers can safely write to `path`: a job that forges its end can send any archive."""
     return is_text(path) and not path.startswith("/") and ".." not in path.split("/")
 
 
@@ -190,7 +190,7 @@ class _Pieces(io.RawIOBase):
         data = bytes(self._rest[:size])
         del self._rest[:size]
         if self._ended and not data:
-            # To skip a file, tarfile reads block after block for as long as the file claims to be.
+            # To skip a file, tarfile would go on reading for as many blocks as its header claims.
             raise tarfile.ReadError("unexpected end of data")
         self._ended = not data
         return data

@@ -1,4 +1,4 @@
-"""What all cells of a worker may take together, held against what the host has."""
+"""Compares what all cells of a worker may use together with what the host has."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Host", "jobs_that_fit", "most_jobs", "overcommitments", "this_host"]
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The part of a host that cells share."""
+    """The resources of a host that its cells share."""
 
     memory_bytes: int
     processes: int
@@ -28,7 +28,7 @@ class Host:
 
 
 def this_host() -> Host:
-    """The host that this process runs on; an engine elsewhere may have more or less."""
+    """The host that this process runs on. An engine on another host may have more or less."""
     threads = Path("/proc/sys/kernel/threads-max").read_text()
     pids = Path("/proc/sys/kernel/pid_max").read_text()
     files = Path("/proc/sys/fs/file-max").read_text()
@@ -43,14 +43,14 @@ def most_jobs(settings: Settings) -> int:
 
 
 def jobs_that_fit(settings: Settings, host: Host) -> int:
-    """How many jobs with what they get by default the host holds at a time; one at the least."""
+    """How many jobs with default limits fit on the host at a time; at least one."""
     return max(1, min(host.memory_bytes // settings.docker_memory_limit, host.processes // settings.pids))
 
 
 def overcommitments(settings: Settings, host: Host) -> list[str]:
-    """A sentence with the figures for everything that the cells together may take more of than there is.
+    """One sentence, with figures, for each resource of which all cells together may use more than there is.
 
-    A job may write its memory full twice over, in processes and in files, but all of it counts as memory.
+    Disk is not counted: a cell's files lie in memory and count against its memory limit, as its processes do.
     """
     jobs = most_jobs(settings)
     found = []

@@ -1,4 +1,4 @@
-"""What is kept of an output stream, however much a job writes."""
+"""Keeps a limited part of an output stream, however much a job writes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Capture:
         self._head_bytes = limit_bytes - limit_bytes // 2
         self._tail_bytes = limit_bytes // 2
         self._head = bytearray()
-        # A ring once it is full: its oldest byte is the next to be overwritten.
+        # A ring buffer once it is full: the oldest byte is the next to be overwritten.
         self._tail = bytearray()
         self._oldest = 0
         self.total_bytes = 0
@@ -37,16 +37,16 @@ class Capture:
             self._keep_last(data[-self._tail_bytes :])
 
     def text(self) -> str:
-        """What is kept, with U+FFFD for what is not UTF-8, and without a character that the cut split."""
+        """The kept bytes as text: U+FFFD for what is not UTF-8, without a character that the cut split."""
         tail = self._last()
         if not self.truncated:
             return (self._head + tail).decode("utf-8", "replace")
         return _decode_cut_end(self._head) + _decode_cut_start(tail)
 
     def within(self, encoded_bytes: int) -> tuple[str, bool]:
-        """What is kept, cut further so that it takes at most so many bytes as JSON; whether any was dropped.
+        """The kept text, cut to at most `encoded_bytes` bytes of JSON, and whether anything was dropped.
 
-        What is kept of the stream's beginning is cut at its end, and what is kept of its end at its start.
+        The stream's first part is cut at its end, and its last part at its start.
         """
         if not self.truncated:
             return within(self.text(), encoded_bytes)
@@ -68,12 +68,12 @@ class Capture:
 
 
 def _decode_cut_end(data: bytearray) -> str:
-    """Not told that it ends here, the codec holds an unfinished character back."""
+    """Decode as if more bytes followed: then the codec leaves out an unfinished character at the end."""
     return codecs.utf_8_decode(data, "replace", False)[0]  # noqa: FBT003
 
 
 def _decode_cut_start(data: bytearray) -> str:
-    """A UTF-8 character has at most three continuation bytes."""
+    """Decode without the rest of a split character at the start: at most three continuation bytes."""
     start = 0
     while start < min(3, len(data)) and 0x80 <= data[start] < 0xC0:
         start += 1

@@ -1,4 +1,4 @@
-"""What every engine offers: cells that run one job each."""
+"""The interface of every engine, and of its cells, which run one job each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Cell", "CellInfo", "Engine", "Evidence", "JobTags"]
 
 @dataclass(frozen=True, slots=True)
 class JobTags:
-    """Who asked: what is written on the cell, so that others can tell whose it is."""
+    """The task and the worker that a cell is for. They are written on the cell, for others to read."""
 
     task_id: str = ""
     worker: str = ""
@@ -38,7 +38,7 @@ class CellInfo:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the engine saw of a cell that closed with no word about its job."""
+    """What the engine reports about a cell that closed without a report about its job."""
 
     exit_code: int | None = None
     out_of_memory: bool = False
@@ -53,24 +53,24 @@ class Cell(Protocol):
 
     @property
     def starving(self) -> bool:
-        """Whether the job has used up its memory, although nothing was killed for it."""
+        """Whether the job has used up its memory, although the kernel has killed no process for it."""
 
     def start(self, job: Job) -> None:
-        """Hand the job over; `Started` follows among the events."""
+        """Hand the job over. One of the next events is `Started`."""
 
     def poll(self, timeout_s: float) -> Iterable[Event]:
-        """The next events, within `timeout_s` seconds, or half a second; none when nothing happened."""
+        """The next events, if any. Waits for them `timeout_s` seconds, but at most half a second."""
 
     def terminate(self) -> None:
-        """SIGTERM to every process of the job. A courtesy: it may fail in silence."""
+        """Send SIGTERM to every process of the job. It may fail without an error."""
 
     def kill(self) -> None:
-        """SIGKILL to every process of the job, by the quickest way, which the job can block."""
+        """Send SIGKILL to every process of the job in the quickest way, which the job can block."""
 
     def destroy(self) -> None:
-        """SIGKILL by the engine, which the job cannot block; `poll` tells how it went.
+        """Have the engine send SIGKILL, which the job cannot block.
 
-        It closes, or `poll` raises `SandboxUnavailable`, when the engine does not confirm it.
+        Afterwards the cell closes, or `poll` raises `SandboxUnavailable` if the engine does not confirm it.
         """
 
     def examine(self) -> Evidence:
@@ -78,26 +78,26 @@ class Cell(Protocol):
 
 
 class Engine(Protocol):
-    """Makes cells, and takes them away whatever happened in them."""
+    """Makes cells, and removes them whatever happened in them."""
 
     def acquire(self, job: Job, tags: JobTags) -> AbstractContextManager[Cell]:
         """A cell for `job`, removed when the block is left.
 
         Raises:
-            SandboxUnavailable: when none can be had.
+            SandboxUnavailable: the engine cannot give one.
         """
 
     def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
-        """The outage behind `error`, which a job met that began at `since`, by the monotonic clock.
+        """The outage that caused `error` in a job that began at `since`, a time of the monotonic clock.
 
-        None: the engine is there, and was all the time.
+        None: the engine answers, and has answered all the time since then.
         """
 
     def warm_up(self, within_s: float) -> bool:
-        """Whether everything that is kept warm in this process is, within so many seconds."""
+        """Whether all warm cells of this process are ready within `within_s` seconds."""
 
     def settle(self) -> None:
         """Wait until nothing is left of the jobs that have ended."""
 
     def close(self) -> None:
-        """Give back everything, once no job runs any more."""
+        """Release everything. No job may run any more."""

@@ -1,4 +1,4 @@
-"""A container of ours beside a cell: the cell's own profile, but for what its program needs."""
+"""A container that runs beside a cell: it has the cell's profile, except for what its program needs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def companion_config(
     oci_runtime: str | None,
     program: list[str],
 ) -> dict[str, Any]:
-    """The body of the engine's create call. Of the job's `limits` it keeps those of time."""
+    """The body of the engine's create call. Of the job's `limits` only the time limits are used."""
     own = replace(limits, memory_bytes=memory_bytes, cpus=_CPUS, pids=_PIDS, disk_bytes=_DISK_BYTES)
     body = container_config(
         image=image, limits=own, labels=labels, env={}, network=network, oci_runtime=oci_runtime
@@ -43,7 +43,7 @@ def companion_config(
 
 
 def _sending(option: str) -> str:
-    """With any flag: HAProxy says that more will follow (MSG_MORE), which is a job's to misuse."""
+    """Allow sending with any flag. HAProxy uses MSG_MORE, which a job could misuse and may not use."""
     if not option.startswith(_SECCOMP):
         return option
     rules = json.loads(option.removeprefix(_SECCOMP))

@@ -1,4 +1,4 @@
-"""Which runtime a job means that names none, and why."""
+"""Chooses the runtime of a job, and gives the reason."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def choose_runtime(name: object, files: Mapping[str, bytes], catalogue: Catalogu
     The same files give the same answer, whatever their order.
 
     Raises:
-        InvalidJob: no such runtime, or files of several.
+        InvalidJob: there is no such runtime, or the files belong to several.
     """
     if name is not None:
         return Choice(_named(name, catalogue), "the job names it")
@@ -46,7 +46,7 @@ def choose_runtime(name: object, files: Mapping[str, bytes], catalogue: Catalogu
             raise InvalidJob(f"The files fit several runtimes: {shown}. Name the one that is meant.")
         for owner, reason in owners.items():
             return Choice(catalogue[owner], reason)
-    return Choice(_named(_DEFAULT, catalogue), "no file tells, so it is the default")
+    return Choice(_named(_DEFAULT, catalogue), "no file shows the runtime, so it is the default")
 
 
 def _named(name: object, catalogue: Catalogue) -> Runtime:
@@ -55,8 +55,8 @@ def _named(name: object, catalogue: Catalogue) -> Runtime:
     known = f"There are: {', '.join(sorted(catalogue))}."
     if not name or isinstance(name, int | float) or is_word(name):
         raise InvalidJob(f"There is no runtime {quoted(name)}. {known}")
-    # Whoever has swapped the arguments has put the command here, which is nobody's business.
-    raise InvalidJob(f"runtime: what is given is no name of a runtime; is it the command? {known}")
+    # A caller that swapped the arguments has put the command here, which no message may show.
+    raise InvalidJob(f"runtime: this is not the name of a runtime; is it the command? {known}")
 
 
 def _by_extension(path: str, _: bytes, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
@@ -80,7 +80,7 @@ def _by_name(path: str, _: bytes, catalogue: Catalogue) -> Iterator[tuple[str, s
 
 
 def _interpreter(content: bytes) -> str:
-    """The program that a `#!` line names, also behind `env`; "" without one."""
+    """The program that a `#!` line names, directly or after `env`; "" if there is none."""
     if not content.startswith(b"#!"):
         return ""
     words = content[2:256].split(b"\n")[0].decode("utf-8", "replace").split()

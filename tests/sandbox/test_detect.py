@@ -72,7 +72,7 @@ def test_the_shebang_comes_before_the_name(parse: Parse) -> None:
         (None, {"b.py": "", "a.py": ""}, "a.py ends in .py"),
         (None, {"tool": "#!/usr/bin/env node\n"}, "tool starts with #! and node"),
         (None, {"x/Makefile": ""}, "x/Makefile is a file of its kind"),
-        (None, {"notes.txt": ""}, "no file tells, so it is the default"),
+        (None, {"notes.txt": ""}, "no file shows the runtime, so it is the default"),
     ],
 )
 def test_the_choice_comes_with_its_reason(
