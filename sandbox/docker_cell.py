@@ -33,13 +33,13 @@ __all__ = ["DockerCell"]
 _log = logging.getLogger("cellblock.cell")
 
 _RECEIVE_BYTES = 256 << 10
-# Most jobs are over by then, and pay nothing for being watched.
+# Most jobs end sooner, so that watching their memory costs nothing.
 _GAUGE_AFTER_S = 1.0
 _TICK_S = 0.5
 
 
 class DockerCell:
-    """An open container. The engine itself is asked only when a job's end looks wrong."""
+    """A started container. A job's events come over its streams, without a call to the engine."""
 
     def __init__(self, opened: OpenCell, client: Callable[[], docker.APIClient], bound_s: float) -> None:
         self.info = opened.info
@@ -57,16 +57,16 @@ class DockerCell:
 
     @property
     def starving(self) -> bool:
-        """Whether the job stands at its memory limit, where the kernel neither feeds nor kills it."""
+        """Whether the job is stuck at its memory limit: the kernel gives it no memory but does not kill it."""
         return self._gauge is not None and self._gauge.starving
 
     def start(self, job: Job) -> None:
-        """Send the orders. The supervisor reads all of them before the job can write, so this can't block.
+        """Send the orders. The supervisor reads all of them before the job can write: there is no deadlock.
 
-        A cell that closes meanwhile, as when the job's files fill its memory, tells so when it is polled.
+        If the cell closes meanwhile, for example because the job's files fill its memory, `poll` reports it.
 
         Raises:
-            EngineFailed: it does not take them in time.
+            EngineFailed: the cell does not take the orders in time.
         """
         self._socket.settimeout(self._bound_s)
         try:
@@ -102,23 +102,24 @@ class DockerCell:
                 yield event
 
     def terminate(self) -> None:
-        """Ask the supervisor for SIGTERM to all; a job that got in its way is killed a grace later anyway."""
+        """Ask the supervisor for SIGTERM to all processes. A job that blocks it is killed after its grace time."""
         self._order(TERMINATE)
 
     def kill(self) -> None:
-        """Ask the supervisor for SIGKILL to all, so that it can still account for the job."""
+        """Ask the supervisor for SIGKILL to all processes. It can still report the job's end afterwards."""
         self._order(KILL)
 
     def destroy(self) -> None:
         """Have the engine kill the container, which closes its streams.
 
-        In a thread, for they must be read meanwhile: an engine that holds output which nobody takes
-        sees no container end, and answers nobody who asks for its end (moby's attach copier, 20.10).
+        This runs in a thread, because the streams must be read meanwhile. While nobody reads the output, the
+        engine does not notice that the container has ended, and answers no call that waits for its end
+        (moby's attach copier, 20.10).
         """
         start_thread(self._strike, name="cellblock-destroy", lasting=False)
 
     def examine(self) -> Evidence:
-        """What the engine says of the container's end, once it has seen it.
+        """What the engine reports about the container's end, for which this waits.
 
         Raises:
             CellLost: somebody else removed or killed the container.

@@ -1,4 +1,4 @@
-"""The connection to the container engine, and its errors in our terms."""
+"""Connects to the container engine, and turns its errors into those of cellblock."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = ["PROXY_ALONE", "connect", "docker_address", "map_error", "mapped_erro
 _DEFAULT = "unix:///var/run/docker.sock"
 _ANY_PATH = "http+docker://localhost"
 _PLAIN = ("unix://", "http+unix://", "tcp://", "http://")
-#: The statuses by which a proxy answers for an engine that does not answer it.
+#: The HTTP statuses of a proxy whose engine does not answer.
 PROXY_ALONE = (502, 503, 504)
-# What no job causes and no other job is spared, in the words of the kernel and of containerd's client.
+# Words of the kernel and of containerd's client, for faults that no job causes and that every job would meet.
 _UNFIT = ("no space left on device", "containerd.sock", "code = unavailable")
 
 _asked_last = "the address that it was given"
@@ -39,9 +39,9 @@ def docker_address(settings: Settings) -> str:
 
 
 def connect(settings: Settings) -> docker.APIClient:
-    """A client of the engine, one for each process. It asks the engine for its version and so proves itself.
+    """A client of the engine, one for each process. It has asked the engine for its version: it works.
 
-    Each of its calls is given up after the margin: the SDK's own default is a minute, longer than most jobs.
+    Its calls time out after the margin. The SDK's default is a minute, which is longer than most jobs.
 
     Raises:
         EngineUnreachable: no engine there, no permission, or no answer.
@@ -71,9 +71,9 @@ def connect(settings: Settings) -> docker.APIClient:
 
 @contextmanager
 def mapped_errors(action: str, address: str | None = None) -> Iterator[None]:
-    """Raise whatever the SDK and the layers below it raise as a `SandboxUnavailable`.
+    """Turn any error of the SDK and of the layers below it into a `SandboxUnavailable`.
 
-    Without an `address` it speaks of the engine that this process has connected to last.
+    Without an `address`, its message names the engine that this process has connected to last.
     """
     try:
         yield
@@ -87,7 +87,7 @@ def mapped_errors(action: str, address: str | None = None) -> Iterator[None]:
 
 
 class _OnePool(UnixHTTPAdapter):
-    """Keeps one pool of connections, where the SDK's own keeps one for each path that it was asked for."""
+    """Keeps one pool of connections. The SDK's own adapter keeps one for each path that is requested."""
 
     def __init__(self, address: str, timeout_s: int) -> None:
         super().__init__(address.removeprefix("unix://"), timeout_s)
@@ -97,10 +97,12 @@ class _OnePool(UnixHTTPAdapter):
 
 
 def map_error(error: Exception, action: str, address: str = "its address") -> SandboxUnavailable:
-    """`error`, of the SDK or below, in our terms: what happened, and what to try."""
+    """The error of cellblock for `error`, of the SDK or below. It says what happened and what to try."""
     match error:
         case docker.errors.APIError() if says_away(error):
-            return EngineUnreachable(f"What stands before the engine at {address} says that it is away.")
+            return EngineUnreachable(
+                f"A proxy before the engine at {address} says that the engine does not answer."
+            )
         case docker.errors.ImageNotFound():
             return ImageMissing(
                 f"The engine has no such image ({error.explanation}). Try: cellblock images build"
@@ -128,7 +130,7 @@ def map_error(error: Exception, action: str, address: str = "its address") -> Sa
 
 
 def says_away(error: docker.errors.APIError) -> bool:
-    """Whether a proxy answers for an engine that does not."""
+    """Whether this is the answer of a proxy whose engine does not answer."""
     return error.status_code in PROXY_ALONE
 
 
@@ -143,7 +145,7 @@ def _is_podman(version: Mapping[str, Any]) -> bool:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and all it came from; requests and urllib3 carry what they wrap in their arguments."""
+    """The error and all its causes. Errors of requests and urllib3 have theirs among their arguments."""
     seen: set[int] = set()
     pending = [error]
     while pending:

@@ -34,9 +34,9 @@ __all__ = ["DockerEngine"]
 
 
 class DockerEngine:
-    """Gives each job a hardened container, a waiting one if it fits, and removes it, whatever happened in it.
+    """Gives each job a hardened container, a warm one if it fits, and removes it whatever happened in it.
 
-    One for each process: a connection does not survive a fork.
+    Each process needs an instance of its own, because a connection does not survive a fork.
     """
 
     def __init__(self, settings: Settings, pool: ClaimPool | None = None) -> None:
@@ -52,7 +52,7 @@ class DockerEngine:
         """A started container with its streams attached, removed when the block is left.
 
         Raises:
-            SandboxUnavailable: no engine, no image, or the engine failed; nothing is left then either.
+            SandboxUnavailable: no engine, no image, or the engine failed. No container is left then.
         """
         opened = self._claim(job) or self._make(job, tags)
         try:
@@ -63,9 +63,9 @@ class DockerEngine:
             self._remover.remove(opened.name, opened.connection)
 
     def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
-        """Whether the engine is full, does not answer when it is asked, or did not since then.
+        """The outage if the engine can make no cell, does not answer now, or did not at a time after `since`.
 
-        It is asked whatever the error was: a cell that closes may be the engine's end or the job's own doing.
+        The engine is asked whatever the error was: a cell may close because of the engine or of its job.
         """
         if isinstance(error, EngineUnfit):
             return Outage(error)
@@ -77,7 +77,7 @@ class DockerEngine:
         return Outage(error, is_over=True) if was_away else None
 
     def warm_up(self, within_s: float) -> bool:
-        """Whether the pool of this process, if it has one of its own, is full within so many seconds."""
+        """Whether this process's own pool of warm cells, if it has one, is full within `within_s` seconds."""
         return self._pool is None or self._pool.wait_until_full(within_s)
 
     def settle(self) -> None:
@@ -85,7 +85,7 @@ class DockerEngine:
         self._remover.settle()
 
     def close(self) -> None:
-        """Wait until every container of this process is gone, then hang up."""
+        """Wait until every container of this process is gone, then close the connection."""
         if self._pool:
             self._pool.close()
         self._remover.close()
@@ -125,17 +125,17 @@ class DockerEngine:
 
     def _make(self, job: Job, tags: JobTags) -> OpenCell:
         maker, name, labels = self._maker(), new_name(), self._labels(job, tags)
-        # A job with a list of hosts has a cell as every other; what it reaches comes to the cell.
+        # The cell of a job with a list of hosts has no network either: its relay joins the cell's namespace.
         network = "bridge" if job.network is True else None
         try:
             return maker.make(name, job.runtime, job.limits, labels, network=network)
         except BaseException:
-            # By its name: a create that was given up may have happened all the same.
+            # Removed by its name: the engine may have made it although the create call was given up.
             self._remover.remove(name)
             raise
 
     def _claim(self, job: Job) -> Claim:
-        """A warm cell that the job fits into, if one waits; its memory and cores may have to be changed."""
+        """A warm cell that the job fits into, if there is one. Its memory and CPU limits become the job's."""
         if self._pool is None or job.network is True or not _fits(job.limits, self._warm(job)):
             return None
         opened = self._pool.claim(job.runtime.name)
@@ -152,7 +152,7 @@ class DockerEngine:
         return warm_limits(job.runtime, self._settings)
 
     def _adapt(self, opened: OpenCell, limits: Limits) -> None:
-        """Change what an engine changes on a running container within some 15 ms."""
+        """Change the memory and CPU limits of a running container, which takes an engine about 15 ms."""
         cpu = cpu_quota(limits)
         with mapped_errors("adapt a warm cell"):
             self._client().update_container(

@@ -13,7 +13,7 @@ _HEADER_BYTES = 8
 
 
 class FrameReader:
-    """Parses frames as their bytes arrive. A frame's payload is given out in pieces, never gathered.
+    """Parses frames as their bytes arrive. A frame's payload is passed on in pieces and never buffered.
 
     Format: one byte for the stream, three zero, four for the payload's length, big-endian
     (Docker Engine API, "Attach to a container", stream format).

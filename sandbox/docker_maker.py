@@ -1,4 +1,4 @@
-"""Makes containers: created, hardened, attached and started, with the supervisor waiting for its orders."""
+"""Makes containers that are hardened, attached and started. Their supervisor waits for its orders."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["DockerMaker", "Labels", "OpenCell", "attach", "new_name"]
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What is written on a container, so that anybody can tell whose it is and until when it may stay."""
+    """The labels of a container. They tell whose it is, and until when it may stay, in Unix seconds."""
 
     state: str
     deadline: float
@@ -43,7 +43,7 @@ class Labels:
 class OpenCell:
     """A started container and the connection that carries its three streams.
 
-    `env` is what its environment should have been, where it was made for a job of other limits.
+    `env` holds variables that the job needs besides the container's own, for example for other limits.
     """
 
     info: CellInfo
@@ -57,7 +57,7 @@ class OpenCell:
 
 
 def new_name() -> str:
-    """A name that no other container has, chosen before a create that may be given up and yet happen."""
+    """A unique name. It is chosen before the create call, which may succeed although it was given up."""
     return f"cellblock-{secrets.token_hex(6)}"
 
 
@@ -79,7 +79,7 @@ class DockerMaker:
         *,
         network: str | None = None,
     ) -> OpenCell:
-        """A container called `name`. After an error its name is all there is to remove it by.
+        """Make a container called `name`. After an error the caller has to remove it by that name.
 
         Raises:
             SandboxUnavailable: no image, or the engine failed.
@@ -120,7 +120,7 @@ class DockerMaker:
         }
 
     def _start(self, name: str) -> socket.socket:
-        """Attached before the start, so that nothing can be missed."""
+        """Attach, then start the container, so that none of its output is missed."""
         connection = attach(self._client, name)
         try:
             self._client.start(name)
@@ -131,7 +131,7 @@ class DockerMaker:
 
 
 def attach(client: docker.APIClient, name: str) -> socket.socket:
-    """The bare connection to a container's streams: the SDK's own reader takes a broken one for their end."""
+    """The raw connection to a container's streams: the SDK's reader takes a broken one for their end."""
     wrapped = client.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
     try:
         return socket.socket(fileno=os.dup(wrapped.fileno()))

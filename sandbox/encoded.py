@@ -1,7 +1,7 @@
-"""How much of a text is kept so that, as JSON in UTF-8, it takes no more than a number of bytes.
+"""Cuts a text so that, as JSON in UTF-8, it takes at most a given number of bytes.
 
-A byte of a job's output may take six: a control character is an escape there, and what is no UTF-8 becomes
-U+FFFD, of three bytes.
+One byte of a job's output may take six there: a control character becomes an escape. A byte that is not UTF-8
+becomes U+FFFD, which takes three.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["ENCODED_FACTOR", "encoded_bytes", "first_part", "last_part", "within"]
 
-#: As JSON, each stream of a result takes at most so many times the job's `output_limit`.
+#: As JSON, each stream of a result takes at most this many times the job's `output_limit`.
 ENCODED_FACTOR = 2
 
 _PIECE = 64 << 10
 
 
 def encoded_bytes(text: str) -> int:
-    """What `text` takes in JSON, without its quotes."""
+    """How many bytes `text` takes in JSON, without its quotes."""
     return sum(map(_cost, (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))))
 
 
 def first_part(text: str, most_bytes: int) -> str:
-    """The longest beginning of `text` that takes at most so many bytes."""
+    """The longest beginning of `text` that takes at most `most_bytes` bytes in JSON."""
     end, left = 0, most_bytes
     for start, stop in _bounds(len(text)):
         cost = _cost(text[start:stop])
@@ -38,7 +38,7 @@ def first_part(text: str, most_bytes: int) -> str:
 
 
 def last_part(text: str, most_bytes: int) -> str:
-    """The longest end of `text` that takes at most so many bytes."""
+    """The longest end of `text` that takes at most `most_bytes` bytes in JSON."""
     kept: list[str] = []
     left = most_bytes
     for start, stop in reversed(list(_bounds(len(text)))):
@@ -54,7 +54,7 @@ def last_part(text: str, most_bytes: int) -> str:
 
 
 def within(text: str, most_bytes: int) -> tuple[str, bool]:
-    """`text` cut in its middle to at most so many bytes, and whether that was needed."""
+    """`text` with at most `most_bytes` bytes in JSON, cut in its middle if needed, and whether it was cut."""
     if encoded_bytes(text) <= most_bytes:
         return text, False
     return first_part(text, most_bytes - most_bytes // 2) + last_part(text, most_bytes // 2), True
@@ -65,12 +65,12 @@ def _bounds(length: int) -> Iterable[tuple[int, int]]:
 
 
 def _cost(piece: str) -> int:
-    """Its escapes are those of JSON; a lone surrogate counts as it is written, by an escape."""
+    """How many bytes it takes, with JSON's escapes. A lone surrogate is written and counted as an escape."""
     return len(encode_basestring(piece).encode("utf-8", "backslashreplace")) - 2
 
 
 def _fitting(piece: str, most_bytes: int) -> int:
-    """How many of its first characters fit, by halving."""
+    """How many of its first characters fit, found by bisection."""
     fits, most = 0, len(piece)
     while fits < most:
         middle = (fits + most + 1) // 2

@@ -93,7 +93,11 @@ def wrapped(error: Exception) -> Exception:
         (answer(500), EngineFailed, r"^The engine could not make a cell: it says no\.$"),
         (answer(409, None), EngineFailed, "could not make a cell: 409 Client Error"),
         (answer(500, "No Space Left on device"), EngineUnfit, "Try: free disk on the engine's host"),
-        (answer(503), EngineUnreachable, "^What stands before the engine at tcp://x says that it is away"),
+        (
+            answer(503),
+            EngineUnreachable,
+            "^A proxy before the engine at tcp://x says that the engine does not answer",
+        ),
         (
             docker.errors.ImageNotFound("x", explanation="No such image"),
             ImageMissing,
@@ -144,7 +148,7 @@ def test_an_engine_behind_a_proxy_that_stands_alone_does_not_answer_a_ping(
     checkpoint: Checkpoint, status: int
 ) -> None:
     checkpoint.refuse("GET /_ping", status)
-    with pytest.raises(EngineUnreachable, match="says that it is away"):
+    with pytest.raises(EngineUnreachable, match="says that the engine does not answer"):
         ping(load_settings(docker_host=checkpoint.url))
 
 
