@@ -75,8 +75,8 @@ class Deadlines:
 
     def _left_s(self, labels: Mapping[str, str]) -> float:
         left_s = min(_moment(labels) - self.engine_now, self._most_s)
-        # The process that made it still runs and will remove it. The deadline may have passed only because
-        # the clock was set. So it gets the most time that a job may have.
+        # The process that made the container still runs and will remove it. The deadline may have passed only
+        # because the clock was set. So the container gets the most time that a job may have.
         return self._most_s if left_s <= 0 and lives_here(labels.get("cellblock.process", "")) else left_s
 
 

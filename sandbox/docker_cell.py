@@ -57,7 +57,7 @@ class DockerCell:
 
     @property
     def starving(self) -> bool:
-        """Whether the job is stuck at its memory limit: the kernel gives it no memory but does not kill it."""
+        """Whether the job is stuck at its memory limit: the kernel gives it no memory, nor kills it."""
         return self._gauge is not None and self._gauge.starving
 
     def start(self, job: Job) -> None:
@@ -102,11 +102,11 @@ class DockerCell:
                 yield event
 
     def terminate(self) -> None:
-        """Ask the supervisor for SIGTERM to all processes. A job that blocks it is killed after its grace time."""
+        """Ask the supervisor to send SIGTERM to all. A job that blocks it is killed after its grace time."""
         self._order(TERMINATE)
 
     def kill(self) -> None:
-        """Ask the supervisor for SIGKILL to all processes. It can still report the job's end afterwards."""
+        """Ask the supervisor to send SIGKILL to all. It can still report the job's end afterwards."""
         self._order(KILL)
 
     def destroy(self) -> None:

@@ -1,4 +1,4 @@
-"""The engine's own clock, by which deadlines are told: the machines that write and read them may disagree."""
+"""The engine's clock. Deadlines are times of this clock, because the clocks of workers may disagree."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["HOLDS_S", "EngineClock", "ask_the_time"]
 
-#: How long an answer is gone by: somebody may set the engine's clock at any time.
+#: How long a reading is used, in seconds. Somebody may set the engine's clock at any time.
 HOLDS_S = 10.0
 
 
 class EngineClock:
-    """Asks the engine now and then, and goes on by this machine's monotonic clock, which nobody sets."""
+    """Asks the engine now and then, and counts on by this machine's monotonic clock, which nobody sets."""
 
     def __init__(self, client: docker.APIClient) -> None:
         self._client = client
@@ -26,7 +26,7 @@ class EngineClock:
         self._until = 0.0
 
     def now(self) -> float:
-        """Unix seconds.
+        """The engine's time in Unix seconds.
 
         Raises:
             SandboxUnavailable: the engine does not answer.
@@ -44,6 +44,6 @@ def ask_the_time(client: docker.APIClient) -> float:
         SandboxUnavailable: the engine does not answer.
     """
     with mapped_errors("tell the time"):
-        # The cheapest answer that has the time; and one that every proxy lets through.
+        # The cheapest call whose answer has the time. Every proxy before an engine lets it through.
         answer = client.get(f"{client.base_url}/_ping", timeout=client.timeout)
         return parsedate_to_datetime(answer.headers["Date"]).timestamp()

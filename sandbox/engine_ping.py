@@ -1,4 +1,4 @@
-"""Whether the engine answers at all, asked on a connection of its own."""
+"""Asks on a new connection whether the engine answers at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["level_of", "ping"]
 
-# Of the margin, what an engine that is there may need to say so.
+# The share of the margin that a working engine may need to answer.
 _SHARE = 1 / 3
 
 
@@ -26,24 +26,24 @@ def ping(settings: Settings) -> None:
     """Return once the engine has answered.
 
     Raises:
-        EngineUnreachable: it does not within a third of a margin, or lets nobody in.
+        EngineUnreachable: it does not answer within a third of the margin, or permission is denied.
     """
     address = docker_address(settings)
-    # With a version given, the SDK asks for none.
+    # With a version given, the SDK does not ask the engine for one.
     with (
         mapped_errors("answer", address),
         closing(docker.APIClient(base_url=address, version="1.41", timeout=_patience_s(settings))) as client,
     ):
-        # As the clock is asked: by the one path that every proxy lets through.
+        # The same path as for the engine's clock: the one that every proxy lets through.
         answer = client.get(f"{client.base_url}/_ping", timeout=client.timeout)
         if answer.status_code in PROXY_ALONE:
             raise docker.errors.APIError("away", response=answer)
 
 
 def level_of(error: SandboxUnavailable) -> int:
-    """How loud an error of the engine's is told by who is not the first to meet it.
+    """The log level for an error of the engine, where other code has already met the same error.
 
-    That the engine is away is told once, by the worker that stops taking jobs.
+    A worker that stops taking jobs logs once that the engine is unreachable. Other code logs it as debug.
     """
     return logging.DEBUG if isinstance(error, EngineUnreachable) else logging.WARNING
 

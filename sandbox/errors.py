@@ -1,22 +1,22 @@
-"""Everything that can go wrong, by whose fault it is and whether trying again can help.
+"""All errors, by whose fault they are and whether a retry can help.
 
     CellblockError
     ├── JobError                    the job's fault: never retried
     │   ├── InvalidJob              the request makes no sense or asks for more than the operator allows
-    │   ├── CommandFailed           check=True, and the command did anything but succeed
-    │   └── Abandoned               begun as often as is allowed, and each time its worker died of it
-    ├── OperatorError               the installation's fault: somebody has to mend it
-    │   ├── BrokerUnreachable       Redis does not answer, or does not let us in
+    │   ├── CommandFailed           check=True, and the command did not succeed
+    │   └── Abandoned               begun as often as is allowed, and each time its worker was gone
+    ├── OperatorError               the installation's fault: an operator has to fix it
+    │   ├── BrokerUnreachable       broker or result backend does not answer, or refuses access
     │   ├── ImageBuildFailed        a runtime's image cannot be built here
     │   └── NoLiveOutput            the result backend cannot keep what jobs write while they run
-    └── SandboxUnavailable          the sandbox could not do its job: retried with back-off
+    └── SandboxUnavailable          the sandbox could not run the job: retried with back-off
         ├── EngineUnreachable       no answer from the container engine, or no permission to ask
-        ├── EngineFailed            the engine answered that it cannot
-        │   └── EngineUnfit             nor could it for any other job: no disk left, no containerd
+        ├── EngineFailed            the engine answered, and refused or failed a request
+        │   └── EngineUnfit             it can make no cell for any job: no disk left, no containerd
         ├── ImageMissing            neither the named image nor the locally built one is here
         └── CellLost                the cell ended in a way that says nothing about the job
 
-`config.InvalidSetting` stands beside the tree, on the floor below: the operator's fault, found at start.
+`config.InvalidSetting` is not in this tree: it is of a lower layer. The operator's fault, found at start.
 Each exception keeps its arguments in `args`, so that it survives JSON and pickle.
 """
 
@@ -44,19 +44,19 @@ __all__ = [
 
 
 class CellblockError(Exception):
-    """The root: whatever cellblock raises on purpose."""
+    """The base class of all errors that cellblock raises on purpose."""
 
 
 class JobError(CellblockError):
-    """The job's fault. Trying again gives the same."""
+    """The job's fault. A retry would give the same error."""
 
 
 class InvalidJob(JobError):
-    """The request is refused: one sentence says what is wrong with it. No cell was made."""
+    """The request is refused: one sentence says what is wrong with it. Its command was not run."""
 
 
 class CommandFailed(JobError):
-    """The command of a job with `check=True` did anything but succeed; `result` says what it did."""
+    """The command of a job with `check=True` did not succeed; `result` says how it ended."""
 
     def __init__(self, message: str, result: dict[str, Any] | None = None) -> None:
         super().__init__(message, result)
@@ -71,15 +71,15 @@ class CommandFailed(JobError):
 
 
 class Abandoned(JobError):
-    """Begun as often as is allowed, and each time its worker was gone before the end."""
+    """The job was begun as often as is allowed, and each time its worker was gone before the job ended."""
 
 
 class OperatorError(CellblockError):
-    """The installation's fault. It fails until somebody mends it."""
+    """The installation's fault. It fails again until an operator fixes it."""
 
 
 class BrokerUnreachable(OperatorError):
-    """The broker or the result backend does not answer, or does not let us in."""
+    """The broker or the result backend does not answer, or refuses access."""
 
 
 class ImageBuildFailed(OperatorError):
@@ -87,11 +87,11 @@ class ImageBuildFailed(OperatorError):
 
 
 class NoLiveOutput(OperatorError):
-    """Live output needs Redis as the result backend, and there is another."""
+    """Live output needs Redis as the result backend, but another one is configured."""
 
 
 class SandboxUnavailable(CellblockError):
-    """The sandbox could not do its job, through no fault of the job: it may be tried again."""
+    """The sandbox could not run the job, through no fault of the job. The job may be tried again."""
 
 
 class EngineUnreachable(SandboxUnavailable):
@@ -103,7 +103,7 @@ class EngineFailed(SandboxUnavailable):
 
 
 class EngineUnfit(EngineFailed):
-    """The container engine answers, and can make no cell for anybody until somebody mends it."""
+    """The container engine answers, but it can make no cell for any job until an operator fixes it."""
 
 
 class ImageMissing(SandboxUnavailable):

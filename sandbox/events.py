@@ -1,4 +1,4 @@
-"""What a cell tells the worker while a job runs in it, whatever the engine."""
+"""The events that a cell reports to the worker. They are the same for every engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STDERR = 2
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the job has used: CPU time in nanoseconds, its peak of memory in bytes; None where unknown."""
+    """What the job has used: CPU time in nanoseconds, peak memory in bytes; None where unknown."""
 
     cpu_ns: int | None = None
     peak_bytes: int | None = None
@@ -29,14 +29,14 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The command runs from now on."""
+    """The command has been started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The command has ended and nothing of it is left in the cell.
 
-    `lasted_s` is what it took by the cell's own clock, to a hundredth of a second; None: it is unknown.
+    `lasted_s` is how long it ran by the cell's own clock, to a hundredth of a second; None if unknown.
     """
 
     exit_code: int
@@ -53,14 +53,14 @@ class Archived:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The job could not be started in the cell; `reason` is a word of the supervisor's."""
+    """The job could not be started in the cell; `reason` is one word that the supervisor sent."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The cell's streams have ended with no word about the job."""
+    """The cell's streams have ended. Without an `Ended` before, the cell has not reported the job's end."""
 
 
 Event = Output | Started | Ended | Archived | Fault | Closed

@@ -33,12 +33,13 @@ _READ_BYTES = 256 << 10
 _MARK = "CELLBLOCK_CELL"
 _EXIT = 0
 _TICK_S = 0.5
-# A process that is born while the others are killed is found in the next round; one that can't die, never.
+# A process that starts while the others are killed is killed in the next round. The number of rounds is
+# limited because a process that cannot be killed is found in every round.
 _KILL_ROUNDS = 100
 
 
 class HostCell:
-    """One command and whatever it starts, told apart by a variable that every child inherits."""
+    """One command and all processes that it starts. They are known by a variable that they inherit."""
 
     info = CellInfo(engine="host")
     starving = False
@@ -56,7 +57,7 @@ class HostCell:
         """Write the job's files and start its command.
 
         Raises:
-            EngineFailed: the host has no room for them, or no process.
+            EngineFailed: the host has no room for the files, or cannot start a process.
         """
         try:
             self._start(job)
@@ -84,7 +85,7 @@ class HostCell:
         self._events.append(Started())
 
     def poll(self, timeout_s: float) -> Iterator[Event]:
-        """What the command wrote, how it ended, and then its folder as an archive."""
+        """The next events: the command's output, its end, and then its folder as an archive."""
         if not self._events and self._selector.get_map():
             for key, _ in self._selector.select(max(0.0, min(timeout_s, _TICK_S))):
                 self._take(key)
@@ -96,25 +97,25 @@ class HostCell:
             yield self._events.pop(0)
 
     def terminate(self) -> None:
-        """SIGTERM to every process of the job."""
+        """Send SIGTERM to every process of the job."""
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to every process of the job."""
+        """Send SIGKILL to every process of the job."""
         self.destroy()
 
     def destroy(self) -> None:
-        """SIGKILL to every process of the job, and again to what was born meanwhile."""
+        """Send SIGKILL to every process of the job, and again to those that have started meanwhile."""
         for _ in range(_KILL_ROUNDS):
             if not self._signal(signal.SIGKILL):
                 return
 
     def examine(self) -> Evidence:
-        """Nothing more is known than what the command's end has told."""
+        """Nothing: the host knows no more than `Ended` has told."""
         return Evidence()
 
     def close(self) -> None:
-        """Let go of the pipes."""
+        """Close the pipes, and wait up to a second for the command's own process."""
         for key in list(self._selector.get_map().values()):
             self._drop(key)
         self._selector.close()
@@ -123,7 +124,7 @@ class HostCell:
                 self._process.wait(_KILL_ROUNDS * 0.01)
 
     def _environment(self, job: Job) -> dict[str, str]:
-        """Of the worker's own environment only PATH, so that its secrets stay with it."""
+        """The job's environment. It has only PATH of the worker's own, so that the job gets no secret."""
         home = str(self._folder)
         base = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC"}
         return (
@@ -164,7 +165,7 @@ class HostCell:
         return sum(self._signal_one(pid, number) for pid in members)
 
     def _signal_one(self, pid: int, number: signal.Signals) -> bool:
-        """Held by a descriptor while it is looked at once more: its number may be another's by now."""
+        """Signal one process by a pidfd, after one more check: another process may have its number by now."""
         with suppress(ProcessLookupError, PermissionError):
             held = os.pidfd_open(pid)
             try:
@@ -176,7 +177,7 @@ class HostCell:
         return False
 
     def _is_member(self, pid: int) -> bool:
-        """By its environment, or by its session where it has given its environment away."""
+        """Whether a process has the job's variable. If it has dropped that, its session is looked at."""
         try:
             with open(f"/proc/{pid}/environ", "rb") as environment:  # noqa: PTH123  a tenth of Path's time
                 return self._mark in environment.read() or self._is_in_session(pid)
@@ -184,7 +185,10 @@ class HostCell:
             return False
 
     def _is_in_session(self, pid: int) -> bool:
-        """Of the command's own session, and not ended. Each that began outside of a container is called 0."""
+        """Whether a process is in the command's session and has not ended.
+
+        A process that was started from outside of this container has session 0 here.
+        """
         if self._process is None:
             return False
         with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
@@ -202,9 +206,10 @@ def _write_files(folder: Path, job: Job) -> None:
 
 @contextmanager
 def _heard_signals() -> Iterator[None]:
-    """A job would ignore what this process ignores, as a worker's do SIGINT; what is caught, it does not.
+    """Catch the signals that this process ignores, while a job is started.
 
-    Outside of the main thread Python lets nobody catch a signal.
+    A job inherits ignored signals, such as SIGINT in a worker's processes, but not caught ones. Python can
+    catch signals in the main thread only; other threads leave them as they are.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -227,14 +232,14 @@ def _stdin_of(job: Job) -> IO[bytes]:
 
 
 def _archive(folder: Path) -> Iterator[bytes]:
-    """In pieces, made as they are asked for: a sparse file may look larger than any memory."""
-    # As in a cell: what the job made unreadable is its own all the same.
+    """A tar archive, made piece by piece on demand: a sparse file may look larger than the memory."""
+    # As in a cell: files that the job made unreadable are still its own.
     readable = ("/bin/sh", "-c", 'chmod -R u+rX "$0"', folder)
     subprocess.run(readable, stderr=subprocess.DEVNULL, check=False)
     with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
         for path in (folder, *sorted(folder.rglob("*"))):
             name = posixpath.join(".", path.relative_to(folder))
-            # A socket has none.
+            # A socket gets no header.
             member = archive.gettarinfo(path, name)
             if member and (os.access(path, os.R_OK) or not member.isreg()):
                 yield member.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape")

@@ -20,11 +20,11 @@ __all__ = ["HostEngine"]
 
 
 class HostEngine:
-    """Gives each job an empty folder to start in, the same deadline and output caps, and no walls."""
+    """Gives each job an empty folder, the same time and output limits as in a cell, and no isolation."""
 
     @contextmanager
     def acquire(self, job: Job, tags: JobTags) -> Iterator[HostCell]:
-        """A folder for `job`; what is left of its processes is killed when the block is left."""
+        """A cell with a folder for `job`. Processes that are left are killed when the block is left."""
         with tempfile.TemporaryDirectory(prefix="cellblock-", ignore_cleanup_errors=True) as folder:
             cell = HostCell(Path(folder))
             try:
@@ -34,14 +34,14 @@ class HostEngine:
                 cell.close()
 
     def outage(self, error: SandboxUnavailable, since: float) -> None:
-        """The host is always there."""
+        """None: the host is always available."""
 
     def warm_up(self, within_s: float) -> bool:
-        """Nothing is kept warm."""
+        """True: nothing is kept warm."""
         return True
 
     def settle(self) -> None:
-        """A job's processes are gone before its result is there."""
+        """Do nothing: a job's processes are gone before its result is there."""
 
     def close(self) -> None:
-        """Nothing is held between jobs."""
+        """Do nothing: nothing is held between jobs."""
