@@ -1,6 +1,6 @@
-"""Which image a runtime's cells are made from: the named one if the engine has it, else the local build.
+"""Chooses the image for a runtime's cells: the named one if the engine has it, else the local build.
 
-An image that is named by its digest is that very image, or none.
+For an image that is named by its digest, no other image is ever used.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _HOLD_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that the engine has; `volumes` are the paths that it declares as such.
+    """An image that the engine has; `volumes` are the paths that it declares as volumes.
 
-    `digest` is what its registry knows it by; an image that was built here has none.
+    `digest` is its digest in its registry; an image that was built here has none.
     """
 
     name: str
@@ -58,7 +58,7 @@ def choose_image(client: docker.APIClient, runtime: Runtime) -> Image | None:
 
 
 def read_image(found: Mapping[str, Any], name: str) -> Image | None:
-    """What the engine says of the image called `name`; None if its digest is another than `name` says."""
+    """What the engine says of the image called `name`; None if it does not have the digest in `name`."""
     known = found.get("RepoDigests") or ()
     _, is_pinned, pin = name.partition("@")
     if is_pinned and pin not in (one.partition("@")[2] for one in known):
@@ -68,7 +68,7 @@ def read_image(found: Mapping[str, Any], name: str) -> Image | None:
 
 
 def _digest(known: Iterable[str], name: str) -> str | None:
-    """Of the repository that `name` is in, if the image was pulled from several."""
+    """The image's digest; if it was pulled from several repositories, that of the repository in `name`."""
     repository, _ = split_name(name.partition("@")[0])
     digests = dict(one.partition("@")[::2] for one in known)
     return digests.get(repository) or next(iter(digests.values()), None)
@@ -94,7 +94,7 @@ class ImageChoice:
         return image
 
     def forget(self, runtime: Runtime) -> None:
-        """Ask the engine anew next time: the image has gone."""
+        """Ask the engine again next time, because the image has gone."""
         self._chosen.pop(runtime.name, None)
 
     def _look(self, runtime: Runtime) -> Image:
@@ -106,10 +106,10 @@ class ImageChoice:
 
 
 def no_image(runtime: Runtime) -> tuple[str, str]:
-    """What is missing where `runtime` has no image, and what to try."""
+    """What is missing if `runtime` has no image, and what to try."""
     pull, build = f"cellblock images pull {runtime.name}", f"cellblock images build {runtime.name}"
     if runtime.is_pinned:
-        return f"{runtime.image} is not here, and nothing stands in for an image by its digest", pull
+        return f"{runtime.image} is not here, and no other image replaces one with a digest", pull
     return (
         f"neither {runtime.image} nor {runtime.local_image} is here",
         f"{pull}; or without a registry: {build}",

@@ -28,7 +28,7 @@ class LayerProgress:
 
 
 def pull_image(client: docker.APIClient, name: str) -> Iterator[LayerProgress]:
-    """Pull the image called `name`, and tell how far it is.
+    """Pull the image called `name`, and yield how far its layers are.
 
     Raises:
         SandboxUnavailable: the registry does not answer, or has no such image.
@@ -36,7 +36,7 @@ def pull_image(client: docker.APIClient, name: str) -> Iterator[LayerProgress]:
     repository, tag = split_name(name)
     failure = ""
     with mapped_errors(f"pull {name}"):
-        # To its end in any case: a connection that is let go in the midst of an answer stays open.
+        # Read to its end in any case: a connection stays open if its answer is not read to the end.
         for line in client.pull(repository, tag=tag, stream=True, decode=True):
             failure = failure or line.get("error", "")
             detail = line.get("progressDetail") or {}

@@ -24,20 +24,20 @@ __all__ = ["ARGUMENTS", "Job", "check_names", "parse_job"]
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
 ARGUMENTS = (*LIMIT_NAMES, "stdin", "env", "files", "artifacts", "network", "check")
 
-# execve(2): one argument may take 32 pages; all of them a quarter of the stack, of which half is left here.
+# execve(2): one argument may take 32 pages, all of them a quarter of the stack. A job may use half of that.
 _ARGUMENT_BYTES = 131_071
 _ARGUMENTS_BYTES = 1 << 20
-# And each the NUL at its end and a pointer.
+# Each argument also takes the NUL at its end and a pointer.
 _POINTER_BYTES = 9
-# All are tried on each file that a job leaves.
+# All patterns are tried on each file that a job leaves.
 _PATTERNS = 256
 _PATTERNS_BYTES = 64 << 10
-# Each argument and variable costs a step of the worker's own event loop, and a pointer in the cell.
+# Each argument and variable takes a step in the worker's own event loop, and a pointer in the cell.
 _MOST_ARGUMENTS = 16_384
 _MOST_VARIABLES = 1024
-# Each file costs a header and an inode, besides its content and its path.
+# Each file takes a header and an inode, besides its content and its path.
 _FILE_BYTES = 1024
-# What a cell needs beside its files to unpack them: a shell, dd and tar.
+# The memory that a cell needs, besides its files, to unpack them: for a shell, dd and tar.
 _SUPERVISOR_BYTES = 8 << 20
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
@@ -87,7 +87,7 @@ class Job:
         )
 
     def second_stage(self, files: Mapping[str, bytes]) -> Job:
-        """The run of what the first stage left."""
+        """The second stage as a job of its own, with the files that the first stage left."""
         return replace(self, files=files, compile=None)
 
 
@@ -245,5 +245,5 @@ def _check_sizes(job: Job, settings: Settings) -> None:
 
 
 def _on_disk(path: str, content: bytes) -> int:
-    """A tmpfs gives out whole pages, and an empty file takes its name and an inode all the same."""
+    """How many bytes a file takes on a tmpfs: whole pages for its content, and also its path and an inode."""
     return len(path.encode()) + _FILE_BYTES + -(-len(content) // 4096) * 4096

@@ -1,4 +1,4 @@
-"""What a job may use, after the operator's maxima."""
+"""What a job may use, within the operator's maxima."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-#: On a container: the guard makes its configuration once more from the value, and so knows it again.
+#: The label with a container's limits. The guard makes the configuration again from it and compares the two.
 LIMITS_LABEL = "cellblock.limits"
 
 
@@ -38,8 +38,8 @@ LIMITS_LABEL = "cellblock.limits"
 class Limits:
     """The limits of one job.
 
-    Seconds are wall time and `cpus` is in cores. `disk_bytes` holds for `/workspace` and again for `/tmp`,
-    `output_bytes` for what is kept of each stream.
+    Seconds are wall time and `cpus` is in cores. `disk_bytes` is the limit of `/workspace`, and also that of
+    `/tmp`. `output_bytes` is the limit of what is kept of each stream.
     """
 
     timeout_s: float
@@ -57,7 +57,7 @@ class Limits:
 
     @property
     def text(self) -> str:
-        """The same as text, which `read_limits` reads."""
+        """The limits as text, which `read_limits` reads."""
         return json.dumps(asdict(self))
 
 
@@ -75,10 +75,10 @@ def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings
 
 
 def read_limits(text: str, settings: Settings) -> Limits:
-    """What `Limits.text` has written, if it keeps to the operator's maxima.
+    """The limits that `Limits.text` has written, if they keep to the operator's maxima.
 
     Raises:
-        ValueError: it is no such text, or above a maximum.
+        ValueError: it is no such text, or a value is too small or above the maximum.
     """
     values = json.loads(text)
     if not isinstance(values, dict) or values.keys() != {rule.field for rule in RULES}:
@@ -101,9 +101,9 @@ def check_catalogue(catalogue: Catalogue, settings: Settings) -> None:
 
 
 def resolve_compile_limits(runtime: RuntimeLimits, job: Limits, settings: Settings) -> Limits:
-    """The limits of a first stage: the catalogue's, as far as the operator's maxima go.
+    """The limits of a first stage: the catalogue's, reduced to the operator's maxima.
 
-    Nobody asked for them, so that a maximum below the catalogue's wish is no error.
+    No caller asked for these limits, so that it is no error if the catalogue's are above a maximum.
     """
     wishes = {
         rule.name: min(wish, getattr(settings, rule.maximum))
@@ -128,7 +128,7 @@ def _count(value: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one limit is read, and where its default and maximum come from: names of settings."""
+    """How one limit is read; `default` and `maximum` are the names of the settings that give them."""
 
     name: str
     field: str
@@ -143,8 +143,8 @@ class Rule:
         return format_bytes(int(value)) if self.unit == "bytes" else f"{value:g}{self.unit}"
 
 
-# The least memory is what the engine needs to start a cell at all; the least `pids` is what it takes to
-# unpack a job's files, two more than the supervisor's two, which are then the job's.
+# The least memory is what the engine needs to start a cell at all. The least `pids` is what unpacking a job's
+# files takes: the supervisor's two, and two more, which the job can use afterwards.
 RULES = (
     Rule("timeout", "timeout_s", _number, 0.001, "timeout_s", "max_timeout", " s"),
     Rule("grace", "grace_s", _number, 0, "grace", "max_grace", " s"),

@@ -1,4 +1,4 @@
-"""How the lines of a log look: for people, or as JSON; with what is known of the job that they are about."""
+"""Formats log lines, for people or as JSON, with what is known of the job that they are about."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["log_formatter"]
 
-# What a line may carry besides its words, by name: a payload or an output can't come along by mistake.
+# The only extra fields that a line may have: so no payload or output gets into a log by mistake.
 _EXTRA = ("status", "exit_code", "attempt", "warm", "seconds")
-# As much as a line says in words, and as much of a traceback, whatever they were made from.
+# The most characters of a line's message, and of its traceback.
 _WORDS, _TRACEBACK = 4000, 16_000
 _CONTROL = re.compile(r"[^\n\t -~\u00a0-\ud7ff\ue000-\U0010ffff]|[\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -28,7 +28,7 @@ def log_formatter(
 ) -> logging.Formatter:
     """Formats the records of any logger as `console` or `json` lines.
 
-    Every line says what is `bound`, and what `facts` tells at that moment.
+    Every line has the fields that are `bound`, and those that `facts` gives at that moment.
     """
     chain: list[Processor] = [
         structlog.stdlib.add_log_level,
@@ -46,7 +46,7 @@ def log_formatter(
 def _facts_of(facts: Callable[[], Mapping[str, str]], bound: Mapping[str, str]) -> Processor:
     def add(_: object, __: str, event: Any) -> EventDict:  # noqa: ANN401  structlog's own
         record: logging.LogRecord = event["_record"]
-        # Celery's main process says of which task it speaks.
+        # Celery's main process names the task that a line is about.
         data = getattr(record, "data", None)
         known = {"task": data["id"]} if isinstance(data, dict) and "id" in data else {}
         return {"process": record.processName or "", **bound, **known, **facts(), **event}
@@ -55,7 +55,7 @@ def _facts_of(facts: Callable[[], Mapping[str, str]], bound: Mapping[str, str]) 
 
 
 def _renderers(log_format: str) -> list[Processor]:
-    # The richer ways to show an exception show local variables too, and so what a job was given.
+    # structlog's richer tracebacks show local variables too, and so what a job was given.
     common: list[Processor] = [structlog.processors.format_exc_info, _bounded]
     if log_format == "json":
         return [*common, structlog.processors.JSONRenderer()]
@@ -71,7 +71,7 @@ def _renderers(log_format: str) -> list[Processor]:
 
 
 def _bounded(_: object, __: str, event: Any) -> EventDict:  # noqa: ANN401
-    """What came from outside, by whatever way, neither fills the log nor steers who reads it."""
+    """Cut and escape text from outside, so that it can neither fill the log nor control a terminal."""
     tamed = {
         name: _CONTROL.sub(_escaped, _cut(str(event[name]), most))
         for name, most in (("event", _WORDS), ("exception", _TRACEBACK))
@@ -81,7 +81,7 @@ def _bounded(_: object, __: str, event: Any) -> EventDict:  # noqa: ANN401
 
 
 def _cut(text: str, most: int) -> str:
-    """The end says most in a traceback, and the beginning in a sentence."""
+    """Keep the beginning, which says most in a sentence, and the end, which says most in a traceback."""
     half = most // 2
     return text if len(text) <= most else f"{text[:half]}\n… {len(text) - most} characters …\n{text[-half:]}"
 

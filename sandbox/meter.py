@@ -1,6 +1,6 @@
-"""Tells what happens here to whoever counts it: all processes of a worker send to one socket.
+"""Sends measurements to the collector: all processes of a worker send to one socket.
 
-Off until `report_to` names the socket: then a measurement costs one datagram, and never a wait.
+Nothing is sent until `report_to` sets the socket. Then a measurement costs one message and never waits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Measurement", "count_error", "descriptor", "measure", "report", "report_to"]
 
-#: The name of a metric, by how much it grew or what it is now, and its labels.
+#: The name of a metric, the amount by which it grew or its value now, and its labels.
 Measurement = tuple[str, float, dict[str, str]]
 
 _collector: socket.socket | None = None
@@ -42,12 +42,12 @@ def measure(metric: str, value: float = 1.0, **labels: str) -> None:
 
 
 def count_error(where: str, error: Exception) -> None:
-    """Report what the sandbox could not do, and who met it."""
+    """Count an error of the sandbox; `where` is the part that met it."""
     measure("cellblock_engine_errors_total", where=where, error=type(error).__name__)
 
 
 def report(measurements: Iterable[Measurement]) -> None:
-    """Report several at once. What finds no room is counted as lost, and told with the next."""
+    """Report several at once. If there is no room, they are lost, and the next report tells how many."""
     global _lost  # noqa: PLW0603
     if _collector is None:
         return

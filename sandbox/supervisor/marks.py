@@ -1,4 +1,4 @@
-"""Finds the supervisor's words in a stream that the job writes to as well."""
+"""Finds the supervisor's marks in a stream that the job writes to as well."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ __all__ = ["MarkScanner"]
 
 
 class MarkScanner:
-    """Splits one stream into what the job wrote and the supervisor's lines behind one of the nonces.
+    """Splits one stream into what the job wrote and the supervisor's marks.
 
-    Nothing that the job writes is held back but a tail that might be the beginning of a mark.
+    A mark is a NUL, one of the nonces, words, and a newline. Of what the job writes, the scanner holds back
+    only a tail that might be the beginning of a mark.
     """
 
     def __init__(self, *nonces: str) -> None:
@@ -21,7 +22,7 @@ class MarkScanner:
         self.expect(*nonces)
 
     def expect(self, *nonces: str) -> None:
-        """From here on marks lie behind other nonces; within a `feed`, from its next piece on."""
+        """From now on marks have these nonces; if called during a `feed`, from its next piece on."""
         self._tokens = [b"\0" + nonce.encode() for nonce in nonces]
 
     def feed(self, data: bytes) -> Iterator[bytes | list[str]]:
@@ -43,7 +44,7 @@ class MarkScanner:
             yield data[:cut]
 
     def flush(self) -> bytes:
-        """What was held back: output after all, now that the stream has ended."""
+        """What was held back. It is output, because the stream has ended."""
         held, self._held = self._held, b""
         return held
 

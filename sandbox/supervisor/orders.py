@@ -1,4 +1,4 @@
-"""What a supervisor is told: one job, in a form that a POSIX shell can read without a parser of its own."""
+"""Encodes one job for a supervisor, in a form that a POSIX shell can read without a parser of its own."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ _STDIN = "/tmp/.stdin"  # noqa: S108  in the cell, whose /tmp nobody shares
 def encode_orders(overture: str, nonce: str, job: Job) -> bytes:
     """Everything that the supervisor reads before it starts `job`.
 
-    A line with the two nonces and two sizes, shell text of the first size, a tar archive of the second. The
-    supervisor takes each by its size with `dd`, because BusyBox's `head -c` reads past what it gives out.
-    Short and plain text comes as a line of its own instead, and size 0: a shell's `read` takes every byte
-    with a system call and stumbles over some, but it saves a process, a third of a warm job's time.
+    It is a line with the two nonces and two sizes, then shell text of the first size, then a tar archive of
+    the second. The supervisor reads each by its size with `dd`, because BusyBox's `head -c` reads more than
+    it writes. Short ASCII text is sent as a line of its own instead, with size 0. A shell's `read` makes a
+    system call for every byte and cannot read every byte value, but it saves a process, which would take a
+    third of a warm job's time.
     """
     orders = "; ".join(_assignments(job)).encode()
     archive = _archive(job)
@@ -54,7 +55,7 @@ def _assignments(job: Job) -> Iterator[str]:
 
 
 def _roots(globs: Iterable[str]) -> list[str]:
-    """The folders and files, each within none of the others, that everything matching `globs` is in."""
+    """The folders and files that contain all that `globs` can match. None of them lies within another."""
     roots = sorted({f"./{literal_start(glob)}".rstrip("/") for glob in globs})
     return [root for root in roots if not any(_is_within(root, other) for other in roots)]
 
@@ -64,7 +65,10 @@ def _is_within(root: str, other: str) -> bool:
 
 
 def _with_env(job: Job) -> tuple[str, ...]:
-    """`env` sets what a shell might refuse to, but takes a command with = in its name for a variable."""
+    """The command with its variables, set by `env` because a shell may refuse to set some.
+
+    `env` would take a command with = in its name for a variable, so that a shell starts such a command.
+    """
     if not job.env:
         return job.argv
     shielded = ("/bin/sh", "-c", 'exec "$@"', "sh", *job.argv) if "=" in job.argv[0] else job.argv
@@ -84,7 +88,7 @@ def _archive(job: Job) -> bytes:
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Executable, so that a file can be started as `./name`."""
+    """Add an executable file, so that it can be started as `./name`."""
     member = tarfile.TarInfo(name)
     member.size, member.mode = len(content), 0o755
     archive.addfile(member, io.BytesIO(content))

@@ -1,4 +1,4 @@
-"""One job's conversation with the supervisor of its cell, over whatever carries the streams."""
+"""One job's exchange with the supervisor of its cell. It does not depend on what carries the streams."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Session:
     """Turns the two streams of a cell into events.
 
     `Ended` comes once both streams have carried the end mark, so that no output can come after it. A job
-    that learns the nonce all the same can forge its own exit code and usage, nothing else: time and output
-    are counted by the worker, and whatever is not well-formed counts as no word at all.
+    that learns the nonce in spite of all can forge its own report and archive, and nothing else: the worker
+    itself counts output, keeps the time limits, bounds the reported duration, and ignores malformed marks.
 
-    The start has a nonce of its own, the overture: it lies in a pipe that the job, quick enough, can read,
-    and take away. It is the first that the stream carries, or nothing.
+    The start mark has a nonce of its own, the overture. It lies in a pipe, where a quick job can read it and
+    take it out. So a start mark counts only if nothing comes before it in the stream.
     """
 
     def __init__(self) -> None:
@@ -59,11 +59,11 @@ class Session:
             else:
                 yield from self._hear(stream, piece)
         if stream in self._closed:
-            # No mark can follow the end: what the scanner holds back as the start of one is the archive's.
+            # No mark can follow the end. So what the scanner holds back belongs to the archive.
             yield from _archived(stream, self._scanners[stream].flush())
 
     def flush(self) -> Iterator[Event]:
-        """What the scanners held back, for a cell that closed without an end."""
+        """What the scanners held back, for a cell that closed without an end mark."""
         for stream, scanner in self._scanners.items():
             if held := scanner.flush():
                 yield Output(stream, held)
@@ -107,7 +107,7 @@ def _archived(stream: int, piece: bytes | list[str]) -> Iterator[Event]:
 
 
 def _is_uptime(word: str) -> bool:
-    """The first field of proc_uptime(5), such as "5123.07", or what stands for one that can't be read."""
+    """The first field of proc_uptime(5), such as "5123.07", or "-" if it could not be read."""
     whole, point, hundredths = word.partition(".")
     return word == "-" or (_count(whole) is not None and bool(point) and len(hundredths) == 2)
 

@@ -1,18 +1,20 @@
 # Process 1 of a cell. It reads its orders from standard input, runs one job, kills what the job left
-# behind, and reports the end on the job's own streams behind a nonce that the job was never told.
-# From the start of the job on only builtins are used: a fork bomb leaves no room to fork.
+# behind, and reports the end on the job's own streams, with a nonce that the job does not know.
+# From the start of the job until its processes are killed it uses only builtins: a fork bomb leaves no room
+# to fork.
 
 exec 3<&0 4>&2 </dev/null 2>/dev/null
 
-# Its own openings of the two streams, where it may have them: a job can make the ones that it shares
-# non-blocking, and then a full pipe would swallow the report.
+# The supervisor opens the two streams for itself, if it may. A job can make the descriptors that it shares
+# with it non-blocking, and then the report would be lost in a full pipe.
 exec 6>&1 7>&4
 [ -w /proc/self/fd/1 ] && exec 6>/proc/self/fd/1
 [ -w /proc/self/fd/4 ] && exec 7>/proc/self/fd/4
 
-# The worker's voice while the job has the foreground. When the worker is gone, so is the job. A program of its
-# own, and started before any nonce is here: of the supervisor's processes the profile hides process 1 alone
-# from a job that looks for the nonce in their memory. It waits until the last writer has closed its pipe.
+# The voice carries out the worker's orders while the job runs in the foreground, and kills the job when the
+# worker is gone. It is a program of its own that starts before any nonce is read: a job may look for the
+# nonce in the memory of processes, and the profile hides only that of process 1. The voice begins when the
+# last writer has closed its pipe.
 voice='
 trap "" TERM
 read -r _
@@ -75,14 +77,14 @@ memory() {
 
 exec 9>&-
 cpu_time
-# One clock tells how long the command took: when its news arrives depends on how busy everybody else is.
+# How long the command took is measured here, by one clock: when the marks arrive depends on the host's load.
 read -r started _ </proc/uptime
 printf '\000%s start %s %s\n' "$overture" "${cpu_ns:--}" "${started:--}" >&6
 
-# BusyBox's shell would die of it. Caught and not ignored, because what is ignored the job would inherit.
+# BusyBox's shell would die of SIGINT. It is caught, not ignored: the job would inherit an ignored signal.
 trap : INT
 
-# In the foreground, because a shell without job control starts what it puts behind with SIGINT ignored.
+# The job runs in the foreground: a shell without job control starts background processes with SIGINT ignored.
 (
   exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&-
   cd /workspace && exec "$@"
@@ -99,12 +101,13 @@ printf '\000%s end %s %s %s %s %s\n' \
 
 if [ "$collect" ]; then
   eval "set -- $collect"
-  # What the job made unreadable is its own all the same.
+  # Files that the job made unreadable are still its own.
   chmod -R u+rX /workspace
   cd /workspace || exit
   exec tar -c -f - "$@" >&6
 fi
 
-# The end of a container costs the engine more than a job does: it waits until the worker lets go.
+# The end of a container costs the engine more than a job does. So the supervisor waits until the worker has
+# closed the connection.
 read -r _ <&3
 exit "$exit_code"
