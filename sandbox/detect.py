@@ -55,7 +55,7 @@ def _named(name: object, catalogue: Catalogue) -> Runtime:
     known = f"There are: {', '.join(sorted(catalogue))}."
     if not name or isinstance(name, int | float) or is_word(name):
         raise InvalidJob(f"There is no runtime {quoted(name)}. {known}")
-    # A caller that swapped the arguments has put the command here, which no message may show.
+    # A caller that swapped the arguments has put the command here. No message may show a command.
     raise InvalidJob(f"runtime: this is not the name of a runtime; is it the command? {known}")
 
 

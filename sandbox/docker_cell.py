@@ -57,7 +57,7 @@ class DockerCell:
 
     @property
     def starving(self) -> bool:
-        """Whether the job is stuck at its memory limit: the kernel gives it no memory, nor kills it."""
+        """Whether the job is stuck at its memory limit: the kernel neither gives it memory nor kills it."""
         return self._gauge is not None and self._gauge.starving
 
     def start(self, job: Job) -> None:

@@ -39,7 +39,7 @@ def docker_address(settings: Settings) -> str:
 
 
 def connect(settings: Settings) -> docker.APIClient:
-    """A client of the engine, one for each process. It has asked the engine for its version: it works.
+    """A client of the engine, one for each process. The engine has already answered it with its version.
 
     Its calls time out after the margin. The SDK's default is a minute, which is longer than most jobs.
 

@@ -124,7 +124,7 @@ class HostCell:
                 self._process.wait(_KILL_ROUNDS * 0.01)
 
     def _environment(self, job: Job) -> dict[str, str]:
-        """The job's environment. It has only PATH of the worker's own, so that the job gets no secret."""
+        """The job's environment. Of the worker's variables it has only PATH, so no secret of the worker."""
         home = str(self._folder)
         base = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC"}
         return (
