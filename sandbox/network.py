@@ -1,4 +1,4 @@
-"""What a job may ask of the network, as far as the operator allows any."""
+"""Checks the network access that a job asks for against what the operator allows."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Network", "parse_network"]
 
-#: None at all, all that the engine's bridge reaches, or these hosts and nothing else.
+#: False: no network. True: all that the engine's bridge network reaches. Hosts: only these.
 Network = bool | tuple[Host, ...]
 
 _HOSTS = 32
-# What a container joins of another's network is the host's kernel's; gVisor and Kata bring one of their own.
+# The relay joins the cell's network namespace, which only the host's kernel can share between containers.
+# gVisor and Kata give each container a network stack of its own.
 _SHARE_NETWORKS = re.compile("runc|crun|youki")
 
 
 def parse_network(asked: object, settings: Settings) -> Network:
-    """What `asked` means.
+    """The network access that `asked`, a value from a request, stands for.
 
     Raises:
-        InvalidJob: it means nothing, or more than the operator allows.
+        InvalidJob: `asked` is malformed, or asks for more than the operator allows.
     """
     if asked is None or asked is False:
         return False

@@ -1,4 +1,4 @@
-"""Whoever wants to know of a job while it runs, or to end it."""
+"""Callbacks for code that follows a job while it runs, and may stop it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Onlooker", "together"]
 
 
 class Onlooker:
-    """Follows one job; this one does nothing. The job waits while it is told something, so it is quick.
+    """Follows one job. This base class does nothing.
 
-    All of it is called in the thread that runs the job.
+    All methods are called in the thread that runs the job, which waits for them. So they must return quickly.
     """
 
     def placed(self, info: CellInfo) -> None:
@@ -23,12 +23,12 @@ class Onlooker:
         """The job has written `data` to stream 1 or 2."""
 
     def wants_stop(self) -> bool:
-        """Whether the job is to be killed, as `cancelled`; asked at least every half second."""
+        """Whether to kill the job, with the status `cancelled`. Called at least every half second."""
         return False
 
 
 def together(*onlookers: Onlooker | None) -> Onlooker:
-    """One onlooker that is all of those that are there."""
+    """One onlooker that passes every call on to each of `onlookers` that is not None."""
     there = [onlooker for onlooker in onlookers if onlooker is not None]
     return there[0] if len(there) == 1 else _Together(there)
 

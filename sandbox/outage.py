@@ -1,4 +1,4 @@
-"""A time in which no job at all could have a cell."""
+"""A time in which the engine could not give a cell to any job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Outage"]
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """What somebody met who needed the engine, and whether the engine is back already."""
+    """The error that showed the outage, and whether the engine is back already."""
 
     why: SandboxUnavailable
     is_over: bool = False

@@ -1,4 +1,4 @@
-"""A job's only way out: a relay on its cell's loopback, and the proxy that the relay leads to."""
+"""A job's only way out: a relay on its cell's loopback, and the proxy that the relay forwards to."""
 
 from __future__ import annotations
 
@@ -28,21 +28,25 @@ if TYPE_CHECKING:
 __all__ = ["Outlet", "open_outlet", "outlet_names"]
 
 _RECEIVE_BYTES = 64 << 10
-# How Squid, HAProxy and the shell begin to say why they end.
+# Words that mark the line in which Squid, HAProxy or the shell says why it ends.
 _COMPLAINTS = ("FATAL", "ALERT", "not found")
 _ENDED = b"has ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """An open way out: what tells the cell's programs of it, and what keeps each of its containers alive."""
+    """An open way out.
+
+    The variables in `env` tell the cell's programs of the proxy. `connections` has one connection for each
+    container, by the container's name. A container ends when its connection is closed.
+    """
 
     env: Mapping[str, str]
     connections: Mapping[str, socket.socket]
 
 
 def outlet_names(cell: str) -> tuple[str, str]:
-    """What the relay and the proxy of a cell are called, by which they are removed after an error."""
+    """The names of a cell's relay and proxy containers. After an error they are removed by these names."""
     return f"{cell}-1", f"{cell}-2"
 
 
@@ -54,11 +58,11 @@ def open_outlet(
     limits: Limits,
     labels: Mapping[str, str],
 ) -> Outlet:
-    """The way from the running container `cell` to `hosts`.
+    """Open a way from the running container `cell` to `hosts`.
 
     Raises:
         ImageMissing: the proxy's image has not been built.
-        SandboxUnavailable: the engine failed, or relay or proxy did not start.
+        SandboxUnavailable: the engine failed, or the relay or the proxy did not start.
     """
     image = find_image(client, PROXY_IMAGE)
     if image is None:
@@ -109,7 +113,10 @@ def _await_ready(what: str, connection: socket.socket, ready: bytes, within_s: f
 
 
 def _complaint(said: bytes) -> str:
-    """Why it ended, in its own words. An image of an earlier release lacks HAProxy."""
+    """The line of a container's output that says why it ended.
+
+    A proxy image of an earlier release lacks HAProxy. So after "not found" comes the advice to build the image.
+    """
     lines = said.decode("utf-8", "replace").splitlines()
     found = next((line[:200] for line in lines if any(word in line for word in _COMPLAINTS)), "")
     return found.replace("not found", "not found; try: cellblock images build proxy") or "it does not say why"

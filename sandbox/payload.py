@@ -1,4 +1,4 @@
-"""What a job brings along: text or base64, and the paths it may be written to."""
+"""Checks parts of a job's request: text, content in text or base64, paths and glob patterns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DEPTH = 32
 
 
 def decode_text(where: str, value: object) -> str:
-    """`value` as text that can be an argument of a program: no NUL, and nothing that UTF-8 cannot carry."""
+    """`value` as text that can be an argument of a program: it has no NUL, and UTF-8 can encode it."""
     if not isinstance(value, str):
         raise InvalidJob(f"{where} is {_kind(value)}; give text.")
     if "\0" in value:
@@ -31,7 +31,7 @@ def decode_text(where: str, value: object) -> str:
 
 
 def is_text(value: str) -> bool:
-    """Whether an argument, a name or a path can carry it: no NUL, and nothing that UTF-8 cannot carry."""
+    """Whether `value` can be an argument, a name or a path: it has no NUL, and UTF-8 can encode it."""
     try:
         return b"\0" not in value.encode()
     except UnicodeEncodeError:
@@ -54,10 +54,11 @@ def decode_content(where: str, value: object) -> bytes:
 
 
 def normalise_path(value: object) -> str:
-    """A path relative to `/workspace`, as short as it can be written.
+    """`value` as a normalised path relative to `/workspace`.
 
     Raises:
-        InvalidJob: absolute, leading out of `/workspace`, empty, too long or too deep, or with a NUL.
+        InvalidJob: the path is absolute, leads out of `/workspace`, names no file, is too long or too deep,
+            or has a NUL.
     """
     path = decode_text("A path in files", value)
     if path.startswith("/") or ".." in path.split("/"):
@@ -78,10 +79,10 @@ def normalise_path(value: object) -> str:
 
 
 def normalise_glob(value: object) -> str:
-    """A pattern for paths below `/workspace`, written as they are.
+    """`value` as a pattern for paths below `/workspace`, normalised as these paths are.
 
     Raises:
-        InvalidJob: absolute, leading out of `/workspace`, empty, too long, or with a NUL.
+        InvalidJob: the pattern is absolute, leads out of `/workspace`, is empty or too long, or has a NUL.
     """
     glob = decode_text("A pattern in artifacts", value)
     if glob.startswith("/") or ".." in glob.split("/") or not glob:

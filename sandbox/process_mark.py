@@ -1,4 +1,4 @@
-"""A name for a process that no other ever has, by which others on its machine can tell whether it lives."""
+"""A unique mark for a process. Other processes on its machine can see by the mark whether it still runs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ __all__ = ["is_gone", "lives_here", "this_process"]
 
 
 def this_process() -> str:
-    """This process's mark: the boot of its machine, its namespace of processes, its number and its start."""
+    """This process's mark: its machine's boot id, its PID namespace, its PID and its start time."""
     return f"{_place()}/{os.getpid()}/{_start(os.getpid())}"
 
 
 def lives_here(mark: str) -> bool:
-    """Whether the process of a mark certainly runs, on this machine."""
+    """Whether the process with this mark certainly runs, in this PID namespace of this machine."""
     return mark.partition("/")[0] == _place() and not is_gone(mark)
 
 
 def is_gone(mark: str) -> bool:
-    """Whether the process of a mark has certainly ended. Of one on another machine nobody here knows."""
+    """Whether the process with this mark has certainly ended.
+
+    False for a process of another machine, boot or PID namespace, because it can't be seen from here.
+    """
     place, _, process = mark.partition("/")
     pid, _, start = process.partition("/")
     return place == _place() and pid.isdecimal() and _start(int(pid)) != start
@@ -33,7 +36,7 @@ def _place() -> str:
 
 
 def _start(pid: int) -> str:
-    """In clock ticks since the boot, as proc_pid_stat(5) has it; "" of a process that is dead."""
+    """When the process started, in clock ticks since the boot (proc_pid_stat(5)); "" if it is dead."""
     try:
         # The second field is the program's name, in parentheses, and may hold anything.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()

@@ -17,12 +17,13 @@ __all__ = ["PROXY_IMAGE", "PROXY_READY", "proxy_request", "squid_rules"]
 
 #: Built from a recipe of our own, like the runtimes' images.
 PROXY_IMAGE = "cellblock/proxy:local"
-#: What Squid says once it listens.
+#: What Squid writes once it listens.
 PROXY_READY = b"Accepting HTTP Socket connections"
 
 _MEMORY_BYTES = 128 << 20
 
-# Its standard input ends with its worker, and the proxy with it. Nobody reads on once it listens.
+# When the worker ends, standard input ends, and so does the proxy. The worker reads the output only until
+# Squid listens. Later output is discarded.
 _PROGRAM = """
 printf '%s\\n' "$1" >/tmp/relay.cfg
 printf '%s\\n' "$2" >/tmp/squid.conf
@@ -37,14 +38,14 @@ exec cat >/dev/null
 """
 
 _SYSCTLS = {
-    # What is not for the public is known of IPv4 alone.
+    # The list of private addresses below covers IPv4 only.
     "net.ipv6.conf.all.disable_ipv6": "1",
-    # What the kernel holds of each connection, where it counts as nobody's memory (cgroup v1).
+    # Bounds the kernel's buffers of each connection: cgroup v1 does not count them in the container's memory.
     "net.ipv4.tcp_rmem": "4096 131072 524288",
     "net.ipv4.tcp_wmem": "4096 65536 262144",
 }
 
-# IPv4 that is not for the public (IANA's special-purpose registry), and all that is multicast or reserved.
+# IPv4 addresses that are not public (IANA's special-purpose registry), and all multicast and reserved ones.
 _PRIVATE = (
     *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
     *("192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24"),
@@ -52,8 +53,8 @@ _PRIVATE = (
     "224.0.0.0/3",
 )
 
-# What a name resolved to when it was judged is what is connected to, as long as the proxy lives: answers are
-# kept that long, since negative_dns_ttl is the lower bound for good ones too.
+# Squid must connect to the same address that it has checked. So it keeps DNS answers as long as the proxy
+# lives: negative_dns_ttl is the lower bound for successful answers, too.
 _BASE = """
 http_port 127.0.0.1:3128
 pid_filename none
@@ -88,9 +89,9 @@ shutdown_lifetime 0 seconds
 
 
 def squid_rules(hosts: Sequence[Host]) -> str:
-    """The configuration that lets a cell reach `hosts`, none by a private address, and no others.
+    """The Squid configuration that lets a cell reach `hosts` at public addresses, and nothing else.
 
-    A name that nobody listed is refused before it is looked up: to ask for it would tell its name server.
+    A name that is not listed is refused before it is looked up: a DNS query would tell it to a name server.
     """
     return "\n".join([_BASE.strip(), *_rules(hosts), ""])
 
@@ -99,7 +100,7 @@ def _rules(hosts: Sequence[Host]) -> Iterator[str]:
     yield f"acl listed dstdomain -n {' '.join(sorted({host.name for host in hosts}))}"
     yield f"acl private dst {' '.join(_PRIVATE)}"
     yield "acl addresses_v6 dst ipv6"
-    # A name that does not resolve now is not private, but may be a moment later.
+    # A name that does not resolve now does not match `private`, but may match it a moment later.
     yield "acl resolved dst 1.0.0.0-223.255.255.255"
     yield "http_access deny !listed"
     for number, host in enumerate(hosts):
@@ -118,7 +119,7 @@ def proxy_request(
     rules: str,
     oci_runtime: str | None,
 ) -> dict[str, Any]:
-    """The body of the engine's create call; `rules` are Squid's."""
+    """The body of the engine's create call for the proxy. `rules` is Squid's configuration."""
     body = companion_config(
         image=image,
         limits=limits,
@@ -130,5 +131,5 @@ def proxy_request(
     )
     host = body["HostConfig"]
     host["Sysctls"] = host.get("Sysctls", {}) | _SYSCTLS
-    host["IpcMode"] = "shareable"  # with the relay
+    host["IpcMode"] = "shareable"  # the relay joins it
     return body

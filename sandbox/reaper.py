@@ -1,4 +1,4 @@
-"""Removes what nobody else will: what is past its deadline, and dead containers that nobody fetched."""
+"""Removes containers that nobody else removes: those past their deadline, and dead ones left behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DEAD = ("created", "exited", "dead")
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One look at everything."""
+    """What one look at all containers needs."""
 
     client: docker.APIClient
     margin_s: float
@@ -46,12 +46,13 @@ def reap(
     deadlines: Deadlines | None = None,
     leaving: bool = False,
 ) -> list[str]:
-    """Remove what this deployment has on the engine and is due, by its labels alone; the names of that.
+    """Remove this deployment's containers that are due, and return the names of those removed.
 
-    Due is what has passed its deadline, what nobody removes because its process is gone, and what
-    has been dead for longer than a process on another machine may need to look at it and remove it; and
-    what this process made, if it is `leaving`. Any number of reapers may be at it at once; who looks again
-    and again keeps the `deadlines` from look to look.
+    Only the labels tell which containers are this deployment's. A container is due in these cases: its
+    deadline has passed; its process is gone, so that nobody else removes it; it has been dead for longer than
+    a process on another machine may need to examine and remove it; or `leaving` is set and this process made
+    it. Several reapers may run at the same time. A caller that reaps repeatedly passes the same `deadlines`
+    each time.
 
     Raises:
         SandboxUnavailable: the engine does not answer.
@@ -83,7 +84,8 @@ def _containers(client: docker.APIClient, settings: Settings) -> list[dict[str, 
 
 
 def _name(container: dict[str, Any]) -> str:
-    # By which a proxy before the engine knows cells; one that is being removed may have lost it already.
+    # Not the id: a proxy in front of the engine knows cells by their names. A container that is being removed
+    # may have lost its name already.
     name: str = (container["Names"] or [container["Id"]])[0]
     return name.removeprefix("/")
 
@@ -108,7 +110,7 @@ def _is_due(look: _Look, container: dict[str, Any]) -> bool:
     if look.deadlines.is_past(_name(container), container["Labels"]):
         return True
     is_dead = container["State"] in _DEAD
-    # A warm one outlives its process when a job has claimed it.
+    # Not a warm cell that runs: a job may have claimed it, and then it outlives the process that made it.
     is_orphan = is_gone(container["Labels"].get("cellblock.process", ""))
     if is_orphan and (is_dead or container["Labels"].get("cellblock.state") == "job"):
         return True
@@ -120,7 +122,7 @@ def _is_mine(container: dict[str, Any]) -> bool:
 
 
 def _dead_since(client: docker.APIClient, container: dict[str, Any]) -> float:
-    """When it ended, in Unix seconds, or was made, if it never started."""
+    """When the container ended, or was made if it never started, in Unix seconds; infinity if it is gone."""
     if container["State"] == "created":
         return float(container["Created"])
     with mapped_errors("examine a cell"):

@@ -1,8 +1,8 @@
-"""What leads from a cell to its proxy: HAProxy on the loopback of the cell's own network namespace.
+"""The relay from a cell to its proxy: HAProxy on the loopback of the cell's network namespace.
 
-The cell has no other device, as every cell; so there is nothing that a packet could leave by. The relay is a
-container of ours that joined the namespace. What arrives there it takes to the proxy by a socket file in the
-shared memory of the two (`/dev/shm`), which the cell has no part in.
+Like every cell, the cell has no other network device, so no packet can leave it. The relay is a container of
+ours that joins the cell's network namespace. It forwards connections to the proxy through a Unix socket in
+`/dev/shm`, which the relay and the proxy share. The cell has no access to it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 __all__ = ["RELAY_END", "RELAY_READY", "proxy_environment", "relay_request"]
 
 _PORT = 3128
-#: What it says once it listens.
+#: What the relay writes once it listens.
 RELAY_READY = b"The relay listens"
 
-# Each connection becomes one of the proxy's to a host, which the host's table of connections (conntrack)
-# remembers for two minutes: six thousand at most, of some 262,144. What is more waits its turn.
+# For each connection the proxy opens one to a host. The machine's table of connections (conntrack) keeps it
+# for two minutes. So one job takes at most 6,000 of some 262,144 entries. Further connections wait.
 _CONNECTIONS_PER_S = 50
 _CONNECTIONS = 64
-# What the kernel holds of each: on cgroup v1 it counts as nobody's memory.
+# Of each socket: cgroup v1 does not count socket buffers in the container's memory.
 _BUFFER_BYTES = 64 << 10
 
 _MEMORY_BYTES = 32 << 20
 
-# Its standard input ends with its worker, and the relay with it.
+# When the worker ends, standard input ends, and so does the relay.
 _PROGRAM = """
 printf '%s\\n' "$1" >/tmp/relay.cfg
 haproxy -D -f /tmp/relay.cfg 2>&1 && echo 'The relay listens.' || echo 'The relay has ended.'
@@ -62,14 +62,14 @@ listen relay
 
 
 _ENTRANCE = _configuration(f"127.0.0.1:{_PORT}", _SOCKET)
-#: The other end, for the proxy's container.
+#: HAProxy's configuration in the proxy's container, which forwards from the socket to Squid.
 RELAY_END = _configuration(f"{_SOCKET} mode 600", f"127.0.0.1:{_PORT}")
 
 
 def relay_request(
     *, image: str, limits: Limits, labels: Mapping[str, str], cell: str, proxy: str, oci_runtime: str | None
 ) -> dict[str, Any]:
-    """The body of the engine's create call: the relay of the container `cell` to the container `proxy`."""
+    """The body of the engine's create call for the relay from container `cell` to container `proxy`."""
     body = companion_config(
         image=image,
         limits=limits,
@@ -79,14 +79,14 @@ def relay_request(
         oci_runtime=oci_runtime,
         program=[_PROGRAM, "relay", _ENTRANCE],
     )
-    del body["Hostname"]  # the engine takes none beside another container's network
-    body["HostConfig"].pop("Sysctls", None)  # the namespaces are the cell's and the proxy's
+    del body["Hostname"]  # the engine refuses one beside another container's network
+    body["HostConfig"].pop("Sysctls", None)  # the relay uses the namespaces of the cell and the proxy
     body["HostConfig"]["IpcMode"] = f"container:{proxy}"
     return body
 
 
 def proxy_environment() -> dict[str, str]:
-    """How programs learn of their proxy; some read one spelling, some the other."""
+    """The variables that tell programs of their proxy, in both spellings: some programs read only one."""
     url = f"http://127.0.0.1:{_PORT}"
     inner = "localhost,127.0.0.1"
     upper = {"HTTP_PROXY": url, "HTTPS_PROXY": url, "NO_PROXY": inner}
