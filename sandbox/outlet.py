@@ -115,7 +115,7 @@ def _await_ready(what: str, connection: socket.socket, ready: bytes, within_s: f
 def _complaint(said: bytes) -> str:
     """The line of a container's output that says why it ended.
 
-    A proxy image of an earlier release lacks HAProxy. So after "not found" comes the advice to build the image.
+    A proxy image of an earlier release lacks HAProxy. So after "not found" the advice is to build it.
     """
     lines = said.decode("utf-8", "replace").splitlines()
     found = next((line[:200] for line in lines if any(word in line for word in _COMPLAINTS)), "")

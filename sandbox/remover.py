@@ -1,4 +1,4 @@
-"""Takes containers away, off the job's path but never far behind it."""
+"""Removes containers in a thread of its own, so that no job waits for it."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ __all__ = ["Remover", "count_leak", "remove_cell", "remove_container", "remove_u
 
 _log = logging.getLogger("cellblock.remover")
 
-# A slow engine must push back on whoever makes new cells, not pile up dead ones.
+# With more than this, callers that want to make a cell wait: a slow engine must not pile up dead cells.
 _MOST_WAITING = 32
-# Removing a container takes the engine longer than running a short job takes the cell: while jobs follow
-# each other this closely their cells wait, as long as there are few of them and none waits for long.
+# The engine needs longer to remove a container than a short job runs. So while jobs follow each other within
+# this time, their cells wait to be removed, as long as only few wait and none has waited for long.
 _QUIET_S = 0.05
 _LONGEST_WAIT_S = 0.5
 # How long a cell may take to end by itself before it is killed.
-_LAST_WORDS_S: Any = 0.25  # the SDK hands it to requests, which takes fractions; its stub knows none
+_LAST_WORDS_S: Any = 0.25  # the SDK passes it to requests, which takes fractions; the SDK's stub does not
 # Between two attempts at an engine that is away.
 _AWAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """What a job has left. A container's supervisor stays as long as the connection does."""
+    """A container to remove. Its supervisor runs as long as the connection is open."""
 
     name: str
     connection: socket.socket | None
@@ -56,15 +56,16 @@ def remove_container(client: docker.APIClient, name: str, bound_s: float) -> Non
     """Kill and remove a container with its volumes, and make sure that it is gone.
 
     Raises:
-        EngineFailed, EngineUnreachable: when it is still there after `bound_s` seconds.
+        EngineFailed: it is still there after `bound_s` seconds.
+        EngineUnreachable: the engine does not answer.
     """
-    # 409: a removal is in progress. 500: the engine lost a race with the container's own exit.
+    # Tried again: 409 (a removal is in progress) and 500 (the engine lost a race with the container's exit).
     with mapped_errors("remove a cell"):
         remove_until_gone(lambda: client.remove_container(name, v=True, force=True), name, bound_s)
 
 
 def remove_until_gone(remove: Callable[[], None], name: str, bound_s: float) -> None:
-    """Call `remove` until the engine has done it or knows nothing of it.
+    """Call `remove` until it succeeds, or the engine does not know the container.
 
     Raises:
         EngineFailed: the engine still refuses after `bound_s` seconds.
@@ -96,7 +97,7 @@ def remove_cell(settings: Settings, name: str) -> None:
 
 
 def _await_end(client: docker.APIClient, name: str) -> None:
-    """A supervisor that is let go of ends by itself, which costs the engine a tenth less than a kill."""
+    """Wait a moment for the supervisor to end by itself: that costs the engine a tenth less than a kill."""
     with suppress(docker.errors.APIError, requests.exceptions.RequestException):
         client.wait(name, timeout=_LAST_WORDS_S)
 
@@ -114,7 +115,7 @@ def count_leak(error: Exception) -> None:
 class Remover:
     """A thread that removes containers in the order in which they are given to it.
 
-    While the engine is away they wait for it, but for the end of the process: then the reaper has them.
+    While the engine is away, the containers wait. If `close` is called then, they are left to the reaper.
     """
 
     def __init__(self, connect: Callable[[], docker.APIClient], bound_s: float) -> None:
@@ -129,17 +130,17 @@ class Remover:
         self._closing = False
 
     def remove(self, name: str, connection: socket.socket | None = None) -> None:
-        """Have the container called `name` removed soon; waits while too many are waiting already."""
+        """Have the container called `name` removed soon. Waits while too many others wait already."""
         self.await_room()
         self.remove_at_once(name, connection)
 
     def await_room(self) -> None:
-        """Wait while too many are waiting already: for who is about to make another cell."""
+        """Wait while too many containers wait to be removed. To be called before another cell is made."""
         with self._change:
             self._change.wait_for(lambda: len(self._left) < _MOST_WAITING or self._closing)
 
     def remove_at_once(self, name: str, connection: socket.socket | None = None) -> None:
-        """Have it removed soon, and wait for nothing: for who has somebody else waiting."""
+        """Have the container called `name` removed soon. Never waits: for callers that must not block."""
         with self._change:
             if self._thread is None:
                 self._closing = False
@@ -211,7 +212,7 @@ class Remover:
             return self._left.popleft()
 
     def _patience_s(self) -> float:
-        """How much longer the first one may wait for a quiet moment."""
+        """How much longer the first container may wait for a quiet moment."""
         if self._closing or self._hurry or len(self._left) > _MOST_WAITING // 2:
             return 0.0
         quiet, too_long = self._last + _QUIET_S, self._left[0].since + _LONGEST_WAIT_S

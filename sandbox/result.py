@@ -1,4 +1,4 @@
-"""What came of a job: the JSON object that every caller gets."""
+"""The result of a job: the JSON object that every caller gets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Artifact", "Result", "SkippedArtifact", "Stage", "Status", "Timings"
 
 
 class Stage(StrEnum):
-    """Which part of a job a result speaks of: a failed compilation ends it before the run."""
+    """The part of a job that its result describes. A job whose compiler fails has no run."""
 
     COMPILE = "compile"
     """The compiler, in a cell of its own."""
@@ -26,11 +26,11 @@ class Status(StrEnum):
     FAILED = "failed"
     """Any other exit code."""
     SIGNALED = "signaled"
-    """Killed by a signal that it, or the kernel, sent; `signal` names it."""
+    """Killed by a signal that the job itself or the kernel sent; `signal` names it."""
     TIMED_OUT = "timed_out"
-    """Stopped at its deadline. The output so far is there."""
+    """Stopped at its time limit. The result has the output so far."""
     OUT_OF_MEMORY = "out_of_memory"
-    """The kernel killed it for its memory, or left it starving at the limit."""
+    """Killed by the kernel at its memory limit, or stopped because it stood still at that limit."""
     OUTPUT_LIMIT = "output_limit"
     """Stopped: it wrote more than 64 times what is kept of a stream."""
     CANCELLED = "cancelled"
@@ -39,10 +39,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time went in all stages, in seconds."""
+    """How long each step took, in seconds, over all stages."""
 
     queued: float
-    """From the call in the app to the start in a worker; from its arrival there, for want of a time."""
+    """From the call in the app to the start in a worker. If the app sent no time: from the arrival there."""
     acquire: float
     """Getting a cell: next to nothing for a warm one."""
     run: float
@@ -55,7 +55,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file that the job left, brought back whole."""
+    """A whole file that the job left; `size` is in bytes."""
 
     size: int
     base64: str
@@ -63,7 +63,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class SkippedArtifact:
-    """A path that matched but stayed behind, and why."""
+    """A path that matched but was not brought back, and why."""
 
     path: str
     reason: str
@@ -71,15 +71,15 @@ class SkippedArtifact:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of a job; the keys are the contract's and so are their units (seconds, bytes).
+    """The result of a job. Callers rely on the keys and on their units (seconds, bytes).
 
-    The outputs come late on purpose: logs and events show no more than the first keys.
+    The outputs do not come first, on purpose: logs and events show only the first keys.
     """
 
     status: Status
     """How the job ended; see the statuses."""
     exit_code: int | None
-    """128 + n for signal n, as a shell reports it; null where there was none."""
+    """The exit code: 128 + n for signal n, as a shell reports it; null if there is none."""
     signal: str | None
     """The name of the signal that ended it, such as "SIGSEGV"."""
     duration: float
@@ -89,43 +89,43 @@ class Result:
     cpu_seconds: float | None
     """Seconds of processor time of all its processes, from the cell's cgroup; null where it can't be read."""
     memory_peak: int | None
-    """Bytes: the most that the cell held, files in it included; null where it can't be read."""
+    """Bytes: the cell's peak of memory, including the files in it; null where it can't be read."""
     timings: Timings
-    """Seconds: where the time went."""
+    """Seconds: how long each step took."""
     stdout: str
-    """Text; bytes that are not UTF-8 come as U+FFFD. Over the limit, its head and its tail."""
+    """Text; bytes that are not UTF-8 become U+FFFD. Over the limit, only the start and the end are kept."""
     stderr: str
     """As `stdout`."""
     stdout_bytes: int
-    """What the job wrote in all."""
+    """How many bytes the job wrote to its standard output in all."""
     stderr_bytes: int
-    """As `stdout_bytes`."""
+    """How many bytes the job wrote to its standard error in all."""
     stdout_truncated: bool
     """Whether anything was left out of `stdout`."""
     stderr_truncated: bool
     """As `stdout_truncated`."""
     stage: Stage
-    """What the result speaks of: "run", or "compile" where that failed."""
+    """The part that the result describes: "run", or "compile" if the compiler failed."""
     runtime: str
-    """The runtime: the one named, or the one that its files told."""
+    """The runtime that the job named, or that was chosen for its files."""
     image: str | None
-    """The image that the cell was made from, by the name that it was chosen by."""
+    """The name of the image that the cell was made from, as it was chosen."""
     image_id: str | None
-    """The same by its content: "sha256:…". It names one image for ever."""
+    """The image's id, a hash of its content: "sha256:…". It never names another image."""
     engine: str
     """"docker", or "host" where nothing was isolated."""
     warm: bool
-    """Whether the cell was there before the job."""
+    """Whether the cell was a warm one, made before the job came."""
     container: str | None
-    """The container's name, for the engine's own logs; it is gone by now."""
+    """The container's name, as in the engine's own logs. The container is removed after the job."""
     worker: str
     """The name of the worker that ran it."""
     attempt: int
-    """1, or more where earlier attempts were lost."""
+    """1, or more if earlier attempts were lost."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     """The files brought back, by their path under `/workspace`: their size in bytes, and their content."""
     artifacts_skipped: list[SkippedArtifact] = field(default_factory=list)
-    """What matched but stayed behind, each with the reason."""
+    """The paths that matched but were not brought back, each with the reason."""
 
     @classmethod
     def without_report(
@@ -142,7 +142,7 @@ class Result:
         stdout: str = "",
         stderr: str = "",
     ) -> Result:
-        """The result of a job of which no cell can tell any more, or never could."""
+        """The result of a job for which no cell has made a report."""
         return cls(
             status=status,
             exit_code=None,
@@ -170,5 +170,5 @@ class Result:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON takes it."""
+        """The result as a dict that can be encoded as JSON."""
         return asdict(self) | {"status": str(self.status), "stage": str(self.stage)}

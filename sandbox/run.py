@@ -1,4 +1,4 @@
-"""Runs one job, in as many stages as it has, and writes its result."""
+"""Runs all stages of one job, and makes its result."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-# A compiler leaves many small files, and its cell's disk bounds them together.
+# A compiler leaves many small files. Their total size is bounded by the disk limit of its cell.
 _COMPILED_FILES = 4096
 _MOST_ARTIFACTS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How jobs run: `artifact_bytes` is the most that one may bring back."""
+    """Runs jobs. `artifact_bytes` is the most that the artifacts of one job may have together."""
 
     stay: Stay
     artifact_bytes: int
@@ -47,11 +47,11 @@ class Run:
         queued_s: float = 0.0,
         onlooker: Onlooker | None = None,
     ) -> Result:
-        """The result of `job`.
+        """Run `job` and return its result.
 
         Raises:
             InvalidJob: its files, or what the compiler made of them, do not fit into its cell.
-            SandboxUnavailable: the sandbox could not do its job; nothing is left of it all the same.
+            SandboxUnavailable: the sandbox could not run the job. Its cells are removed all the same.
         """
         tags = JobTags(task_id, worker)
         onlooker = onlooker or Onlooker()

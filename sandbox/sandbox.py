@@ -22,10 +22,10 @@ __all__ = ["Sandbox"]
 
 
 class Sandbox:
-    r"""Runs jobs here and now, with no broker. A context: leaving it waits until every cell is gone.
+    r"""Runs jobs in this process, without a broker. A context: leaving it waits until every cell is gone.
 
-    Warm cells come from the worker's `keeper`, by its socket's path, or are kept in this process, as the
-    settings say.
+    If `keeper`, the path of a keeper's socket, is given, warm cells come from that keeper. Otherwise this
+    process keeps those that the settings ask for. `interrupts` are exceptions that end a job's time.
 
     >>> with Sandbox() as sandbox:
     ...     sandbox.run("echo hello", "bash").stdout
@@ -56,7 +56,7 @@ class Sandbox:
 
         Raises:
             InvalidJob: the request is refused, and no cell was made.
-            SandboxUnavailable: the sandbox could not do its job.
+            SandboxUnavailable: the sandbox could not run the job.
         """
         return self._run(self.parse(cmd, runtime, **request))
 
@@ -75,35 +75,35 @@ class Sandbox:
         queued_s: float = 0.0,
         onlooker: Onlooker | None = None,
     ) -> Result:
-        """Run a job that has been parsed, perhaps for a task; the `onlooker` follows it."""
+        """Run a parsed job, which `onlooker` follows. The other arguments describe its task, if any."""
         return self._run(
             job, task_id=task_id, worker=worker, attempt=attempt, queued_s=queued_s, onlooker=onlooker
         )
 
     def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
-        """The outage behind `error`, which a job met that began at `since`, by the monotonic clock.
+        """The outage that caused `error` in a job that began at `since`, by the monotonic clock.
 
-        None: the engine is there, and was all the time.
+        None: the engine answers, and was not away since then.
         """
         return self._engine.outage(error, since)
 
     def warm_up(self, within_s: float) -> bool:
-        """Whether all the warm cells that the settings ask for wait here within so many seconds."""
+        """Wait at most `within_s` seconds for this process's warm cells; whether all of them are there."""
         return self._engine.warm_up(within_s)
 
     def settle(self) -> None:
-        """Wait until nothing is left of the jobs that have ended: a result does not wait for that."""
+        """Wait until the cells of all jobs that have ended are removed. Results do not wait for that."""
         self._engine.settle()
 
     def close(self) -> None:
-        """Wait until every cell is gone, and hang up."""
+        """Wait until every cell is gone, and close the connections."""
         self._engine.close()
 
 
 def _engine(settings: Settings, keeper: str | None) -> Engine:
     if not settings.enable_docker:
         return HostEngine()
-    # Here, so that a host without Docker's SDK can still run the legacy mode and check requests.
+    # Imported here, so that a host without Docker's SDK can still run the legacy mode and check requests.
     from sandbox.docker_engine import DockerEngine
     from sandbox.warm import KeeperClient, WarmPool
 

@@ -1,8 +1,9 @@
-"""Bounds what a cell's sockets hold on cgroup v1, which counts it apart from the memory.
+"""Limits the memory of a cell's socket buffers on cgroup v1, which counts it apart from other memory.
 
-The create call says so too (`KernelMemoryTCP`). crun heeds it, runc from 1.0.0-rc94 on does not. So whoever
-makes a cell writes the limit where the hierarchy is in reach: on the engine's host, with the right to. The
-kernel holds buffers of UDP and of TCP to it. On cgroup v2 they are part of the job's memory.
+The create call sets the same limit (`KernelMemoryTCP`). crun applies it, runc from 1.0.0-rc94 on does not. So
+the process that makes a cell also writes the limit itself. It can do so only on the engine's host, and with
+permission to write to the cgroup hierarchy. The kernel applies the limit to the buffers of UDP and TCP. On
+cgroup v2 they are part of the job's memory.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ _DRIVERS = {"cgroupfs": "docker/{}", "systemd": "system.slice/docker-{}.scope"}
 
 
 def bound_sockets(container: str, hierarchy: Path = _HIERARCHY) -> bool:
-    """Whether the container of this id has its limit now; it must have no sockets yet."""
+    """Set the limit of the container with this id, which must have no sockets yet; whether that succeeded."""
     return any(_wrote(hierarchy / place.format(container) / _LIMIT) for place in _DRIVERS.values())
 
 
 def bounds_sockets(driver: str, hierarchy: Path = _HIERARCHY) -> bool:
-    """Whether this process may set the limits of containers that an engine with such a driver makes here."""
+    """Whether this process may set the limits of containers that an engine with this cgroup driver makes."""
     place = _DRIVERS.get(driver)
     return place is not None and os.access((hierarchy / place).parent / _LIMIT, os.W_OK)
 
@@ -36,6 +37,6 @@ def _wrote(limit: Path) -> bool:
     try:
         with limit.open("r+") as file:
             file.write(str(SOCKET_BYTES))
-    except OSError:  # cgroup v2, another host, or no right to
+    except OSError:  # cgroup v2, another host, or no permission
         return False
     return True

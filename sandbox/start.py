@@ -1,4 +1,4 @@
-"""How the files of a job that gives no command are started."""
+"""Finds the commands that start a job's files, for a job that gives no `cmd`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Stages", "plan_start"]
 
-# As many files as a message names.
+# The most files that a message names.
 _NAMED = 5
 
 
@@ -30,7 +30,7 @@ class Stages:
     run: tuple[str, ...]
 
     def for_memory(self, compile_bytes: int, run_bytes: int) -> Stages:
-        """The same with the memory of each stage's cell filled in."""
+        """A copy with the memory of each stage's cell filled in."""
         return Stages(
             tuple(fill_memory(word, compile_bytes) for word in self.compile),
             tuple(fill_memory(word, run_bytes) for word in self.run),
@@ -38,10 +38,10 @@ class Stages:
 
 
 def plan_start(runtime: Runtime, files: Collection[str]) -> Stages:
-    """What the catalogue does with these files.
+    """The commands that the catalogue gives for these files.
 
     Raises:
-        InvalidJob: none of them is one that the runtime starts with, or several are and none stands out.
+        InvalidJob: the runtime can start with none of the files, or with several and it is not clear which.
     """
     for start in runtime.start:
         matches = [_matching(pattern, files) for pattern in start.files]
@@ -75,7 +75,7 @@ def _words(argv: Sequence[str], entry: str, every: Sequence[str]) -> Iterator[st
 
 
 def _safe(path: str) -> str:
-    """A file whose name starts with a dash is not to be taken for an option."""
+    """The path, written so that a program does not take it for an option."""
     return f"./{path}" if path.startswith("-") else path
 
 

@@ -1,4 +1,4 @@
-"""Tells a job that has used up its memory although nothing in its cell is killed for it."""
+"""Detects a job that stands still at its memory limit, although the kernel kills none of its processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Starvation", "StarvationGauge"]
 
 _log = logging.getLogger(__name__)
 
-# Under this share of the limit the page cache of the image's files can't be what fills the cell.
+# If file pages take less than this share of the limit, the page cache is not what fills the cell.
 _CACHE_SHARE = 0.05
 _FULL_SHARE = 0.99
 _FAULTS_PER_SAMPLE = 100
@@ -28,11 +28,12 @@ _SAMPLES = 2
 
 
 class Starvation:
-    """Judges the engine's samples, one for each second.
+    """Judges the engine's memory samples, one for each second.
 
-    At its limit the kernel takes the pages of programs and libraries away before it kills, and reads them
-    back from disk a moment later. As long as that gives it a page it kills nobody: the job stands still until
-    its deadline and keeps the disk busy. Its signs: a full cell, hardly any file pages, endless major faults.
+    At the memory limit the kernel first reclaims the pages of programs and libraries, and reads them back
+    from disk a moment later. As long as it can reclaim a page, it kills no process. Then the job stands still
+    until its time limit and keeps the disk busy. The signs are a full cell, hardly any file pages, and many
+    major page faults.
     """
 
     def __init__(self) -> None:
@@ -64,11 +65,11 @@ class StarvationGauge:
 
     @property
     def starving(self) -> bool:
-        """Whether the job only stands at its memory limit."""
+        """Whether the job stands still at its memory limit."""
         return self._starving.is_set()
 
     def close(self) -> None:
-        """Have the thread end with its next sample, or with the container."""
+        """Have the thread end at its next sample, or when the container ends."""
         self._over.set()
 
     def _follow(self) -> None:

@@ -1,4 +1,4 @@
-"""One job's stay in one cell: from the cell's start to what the job left there."""
+"""Runs one job in one cell, from the cell's start to the collection of what the job left there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KILLED = 128 + signal.SIGKILL
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is known when the job has left; `laps` are the seconds of each step."""
+    """What is known after the job has ended. `laps` are the seconds that each step took."""
 
     verdict: Verdict
     duration_s: float
@@ -43,9 +43,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """How jobs stay on one engine. `bound_s` is what the engine may need for one step of its own.
+    """Runs jobs on one engine, which may need up to `bound_s` seconds for one step of its own.
 
-    An exception of one of the `interrupts` counts as the end of the job's time, wherever it strikes.
+    `interrupts` are exceptions such as that of a soft limit: each ends the job's time wherever it is raised.
     """
 
     engine: Engine
@@ -57,7 +57,7 @@ class Stay:
 
         Raises:
             InvalidJob: its files do not fit into the cell.
-            SandboxUnavailable: the sandbox could not do its job; the cell is gone all the same.
+            SandboxUnavailable: the sandbox could not run the job. The cell is removed all the same.
         """
         laps = _Laps()
         try:
@@ -73,7 +73,7 @@ class Stay:
         laps.note("acquire")
         ending = self._follow(watch)
         laps.note("run")
-        # The news of the start may have come late.
+        # `Started` may have arrived late, so that some of the run was counted as "acquire".
         laps.shift("acquire", "run", ending.duration_s - laps.seconds["run"])
         collected = Collected()
         try:
@@ -88,7 +88,7 @@ class Stay:
         return Outcome(verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds)
 
     def _follow(self, watch: Watch) -> Ending:
-        """Once the job's time is over, what it wrote is its result, whatever the engine has to say."""
+        """Follow the job to its end. Once it has been stopped, an error of the engine is only logged."""
         try:
             return watch.until_ended()
         except self.interrupts:
@@ -101,7 +101,7 @@ class Stay:
 
 
 def _check_alive(cell: Cell) -> None:
-    """What the job did to its own files is its own affair; what was done to its cell is not."""
+    """Raise `CellLost` if the cell was killed from outside. That a job breaks its own archive is no error."""
     if cell.examine().exit_code == _KILLED:
         raise CellLost("The cell was killed from outside before it gave the job's files.")
 
@@ -116,7 +116,7 @@ class _Laps:
         self.seconds[name], self.last = round(now - self.last, 6), now
 
     def shift(self, source: str, target: str, seconds: float) -> None:
-        """Count so much of one lap as the next one's, if it is more than nothing."""
+        """Count `seconds` of the lap `source` as part of the lap `target`; none if they are negative."""
         moved = min(max(0.0, seconds), self.seconds[source])
         self.seconds[source] = round(self.seconds[source] - moved, 6)
         self.seconds[target] = round(self.seconds[target] + moved, 6)

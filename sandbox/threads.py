@@ -1,4 +1,4 @@
-"""Threads whose death is never silent."""
+"""Starts threads whose death is always logged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["dead_threads", "end_with_threads", "make_thread", "start_thread"]
 
 _log = logging.getLogger("cellblock")
 
-# Of sysexits.h: an internal error.
+# EX_SOFTWARE of sysexits.h: an internal error.
 _SOFTWARE = 70
 
 _dead: list[str] = []
@@ -26,9 +26,9 @@ def start_thread(
 ) -> threading.Thread:
     """Run `target` in a thread of its own.
 
-    An exception that it does not expect is logged. Of a thread that is `lasting`, and does work that nobody
-    else would do, it is remembered too, and where `end_with_threads` was called it ends the process, which
-    somebody watches and starts again.
+    An exception that `target` does not handle is logged. A `lasting` thread does work that no other thread
+    would do. If such a thread dies, `dead_threads` names it. After a call of `end_with_threads`, its death
+    also ends the process, so that the parent or the service manager starts the process again.
     """
     thread = make_thread(target, *args, name=name, lasting=lasting)
     thread.start()
@@ -38,13 +38,13 @@ def start_thread(
 def make_thread(
     target: Callable[..., object], *args: object, name: str, lasting: bool = True
 ) -> threading.Thread:
-    """The same thread, for the caller to start."""
+    """Make the thread that `start_thread` would start, for the caller to start."""
     run = _guarded if lasting else _logged
     return threading.Thread(target=run, args=(target, *args), name=name, daemon=True)
 
 
 def end_with_threads() -> None:
-    """Have this process end with any of its lasting threads: without one it would do part of its work."""
+    """Have this process end when a lasting thread dies: without it, part of the work would not be done."""
     global _ends_process  # noqa: PLW0603
     _ends_process = True
 
@@ -55,7 +55,7 @@ def dead_threads() -> list[str]:
 
 
 def _logged(target: Callable[..., object], *args: object) -> bool:
-    """Whether it came to its end."""
+    """Run `target`, and log its exception; whether there was none."""
     try:
         target(*args)
     except Exception:  # noqa: BLE001  told, and then judged by who started it

@@ -31,11 +31,11 @@ class Verdict:
 def judge(ending: Ending) -> Verdict:
     """The verdict on an ending.
 
-    Who stopped the job comes first. Out of memory needs the kernel's own count, and a command that failed:
-    one that lost a child and succeeded all the same has succeeded.
+    If the worker stopped the job, its reason is the status. Otherwise `out_of_memory` needs two things: the
+    kernel counted a kill, and the command failed. A command may lose a child to the kernel and still succeed.
 
     Raises:
-        CellLost: the cell was killed, but by none of us and not for its memory.
+        CellLost: the cell was killed, but neither by the worker nor for its memory.
     """
     exit_code, out_of_memory, usage = _facts(ending)
     name = signal_name(exit_code)

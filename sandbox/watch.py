@@ -1,4 +1,4 @@
-"""Keeps a running job to its time and its output, and sees it end."""
+"""Watches a running job: enforces its time and output limits, and reports how it ended."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Ending", "Watch"]
 
-# Of what the engine may need for one step, the part that the supervisor has for a kill that leaves it able
-# to account for the job: half a second by default. Then the engine kills.
+# The share of `bound_s` in which the supervisor must kill the job and report its end: half a second by
+# default. After that the engine kills the container.
 _INWARD_KILL_SHARE = 1 / 30
 
 
-# Of the cell's clock: a reading may be that much too early.
+# The resolution of the cell's clock: a reading may be too early by this much.
 _CLOCK_STEP_S = 0.01
 
 
@@ -40,7 +40,7 @@ class _Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How it ended: who stopped it, if anybody did, and what the supervisor or the engine reported."""
+    """How a job ended: why the worker stopped it, if so, and what the supervisor or the engine reported."""
 
     stopped: Status | None
     report: Ended | None
@@ -51,7 +51,7 @@ class Ending:
 class Watch:
     """Watches one cell from the hand-over of its job to the end.
 
-    The clock and the counts are the worker's own: nothing that the job does can move them.
+    The worker uses its own clock and its own counts, which the job can't change.
     """
 
     def __init__(self, cell: Cell, job: Job, bound_s: float, onlooker: Onlooker) -> None:
@@ -72,7 +72,7 @@ class Watch:
         self._next_act: float = 0.0
         self._pending: deque[Event] = deque()
         self._early_archive: list[bytes] = []
-        # Sparse files look larger than the disk that they lie on: twice its size is all that is heard.
+        # Sparse files look larger than the disk that they are on. At most twice the disk's size is read.
         self._archive_left = 2 * job.limits.disk_bytes
 
     def until_started(self) -> None:
@@ -92,7 +92,7 @@ class Watch:
             self._next_act = (self._started or self._sent) + self._job.limits.timeout_s
 
     def until_ended(self) -> Ending:
-        """Follow the job to its end, which its limits bound.
+        """Follow the job to its end, and stop it at its limits.
 
         Raises:
             SandboxUnavailable: the cell can't be killed, or its end says nothing about the job.
@@ -120,7 +120,7 @@ class Watch:
         return self._stopped is not None
 
     def cut_short(self) -> Ending:
-        """Kill the job and hear its last words, but wait for nothing that the engine would have to do."""
+        """Kill the job and read its last output, but do not wait for anything that the engine must do."""
         self.stop(Status.TIMED_OUT)
         until = time.monotonic() + self._inward_kill_s
         while (left_s := until - time.monotonic()) > 0:
@@ -134,7 +134,7 @@ class Watch:
         return self.unconfirmed()
 
     def unconfirmed(self) -> Ending:
-        """How a job ended that was told to, although nobody confirms that it has."""
+        """The ending of a job that was told to end, although nothing confirms that it has ended."""
         return Ending(self._stopped, None, None, self._duration_s())
 
     def stop(self, status: Status) -> None:
@@ -145,7 +145,7 @@ class Watch:
             self._enter(_Phase.KILLED, self._inward_kill_s)
 
     def archive(self) -> Iterator[bytes]:
-        """The pieces of the archive that follows the end of a job with artifacts, within bounds."""
+        """The pieces of the archive that follows the end of a job with artifacts; its size is bounded."""
         yield from self._early_archive
         until = time.monotonic() + self._bound_s
         while (left_s := until - time.monotonic()) > 0 and self._archive_left > 0:
@@ -158,17 +158,17 @@ class Watch:
                     return
 
     def _events(self, wait_s: float | None = None) -> Iterator[Event]:
-        """The next events; those of one poll that are left over come first."""
+        """The events that are left over from the last poll; if there are none, those of the next poll."""
         if not self._pending:
             self._pending.extend(self._cell.poll(self._left_s() if wait_s is None else wait_s))
         while self._pending:
             yield self._pending.popleft()
 
     def _hears_start(self) -> bool:
-        """Whether an event of the next poll says that the command runs, or ran: those after it are left.
+        """Whether the next events show that the command has started. The events after that stay pending.
 
-        A job that is quick can take the news of its start out of the pipe. What else only a job that was
-        started can bring about says so too.
+        A quick job can read the start mark out of its own pipe, so that `Started` never comes. So every event
+        that only a started job can cause counts as its start, too.
         """
         for event in self._events():
             if isinstance(event, Started) and self._stopped is not Status.TIMED_OUT:
@@ -191,7 +191,10 @@ class Watch:
             self._take_output(event)
 
     def _demand_end(self) -> None:
-        """Of a job that took the news of its start and is silent the end is heard, once it is killed."""
+        """Kill a job whose start was not seen; raise `EngineFailed` if that did not help either.
+
+        If a silent job has taken the start mark out of its pipe, its end shows that it had started.
+        """
         if self.is_stopped:
             raise self._too_late()
         self.stop(Status.TIMED_OUT)
@@ -200,7 +203,10 @@ class Watch:
         return EngineFailed(f"The cell did not start its job within {self._bound_s:g} s.")
 
     def _take_early(self, event: Archived) -> None:
-        """The end mark on the other stream is on its way still; or a job forged one, and goes on writing."""
+        """Keep archive bytes that come before `Ended`.
+
+        Either the end mark on the other stream is still on its way, or the job forged one and writes more.
+        """
         self._archive_left -= len(event.data)
         if self._archive_left > 0:
             self._early_archive.append(event.data)
@@ -215,7 +221,7 @@ class Watch:
             self.stop(Status.OUTPUT_LIMIT)
 
     def _act(self) -> None:
-        """The next rung of the ladder."""
+        """Take the next step: SIGTERM, SIGKILL by the supervisor, SIGKILL by the engine, then an error."""
         match self._phase:
             case _Phase.RUNNING:
                 self._stopped = Status.TIMED_OUT
@@ -242,10 +248,11 @@ class Watch:
         return Ending(self._stopped, report, evidence, duration_s)
 
     def _duration_s(self, reported_s: float | None = None) -> float:
-        """Never less than the command took, nor more than it can have taken.
+        """The seconds that the command took: never fewer than it did, nor more than since the hand-over.
 
-        The news of its start may come late, so that only the cell's clock, where it is heard, knows better
-        than the time since the job was handed over. A report may be forged, but not beyond these bounds.
+        `Started` may arrive late. So the time that the cell reports counts if it is longer than the time
+        since `Started`. Without a report it is the time since the hand-over. The job can forge a report, but
+        only within these bounds.
         """
         now = time.monotonic()
         most_s = now - self._sent
