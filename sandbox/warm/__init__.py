@@ -1,4 +1,4 @@
-"""The warm pool: cells that wait, started and locked, for the one job that each of them will run."""
+"""The warm pool: cells that are started beforehand, and wait for the one job that each of them will run."""
 
 from sandbox.warm.claim import Claim, ClaimPool
 from sandbox.warm.client import KeeperClient

@@ -1,4 +1,4 @@
-"""What a claim on the warm pool gives."""
+"""How warm cells are claimed, and what a claim gives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sandbox.docker_maker import OpenCell
 
 __all__ = ["Claim", "ClaimPool"]
 
-#: A cell for the one who claimed it and nobody else; None when none waits.
+#: A cell that belongs to its claimant alone; None if no cell waits.
 Claim = OpenCell | None
 
 
@@ -19,10 +19,10 @@ class ClaimPool(Protocol):
         """A waiting cell of the runtime, checked to be alive, if there is one. Never waits for one."""
 
     def wait_until_full(self, within_s: float) -> bool:
-        """Whether everything that should wait does, within so many seconds; True where that can't be told."""
+        """Wait at most `within_s` seconds until the pool is full; whether it is. True if that is unknown."""
 
     def last_away(self) -> float:
-        """When the engine was last seen away, by the machine's monotonic clock; 0, where nobody looks."""
+        """When the engine last did not answer, by the machine's monotonic clock; 0 if it is not watched."""
 
     def close(self) -> None:
-        """Let go of the pool."""
+        """Close the pool, or the connection to it."""

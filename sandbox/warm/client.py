@@ -22,12 +22,12 @@ __all__ = ["KeeperClient"]
 _log = logging.getLogger("cellblock.warm")
 
 _REPLY_BYTES = 4096
-# A claim takes a fraction of a millisecond; a keeper that takes this long is not there for anybody.
+# A claim takes a fraction of a millisecond. A keeper that needs longer than this does not work any more.
 _PATIENCE_S = 0.25
 
 
 class KeeperClient:
-    """One connection to the keeper, made when it is first needed. Without a keeper every claim is in vain."""
+    """One connection to the keeper, made when it is first needed. Without a keeper, a claim gives None."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -44,21 +44,21 @@ class KeeperClient:
                 self._hang_up()
                 return None
             except BaseException:
-                # A time limit that struck between question and answer: the next claim would get this answer.
+                # Such as a soft limit between request and reply: the next claim would get this claim's reply.
                 self._hang_up()
                 raise
 
     def wait_until_full(self, within_s: float) -> bool:
-        """The keeper fills its shelves on its own."""
+        """Always True: the keeper fills its shelves on its own, and is not asked."""
         return True
 
     def last_away(self) -> float:
-        """When the keeper last saw the engine away; 0, if it never has."""
+        """When the engine last did not answer the keeper; 0 if it always has."""
         sight = read_sight(Path(self._path).with_name(SIGHT))
         return sight.last_away if sight else 0.0
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         with self._lock:
             self._hang_up()
 

@@ -2,9 +2,9 @@
 
     python -m sandbox.warm.keeper SOCKET WORKER [COLLECTOR]
 
-It serves claims on the Unix socket until its standard input ends, which is when the worker is gone, however
-it went. A cell changes hands as a file descriptor: the connection to it, already attached. COLLECTOR is the
-number of the descriptor that it reports its measurements to.
+It serves claims on the Unix socket SOCKET until its standard input ends. That happens when the worker ends,
+in whatever way. A cell is handed over as a file descriptor: the attached connection to it. COLLECTOR is the
+number of the file descriptor that the keeper reports its measurements to.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ def main(path: str, worker: str, collector: str | None = None) -> None:
     _log_like(settings, worker)
     if collector:
         report_to(socket.socket(fileno=int(collector)))
-    # The terminal's Ctrl-C is for the worker, which then lets go of the keeper.
+    # Ctrl-C in a terminal is meant for the worker, which then closes the keeper's standard input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A service manager may send this to every process at once: the cells that wait are taken away first.
+    # A service manager may send SIGTERM to every process at once. The exit closes the pool first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    # It is missed and started again; a thread of it would not be.
+    # The worker starts a dead keeper again, but does not notice a dead thread in it.
     end_with_threads()
     start_thread(_keep_reaping, settings, name="cellblock-reaper")
     start_thread(look_again_and_again, settings, Path(path).with_name(SIGHT), name="cellblock-engine")
@@ -64,14 +64,14 @@ def main(path: str, worker: str, collector: str | None = None) -> None:
         listener.listen()
         with closing(WarmPool(settings, worker)) as pool:
             serve(listener, pool)
-    # What the worker's processes left if they were killed.
+    # Removes what the worker's processes left if they were killed.
     _reap(settings, leaving=True)
-    # A worker that was killed can't.
+    # A worker that was killed can't remove it.
     _remove_folder(Path(path).parent)
 
 
 def _remove_folder(folder: Path) -> None:
-    """By another name first: the look at the engine may write into it at any moment."""
+    """Rename the folder first: the thread that looks at the engine may write into it at any moment."""
     gone = folder.with_name(f"{folder.name}.gone")
     with suppress(FileNotFoundError):
         folder.rename(gone)
@@ -79,14 +79,14 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _log_like(settings: Settings, worker: str) -> None:
-    """As the worker does, whose log this goes to."""
+    """Log in the worker's format, because both write to the same log."""
     handler = logging.StreamHandler()
     handler.setFormatter(log_formatter(settings.log_format, worker=worker, process="Keeper"))
     logging.basicConfig(handlers=[handler], level=settings.log_level)
 
 
 def _keep_reaping(settings: Settings) -> None:
-    """At once, and then once in a margin."""
+    """Reap now, and then again after each `settings.margin` seconds."""
     deadlines = Deadlines(settings)
     while True:
         try:
@@ -122,7 +122,7 @@ def serve(listener: socket.socket, pool: ClaimPool, stop: int = 0) -> None:
 
 
 def _answer(claimant: socket.socket, pool: ClaimPool) -> bool:
-    """Hand over a cell, or nothing; False when the claimant has gone."""
+    """Hand over a cell, or reply that there is none; False when the claimant has gone."""
     try:
         request = claimant.recv(_REQUEST_BYTES)
         if not request:

@@ -1,4 +1,4 @@
-"""Keeps the shelves full: makes cells behind the claims, and replaces those that grow old."""
+"""Keeps the shelves full: makes new cells for claimed ones, and replaces those that grow old."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ __all__ = ["WarmPool", "warm_limits"]
 
 _log = logging.getLogger("cellblock.warm")
 
-# Two at a time keep an engine busy; more make each other, and the jobs beside them, slower.
+# Two at a time keep an engine busy. More would slow down each other, and the jobs beside them.
 _MAKERS = 2
-# After a failure, such as an engine that is away: long enough not to hammer it.
+# After a failure, such as an engine that is away, so that it does not get too many requests.
 _PAUSE_S = 5.0
 _QUIET_S = 0.05
 
 
 def warm_limits(runtime: Runtime, settings: Settings) -> Limits:
-    """The limits of a runtime's warm cells: its defaults, for a job of any length."""
+    """The limits of a runtime's warm cells: its defaults, with the longest time that a job may ask for."""
     limits = resolve_limits({}, runtime.limits, settings)
     return replace(limits, timeout_s=settings.max_timeout, grace_s=settings.max_grace)
 
 
 class WarmPool:
-    """Cells that wait in this process. Claims come from any thread; makers work behind them."""
+    """The warm cells of this process. Any thread may claim one. Maker threads make new ones."""
 
     def __init__(self, settings: Settings, worker: str = "") -> None:
         self._settings = settings
@@ -77,16 +77,16 @@ class WarmPool:
         return None
 
     def wait_until_full(self, within_s: float) -> bool:
-        """Whether every shelf has what it should within so many seconds; not one that is out of images."""
+        """Wait at most `within_s` seconds until every shelf is full or paused; whether they are."""
         with self._change:
             return self._change.wait_for(self._is_full, within_s)
 
     def last_away(self) -> float:
-        """Nobody looks: this is for who claims from a keeper."""
+        """Always 0: only a keeper watches the engine."""
         return 0.0
 
     def close(self) -> None:
-        """Stop making cells, and take away those that wait."""
+        """Stop making cells, and remove those that wait."""
         with self._change:
             self._closing = True
             self._change.notify_all()
@@ -112,12 +112,12 @@ class WarmPool:
                 maker = maker or DockerMaker(connect(self._settings), self._settings)
                 self._finish(name, self._make(maker, name))
             except SandboxUnavailable as error:
-                # In this order: the other maker would begin in between.
+                # In this order: otherwise the other maker would start on this runtime in between.
                 self._pause(name, error)
                 self._finish(name, None)
 
     def _next(self) -> str | None:
-        """The runtime that lacks a cell; waits until one does, None at the end."""
+        """The runtime that lacks a cell; waits until there is one. None when the pool is closed."""
         with self._change:
             while not self._closing:
                 now = time.monotonic()
@@ -131,7 +131,7 @@ class WarmPool:
         return None
 
     def _may_make(self, name: str, now: float) -> bool:
-        """Not while jobs follow each other closely and the shelf is half full: it would slow them down."""
+        """Not while the shelf is paused, nor while it is half full and many jobs come: it would slow them."""
         shelf = self._shelves[name]
         busy = now < self._last_claim + _QUIET_S and 2 * len(shelf) >= shelf.target(now)
         return not busy and self._paused.get(name, 0.0) <= now
@@ -180,12 +180,12 @@ class WarmPool:
         report(measured)
 
     def _discard(self, cell: OpenCell) -> None:
-        """Without a wait: a job may be waiting for an answer. It is the makers that wait for the remover."""
+        """Have a cell removed, without a wait: a claim may wait for its reply. The makers wait instead."""
         self._remover.remove_at_once(cell.name, cell.connection)
 
 
 def _is_alive(connection: socket.socket) -> bool:
-    """A waiting supervisor says nothing; an end of the stream, or a word, means that it waits no more."""
+    """Whether the supervisor still waits: then it has written nothing, and its stream has not ended."""
     try:
         connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:

@@ -26,12 +26,12 @@ _LONGEST_PAUSE_S = 60.0
 
 
 class KeeperProcess:
-    """A keeper and the folder that its socket lies in, which nobody else may enter.
+    """A keeper and the folder of its socket, which no other user can enter.
 
-    It ends when its standard input does, so that it never outlives the worker, however that one ends.
+    The keeper ends when its standard input does. So it never outlives the worker, however the worker ends.
 
     Raises:
-        OSError: it can't be started.
+        OSError: the keeper can't be started.
     """
 
     def __init__(self, worker: str, bound_s: float) -> None:
@@ -49,15 +49,15 @@ class KeeperProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Whether the keeper runs."""
         return self._process.poll() is None
 
     def sight(self) -> Sight | None:
-        """What it has seen of the engine; None where it has not looked yet."""
+        """The keeper's last look at the engine; None before the first."""
         return read_sight(Path(self._folder.name, SIGHT))
 
     def revive(self) -> None:
-        """Start it again if it has died, after a pause that grows each time. To be called now and then."""
+        """Start a dead keeper again, after a pause that grows each time. To be called regularly."""
         if self.is_alive:
             return
         if self._due is None:
@@ -72,9 +72,9 @@ class KeeperProcess:
                 _log.error("The keeper can't be started, and that is tried again: %s", error)
 
     def stop(self) -> None:
-        """Have it take its cells away, and wait for that, as long as the engine may need."""
+        """Have the keeper remove its cells and end. Kill it if that takes longer than twice `bound_s`."""
         if not self.is_alive:
-            # For what it left, and with no cells of its own.
+            # A new one removes what the dead one left. It makes no cells of its own.
             self._start_again(CELLBLOCK_WARM="0")
         if self._process.stdin:
             self._process.stdin.close()

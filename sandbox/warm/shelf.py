@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Shelf"]
 
-# Demand is what was asked for within this time; a pool of that size would have served all of it.
+# Demand is the number of claims within this time. A shelf of that size would have served all of them.
 _DEMAND_S = 10.0
 
 
@@ -23,7 +23,7 @@ class _Waiting:
 
 
 class Shelf:
-    """Plain bookkeeping, for one thread at a time. Times are in seconds of one monotonic clock."""
+    """Holds the waiting cells, for one thread at a time. Times are in seconds of one monotonic clock."""
 
     def __init__(self, size: WarmRange, age_s: float) -> None:
         self._size = size
@@ -36,23 +36,23 @@ class Shelf:
         return len(self._waiting)
 
     def put(self, cell: OpenCell, now: float) -> None:
-        """A cell that has been made for this shelf."""
+        """Add a cell that has been made for this shelf."""
         self._waiting.append(_Waiting(cell, now + self._age_s))
 
     def take(self, now: float) -> OpenCell | None:
-        """The oldest cell, so that none grows old while others are used."""
+        """Take the oldest cell, so that none grows old while others are used. Counts as demand."""
         self._asked.append(now)
         return self._waiting.popleft().cell if self._waiting else None
 
     def take_old(self, now: float) -> list[OpenCell]:
-        """The cells that have waited too long."""
+        """Take the cells that have waited too long."""
         old = []
         while self._waiting and self._waiting[0].expires <= now:
             old.append(self._waiting.popleft().cell)
         return old
 
     def take_all(self) -> list[OpenCell]:
-        """Every cell."""
+        """Take every cell."""
         cells = [waiting.cell for waiting in self._waiting]
         self._waiting.clear()
         return cells
@@ -62,7 +62,7 @@ class Shelf:
         return max(0, self.target(now) - len(self._waiting) - self.in_the_making)
 
     def target(self, now: float) -> int:
-        """As many as were asked for lately, between the least and the most."""
+        """How many cells should wait: as many as were claimed lately, within the shelf's least and most."""
         while self._asked and self._asked[0] < now - _DEMAND_S:
             self._asked.popleft()
         return min(self._size.most, max(self._size.least, len(self._asked)))

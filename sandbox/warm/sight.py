@@ -1,4 +1,4 @@
-"""What a keeper sees of the engine, told to the worker beside it by a file."""
+"""What a keeper sees of the engine. It writes that to a file, which its worker reads."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _LOOK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A look at the engine: when it began, why there was no answer, and when there last was none.
+    """One look at the engine: when it began, and why the engine did not answer, if it did not.
 
-    Times are the machine's monotonic clock's.
+    `last_away` is when the engine last did not answer; 0 if it always has. Times are those of the machine's
+    monotonic clock.
     """
 
     at: float
@@ -37,11 +38,11 @@ class Sight:
 
 
 def look_again_and_again(settings: Settings, path: Path) -> None:
-    """Ask the engine whether it is there, and write the answer to `path` as long as that has a folder."""
+    """Ask the engine again and again whether it answers, and write that to `path` while its folder exists."""
     sight = read_sight(path) or Sight(0.0)
     while path.parent.exists():
         sight = _look(settings, sight.last_away)
-        # The keeper takes its folder away when it ends.
+        # The keeper removes its folder when it ends.
         with suppress(FileNotFoundError):
             _write(path, sight)
         time.sleep(_LOOK_S)
@@ -65,7 +66,7 @@ def _look(settings: Settings, last_away: float) -> Sight:
 
 
 def _write(path: Path, sight: Sight) -> None:
-    """Replaced, never written to, so that nobody reads half of it."""
+    """Replace the file as a whole, so that nobody reads half of it."""
     fresh = path.with_suffix(".fresh")
     fresh.write_text(json.dumps(asdict(sight)))
     fresh.replace(path)
