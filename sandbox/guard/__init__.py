@@ -1,4 +1,4 @@
-"""The guard: stands before the engine's socket, and lets through what a worker does and nothing else."""
+"""The guard: a proxy in front of the engine's socket that lets only those calls through that workers make."""
 
 from sandbox.guard.server import serve
 

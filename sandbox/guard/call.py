@@ -1,4 +1,4 @@
-"""One call of the engine's API, read strictly: whatever could be read in two ways is refused."""
+"""Reads one call of the engine's API strictly: whatever could be read in two ways is refused."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "body_bytes", "read_call"]
 
-# A cell's configuration takes some 20 KiB, of which the supervisor and the list of system calls are most.
+# A cell's configuration takes some 20 KiB. Most of that is the supervisor and the list of system calls.
 _BODY_BYTES = 512 << 10
 _QUERY_FIELDS = 16
-# Before 1.41 the API knows no private tree of control groups, and lets it go without a word.
+# Before 1.41 the API does not know `CgroupnsMode`, and ignores it without an error.
 _PATH = re.compile(r"(?:/v1\.(?P<minor>4[1-9]|[5-9][0-9]))?(?P<path>(?:/[A-Za-z0-9_][A-Za-z0-9._:@-]*)+)")
-# A registry's credentials, in the alphabet of base64 for addresses.
+# A registry's credentials, in URL-safe base64.
 _TOKEN = re.compile(r"[A-Za-z0-9_=-]{1,8192}")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a client asks for. `version` is the API's, with its slash, and `path` what stands behind it."""
+    """A client's call. `version` is the API's, such as "/v1.41", or empty. `path` has the parts after it."""
 
     method: str
     version: str
@@ -42,7 +42,8 @@ def body_bytes(request: h11.Request) -> int:
     """The length of the request's body.
 
     Raises:
-        Refused: it is not announced, is too much, or shall be asked for.
+        Refused: the body is chunked or too long, the client waits to be asked for it (`Expect`), or the
+            request is not HTTP/1.1.
     """
     headers = _headers(request)
     if {"transfer-encoding", "expect", "trailer", "te"} & headers.keys() or request.http_version != b"1.1":
@@ -54,7 +55,7 @@ def body_bytes(request: h11.Request) -> int:
 
 
 def read_call(request: h11.Request, body: bytes) -> Call:
-    """What `request` asks for.
+    """The call that `request` makes.
 
     Raises:
         Refused: there is more than one way to read it.

@@ -1,7 +1,7 @@
-"""Whether a create call makes a container of ours: the profile makes it once more, to see.
+"""Checks that a create call makes a container just as a worker makes it.
 
-The functions that workers make their calls with make the body anew, from the few things in it that may vary.
-Only if it is the same, name by name, does the engine get it; and then it gets the one that was made here.
+The guard makes the call's body anew, with the functions that workers use, from the few values in it that may
+vary. It lets the call through only if both bodies are equal. The engine gets the body that the guard made.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _IMAGE_CHARS = 128
 
 
 class GuardedCells:
-    """Knows what this deployment's containers look like."""
+    """Makes the bodies of the create and update calls of this deployment's workers anew."""
 
     def __init__(self, settings: Settings, images: GuardedImages, owned: Owned) -> None:
         self._settings = settings
@@ -40,10 +40,10 @@ class GuardedCells:
         self._owned = owned
 
     async def made_anew(self, body: object) -> dict[str, Any]:
-        """The create call for a cell, a relay or a proxy, as a worker makes it.
+        """The body of the create call for a cell, a relay or a proxy, as a worker makes it.
 
         Raises:
-            Refused: `body` is something else.
+            Refused: `body` differs from that.
         """
         if not isinstance(body, dict):
             raise Refused("a create call without a configuration")
@@ -70,7 +70,7 @@ class GuardedCells:
         )
 
     def adapted(self, body: object) -> dict[str, Any]:
-        """The update call that gives a warm cell the memory and the cores of its job.
+        """The body of the update call that gives a warm cell the memory and the cores of its job.
 
         Raises:
             Refused: it changes anything else, or gives more than the operator's maxima.
@@ -99,7 +99,7 @@ class GuardedCells:
         if isinstance(host, dict) and str(host.get("NetworkMode")).startswith(_OTHERS):
             cell, proxy = _container(host, "NetworkMode"), _container(host, "IpcMode")
             _same(body, relay_request(**every, cell=cell, proxy=proxy))
-            # By their ids, so that the engine joins what was judged.
+            # By their ids, so that the engine joins the same containers that were checked.
             cell, proxy = await self._owned.container(cell), await self._owned.container(proxy)
             return relay_request(**every, cell=cell, proxy=proxy)
         entry = body.get("Entrypoint")
@@ -123,14 +123,12 @@ def _container(host: Mapping[str, Any], key: str) -> str:
 
 def _same(body: Mapping[str, Any], made: dict[str, Any]) -> dict[str, Any]:
     if made != body:
-        raise Refused(
-            f"{_difference(made, body)} is not as the profile makes it, or not as this version's does"
-        )
+        raise Refused(f"{_difference(made, body)} is not as the profile of this version makes it")
     return made
 
 
 def _difference(made: object, body: object, where: str = "the body") -> str:
-    """The way to the first thing that differs; what the caller wrote is not repeated."""
+    """Where the bodies first differ. The names and values that the caller wrote are not repeated."""
     if isinstance(made, dict) and isinstance(body, dict):
         if body.keys() - made.keys():
             return f"a name in {where}"

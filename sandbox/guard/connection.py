@@ -1,4 +1,4 @@
-"""One client of the guard: its calls, one after the other, and what the engine answers."""
+"""Serves one client of the guard: reads its calls one after the other, and passes on the engine's answers."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _log = logging.getLogger("cellblock.guard")
 
 # From the first byte of a call to its last.
 _CALL_S = 15.0
-# For the rest of what somebody says who has been refused.
+# How long the guard reads on from a client that it has refused.
 _LINGER_S = 2.0
 _SWITCHING, _FIRST_ERROR = 101, 400
-# What a client needs to know; the rest is between the guard and the engine.
+# The headers of an answer that a client needs. The guard drops all others.
 _PASSED_ON = (
     *(b"api-version", b"content-length", b"content-type", b"date", b"docker-experimental", b"ostype"),
     *(b"server", b"connection", b"upgrade"),
@@ -40,7 +40,7 @@ _PASSED_ON = (
 
 
 class ClientGone(Exception):
-    """Whoever asked has hung up, and nobody waits for the answer."""
+    """The client has closed its connection before it got the answer."""
 
 
 class Connection:
@@ -52,7 +52,7 @@ class Connection:
         self._judge = judge
 
     async def serve(self) -> None:
-        """Answer each call. The client is hung up on where the engine would have done so."""
+        """Answer each call. The connection is closed where the engine would have closed it."""
         try:
             while await self._serve_one():
                 self._client.http.start_next_cycle()
@@ -64,7 +64,7 @@ class Connection:
             self._client.close()
 
     async def _serve_one(self) -> bool:
-        """Whether there may be another call."""
+        """Answer one call; whether another may follow."""
         await self._client.wait()
         try:
             async with asyncio.timeout(_CALL_S):
@@ -90,7 +90,7 @@ class Connection:
         return read_call(request, body)
 
     async def _answer(self, status: HTTPStatus, message: str, *, is_last: bool = False) -> None:
-        """After a call that is refused nothing more is read: it may end elsewhere than it seems to."""
+        """Answer without the engine. No call is read after a refused one, whose end can't be trusted."""
         body = json.dumps({"message": message}).encode()
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         headers += [("Connection", "close")] if is_last else []
@@ -100,7 +100,7 @@ class Connection:
             await self._linger()
 
     async def _linger(self) -> None:
-        """To hang up on somebody who is still speaking would take the answer away."""
+        """Read on for a moment: closing while the client still sends could destroy the answer on its way."""
         self._client.writer.write_eof()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_S):
@@ -118,7 +118,7 @@ class Connection:
             self._engine.release(engine)
 
     async def _unless_gone(self, relay: asyncio.Task[bool]) -> bool:
-        """What `relay` gives, unless the client hangs up before."""
+        """The result of `relay`. Raises `ClientGone` if the client closes its connection before that."""
         listen = asyncio.create_task(self._client.read())
         try:
             await asyncio.wait({relay, listen}, return_when=asyncio.FIRST_COMPLETED)
@@ -134,7 +134,7 @@ class Connection:
             await asyncio.gather(relay, listen, return_exceptions=True)
 
     async def _relay(self, order: Order, engine: Link) -> bool:
-        """Hand the engine's answer on; whether the two ends speak to each other directly from here on."""
+        """Send `order`, and pass the engine's answer on; whether the bytes that follow are raw streams."""
         await engine.send(*order.events())
         head = await engine.next_event()
         if isinstance(head, h11.InformationalResponse) and head.status_code == _SWITCHING and order.upgrade:

@@ -1,4 +1,4 @@
-"""The real engine, as the guard asks it."""
+"""The guard's connections to the real engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EngineAway(Exception):
 
 
 class GuardedEngine:
-    """The engine at `address`. A call has a connection to itself, and leaves it for the next one."""
+    """The engine at `address`. Each call has a connection to itself. Later calls use it again."""
 
     def __init__(self, address: str, bound_s: float) -> None:
         self._address = urlsplit(address)
@@ -38,7 +38,7 @@ class GuardedEngine:
         """A connection for one call.
 
         Raises:
-            EngineAway: nobody answers.
+            EngineAway: the engine does not answer.
         """
         while self._idle:
             link = self._idle.pop()
@@ -52,7 +52,7 @@ class GuardedEngine:
             raise EngineAway(f"The engine does not answer: {error}") from error
 
     def release(self, link: Link) -> None:
-        """Take a connection back, whatever has become of it."""
+        """Take a connection back: keep it if another call can use it, or else close it."""
         if link.is_between_calls and len(self._idle) < _MOST_IDLE:
             link.http.start_next_cycle()
             self._idle.append(link)
@@ -60,17 +60,17 @@ class GuardedEngine:
             link.close()
 
     async def close(self) -> None:
-        """Hang up the connections that wait for a next call."""
+        """Close the connections that wait for another call."""
         for link in self._idle:
             link.close()
             await link.writer.wait_closed()
         self._idle.clear()
 
     async def inspect(self, *path: str) -> Mapping[str, Any] | None:
-        """What the engine says of one thing; None where it has no such thing, or takes that for no name.
+        """The engine's description of one object; None if there is none, or the engine rejects the name.
 
         Raises:
-            EngineAway: no answer in time.
+            EngineAway: the engine does not answer in time.
         """
         target = "".join(f"/{quote(part, safe=':@')}" for part in path)
         link = await self.open()

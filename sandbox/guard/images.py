@@ -1,4 +1,4 @@
-"""The images that cells may be made from: those of the catalogue, by whatever name they go."""
+"""The images that containers may be made from: those of the catalogue, and the proxy's."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GuardedImages"]
 
-# A worker holds its choice for a minute, in which the name may come to mean another image.
+# A worker keeps its choice for a minute. Meanwhile the name may come to mean another image.
 _HOLD_S = 180.0
 
 
 class GuardedImages:
-    """Knows what the engine has under the catalogue's names, and had a moment ago."""
+    """Knows which images the engine has, or had a moment ago, under the catalogue's names."""
 
     def __init__(self, engine: GuardedEngine, catalogue: Catalogue) -> None:
         self._engine = engine
@@ -34,15 +34,15 @@ class GuardedImages:
         return name in self._names
 
     def has(self, name: str) -> bool:
-        """Whether one of the catalogue's images is called that, or the proxy's own."""
+        """Whether this is the name of an image of the catalogue, or of the proxy's."""
         return name == PROXY_IMAGE or any(name in names for names in self._names.values())
 
     def may_pull(self, repository: str, tag: str) -> bool:
-        """Whether that is an image of the catalogue; a pinned one goes by its digest alone."""
+        """Whether this is an image of the catalogue. The `tag` of a pinned image is its digest."""
         return (repository, tag) in self._pulled
 
     async def find(self, runtime: str, image_id: str) -> Image | None:
-        """The image with that id, if it is one of the runtime's or the proxy's own."""
+        """The image with this id, if it is one of the runtime's images or the proxy's."""
         names = (*self._names[runtime], PROXY_IMAGE)
         if (image := self._known(names, image_id)) is None:
             for name in names:
@@ -51,7 +51,7 @@ class GuardedImages:
         return image
 
     async def look(self, name: str) -> None:
-        """See what the engine has under `name` now."""
+        """Ask the engine which image it has under `name` now, and remember it."""
         found = await self._engine.inspect("images", *name.split("/"), "json")
         if found is not None and (image := read_image(found, name)):
             self._seen[name, image.id] = time.monotonic(), image

@@ -1,4 +1,4 @@
-"""Which calls a worker may make of the engine. Everything that is not here is refused."""
+"""Decides which calls a worker may make to the engine. All calls that are not listed here are refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _STREAMS = {"stdin": _SWITCH, "stdout": _SWITCH, "stderr": _SWITCH, "stream": _S
 
 
 class Judge:
-    """Turns a call into the one that the engine gets, for one deployment."""
+    """Checks a deployment's calls, and turns each into the one that the engine gets."""
 
     def __init__(self, settings: Settings, catalogue: Catalogue, engine: GuardedEngine) -> None:
         self._settings = settings
@@ -45,12 +45,12 @@ class Judge:
         """The call that the engine gets in place of `call`.
 
         Raises:
-            Refused: it is none that a worker needs.
-            Missing: it is about a container that there is not.
-            EngineAway: nothing can be found out.
+            Refused: no worker needs this call.
+            Missing: the container that it names does not exist.
+            EngineAway: the engine does not answer, so that the call can't be checked.
         """
         if call.upgrade and call.path[-1:] != ("attach",):
-            raise Refused("only a container's streams are attached to")
+            raise Refused("only a container's streams can be attached to")
         match call.method, *call.path:
             case [("GET" | "HEAD"), "_ping"] | ["GET", ("version" | "info")]:
                 return _plain(call)
@@ -75,7 +75,7 @@ class Judge:
         return Order.of(call, *call.path, query=query, registry_auth=call.registry_auth)
 
     def _list(self, call: Call) -> Order:
-        """With the label of this deployment, whether it was asked for or not."""
+        """List containers with this deployment's label, even if the call does not ask for the label."""
         query = _query(call, all=_SWITCH, limit=_NUMBER, size=_OFF, trunc_cmd=_SWITCH, filters=None)
         _no_body(call)
         asked = parse_json(query.get("filters", "{}"))
@@ -95,7 +95,7 @@ class Judge:
         return Order.of(call, *call.path, query=query, body=await self._cells.made_anew(call.body))
 
     async def _own(self, call: Call, name: str, action: list[str]) -> Order:
-        """What is done with one container, by its id."""
+        """The order for a call that acts on one container. It names the container by its id."""
         body, query = None, dict[str, str]()
         match call.method, *action:
             case ["GET", "json"] | ["POST", "start"]:
@@ -128,7 +128,7 @@ def _plain(call: Call) -> Order:
 
 
 def _query(call: Call, **allowed: re.Pattern[str] | None) -> dict[str, str]:
-    """The call's query, if it has no other names than these, each with a value of its kind."""
+    """The call's query, if it has only these names, with values that match their patterns (None: any)."""
     for name, value in call.query.items():
         pattern = allowed.get(name)
         if name not in allowed or (pattern and not pattern.fullmatch(value)):
@@ -138,7 +138,7 @@ def _query(call: Call, **allowed: re.Pattern[str] | None) -> dict[str, str]:
 
 def _no_body(call: Call) -> None:
     if call.body not in (None, {}):
-        raise Refused("a body where there is none to send")
+        raise Refused("this call takes no body")
 
 
 def _are_texts(values: object) -> bool:

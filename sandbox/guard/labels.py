@@ -1,4 +1,4 @@
-"""What is written on a container: whose it is, until when it stays, and what it may use."""
+"""Checks a container's labels: its owner, its deadline and its limits."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["check_labels", "limits_of"]
 
 _NAME = re.compile(r"cellblock\.[a-z_]{1,32}")
 _VALUE_CHARS = 4096
-# More than a clock is ever set by: a deadline is written by one that may have been read long ago.
+# More than a clock is ever set by. The clock that a deadline comes from may have been read long before.
 _CLOCK_S = 86_400.0
 
 
 def check_labels(labels: object, settings: Settings) -> dict[str, str]:
-    """The labels, if they are such as this deployment writes.
+    """The labels, if they are such as this deployment's workers write.
 
     Raises:
-        Refused: they are somebody else's, or would keep every reaper away.
+        Refused: they are not, or their deadline is so late that no reaper would remove the container.
     """
     if not isinstance(labels, dict) or labels.get("cellblock.owner") != settings.owner:
         raise Refused("the labels do not name this deployment as the owner")
@@ -39,10 +39,10 @@ def check_labels(labels: object, settings: Settings) -> dict[str, str]:
 
 
 def limits_of(labels: Mapping[str, str], settings: Settings) -> Limits:
-    """The limits that the labels tell, within the operator's maxima.
+    """The limits in the labels.
 
     Raises:
-        Refused: there are none, or larger ones.
+        Refused: there are none, or they exceed the operator's maxima.
     """
     try:
         limits = read_limits(labels.get(LIMITS_LABEL, ""), settings)
@@ -54,7 +54,7 @@ def limits_of(labels: Mapping[str, str], settings: Settings) -> Limits:
 
 
 def _is_value(value: object) -> bool:
-    """Text that every parser reads alike: half a pair of surrogates is none."""
+    """Whether `value` is text that every parser reads alike. A lone surrogate is not."""
     return isinstance(value, str) and len(value) <= _VALUE_CHARS and is_text(value)
 
 

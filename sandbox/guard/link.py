@@ -1,4 +1,4 @@
-"""One connection that speaks HTTP, at either end of it."""
+"""One HTTP connection, either from a client or to the engine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Link:
 
     @property
     def is_between_calls(self) -> bool:
-        """Whether both ends have said all of the last call, and there may be another."""
+        """Whether the last call and its answer are complete, so that another call may follow."""
         return self.http.our_state is self.http.their_state is h11.DONE
 
     async def wait(self) -> None:
@@ -43,10 +43,10 @@ class Link:
         return await self.reader.read(READ_BYTES)
 
     async def next_event(self) -> Event | None:
-        """What the other end says next; None when it waits for what it may say.
+        """The next event from the other end; None if h11 is paused (`h11.PAUSED`).
 
         Raises:
-            h11.RemoteProtocolError: it is no HTTP.
+            h11.RemoteProtocolError: the other end does not send HTTP.
         """
         while True:
             event = self.http.next_event()
@@ -70,23 +70,23 @@ class Link:
         return body
 
     async def send(self, *events: Event) -> None:
-        """Say all of it, at the pace at which the other end takes it."""
+        """Send all events, no faster than the other end reads them."""
         self.writer.write(b"".join(self.http.send(event) or b"" for event in events))
         await self.writer.drain()
 
     def close(self) -> None:
-        """Hang up, once what has been written is sent."""
+        """Close the connection once everything that was written is sent."""
         self.writer.close()
 
 
 async def splice(one: Link, other: Link) -> None:
-    """Carry the bytes of both directions until both have ended; an end of one goes on to the other side."""
+    """Carry bytes in both directions until both have ended. The end of one is passed on to the other side."""
     try:
         async with asyncio.TaskGroup() as both:
             both.create_task(_carry(one, other))
             both.create_task(_carry(other, one))
     except* OSError:
-        # One end is gone for good: so must the other be, for which that is the only sign.
+        # One end is gone. Abort the other as well, which learns of it in no other way.
         for link in (one, other):
             link.writer.transport.abort()
 

@@ -1,4 +1,4 @@
-"""The hosts that a proxy is made for, read back out of its rules."""
+"""Reads the hosts that a proxy is made for out of its rules, and checks them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def check_rules(rules: str, settings: Settings) -> None:
     try:
         hosts = [Host(parse_host(name).name, tuple(map(int, ports.split()))) for name, ports in found]
     except ValueError:
-        raise Refused("the proxy's rules name what is no host") from None
+        raise Refused("the proxy's rules name something that is no host") from None
     if not 0 < len(hosts) <= _HOSTS or not all(covers(settings.allowed_hosts, host) for host in hosts):
         raise Refused("the proxy's rules name hosts that CELLBLOCK_NETWORK_HOSTS does not allow")
     if squid_rules(hosts) != rules:
-        raise Refused("the proxy's rules say more than which hosts")
+        raise Refused("the proxy's rules say more than which hosts may be reached")

@@ -1,4 +1,4 @@
-"""The call that the engine gets, written anew: nothing in it is a copy of the client's bytes."""
+"""The call that the engine gets. The guard writes it anew and copies none of the client's bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Order"]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the engine is asked for. With `upgrade` the connection becomes a container's streams."""
+    """A call to the engine. With `upgrade` the connection then carries a container's streams."""
 
     method: str
     target: str
@@ -37,13 +37,13 @@ class Order:
         body: object = None,
         registry_auth: str | None = None,
     ) -> Order:
-        """The method and version of `call`, at this path, with this query and this body."""
+        """An order with the method and version of `call`, and with this path, query and body."""
         target = call.version + "".join(f"/{quote(part, safe=':@')}" for part in path)
         target += f"?{urlencode(query)}" if query else ""
         return cls(call.method, target, body, call.upgrade, registry_auth)
 
     def events(self) -> tuple[Event, ...]:
-        """What is said to the engine."""
+        """The HTTP events that send the call to the engine."""
         body = b"" if self.body is None else json.dumps(self.body).encode()
         headers = [("Host", "engine"), ("Content-Length", str(len(body)))]
         headers += [("Content-Type", "application/json")] if body else []

@@ -24,7 +24,7 @@ class Missing(Exception):
 class Owned:
     """Finds the ids of this deployment's containers, by the label that is written at creation.
 
-    A call goes on by the id: whoever gets a name later is another.
+    The engine gets calls with the id, because another container may get the same name later.
     """
 
     def __init__(self, engine: GuardedEngine, owner: str) -> None:
@@ -36,8 +36,8 @@ class Owned:
         """The id of the container called `name`.
 
         Raises:
-            Refused: it is somebody else's.
-            Missing: there is none.
+            Refused: the container belongs to somebody else.
+            Missing: there is no such container.
         """
         if name not in self._ids:
             found = await self._engine.inspect("containers", name, "json")
@@ -51,7 +51,7 @@ class Owned:
         return self._ids[name]
 
     def forget(self, name: str) -> None:
-        """The engine has no container by that name any more, or may soon have another."""
+        """Forget the id: the engine has no container by this name any more, or may soon have another."""
         self._ids.pop(name, None)
 
 

@@ -1,4 +1,4 @@
-"""A call that goes no further."""
+"""The exception for a call that the guard refuses."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ __all__ = ["Refused"]
 
 
 class Refused(Exception):
-    """The guard does not let a call through; the message says why. It never leaves the guard."""
+    """The guard does not let a call through; the message says why. The exception never leaves the guard."""

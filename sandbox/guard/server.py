@@ -1,4 +1,4 @@
-"""Listens for workers, and gives each of them a connection of its own."""
+"""Listens for workers, and serves each of their connections."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _log = logging.getLogger("cellblock.guard")
 
 
 async def serve(settings: Settings, address: str) -> None:
-    """Stand between the engine and whoever comes to `address` (`tcp://HOST:PORT` or `unix://PATH`).
+    """Serve clients at `address` (`tcp://HOST:PORT` or `unix://PATH`) until SIGTERM or SIGINT.
 
-    Until SIGTERM or SIGINT, which break every connection.
+    These signals break every connection.
     """
     engine = GuardedEngine(docker_address(settings), settings.margin)
     judge = Judge(settings, load_catalogue(settings.runtimes), engine)
 
     async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         _keep_alive(writer)
-        # The loop cancels those that are open when it ends, and would call that an error.
+        # When the loop ends, it cancels the tasks of open connections, and would log that as an error.
         with suppress(asyncio.CancelledError):
             await Connection(Link(h11.SERVER, reader, writer), engine, judge).serve()
 
@@ -56,7 +56,7 @@ async def serve(settings: Settings, address: str) -> None:
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:
-    """A host that vanished would hold its connections for ever."""
+    """Have connections end whose host has vanished. Otherwise they would stay open for ever."""
     connection = writer.get_extra_info("socket")
     if connection.family != socket.AF_UNIX:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,4 +1,4 @@
-"""JSON that every parser reads alike: what any two could disagree about is refused."""
+"""Parses JSON that every parser reads alike. What two parsers could read differently is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def parse_json(data: bytes | str) -> Any:  # noqa: ANN401  whatever it holds
     """The one document in `data`.
 
     Raises:
-        Refused: it is no JSON in UTF-8, has a name twice, a number that is none, or anything behind it.
+        Refused: `data` is not JSON in UTF-8, has a name twice in one object, has NaN or an infinity, or has
+            anything after the document.
     """
     try:
         text = data if isinstance(data, str) else data.decode()
