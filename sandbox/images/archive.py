@@ -1,4 +1,4 @@
-"""A layer as the stream that `docker load` takes."""
+"""Packs a layer into the stream that `docker load` takes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CREATED: Final = datetime.fromtimestamp(EPOCH, UTC).strftime("%Y-%m-%dT%H:%M:%S
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """What the image says about itself; `architecture` in Docker's spelling."""
+    """The image's metadata; `architecture` is in Docker's spelling."""
 
     tag: str
     architecture: str
@@ -29,7 +29,7 @@ class ImageConfig:
 
 
 def docker_archive(config: ImageConfig, layer: Layer, tar: IO[bytes]) -> Iterator[bytes]:
-    """The archive in pieces of at most 1 MiB; the layer is read from where `tar` stands."""
+    """The archive in pieces of at most 1 MiB; the layer is read from the current position of `tar`."""
     described = _json(_config(config, layer))
     name = f"{hashlib.sha256(described).hexdigest()}.json"
     manifest = _json([{"Config": name, "RepoTags": [config.tag], "Layers": ["layer.tar"]}])

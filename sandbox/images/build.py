@@ -31,7 +31,7 @@ _DEBIAN_ARCHITECTURES: Final = {"386": "i386", "arm": "armhf", "ppc64le": "ppc64
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """An image ready to run: `size` in bytes, `key` over all that went in, `fresh` if built just now."""
+    """An image ready to run: `size` in bytes, `key` as of `content_key`, `fresh` if it was built just now."""
 
     tag: str
     image_id: str
@@ -60,10 +60,10 @@ def build(
     prefix: str = "cellblock",
     progress: Progress = silent,
 ) -> BuiltImage:
-    """The image `<prefix>/<runtime>:local`, built and loaded unless the engine has it as the recipe wants it.
+    """Build and load `<prefix>/<runtime>:local`, unless the engine has it as the recipe wants it.
 
     `force` fetches the package lists anew and builds in any case. Without it an up-to-date image is
-    returned at once, network or not. Raises ImageBuildFailed; the tag then is what it was before.
+    returned at once, even without a network. Raises ImageBuildFailed; the tag is then left as it was.
     """
     cache = cache or Cache.default()
     with _storing(cache), engine.speaking():
@@ -105,7 +105,7 @@ def _wanted(order: _Order) -> BuiltImage:
         packages = resolve(order.recipe, order.debian, order.cache)
     except ImageBuildFailed:
         present = engine.find(order.client, order.tag)
-        # Offline and nothing remembered: an image of this very recipe will still do.
+        # Offline, and no packages are remembered: use an image that was built from this same recipe.
         if present and present.recipe == order.recipe.digest:
             return _result(order, present, fresh=False)
         raise
@@ -123,7 +123,7 @@ def _made(order: _Order) -> BuiltImage:
     before = engine.find(order.client, order.tag)
     ingredients = gather(order.recipe, order.debian, order.cache, order.progress)
     key = content_key(order.recipe, order.architecture, ingredients.packages)
-    # Without a name from the start, so it goes with the process however that ends.
+    # The file never has a name, so it disappears with the process, however that ends.
     with tempfile.TemporaryFile(dir=order.cache.root) as spool:
         _load(order, key, ingredients, spool)
     after = engine.find(order.client, order.tag)

@@ -16,7 +16,7 @@ __all__ = ["Cache"]
 
 @dataclass(frozen=True)
 class Cache:
-    """Everything in it can be fetched again: deleting the folder costs time, nothing else."""
+    """A folder whose whole content can be fetched again: deleting it costs nothing but time."""
 
     root: Path
 
@@ -39,7 +39,7 @@ class Cache:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One build at a time per cache; the lock goes with the process that holds it."""
+        """Allow one build at a time per cache. The lock ends with the process that holds it."""
         with (self.folder(".") / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -1,4 +1,4 @@
-"""Run one of the host's package tools, with a time limit and its complaint turned into one sentence."""
+"""Run one of the host's package tools with a time limit, and turn its error into one sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["output_of"]
 def output_of(argv: Sequence[str], *, timeout: float, advice: str, folder: Path | None = None) -> str:
     """The standard output of the command; `timeout` in seconds.
 
-    Raises ImageBuildFailed, ending with `advice`, if it is missing, fails or takes too long.
+    Raises ImageBuildFailed, with `advice` at the end, if the command is missing, fails or takes too long.
     """
     tool = argv[0]
     try:

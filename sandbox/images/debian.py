@@ -1,7 +1,7 @@
 """Ask apt which packages a recipe needs, as if nothing were installed, and download them.
 
-Nothing of the host's state is read or changed, so no root is needed: package lists, downloads and
-the (empty) status file are in a folder of our own; only the host's choice of sources is used.
+No root is needed, because the host's package state is neither read nor changed. Package lists, downloads and
+the (empty) status file are in a folder of our own. Only the host's choice of sources is used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SECONDS: Final = 600
 _BATCH: Final = 8
 _INSTALLED: Final = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 
-# Hooks of the host belong to its own lists and downloads, and may need root.
+# The host's hooks are cleared: they are meant for its own lists and downloads, and may need root.
 _CONFIGURATION: Final = """\
 #clear APT::Architectures;
 #clear APT::Update;
@@ -41,15 +41,15 @@ Dir::Cache::srcpkgcache "srcpkgcache.bin";
 
 @dataclass(frozen=True)
 class Debian:
-    """The package archive that the host's apt is set to, for one architecture, seen from `folder`."""
+    """The package archive that the host's apt uses, for one architecture. All files are kept in `folder`."""
 
     folder: Path
     architecture: str
 
     def fingerprint(self) -> str:
-        """Changes whenever the package lists do; empty if there are none."""
+        """A text that changes whenever the package lists do; empty if there are none."""
         lists = sorted((self.folder / "lists").glob("*_Packages*"))
-        # Not the modification time: apt sets that to the archive's, whole seconds.
+        # Not the modification time: apt sets that to the archive's time, in whole seconds.
         stats = [(path.name, path.stat()) for path in lists]
         return " ".join(f"{name}:{stat.st_size}:{stat.st_ctime_ns}" for name, stat in stats)
 
@@ -61,7 +61,7 @@ class Debian:
             raise ImageBuildFailed(f"apt has no package lists for {self.architecture}; {_ADVICE}.")
 
     def closure(self, choices: Iterable[Sequence[str]], exclude: Sequence[str]) -> tuple[Package, ...]:
-        """The chosen packages and all that they depend on, less what the globs in `exclude` make needless.
+        """The chosen packages and all that they depend on, without what `exclude` leaves out (see `needed`).
 
         Raises ImageBuildFailed if a choice has no available name or the dependencies cannot be met.
         """

@@ -31,7 +31,7 @@ class PresentImage:
 
 @contextmanager
 def speaking() -> Iterator[None]:
-    """Turn what the engine or the way to it complains about into ImageBuildFailed."""
+    """Raise errors of the engine, or of the connection to it, as ImageBuildFailed."""
     try:
         yield
     except (DockerException, RequestException) as error:
@@ -41,7 +41,7 @@ def speaking() -> Iterator[None]:
 
 
 def architecture(client: docker.APIClient) -> str:
-    """The engine's own, in Docker's spelling."""
+    """The engine's architecture, in Docker's spelling."""
     return str(client.version()["Arch"])
 
 
@@ -58,7 +58,7 @@ def find(client: docker.APIClient, name: str) -> PresentImage | None:
 def load(client: docker.APIClient, archive: Iterator[bytes]) -> None:
     """Send a docker-archive; the engine tags the image only once it has all of it."""
     events: Iterator[dict[str, Any]] = client.load_image(archive)  # type: ignore[no-untyped-call]
-    # To the end, also after an error: the SDK gives the connection back only then.
+    # Read to the end, even after an error: the SDK gives the connection back only then.
     errors = [event["error"] for event in events if "error" in event]
     if errors:
         raise ImageBuildFailed(

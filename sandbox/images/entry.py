@@ -21,7 +21,7 @@ _MERGED = frozenset({"bin", "sbin", "lib", "lib64"})
 
 @dataclass(frozen=True)
 class Entry:
-    """A path relative to the root, what stands there, and for a file the stream of its `size` bytes."""
+    """A path relative to the root, its kind, and for a file the stream of its `size` bytes."""
 
     path: str
     kind: Kind
@@ -34,7 +34,7 @@ class Entry:
 def normal(name: str) -> str:
     """The path relative to the root, without `./`; the root itself is the empty string.
 
-    Raises ImageBuildFailed for a name that climbs with `..` or holds a NUL.
+    Raises ImageBuildFailed for a name that contains `..` or a NUL.
     """
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in name:
@@ -43,7 +43,7 @@ def normal(name: str) -> str:
 
 
 def placed(entry: Entry) -> Entry | None:
-    """The entry where it belongs with /bin, /sbin, /lib and /lib64 merged into /usr; None for those four."""
+    """The entry moved into /usr if it is in /bin, /sbin, /lib or /lib64; None for those four and the root."""
     path = normal(entry.path)
     if not path or path in _MERGED:
         return None
@@ -56,7 +56,7 @@ def placed(entry: Entry) -> Entry | None:
 
 
 def tar_entries(archive: tarfile.TarFile) -> Iterator[Entry]:
-    """The members in the archive's order; a file's stream is good until the next entry is asked for.
+    """The members in the archive's order; a file's stream is valid until the next entry is read.
 
     Only the owner may write, nothing is setuid. Raises ImageBuildFailed for a device or a fifo.
     """
@@ -81,6 +81,6 @@ def _merged(path: str) -> str:
 
 
 def _retargeted(path: str, target: str) -> str:
-    """A relative target still means the same place after its link has moved one level down into /usr."""
+    """The relative target, rewritten for a link that has moved one level down into /usr."""
     meant = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), target)).lstrip("/")
     return posixpath.relpath(_merged(meant) or ".", posixpath.dirname(_merged(path)))

@@ -1,4 +1,4 @@
-"""Typed values out of a TOML table, refused in one sentence where they are something else."""
+"""Reads typed values from a TOML table. A value of another form is refused with a one-sentence error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
 class Fields:
-    """A table of a recipe, and where it stands, for messages."""
+    """A table of a recipe. Error messages call it `place`."""
 
     def __init__(self, table: Mapping[str, object], place: str) -> None:
         self._table = table
@@ -35,7 +35,7 @@ class Fields:
         return value
 
     def texts(self, key: str, pattern: str = r".+") -> tuple[str, ...]:
-        """A list of such strings; none if the key is missing."""
+        """A list of such strings; empty if the key is missing."""
         value = self._table.get(key, [])
         if not isinstance(value, list) or not all(_matches(pattern, item) for item in value):
             raise self._wrong(key, f"a list of strings like {pattern!r}")
@@ -59,7 +59,7 @@ class Fields:
         return tuple(tuple(item) for item in items)
 
     def tables(self, key: str) -> tuple[Fields, ...]:
-        """An array of tables; none if the key is missing."""
+        """An array of tables; empty if the key is missing."""
         value = self._table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self._wrong(key, "an array of tables")

@@ -1,4 +1,4 @@
-"""All that one image is made of, at hand on this machine."""
+"""Everything that one image is made of, fetched to this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Ingredients:
     sources: tuple[tuple[Source, Path], ...]
 
     def trees(self, progress: Progress) -> Iterator[Iterator[Entry]]:
-        """What goes into the layer: every package in turn, what was installed, then the sources."""
+        """What goes into the layer: every package in turn, their status entries, then the sources."""
         total = len(self.debs) + len(self.sources)
         for done, deb in enumerate(self.debs):
             progress("merge", done, total)
@@ -41,9 +41,10 @@ class Ingredients:
 
 
 def gather(recipe: Recipe, debian: Debian, cache: Cache, progress: Progress) -> Ingredients:
-    """Fetch what is missing; raises ImageBuildFailed if something cannot be had.
+    """Fetch what is missing; raises ImageBuildFailed if something cannot be fetched.
 
-    The archive drops what it has newer versions of, so a failed download asks again with new lists, once.
+    The archive removes packages when it gets newer versions. So after a failure the lists are fetched again,
+    and the packages are resolved and downloaded once more.
     """
     try:
         packages = resolve(recipe, debian, cache)

@@ -48,8 +48,8 @@ def write_layer(
 ) -> Layer:
     """Write skeleton, trees and symlinks to `out` as one tar, in the order given.
 
-    Owner and time are the same for all, setuid and setgid are gone, the first to claim a path has it.
-    Raises ImageBuildFailed where the trees cannot be merged.
+    All entries have the same owner and time, and none is setuid or setgid. Of several entries with one path,
+    only the first is written. Raises ImageBuildFailed if the trees cannot be merged.
     """
     sink = _HashingSink(out)
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_BLOCK) as archive:
@@ -98,7 +98,7 @@ class _Writer:
         self._archive.addfile(_header(entry), entry.content)
 
     def link(self, path: str, target: str) -> None:
-        """A symlink of the recipe; a target that is a glob means the first path in the layer that matches."""
+        """Add a symlink of the recipe. A glob as its target means the first path that matches."""
         found = sorted(fnmatch.filter(self._kinds, target.lstrip("/")))
         if not found:
             raise ImageBuildFailed(

@@ -44,7 +44,7 @@ def deb_entries(deb: Path) -> Iterator[Entry]:
     try:
         with _unpacked(deb) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
             yield from tar_entries(archive)
-            # What is left is padding: read to its end, or dpkg-deb dies of a closed pipe.
+            # The rest is padding. Read it to the end, because dpkg-deb would fail at a closed pipe.
             stream.read()
     except (tarfile.TarError, subprocess.CalledProcessError) as error:
         raise ImageBuildFailed(
@@ -73,7 +73,7 @@ def _unpacked(deb: Path) -> Iterator[IO[bytes]]:
 
 
 def status_entry(package: Package) -> Entry:
-    """The note about a package that vulnerability scanners look for in images without dpkg's own database."""
+    """The file about a package that vulnerability scanners look for in images without dpkg's own database."""
     text = (
         f"Package: {package.name}\nStatus: install ok installed\nSource: {package.source}\n"
         f"Version: {package.version}\nArchitecture: {package.architecture}\n"

@@ -1,4 +1,4 @@
-"""How a build tells how far it is."""
+"""How a build reports its progress."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["Progress", "counted", "silent"]
 
-# Told a step, and how much of it is done, of how much. The steps: `lists`, `download` and `merge`
-# (packages), `fetch` (sources), `load` (bytes). Called often, so it should return soon.
+# Called with a step, how much of it is done, and how much there is in all. The steps: `lists`, `download` and
+# `merge` (packages), `fetch` (sources), `load` (bytes). It is called often, so it should return soon.
 Progress = Callable[[str, int, int], None]
 
 
 def silent(step: str, done: int, total: int) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def counted(pieces: Iterable[bytes], total: int, progress: Progress) -> Iterator[bytes]:
-    """The pieces unchanged, each told as part of the step `load`; `total` in bytes."""
+    """The pieces unchanged, each reported as progress of the step `load`; `total` in bytes."""
     done = 0
     for piece in pieces:
         yield piece

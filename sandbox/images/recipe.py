@@ -16,7 +16,7 @@ from sandbox.images.source import Source, parse_source
 
 __all__ = ["RECIPES", "Recipe", "load_recipe", "runtimes"]
 
-# Beside the packages in a checkout, within this one in a wheel.
+# The recipes are beside the packages in a checkout, and within this package in a wheel.
 _CHECKOUT: Final = Path(__file__).parents[2] / "images"
 RECIPES: Final = _CHECKOUT if _CHECKOUT.is_dir() else Path(__file__).with_name("recipes")
 _KEYS: Final = (
@@ -63,7 +63,7 @@ def runtimes(folder: Path = RECIPES) -> tuple[str, ...]:
 
 
 def load_recipe(runtime: str, folder: Path = RECIPES) -> Recipe:
-    """The recipe of this runtime, on top of the one that it extends: from `folder`, else one of our own.
+    """The recipe of this runtime, joined to the one that it extends: from `folder`, or else one of our own.
 
     Raises ImageBuildFailed if there is none or a value in it is wrong.
     """

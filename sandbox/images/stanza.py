@@ -17,7 +17,7 @@ _NAME: Final = re.compile(r"(?:^|[,|])\s*([a-z0-9][a-z0-9+.-]+)")
 
 @dataclass(frozen=True)
 class Stanza:
-    """A package, the names it answers to, and the names it depends on (alternatives included)."""
+    """A package, the names that it provides, and the names that it depends on (alternatives included)."""
 
     package: Package
     names: frozenset[str]
@@ -40,7 +40,7 @@ def needed(
 ) -> tuple[Package, ...]:
     """The wanted packages and all that they depend on, by name.
 
-    What the globs in `exclude` match is left out, and with it what nobody else depends on.
+    Packages that a glob in `exclude` matches are left out, and so are those that only they depend on.
     """
     left = [stanza for stanza in stanzas if not _excluded(stanza.package.name, exclude)]
     reached: set[Package] = set()

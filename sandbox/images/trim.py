@@ -14,7 +14,10 @@ _NOTHING = re.compile(r"(?!)")
 
 @dataclass(frozen=True)
 class Trim:
-    """Globs of absolute paths (`*` crosses slashes); what `drop` matches goes, and all below, save `keep`."""
+    """Globs of absolute paths, in which `*` matches slashes, too.
+
+    A path that `drop` matches is left out with everything below it, except for what `keep` matches.
+    """
 
     drop: re.Pattern[str]
     keep: re.Pattern[str]
