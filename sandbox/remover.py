@@ -38,7 +38,7 @@ _MOST_WAITING = 32
 _QUIET_S = 0.05
 _LONGEST_WAIT_S = 0.5
 # How long a cell may take to end by itself before it is killed.
-_LAST_WORDS_S: Any = 0.25  # the SDK passes it to requests, which takes fractions; the SDK's stub does not
+_LAST_WORDS_S: Any = 0.25  # the SDK passes it to requests, which takes fractions; the SDK's stub forbids them
 # Between two attempts at an engine that is away.
 _AWAY_S = 1.0
 

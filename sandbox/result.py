@@ -115,7 +115,7 @@ class Result:
     engine: str
     """"docker", or "host" where nothing was isolated."""
     warm: bool
-    """Whether the cell was a warm one, made before the job came."""
+    """Whether the cell was a warm one, which was made before the job came."""
     container: str | None
     """The container's name, as in the engine's own logs. The container is removed after the job."""
     worker: str

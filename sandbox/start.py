@@ -41,7 +41,7 @@ def plan_start(runtime: Runtime, files: Collection[str]) -> Stages:
     """The commands that the catalogue gives for these files.
 
     Raises:
-        InvalidJob: the runtime can start with none of the files, or with several and it is not clear which.
+        InvalidJob: the runtime can start none of the files, or several, and it is not clear which one is meant.
     """
     for start in runtime.start:
         matches = [_matching(pattern, files) for pattern in start.files]

@@ -101,7 +101,7 @@ class Stay:
 
 
 def _check_alive(cell: Cell) -> None:
-    """Raise `CellLost` if the cell was killed from outside. That a job breaks its own archive is no error."""
+    """Raise `CellLost` if the cell was killed from outside. It is no error if a job breaks its own archive."""
     if cell.examine().exit_code == _KILLED:
         raise CellLost("The cell was killed from outside before it gave the job's files.")
 

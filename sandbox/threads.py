@@ -55,7 +55,7 @@ def dead_threads() -> list[str]:
 
 
 def _logged(target: Callable[..., object], *args: object) -> bool:
-    """Run `target`, and log its exception; whether there was none."""
+    """Run `target`, and log an exception that it raises; whether it raised none."""
     try:
         target(*args)
     except Exception:  # noqa: BLE001  told, and then judged by who started it

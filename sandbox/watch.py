@@ -191,7 +191,7 @@ class Watch:
             self._take_output(event)
 
     def _demand_end(self) -> None:
-        """Kill a job whose start was not seen; raise `EngineFailed` if that did not help either.
+        """Kill a job whose start was not seen. Raise `EngineFailed` if it was killed already.
 
         If a silent job has taken the start mark out of its pipe, its end shows that it had started.
         """
