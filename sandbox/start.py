@@ -41,7 +41,7 @@ def plan_start(runtime: Runtime, files: Collection[str]) -> Stages:
     """The commands that the catalogue gives for these files.
 
     Raises:
-        InvalidJob: the runtime can start none of the files, or several, and it is not clear which one is meant.
+        InvalidJob: the runtime can start none of the files, or several without a clear first choice.
     """
     for start in runtime.start:
         matches = [_matching(pattern, files) for pattern in start.files]

@@ -101,7 +101,7 @@ class Stay:
 
 
 def _check_alive(cell: Cell) -> None:
-    """Raise `CellLost` if the cell was killed from outside. It is no error if a job breaks its own archive."""
+    """Raise `CellLost` if the cell was killed from outside. A job may break its own archive without error."""
     if cell.examine().exit_code == _KILLED:
         raise CellLost("The cell was killed from outside before it gave the job's files.")
 
