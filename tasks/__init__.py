@@ -1,6 +1,7 @@
-"""The Celery application and its one task. Importing it is cheap: no engine, no connection, no settings.
+"""The Celery application and its one task.
 
-`follow` and `follow_async`, which read what a job writes while it runs, are imported when first used.
+Importing it is cheap: it contacts no engine, opens no connection and reads no settings. `follow` and
+`follow_async` read the output of a running job. They are imported when they are first used.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ __all__ = ["app"]
 
 app = Celery(
     "cellblock",
-    # An app that imports this has a Celery of its own, to which its tasks belong, and maybe a Django.
+    # An app that imports this may have its own Celery app and use Django. This one leaves both alone.
     set_as_current=False,
     fixups=[],
     control="tasks.revoking:Control",
@@ -35,13 +35,13 @@ app = Celery(
     ],
 )
 
-# Celery's names for them, by the scheme of the address.
+# Celery's class names of the result backends, by the scheme of the address.
 _BACKENDS = {"redis": "RedisBackend", "rediss": "RedisBackend", "sentinel": "SentinelBackend"}
 app.loader.override_backends = {scheme: f"tasks.result_backend:{name}" for scheme, name in _BACKENDS.items()}
 
 
 def _configuration() -> dict[str, Any]:
-    """Read when Celery first needs it, so that an import reads no environment and can't fail on it."""
+    """Read the settings when Celery first needs them. So an import reads no environment and can't fail."""
     from config import load_settings
     from config.celery_conf import celery_config
 

@@ -1,4 +1,4 @@
-"""Celery's autoscaler, which also lets go of idle processes soon and knows what the host can hold."""
+"""Celery's autoscaler, which ends idle processes sooner and limits the pool to what the host can hold."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Autoscaler"]
 
 _log = logging.getLogger("cellblock")
 
-# Seconds of idleness after which processes end, looked for as often: they are gone within twice that.
+# After this many idle seconds processes end. The check has the same interval, so they end within twice this.
 _IDLE_S = 10.0
 
 
 class Autoscaler(autoscale.Autoscaler):
-    """Grows the pool with each job that finds no idle process, and shrinks it once no job comes for a while.
+    """Grows the pool when a job finds no idle process, and shrinks it when no job has come for a while.
 
-    A process that runs a job is never ended. Celery's own needs up to a minute to see that it is idle.
+    It never ends a process that runs a job. Celery's own takes up to a minute to end an idle process.
     """
 
     def __init__(self, pool: Any, most: int, least: int, worker: Any, **options: Any) -> None:  # noqa: ANN401
@@ -32,7 +32,7 @@ class Autoscaler(autoscale.Autoscaler):
                 " further, although CELLBLOCK_AUTOSCALE=%d,%d",
                 *(bound, most, least),
             )
-        # By which the worker decides how many jobs it takes.
+        # The worker computes from this how many jobs it takes.
         worker.max_concurrency = min(most, bound)
         super().__init__(
             pool, worker.max_concurrency, least, **{"worker": worker, "keepalive": _IDLE_S} | options

@@ -10,7 +10,7 @@ _SPREAD = 1.5
 
 
 def back_off_s(retries: int) -> float:
-    """One second, then twice as long each time, and up to half of it more so that workers do not march."""
+    """One second, doubled at each retry, plus a random part of up to half, so that workers spread out."""
     return float(2**retries) * random.uniform(1.0, _SPREAD)  # noqa: S311  not a secret
 
 

@@ -1,4 +1,4 @@
-"""How much waits at the broker, asked there when somebody wants to know."""
+"""The number of messages that wait at the broker, asked from the broker at each measurement."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _IMPATIENT = {
 
 
 class Backlog:
-    """The lengths of the worker's queues, over a connection of its own; for one asker at a time."""
+    """Asks for the lengths of the worker's queues, over its own connection. Calls run one at a time."""
 
     def __init__(self, app: Celery, queues: list[str]) -> None:
         self._app = app
@@ -35,7 +35,7 @@ class Backlog:
         self._channel: Any = None
 
     def measure(self) -> Iterator[Measurement]:
-        """What waits, if the broker answers at once."""
+        """Whether the broker answered, and the queue lengths if it did within two seconds."""
         with self._lock:
             try:
                 measured = [*self._lengths()]
@@ -46,7 +46,7 @@ class Backlog:
         yield from measured
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         with self._lock:
             self._hang_up()
 
@@ -72,7 +72,7 @@ class Backlog:
 
 
 def _length(channel: Any, queue: str) -> int:  # noqa: ANN401  the transport's own
-    """The messages of every priority; Redis knows no queue that is empty."""
+    """The number of messages of all priorities. Redis has no key for an empty queue: that gives 0."""
     try:
         length: int = channel.queue_declare(queue, passive=True).message_count
     except ChannelError:

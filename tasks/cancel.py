@@ -6,13 +6,13 @@ __all__ = ["cancel"]
 
 
 def cancel(task_id: str) -> None:
-    """Have a job end within two seconds as `cancelled`, with its output so far; or not start, if it waits.
+    """Cancel a job: it ends within two seconds as `cancelled`, with its output so far, or does not start.
 
-    It needs no worker to listen: the wish is kept in the result backend until whoever has the job sees it. A
-    job that has its result keeps it.
+    No worker has to listen: the cancel request is kept in the result backend until the process that has the
+    job sees it. A job that already has its result keeps it.
 
     Raises:
-        BrokerUnreachable: results do not go to a Redis, where such a wish could be left.
+        BrokerUnreachable: results do not go to a Redis, so the cancel request cannot be stored.
         redis.exceptions.RedisError: there was no answer.
     """
     from sandbox import BrokerUnreachable

@@ -1,4 +1,4 @@
-"""A chord's count of a job that has its result, made good by whoever finds the result."""
+"""Makes sure that a chord has counted a job that already has its result."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["has_result"]
 
 
 def has_result(backend: Any, request: Any) -> bool:  # noqa: ANN401  Celery's own
-    """Whether the job of a request has its result; then its chord, if it is part of one, has counted it.
+    """Whether the job of a request has its result. If so, its chord counts it, if it is part of one.
 
-    Whoever stored it may have been killed before the chord counted it. To count again has no effect.
+    The process that stored the result may have been killed before the chord counted the job. Counting it a
+    second time has no effect.
     """
     meta = patiently(lambda: backend.get_task_meta(request.id, cache=False))
     if meta["status"] not in READY_STATES:

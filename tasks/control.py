@@ -1,4 +1,4 @@
-"""Cancelling: what `celery.control.revoke`, Flower's button and `cellblock cancel` do to a job."""
+"""The worker's `revoke` command, which `celery.control.revoke` and Flower's *Terminate* button send."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from tasks.patience import patiently
 __all__ = ["revoke"]
 
 _log = logging.getLogger("cellblock.control")
-# By its name, because its stubs know nothing of it.
+# Looked up by name, because the type stubs do not declare it.
 _revoke: Any = vars(control)["revoke"]
 
 
 @control.control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator, unused-ignore]
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **rest: Any) -> Any:  # noqa: ANN401, FBT001, FBT002  Celery's own
-    """Revoke tasks, in every worker that hears of it, as soon as Redis can be asked who runs them."""
+    """Revoke tasks, in every worker that receives this, as soon as Redis can say who runs them."""
     task_ids = set(maybe_list(task_id) or [])
     errand(_carry_out, state, task_ids, terminate, signal, rest)
     return {"ok": f"tasks {task_ids} flagged as revoked"}
 
 
 def _carry_out(state: Any, task_ids: set[str], terminate: bool, signal: Any, rest: dict[str, Any]) -> None:  # noqa: ANN401, FBT001
-    """Celery marks as revoked what it does not run itself, although another worker may.
+    """Cancel the running jobs, if `terminate` is set, and have Celery revoke the others.
 
-    That one reports the end of its job, and so a job that is running anywhere is told to end instead, if that
-    is wanted.
+    Celery's own command marks every job as revoked that this worker does not run, even if another worker runs
+    it. That other worker reports the end of its job itself.
     """
     running = {task_id for task_id in task_ids if _is_running(task_id)}
     if terminate:

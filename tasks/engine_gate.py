@@ -1,4 +1,4 @@
-"""Whether this worker takes jobs: not while its engine can make no cell for anybody."""
+"""Decides whether this worker takes jobs: it takes none while its engine can't make any cell."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ __all__ = ["EngineAway", "EngineGate", "engine_gate"]
 
 _log = logging.getLogger("cellblock")
 
-# An engine that answers and can make no cell is tried with a job, after this and then half as long again.
+# An engine that answers but can't make cells is tried with a job after this time. Each failed trial makes the
+# time half as long again.
 _TRIAL_S = 5.0
 _LONGEST_TRIAL_S = 60.0
 
@@ -31,7 +32,7 @@ class EngineAway(Reject):
     def __init__(self, outage: Outage, requeue: bool = True) -> None:  # noqa: FBT001, FBT002  Celery's own
         super().__init__(str(outage.why), requeue)
         self.outage = outage
-        # By which it is pickled on its way to the main process.
+        # Pickle recreates the exception from these in the main process.
         self.args = (outage, requeue)
 
 
@@ -39,20 +40,20 @@ class EngineAway(Reject):
 class _Outage:
     why: SandboxUnavailable
     began: float
-    #: When a job met it last: what was seen of the engine before says nothing.
+    #: When the outage was last met. Only a later look at the engine can show that it is over.
     met: float
     trial_s: float = _TRIAL_S
 
     @property
     def is_trial(self) -> bool:
-        """Whether a job may see if it is over, which nothing else could tell."""
+        """Whether a job may try if the outage is over. Nothing else can find that out."""
         return isinstance(self.why, EngineUnfit) and time.monotonic() >= self.met + self.trial_s
 
 
 class EngineGate:
-    """Shut from the first job that finds no engine, or the keeper's first look, until the engine is back.
+    """Closes when a job or the keeper finds the engine away, and opens when the engine is back.
 
-    Of a worker's main process. An outage is told once when it begins, and once when it is over.
+    It lives in the worker's main process. An outage is logged once when it begins and once when it ends.
     """
 
     def __init__(self) -> None:
@@ -65,14 +66,14 @@ class EngineGate:
 
     @property
     def trouble(self) -> str | None:
-        """Why jobs wait, and for how long they have; None while they do not."""
+        """Why jobs wait, and for how long they have waited. None while jobs are taken."""
         if self._outage is None:
             return None
         lasted_s = time.monotonic() - self._outage.began
         return f"no jobs are taken, for {lasted_s:.0f} s now. {self._outage.why}"
 
     def shut(self, why: SandboxUnavailable) -> None:
-        """A job could have no cell, and no other could."""
+        """Take no more jobs: the engine can't make a cell for any job, because of `why`."""
         if self._outage is None:
             _log.error("The engine is away, and no jobs are taken until it is back: %s", why)
             now = time.monotonic()
@@ -83,7 +84,7 @@ class EngineGate:
         self._outage.why, self._outage.met = why, time.monotonic()
 
     def look(self, sight: Sight | None) -> None:
-        """Hear what the keeper has seen of the engine."""
+        """Close or open after what the keeper has last seen of the engine."""
         if sight is None:
             return
         if sight.why:
@@ -92,7 +93,7 @@ class EngineGate:
             self._end()
 
     def note_success(self) -> None:
-        """A job has had its cell."""
+        """A job got its cell, so the outage is over."""
         if self._outage:
             self._end()
 

@@ -18,7 +18,7 @@ _LOOK_S = 1.0
 
 
 class EngineWatch(bootsteps.StartStopStep):
-    """Stands between the gate and the broker's consumer: a step of the consumer, made anew with it."""
+    """Stops and restarts consuming as the gate says. Celery makes this step anew with each consumer."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -27,7 +27,7 @@ class EngineWatch(bootsteps.StartStopStep):
         self._entry: Any = None
 
     def start(self, consumer: Any) -> None:  # noqa: ANN401
-        """The broker has answered, and nothing has been taken yet."""
+        """Called by Celery when the broker has answered and no message has been taken yet."""
         qos = getattr(consumer.task_consumer.channel, "qos", None)
         if hasattr(qos, "can_consume"):
             _stand_before(qos)
@@ -35,7 +35,7 @@ class EngineWatch(bootsteps.StartStopStep):
         self._entry = consumer.timer.call_repeatedly(_LOOK_S, self._look, (consumer,))
 
     def stop(self, consumer: Any) -> None:  # noqa: ANN401
-        """The connection is lost, or the worker ends."""
+        """Called by Celery when the connection is lost, or the worker ends."""
         if self._entry is not None:
             self._entry.cancel()
 
@@ -45,9 +45,9 @@ class EngineWatch(bootsteps.StartStopStep):
         if task_consumer is None or hasattr(task_consumer.channel, "unacked_key"):
             return
         if task_consumer.on_message is None:
-            # Celery's loop has not begun: nobody would take what comes, and it begins to consume by itself.
+            # Celery's loop has not begun. No handler would take a message. The loop itself starts to consume.
             return
-        # A broker that sends by itself; both do nothing the second time.
+        # This broker pushes messages. Calling either of these again has no effect.
         if engine_gate.is_open:
             task_consumer.consume()
         else:
@@ -58,7 +58,7 @@ app.steps["consumer"].add(EngineWatch)
 
 
 def _stand_before(qos: Any) -> None:  # noqa: ANN401  kombu's own
-    """Have the channel fetch nothing while the gate is shut, as Celery does while no process is free."""
+    """Have the channel fetch no message while the gate is shut, as Celery does while no process is free."""
     has_room = qos.can_consume
 
     def can_consume(_: object) -> bool:
@@ -69,7 +69,7 @@ def _stand_before(qos: Any) -> None:  # noqa: ANN401  kombu's own
 
 @signals.worker_process_init.connect
 def _tell_once(**_: object) -> None:
-    """Celery logs a traceback for each job that is given back; the gate tells of the outage, once."""
+    """Drop Celery's traceback for each job that is given back: the gate logs the outage, once."""
     logging.getLogger("celery.app.trace").addFilter(_is_news)
 
 

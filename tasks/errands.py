@@ -1,4 +1,4 @@
-"""What a worker's main process has to ask Redis: by a thread, since its event loop may not wait."""
+"""A thread for calls of a worker's main process that wait for Redis: its event loop must not wait."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ _log = logging.getLogger("cellblock.errands")
 
 
 class _Errands:
-    """One thread, so that they are run in their order, each once Redis is there.
+    """Runs the errands in one thread and in their order. Each waits until Redis is there.
 
-    What has not been run when the worker ends is of messages that nobody has acknowledged: they come again.
+    The message of a job is not acknowledged before its errand has run. If the worker ends earlier, the broker
+    delivers the message again. A revoke command that has not been carried out by then is lost.
     """
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[tuple[Callable[..., object], tuple[object, ...]]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        # The first errand may give another one before its thread is known here.
+        # The first errand may add another one before `_thread` is set.
         self._lock = threading.Lock()
 
     def add(self, call: Callable[..., object], *args: object) -> None:
@@ -41,7 +42,7 @@ class _Errands:
             try:
                 call(*args)
             except BaseException:  # noqa: BLE001  SystemExit, too, is raised by what Celery calls
-                # One that fails, for whatever reason, must not keep the others from being run.
+                # An errand that fails, for any reason, must not stop the others.
                 _log.exception("An errand of the worker failed")
 
 
@@ -49,5 +50,5 @@ _errands = _Errands()
 
 
 def errand(call: Callable[..., object], *args: object) -> None:
-    """Have it called soon, beside the event loop."""
+    """Have `call(*args)` run soon, outside of the event loop."""
     _errands.add(call, *args)

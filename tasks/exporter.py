@@ -32,26 +32,26 @@ from tasks.metrics import Metric
 __all__ = ["Exporter"]
 
 _BATCH_BYTES = 1 << 16
-# From what a warm cell takes to what the longest job may.
+# From the start of a warm cell to the longest job.
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
 class Exporter:
-    """Counts what arrives at its socket, whose other end is `far`, and serves the sums over HTTP.
+    """Adds up the measurements that processes send to the socket `far`, and serves the sums over HTTP.
 
-    Processes come and go; what they have told stays, and there is no file to clean up after them.
+    When a process ends, its measurements stay counted, and it leaves no file to clean up.
     """
 
     def __init__(self, address: str, port: int, sample: Callable[[], Iterable[Measurement]]) -> None:
-        """Listen on `address`; `sample` gives the rest when somebody asks.
+        """Listen on `address` and `port`. `sample` returns the values of `SAMPLED` at each scrape.
 
         Raises:
-            OSError: nobody can listen there.
+            OSError: it can't listen on that address and port.
         """
-        # A second series for each counter, which says when the first began.
+        # Else each counter has a second series with its creation time.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        # The first one: it takes back what a dead keeper has said before that is read.
+        # Registered first: it drops the values of a dead keeper before they are read.
         self._registry.register(_Sampled(sample, self))
         self._families = {metric.name: _family(metric, self._registry) for metric in METRICS}
         self._pid = os.getpid()
@@ -65,13 +65,13 @@ class Exporter:
         return self._server.server_port
 
     def leave(self) -> None:
-        """In a forked child: close what is the parent's, or the port would stay taken after it."""
+        """In a forked child: close the parent's sockets. Else the port stays in use after the parent ends."""
         if os.getpid() != self._pid:
             self._server.socket.close()
             self._near.close()
 
     def forget(self, metric: str) -> None:
-        """Take back all that was said of a metric with labels."""
+        """Drop all values of a metric with labels."""
         self._families[metric].clear()
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class Exporter:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-        # What ends the stream: no process sends an empty datagram.
+        # An empty datagram ends the counting thread. No process sends one.
         self.far.send(b"")
         self._counter.join()
         self.far.close()
@@ -118,19 +118,19 @@ def _apply(family: Any, value: float, labels: dict[str, str]) -> None:  # noqa: 
 
 
 class _Sampled(Collector):
-    """Asks when it is asked."""
+    """Takes its samples at each scrape."""
 
     def __init__(self, sample: Callable[[], Iterable[Measurement]], exporter: Exporter) -> None:
         self._sample = sample
         self._exporter = exporter
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
-        """What it will have, so that registering it asks nobody yet."""
+        """The metrics without values, so that registering the collector takes no samples yet."""
         for metric in SAMPLED:
             yield GaugeMetricFamily(metric.name, metric.meaning, labels=metric.labels)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The samples of now."""
+        """The current samples."""
         samples = defaultdict(list)
         for name, value, labels in self._sample():
             samples[name].append((value, labels))
