@@ -1,4 +1,4 @@
-"""Renews the leases of the jobs that this process runs, and hears when one of them is not wanted any more."""
+"""Renews the leases of the jobs that this process runs, and learns at each renewal if a job is cancelled."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _BEAT_S = 0.5
 
 
 class Heartbeat:
-    """One thread for all leases of the process, which sleeps while there are none.
+    """Renews all leases of the process in one thread, which sleeps while there are none.
 
-    Whether a lease is still held is the lease's own to say: it runs out even if this thread were dead.
+    Each `Lease` knows by its own clock whether it is still held. So it runs out even if this thread has died.
     """
 
     def __init__(self) -> None:
@@ -36,13 +36,13 @@ class Heartbeat:
         """Renew it from now on."""
         with self._change:
             self._leases.add(lease)
-            # One that has died was logged; its leases ran out.
+            # If the thread has died, that was logged, and its leases have run out.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = start_thread(self._beat, name="cellblock-heartbeat", lasting=False)
             self._change.notify()
 
     def drop(self, lease: Lease) -> None:
-        """Renew it no more."""
+        """Stop renewing it."""
         with self._change:
             self._leases.discard(lease)
             self._failing.discard(lease)
@@ -60,7 +60,7 @@ class Heartbeat:
             lease.renew()
         except Exception as error:  # noqa: BLE001  whatever it is: the lease goes on to run out
             if lease not in self._failing:
-                # Without the error's own words: thousands of tries would tell no more.
+                # Once, and only the class of the error: a line for each of thousands of tries says no more.
                 _log.warning("A lease could not be renewed, and runs out: %s", type(error).__name__)
                 self._failing.add(lease)
         else:

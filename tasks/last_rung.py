@@ -1,6 +1,6 @@
-"""What a worker's main process does about a job whose own process can't: the last rung before the reaper.
+"""What a worker's main process does for a job whose pool process can't: the last rung before the reaper.
 
-It waits for Redis, so that it is run as an errand, beside Celery's event loop.
+These functions wait for Redis. So they run as errands, outside of Celery's event loop.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _log = logging.getLogger("cellblock.last_rung")
 
 
 def time_out(request: Any, runtime: str, lasted_s: float) -> None:  # noqa: ANN401  Celery's own
-    """Store the result of a job whose process had to be killed, and see that its cell is gone."""
+    """Store the result of a job whose process had to be killed, and have its cell removed."""
     settings, cell = this_settings(), _cell_of(request.id)
     if cell and settings.enable_docker:
         start_thread(_remove, cell, name="cellblock-last-rung", lasting=False)
@@ -40,7 +40,7 @@ def time_out(request: Any, runtime: str, lasted_s: float) -> None:  # noqa: ANN4
         duration_s=round(lasted_s, 6),
     ).to_dict()
     _log.error("A job's process had to be killed %.0f s after its start: %s", lasted_s, request.id)
-    # It may have stored the result and been held up afterwards.
+    # The process may have stored the result before it was killed.
     if request.task.backend.get_state(request.id) not in READY_STATES:
         count_result(answer)
         _store(request, answer)
@@ -48,14 +48,14 @@ def time_out(request: Any, runtime: str, lasted_s: float) -> None:  # noqa: ANN4
 
 
 def forget_lease(request: Any) -> None:  # noqa: ANN401
-    """Drop the lease that a dead process held, so that whoever runs the job next need not wait for it."""
+    """Drop the lease that a dead process held, so that the next process with the job need not wait for it."""
     redis = result_redis()
     if redis is not None and request.worker_pid:
         patiently(lambda: drop_lease_of(redis, request.id, request.hostname, request.worker_pid))
 
 
 def cancel(task_id: str) -> bool:
-    """Whether a running job could be told to end as cancelled: not where results are in no Redis."""
+    """Cancel a running job. False where results are not in a Redis: then it can't be told."""
     redis = result_redis()
     if redis is None:
         return False
@@ -64,7 +64,7 @@ def cancel(task_id: str) -> bool:
 
 
 def abandoned(times: int) -> ExceptionInfo:
-    """What the caller of a job gets that has ended its process each time."""
+    """The error for the caller of a job whose process was killed at each of `times` attempts."""
     try:
         _give_up(times)
     except Abandoned:

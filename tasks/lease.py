@@ -1,4 +1,4 @@
-"""Who runs a job: a lease in Redis, so that a message that is delivered twice starts no second cell."""
+"""Leases: a key in Redis says which process runs a job, so that a second delivery starts no second cell."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Lease", "ask_to_cancel", "drop_lease_of", "is_leased", "leased_cell", "result_redis"]
 
-# As long as a job may wait, for what its publisher knows: a wish that it be cancelled must outlast that.
+# A cancel request must outlast the time that a job may wait in its queue, which its publisher does not know.
 _WISH_S = 30 * 86_400
-# A holder gives up by its own clock when this part of the lease is left, which is what a kill may take.
+# A holder gives up by its own clock when this part of the lease is left. To kill its cell may take that long.
 _SAFETY = 1 / 4
 
 _ACQUIRE, _RENEW, _CLAIM, _RELEASE, _DROP, _CANCEL = (
@@ -33,7 +33,7 @@ _ACQUIRE, _RENEW, _CLAIM, _RELEASE, _DROP, _CANCEL = (
 
 
 class Answer(StrEnum):
-    """What Redis says to somebody who wants to run a job, or runs it."""
+    """What Redis answers to a process that wants to run a job, or runs it."""
 
     GRANTED = "granted"
     HELD = "held"
@@ -44,10 +44,10 @@ class Answer(StrEnum):
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """The lease of one task for one process, which `worker` names.
+    """The lease of one task for this process, which belongs to `worker`.
 
-    `begun` counts, once it is granted, this time and those before it that never came to an orderly end.
-    A holder that could not renew it in time has lost it by its own clock, before anybody else can get it.
+    Once granted, `begun` is the number of attempts that did not end in an orderly way, this one included. A
+    holder that could not renew the lease in time has lost it by its own clock, before another can get it.
     """
 
     redis: Redis
@@ -56,14 +56,15 @@ class Lease:
     begun: int = 0
     cell: str = ""
     _token: str = field(default_factory=lambda: uuid.uuid4().hex)
-    # The holder that this one was before it lost the lease: nobody else may count or wait for it.
+    # This process's holder name before it lost the lease. With the next request Redis stops counting that
+    # attempt, and a lease in that name does not make this process wait.
     _before: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _answer: Answer = Answer.LOST
     _until: float = 0.0
 
     def acquire(self) -> Answer:
-        """Ask for the lease, until Redis answers. It is held with GRANTED, and with CANCELLED too."""
+        """Ask for the lease until Redis answers. After GRANTED this process holds it, after CANCELLED too."""
         kept_s = this_settings().longest.reap_s
         answer, begun = patiently(lambda: self._ask(_ACQUIRE, self._before, round(kept_s)))
         if answer in (Answer.GRANTED, Answer.CANCELLED):
@@ -71,7 +72,7 @@ class Lease:
         return Answer(answer)
 
     def renew(self) -> Answer:
-        """Keep it. `LOST` when it is somebody else's or nobody's by now, `CANCELLED` when it is not wanted.
+        """Extend the lease. `LOST` if this process holds it no longer, `CANCELLED` if the job is cancelled.
 
         Raises:
             redis.exceptions.RedisError: there was no answer.
@@ -81,40 +82,40 @@ class Lease:
         return self.answer
 
     def claim(self) -> Answer:
-        """Ask for it once more when the job's cell is gone, until Redis answers: may its result be stored?
+        """Ask, once the job's cell is gone, whether its result may be stored. Repeat until Redis answers.
 
-        GRANTED also where the lease ran out since, and nobody else has begun.
+        It is GRANTED also if the lease has run out since, but no other process holds it.
         """
         return Answer(patiently(lambda: self._ask(_CLAIM))[0])
 
     @property
     def answer(self) -> Answer:
-        """What Redis said last; `LOST` for good, once it could not be renewed in time."""
+        """The last answer of Redis. `LOST` for good, once the lease could not be renewed in time."""
         with self._lock:
             if time.monotonic() >= self._until:
                 self._answer = Answer.LOST
             return self._answer
 
     def lose(self) -> None:
-        """Be somebody else from now on, who may ask for it anew; what was lost counts as never begun."""
+        """Take a new holder name, which may `acquire` the lease. The attempt that was lost does not count."""
         with self._lock:
             self._before, self._token = self._holder, uuid.uuid4().hex
             self._answer, self._until = Answer.LOST, 0.0
 
     def release(self, *, done: bool) -> None:
-        """Give it back: with all that is kept for the task, if it is `done`; else as if never begun.
+        """Give the lease back. If `done`, delete all keys of the task. Else this attempt does not count.
 
-        To do it again has no effect.
+        Doing it again has no effect.
 
         Raises:
-            redis.exceptions.RedisError: there was no answer, and the lease has to run out.
+            redis.exceptions.RedisError: there was no answer. The lease then runs out.
         """
         with self._lock:
             self._answer, self._until = Answer.LOST, 0.0
         _RELEASE(self.redis, _keys(self.task_id), self._holder, "done" if done else "undone")
 
     def _ask(self, script: RedisScript, *args: str | int) -> tuple[str, int]:
-        """The answer to one call, which counts from when it was sent."""
+        """Run `script` once and return its answer. The lease counts from when the request was sent."""
         asked = time.monotonic()
         keys = [*_keys(self.task_id), _result_key(self.task_id)]
         lease_s = this_settings().lease_s
@@ -137,20 +138,23 @@ def is_leased(redis: Redis, task_id: str) -> bool:
 
 
 def leased_cell(redis: Redis, task_id: str) -> str | None:
-    """The container that the task runs in, if it has been running for a moment."""
+    """The container that the task runs in. None until the first renewal after its cell was made."""
     name = redis.hget(_keys(task_id)[0], "cell")
     return _text(name) or None if name else None
 
 
 def drop_lease_of(redis: Redis, task_id: str, worker: str, pid: int) -> None:
-    """Take the lease from a process that has died: nobody waits until it runs out, and Celery counts this."""
+    """Delete the lease of a dead process, so that no other waits for it to run out.
+
+    Its attempt is no longer counted with the lease: Celery counts it as a retry.
+    """
     _DROP(redis, _keys(task_id), _process(worker, pid))
 
 
 def ask_to_cancel(redis: Redis, task_id: str) -> None:
-    """Have the task not start, or end at once; nothing, if it has its result.
+    """Request that the task does not start, or ends at once. No effect if it has its result.
 
-    The wish is kept for 30 days, or as long as results are, if that is longer.
+    The request is kept for 30 days, or as long as results are, if that is longer.
     """
     kept_s = max(_WISH_S, round(this_settings().result_expires))
     _CANCEL(redis, [_keys(task_id)[2], _result_key(task_id)], kept_s)

@@ -1,4 +1,4 @@
-"""Gives every message time limits that mirror its job's, and sees to jobs whose process has failed them."""
+"""Gives every message the time limits of its job, and handles jobs whose pool process was killed or lost."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ __all__ = ["MirroredRequest"]
 
 _log = logging.getLogger("cellblock")
 
-# Whole groups of base64, and as many bytes as a shebang may have.
+# A multiple of four, so that base64 stays valid. A shebang fits into it.
 _HEAD = 4 * 1024
-# Whose back-off is some hours.
+# The back-off of this retry is some hours long.
 _MOST_RETRIES = 14
 
 
 class MirroredRequest(Request):
-    """Sets the limits when the message arrives, from the job itself, whoever published it.
+    """Sets the time limits when the message arrives, from the job in it.
 
-    So an app with nothing of ours installed gets them too, and nobody can publish longer ones.
+    So they also apply to jobs of an app that has no part of cellblock, and no publisher can set longer ones.
     """
 
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
         super().__init__(message, **options)
         self.request_dict.setdefault(RECEIVED_AT, time.time())
-        #: When a process began with it, by the monotonic clock.
+        #: When a process began the job, by the monotonic clock.
         self.begun = time.monotonic()
         self._eta: datetime | None = _soon(self.eta, self.request_dict.get("retries"))
         job = _job(self.task, message.payload)
@@ -51,21 +51,21 @@ class MirroredRequest(Request):
         self.time_limits = (rungs.hard_s, rungs.soft_s)
         self._runtime = job.runtime.name if job else ""
         self._is_over = False
-        # Those of the publisher may hold the whole command, and go to whoever watches.
+        # The publisher's own may contain the whole command, and logs, events and Flower show them.
         shown = shown_call(self._runtime, message.payload[1] if job else {})
         self._argsrepr, self._kwargsrepr = shown["argsrepr"], shown["kwargsrepr"]
 
     def info(self, safe: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002  Celery's own
-        """What `celery inspect` and Flower are told, also where they ask for all of it."""
+        """What `celery inspect` and Flower get, without the contents of the job even if they ask for them."""
         return super().info(safe=True)
 
     def on_accepted(self, pid: Any, time_accepted: float) -> None:  # noqa: ANN401
-        """Called by Celery when a process has begun with it."""
+        """Called by Celery when a process has begun the job."""
         self.begun = time_accepted
         super().on_accepted(pid, time_accepted)
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
-        """Called by Celery in the worker's event loop when the process has failed the job."""
+        """Called by Celery in the worker's event loop when the job raised an error or lost its process."""
         error = getattr(exc_info.exception, "exc", exc_info.exception)
         if isinstance(error, TimeLimitExceeded):
             self._time_out()
@@ -73,30 +73,30 @@ class MirroredRequest(Request):
             errand(self._lose, exc_info, args, options)
         else:
             if isinstance(error, EngineAway) and not error.outage.is_over:
-                # Before the message is back in its queue, from where it would come here again at once.
+                # Shut the gate before the message is back in its queue. Else it comes here again at once.
                 engine_gate.shut(error.outage.why)
             super().on_failure(exc_info, *args, **options)
 
     def on_success(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Called by Celery with what a process has made of the job, whatever that is."""
+        """Called by Celery with the outcome of the job in its process, also if that failed."""
         failed, *_ = args[0]
         if not failed:
             engine_gate.note_success()
         return super().on_success(*args, **options)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001  Celery's own
-        """Called by Celery when a limit has passed; the hard one's news come by `on_failure` too."""
+        """Called by Celery when a limit has passed. It may report the hard limit by `on_failure` too."""
         if soft:
             super().on_timeout(soft, timeout)
         else:
             self._time_out()
 
     def terminate(self, pool: Any, signal: Any = None) -> None:  # noqa: ANN401
-        """Have a running job end as cancelled, with its output, and not its process with everything."""
+        """End a running job as cancelled, with its output, instead of killing its process."""
         errand(self._cancel, pool, signal)
 
     def _announce_revoked(self, *args: Any) -> None:  # noqa: ANN401  Celery's own
-        """Called by Celery in the event loop, also of a job that has expired."""
+        """Called by Celery in the event loop, for a revoked job and for one that has expired."""
         self._already_revoked = True
         errand(super()._announce_revoked, *args)  # type: ignore[misc]  # its stubs do not know it
 
@@ -105,7 +105,7 @@ class MirroredRequest(Request):
             super().terminate(pool, signal)
 
     def _lose(self, exc_info: Any, args: Any, options: Any) -> None:  # noqa: ANN401
-        """The process was killed: its job is tried again, or has failed, unless its result is stored."""
+        """The process was killed. If no result is stored, the job is tried again, or fails for good."""
         last_rung.forget_lease(self)
         context: Any = getattr(self, "_context")  # noqa: B009  its stubs do not know it
         if has_result(self.task.backend, context):
@@ -129,14 +129,17 @@ class MirroredRequest(Request):
 
 
 def _soon(eta: datetime | None, retries: object) -> datetime | None:
-    """When a retry is due: by the asking worker's clock, yet no later than it can have meant."""
+    """When a retry is due: at `eta`, but no later than the longest back-off from now.
+
+    `eta` comes from the clock of the worker that asked for the retry, which may be fast.
+    """
     if eta is None or eta.tzinfo is None or not isinstance(retries, int) or not 0 < retries < _MOST_RETRIES:
         return eta
     return min(eta, datetime.now(UTC) + timedelta(seconds=longest_back_off_s(retries - 1)))
 
 
 def _job(task: Any, payload: Any) -> Job | None:  # noqa: ANN401
-    """The job in a message, if it holds one; else the limits of the longest job apply."""
+    """The job in a message. None if the message holds none: then the limits of the longest job apply."""
     args, kwargs = payload[:2]
     try:
         request = _outline(task.bind_request(args, kwargs))
@@ -144,14 +147,14 @@ def _job(task: Any, payload: Any) -> Job | None:  # noqa: ANN401
     except InvalidJob:
         return None
     except Exception as error:  # noqa: BLE001  the process that runs it meets the same, and dies of nothing
-        _log.warning("A job's limits can't be told: %s", type(error).__name__)
+        _log.warning("The limits of a job can't be determined: %s", type(error).__name__)
         return None
 
 
 def _outline(request: dict[str, object]) -> dict[str, object]:
-    """The request with only the heads of its contents: this runs in the worker's event loop.
+    """The request with only the beginning of each file: this runs in the worker's event loop.
 
-    What a job may take depends on no more of them, and the process that runs it checks them whole.
+    The limits depend on no more than that. The pool process checks the whole files.
     """
     files = request.get("files")
     if isinstance(files, dict):

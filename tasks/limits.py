@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 __all__ = ["RESUME", "SUSPEND", "limits"]
 
-#: Messages of a pool process to its parent, beside billiard's own, which are small numbers.
+#: Types of messages from a pool process to its parent. billiard's own types are small numbers.
 SUSPEND, RESUME = 0xCB0, 0xCB1
 
-# The parent counts from when it hears of the start, and its timers may be early by as much.
+# The parent counts from the moment when it learns of the start. Its timers may be early by this much.
 _SLACK_S = 0.5
 
 
 class Limits:
-    """They run while the job has its cell, and rest while it waits for a lease or to be stored.
+    """Both limits run while the job has its cell. They rest while it waits for its lease or stores its result.
 
-    The parent's timers are what ends a job. It is told to stop and to start them; and as it may hear that
-    late, when the broker was away, a soft limit that strikes too early is not heeded here.
+    The parent's timers end a job. This process tells the parent to stop and to start them. The parent hears
+    that late if the broker was away. So this process ignores a soft limit that comes too early.
     """
 
     def __init__(self) -> None:
@@ -36,15 +36,15 @@ class Limits:
         self._due = math.inf
 
     def attach(self, tell: Callable[[tuple[int, tuple[int]]], object]) -> None:
-        """From now on the parent is told of changes; a pool of threads has no limits to tell of."""
+        """Tell the parent of changes from now on. Not called in a pool of threads, which has no limits."""
         self._tell = tell
 
     def accepted(self, job: int) -> None:
-        """The parent counts from now on, for the job that billiard knows by this number."""
+        """The parent counts the limits of billiard's job number `job` from now on."""
         self._job, self._since, self._rest, self._due = job, time.monotonic(), False, 0.0
 
     def suspend(self) -> None:
-        """Have both limits rest until the cell is there."""
+        """Stop both limits until the job has its cell."""
         self._due = math.inf
         if not self._rest:
             self._rest = True
@@ -52,7 +52,7 @@ class Limits:
 
     @contextmanager
     def running(self, soft_s: float) -> Iterator[None]:
-        """While the job has its cell: they count from here, if they rested, and rest again behind it."""
+        """Run both limits inside the block, from 0 if they rested before. They rest again after it."""
         if self._rest:
             self._since, self._rest = time.monotonic(), False
             self._send(RESUME)
@@ -63,7 +63,7 @@ class Limits:
             self.suspend()
 
     def strike(self, *_: Any) -> None:  # noqa: ANN401  a signal's
-        """The handler of the signal by which the parent says that the soft limit has passed."""
+        """The handler of the signal that the parent sends when the soft limit has passed."""
         if time.monotonic() >= self._due:
             raise SoftTimeLimitExceeded
 

@@ -1,4 +1,4 @@
-"""What the lines that are logged while a job runs say about it: its task, runtime and container."""
+"""The facts about a job that each line logged while it runs contains: its task, runtime and container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _facts: ContextVar[dict[str, str]] = ContextVar("cellblock_job", default={})  # 
 
 
 def job_facts() -> dict[str, str]:
-    """The facts of the job that this thread runs; none, where it runs none."""
+    """The facts of the job that this thread runs. Empty if it runs none."""
     return _facts.get()
 
 
@@ -20,5 +20,5 @@ def note_job(**facts: str) -> None:
 
 
 def forget_job() -> None:
-    """The job is over."""
+    """Drop the facts: the job is over."""
     _facts.set({})

@@ -1,4 +1,4 @@
-"""A worker's log: Celery's handlers and levels, our lines."""
+"""A worker's log: Celery's handlers and levels, with cellblock's own format."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _worker = ""
 
 @signals.celeryd_init.connect
 def _note_worker(sender: str, **_: object) -> None:
-    """Before Celery sets its log up, and before it warns, to standard error, of running as root."""
+    """Called before Celery sets up its log, and before it warns on standard error about running as root."""
     global _worker  # noqa: PLW0603
     _worker = sender
     if this_settings().log_format == "json":
         logging.captureWarnings(True)  # noqa: FBT003
-        # Celery replaces it.
+        # Celery replaces this handler later.
         logging.getLogger().addHandler(first := logging.StreamHandler())
         first.setFormatter(_formatter())
 
@@ -53,7 +53,7 @@ def _begin(task_id: str, **_: object) -> None:
 
 @signals.task_success.connect
 def _tell(result: Mapping[str, Any], **_: object) -> None:
-    """One line for each job, of what can't be an output."""
+    """Log one line for each job, from fields that can't contain its output."""
     facts = {name: result[name] for name in ("status", "exit_code", "warm", "attempt")}
     _log.info("The job has ended", extra=facts | {"seconds": result["timings"]["total"]})
 

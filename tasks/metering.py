@@ -1,4 +1,4 @@
-"""Counts what becomes of tasks and serves the sums, where the operator has set a port for it."""
+"""Counts how tasks end and serves the sums, if the operator has set CELLBLOCK_METRICS_PORT."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _worker: Any = None
 
 @signals.celeryd_init.connect
 def _open(instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's own
-    """Before the keeper is started and the pool forks: both are to report here."""
+    """Called before the keeper is started and the pool forks: both are to report here."""
     global _exporter, _backlog, _worker  # noqa: PLW0603
     settings = this_settings()
     if settings.metrics_port is None:
@@ -41,7 +41,7 @@ def _open(instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's own
         _exporter = Exporter(settings.metrics_address, settings.metrics_port, _sample)
     except OSError as error:
         where = f"{settings.metrics_address}:{settings.metrics_port}"
-        # Celery logs what else a receiver raises, and goes on.
+        # Celery logs any other exception of a receiver and continues.
         raise SystemExit(
             f"cellblock: metrics cannot be served on {where}: {error.strerror}."
             " Try: another CELLBLOCK_METRICS_PORT for each worker of this host."
@@ -100,7 +100,7 @@ def _count_retry(reason: Any, **_: object) -> None:  # noqa: ANN401  Celery's ow
 
 def _count_failure(exception: BaseException, **_: object) -> None:
     meter.report([("cellblock_failures_total", 1, _name(exception)), *_engine_error(exception)])
-    # Of a job with `check=True`, which has ended like any other.
+    # A job with `check=True` has a result like any other.
     if result := getattr(exception, "result", None):
         count_result(result)
 

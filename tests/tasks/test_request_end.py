@@ -231,5 +231,5 @@ def test_a_job_that_cannot_be_judged_gets_the_longest_limits_and_a_line_in_the_l
     monkeypatch.setattr(limit_mirror, "parse_job", refuse)
     longest = this_settings().longest
     assert request_of(JOB).time_limits == (longest.hard_s, longest.soft_s)
-    assert "A job's limits can't be told: RuntimeError" in caplog.text
+    assert "The limits of a job can't be determined: RuntimeError" in caplog.text
     assert "secret" not in caplog.text
