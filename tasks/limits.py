@@ -22,7 +22,7 @@ _SLACK_S = 0.5
 
 
 class Limits:
-    """Both limits run while the job has its cell. They rest while it waits for its lease or stores its result.
+    """Both limits run while the job has its cell, and rest while it waits for its lease or stores its result.
 
     The parent's timers end a job. This process tells the parent to stop and to start them. The parent hears
     that late if the broker was away. So this process ignores a soft limit that comes too early.

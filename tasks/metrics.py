@@ -9,7 +9,7 @@ __all__ = ["METRICS", "SAMPLED", "Kind", "Metric"]
 
 
 class Kind(StrEnum):
-    """Prometheus's word for what a metric is."""
+    """The type of a metric in Prometheus."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -18,7 +18,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric. `known` are label values that start at 0, so that their first rise can be seen."""
+    """One metric. The label values in `known` start at 0, so that Prometheus sees their first increase."""
 
     name: str
     kind: Kind
@@ -28,7 +28,7 @@ class Metric:
 
 
 _ENDING = ("runtime", "status")
-# What somebody has to be told of, at the first time too: without a 0 before it, that is no rise.
+# Errors that need an alert even the first time. Without a 0 before it, Prometheus sees no increase.
 _GIVEN_UP = ("EngineUnreachable", "EngineFailed", "ImageMissing", "CellLost", "Abandoned", "WorkerLostError")
 
 #: What the worker's processes and its keeper report.
@@ -57,14 +57,14 @@ METRICS = (
     Metric(
         "cellblock_output_truncations_total",
         Kind.COUNTER,
-        "Streams of which the middle was dropped.",
+        "Output streams that were too long, so that their middle was dropped.",
         ("runtime", "stream"),
     ),
     Metric("cellblock_attempts_total", Kind.COUNTER, "Jobs begun, counted again at each retry."),
     Metric(
         "cellblock_retries_total",
         Kind.COUNTER,
-        "Attempts that will be made again, by the reason.",
+        "Attempts that failed and are tried again, by the error.",
         ("error",),
     ),
     Metric(
@@ -77,7 +77,7 @@ METRICS = (
     Metric(
         "cellblock_engine_errors_total",
         Kind.COUNTER,
-        "What the sandbox could not do, by who met the error: a job, the keeper, the reaper, the remover.",
+        "Errors of the sandbox, by the part that met them: a job, the keeper, the reaper or the remover.",
         ("where", "error"),
     ),
     Metric(
@@ -94,34 +94,34 @@ METRICS = (
         "Claims on the warm pool: a `hit`, or a `miss` where no cell waited.",
         ("runtime", "outcome"),
     ),
-    Metric("cellblock_reaps_total", Kind.COUNTER, "Containers that the reaper removed: nobody else had."),
+    Metric("cellblock_reaps_total", Kind.COUNTER, "Leftover containers that the reaper removed."),
     Metric(
         "cellblock_leaks_total",
         Kind.COUNTER,
-        "Removals that failed; the container stays until a reaper has it.",
+        "Containers that could not be removed. Each stays until a reaper removes it.",
         ("where",),
         (("remover",), ("reaper",)),
     ),
     Metric(
         "cellblock_dead_messages_total",
         Kind.COUNTER,
-        "Messages that are no call and say no id: on the list `cellblock.dead`.",
+        "Messages that are no call and have no task id. Each is noted on the list `cellblock.dead`.",
         ("queue",),
     ),
     Metric(
         "cellblock_foreign_messages_total",
         Kind.COUNTER,
-        "Messages for tasks that are not ours: set aside on `cellblock.foreign:<queue>`.",
+        "Messages for tasks of other apps, which are moved to the list `cellblock.foreign:<queue>`.",
         ("queue",),
     ),
     Metric(
         "cellblock_measurements_lost_total",
         Kind.COUNTER,
-        "Measurements that found no room on their way: the other figures are that much too low.",
+        "Measurements that could not be sent to the exporter. The other figures lack them.",
     ),
 )
 
-#: What the worker looks up when it is asked.
+#: What the worker looks up at each scrape.
 SAMPLED = (
     Metric("cellblock_jobs_in_flight", Kind.GAUGE, "Jobs that run in this worker."),
     Metric("cellblock_processes", Kind.GAUGE, "Processes that run jobs, one each: what autoscale changes."),
@@ -132,6 +132,6 @@ SAMPLED = (
     ),
     Metric("cellblock_engine_up", Kind.GAUGE, "1 while jobs are taken; 0 while the engine can make no cell."),
     Metric("cellblock_broker_up", Kind.GAUGE, "1 if the broker answered within two seconds."),
-    Metric("cellblock_queue_length", Kind.GAUGE, "Jobs that wait in a queue, of all workers.", ("queue",)),
+    Metric("cellblock_queue_length", Kind.GAUGE, "Jobs that wait in a queue for any worker.", ("queue",)),
     Metric("cellblock_unacked", Kind.GAUGE, "Jobs that some worker has taken and not finished (Redis only)."),
 )

@@ -1,4 +1,4 @@
-"""What a worker logs while its broker is away, or takes nothing: why and what mends it, now and then."""
+"""Logs, while the broker is away or refuses writes, the reason and what to try, once a minute at most."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tasks.redis_errors import broker_sentence
 
 __all__ = ["Outage"]
 
-# Celery's own lines come with every attempt to connect, and say of an error no more than its class.
+# Celery logs a line at every attempt to connect, which gives only the class of the error.
 _AGAIN_S = 60.0
 _LOGGERS = ("celery.worker.consumer.consumer", "kombu.transport.redis", "kombu.asynchronous.hub")
 _ERRORS = (RedisError, OperationalError, OSError)
 
 
 class Outage(logging.Filter):
-    """Rewrites Celery's lines about its connection; one of the same words in a minute is enough."""
+    """Rewrites Celery's lines about its connection, and drops one that repeats within a minute."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Outage(logging.Filter):
 
 
 def _error_of(record: logging.LogRecord) -> BaseException | None:
-    """What came of the connection, in whatever way the line tells of it."""
+    """The connection error in a record: one of its arguments, or its exception. None if there is none."""
     told = record.args if isinstance(record.args, tuple) else ()
     raised = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
     return next((one for one in (*told, raised) if isinstance(one, _ERRORS)), None)

@@ -1,4 +1,4 @@
-"""Waits for a Redis that is away for now: one classification of its errors, and one patient call."""
+"""Waits for a Redis that is away for now: `is_away` classifies its errors, and `patiently` repeats a call."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _log = logging.getLogger("cellblock.redis")
 
 T = TypeVar("T")
 
-# Loading, a wrong password and too many clients are among the first.
+# redis-py raises a `ConnectionError` also while Redis loads, for a wrong password and for too many clients.
 _AWAY = (
     RedisGone,
     RedisSilent,
@@ -44,13 +44,13 @@ _AWAY = (
     ReadOnlyError,
     TryAgainError,
 )
-# redis-py knows no class for the others, and a script's error has its code somewhere inside.
+# redis-py has no class for the other codes. In the error of a script the code is not at the start.
 _CODES = re.compile(
     r"(?:^|[\s-])(BUSY|CLUSTERDOWN|LOADING|MASTERDOWN|MISCONF|NOAUTH|NOPERM|NOREPLICAS|OOM|READONLY|TRYAGAIN"
     r"|UNBLOCKED|WRONGPASS)\b"
 )
 _NO_ROOM = re.compile(r"\b(OOM|MISCONF|NOREPLICAS)\b")
-# A pipeline's error repeats the command first, and with it whatever a job wrote.
+# A pipeline's error begins with the command, which contains what a job wrote. The cause follows this.
 _CAUSE = " caused error: "
 _HEAD = 300
 
@@ -69,18 +69,18 @@ def is_away(error: BaseException) -> bool:
 
 
 def refuses_writes(error: BaseException) -> bool:
-    """Whether it is the right Redis and has no room: full, with a disk that fails, or without its replicas.
+    """Whether Redis refuses a write because its memory is full, its disk fails or its replicas are missing.
 
-    What it has refused it has left as it was, and a new connection would change nothing.
+    The refused command has changed nothing, and a new connection would not help.
     """
     return is_away(error) and bool(_NO_ROOM.search(f"{getattr(error, 'status_code', '')} {error}"[:_HEAD]))
 
 
 def patiently(call: Callable[[], T], within_s: float | None = None) -> T:
-    """What `call` returns, as soon as the Redis that it asks is there; the job's limits rest meanwhile.
+    """Repeat `call` until its Redis is there, and return what it returns. The job's limits rest meanwhile.
 
-    A day's results may wait a day: after `within_s` seconds, by default as long as a result is kept, its
-    error is raised. The event loop of a worker never waits for more than two seconds.
+    After `within_s` seconds, by default as long as a result is kept, the error of `call` is raised. The event
+    loop of a worker never waits for more than two seconds.
     """
     with _calls as is_outermost:
         until: float | None = None
@@ -105,7 +105,7 @@ def patiently(call: Callable[[], T], within_s: float | None = None) -> T:
 
 
 class PatientRetry(Retry):
-    """The same for every command of a client of redis-py, the results' own among them."""
+    """Calls every command of a redis-py client with `patiently`, such as those of the result backend."""
 
     def __init__(self) -> None:
         super().__init__(NoBackoff(), 0)
@@ -117,7 +117,7 @@ class PatientRetry(Retry):
         is_retryable: Callable[[Exception], bool] | None = None,
         with_failure_count: bool = False,  # noqa: FBT001, FBT002  redis-py's own
     ) -> T:
-        """What `do` returns; `fail` closes the connection after each error, as redis-py wants it."""
+        """Return what `do` returns. After each error, call `fail`, which closes the connection."""
         failures = 0
 
         def once() -> T:
@@ -133,12 +133,12 @@ class PatientRetry(Retry):
         return patiently(once)
 
     def __deepcopy__(self, memo: object) -> PatientRetry:
-        """It has no state of its own."""
+        """Return this object: it has no state."""
         return self
 
 
 def guard_event_loop() -> None:
-    """From now on this thread, in this process, is an event loop, which may not wait."""
+    """Note that this thread of this process is a worker's event loop, which must not wait."""
     _loop.update(process=os.getpid(), thread=threading.get_ident())
 
 
@@ -146,7 +146,7 @@ _loop: dict[str, int] = {}
 
 
 def may_wait() -> bool:
-    """Whether this is a worker's, and not its event loop."""
+    """Whether this process or thread belongs to a worker and is not the worker's event loop."""
     return bool(_loop) and _loop != {"process": os.getpid(), "thread": threading.get_ident()}
 
 
@@ -164,7 +164,10 @@ def _pauses() -> Iterator[float]:
 
 
 class _Calls(threading.local):
-    """The patient calls within each other of this thread: who can connect has not been answered yet."""
+    """Counts the nested patient calls of this thread. Only the outermost shows that an outage is over.
+
+    An inner call may be one that only connects. The outer one has no answer yet.
+    """
 
     depth = 0
 
@@ -180,9 +183,9 @@ _calls = _Calls()
 
 
 class _Outage:
-    """Logs one line when Redis goes, and one when it is back: thousands of tries tell no more.
+    """Logs one line when Redis goes away and one when it is back, not one for each of thousands of tries.
 
-    Never the error's own words, which may repeat what was to be stored.
+    It never logs the text of the error, which may contain what was to be stored.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Celery's pool of processes, with limits that rest, and with messages to the parent that are whole."""
+"""Celery's prefork pool, with limits that can rest, and with pool processes that send only whole messages."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tasks.settings import this_settings
 
 __all__ = ["Pool"]
 
-# By its name: the stubs of Celery know too little of it.
+# Looked up by name, because Celery's type stubs declare too little of it.
 asynpool: Any = import_module("celery.concurrency.asynpool")
 
 _log = logging.getLogger("cellblock.pool")
 
 
 class _Worker(asynpool.Worker):  # type: ignore[misc]
-    """A pool process. Whole messages leave it, or none."""
+    """A pool process. It sends a message to its parent as a whole or not at all."""
 
     def after_fork(self) -> None:
         """Called by billiard in the new process."""
@@ -33,7 +33,11 @@ class _Worker(asynpool.Worker):  # type: ignore[misc]
         put = self.outq.put
 
         def whole(message: Any) -> None:  # noqa: ANN401
-            """A signal whose handler raises would leave half of it, and all that follow would be garbage."""
+            """Send `message` with SIGTERM's default action, which kills the process.
+
+            Its usual handler raises. That would leave half a message in the pipe, and the parent could read
+            none of those that follow.
+            """
             if message[0] == ACK:
                 limits.accepted(message[1][0])
             before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -48,12 +52,12 @@ class _Worker(asynpool.Worker):  # type: ignore[misc]
 
 
 class Pool(asynpool.AsynPool):  # type: ignore[misc]
-    """The parent's side."""
+    """The parent's side of the pool."""
 
     Worker = _Worker
 
     def create_result_handler(self) -> Any:  # noqa: ANN401  Celery's own
-        """Hear of limits that are to rest, too."""
+        """Handle the messages SUSPEND and RESUME too."""
         handler = super().create_result_handler()
         handler.state_handlers.update({SUSPEND: self._suspend, RESUME: self._resume})
         return handler
@@ -65,7 +69,7 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         if not hasattr(result, "own_limits"):
             result.own_limits = (result._soft_timeout, result._timeout)  # noqa: SLF001  billiard's own
         self._rearm(result, None, this_settings().result_expires)
-        # At a shutdown billiard reckons by these, and 0 is no limit.
+        # At a shutdown billiard applies these. 0 means no limit.
         result._soft_timeout = result._timeout = 0  # noqa: SLF001
 
     def _resume(self, job: int) -> None:
@@ -77,9 +81,9 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         self._rearm(result, *result.own_limits)
 
     def flush(self) -> None:
-        """Called by Celery when the broker is gone: it forgets each job that no process has begun.
+        """Called by Celery when the broker is gone. Celery then forgets each job that no process has begun.
 
-        One that was written to a process runs all the same, so it stays known: it has its limits, and a
+        A job that was already written to a process still runs. So it is kept: its limits apply, and a
         shutdown ends it.
         """
         written = [one for one in self._cache.values() if one._write_to and not one._accepted]  # noqa: SLF001
@@ -89,7 +93,7 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
             super().flush()
         finally:
             for job in written:
-                # Its process may have said so meanwhile.
+                # Its process may have begun it meanwhile.
                 job._accepted = job._worker_pid is not None  # noqa: SLF001
 
     def _rearm(self, result: Any, soft_s: float | None, hard_s: float | None) -> None:  # noqa: ANN401
@@ -97,7 +101,7 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         self.on_timeout_set(result, soft_s, hard_s)
 
     def process_flush_queues(self, proc: Any) -> None:  # noqa: ANN401
-        """Read what a process that ended has left in its pipe, unless it was killed in the middle of it."""
+        """Read what a dead process left in its pipe, unless it was killed in the middle of a message."""
         handler = self._result_handler
         if not proc.outq._reader.closed and handler._finish_partial_read(proc.outqR_fd, proc):  # noqa: SLF001
             return

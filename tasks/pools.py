@@ -1,4 +1,4 @@
-"""Which of Celery's pools may run jobs: those that can keep what cellblock promises."""
+"""Refuses those of Celery's pools that can't run jobs as cellblock promises."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NAMED = {"prefork": _PREFORK, "processes": _PREFORK, "threads": _THREADS}
 
 
 def check_pool(asked: object, *, autoscale: bool) -> None:
-    """Refuse a pool, named or given as a class, that can't keep the promises.
+    """Refuse a pool, given as a name or a class, that can't run jobs as cellblock promises.
 
     Raises:
-        InvalidSetting: in one sentence, with what to take instead.
+        InvalidSetting: the pool is refused. The message says which one to use instead.
     """
     module = _NAMED.get(asked) if isinstance(asked, str) else getattr(asked, "__module__", None)
     if module not in (_PREFORK, _THREADS):
@@ -41,12 +41,12 @@ def check_pool(asked: object, *, autoscale: bool) -> None:
 
 @signals.celeryd_init.connect
 def _refuse(options: dict[str, Any], **_: object) -> None:
-    """Before anything is started, also by `celery worker`."""
+    """Called before anything is started, also if `celery worker` starts it."""
     asked = options.get("pool_cls") or options.get("pool") or app.conf.worker_pool
     try:
         check_pool(asked, autoscale=bool(options.get("autoscale")))
     except InvalidSetting as error:
-        # Celery logs what else a receiver raises, and goes on.
+        # Celery logs any other exception of a receiver and continues.
         raise SystemExit(f"cellblock: {error}") from None
 
 

@@ -1,4 +1,4 @@
-"""Whether this process belongs to a worker, or to an app that asks for jobs."""
+"""Whether this process belongs to a worker or to an app that sends jobs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def is_worker() -> bool:
 
 @signals.celeryd_init.connect
 def _note(**_: object) -> None:
-    """Before the pool is forked."""
+    """Called before the pool is forked, so that its processes inherit the flag."""
     global _is_worker  # noqa: PLW0603
     _is_worker = True

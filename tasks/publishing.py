@@ -1,4 +1,4 @@
-"""Sends a job, or says within a bound why it can't be sent."""
+"""Sends a job, or raises within a bounded time an error that says why it can't be sent."""
 
 from __future__ import annotations
 
@@ -30,20 +30,21 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 
 
 def publish(app: Celery, send: Callable[..., _Sent], options: dict[str, Any]) -> _Sent:
-    """What `send(**options)` returns, which publishes one message of Celery's.
+    """Publish one message with `send(**options)`, and return what that returns.
 
-    It is tried again while that may help, under the same task id: a job whose answer got lost runs once.
+    It is sent again while that may help, with the same task id. So a job runs once, even if the broker's
+    answer to the first try was lost.
 
     Raises:
         BrokerUnreachable: the message could not be sent within `CELLBLOCK_PUBLISH_TIMEOUT` seconds.
     """
     if app.conf.task_always_eager:
-        # Celery wants no more of it than its serializer, which is the default one. It does not connect.
+        # Celery uses only the serializer of this producer, which is the default one. It does not connect.
         return send(
             **({"producer": app.amqp.Producer(app.connection_for_write(), auto_declare=False)} | options)
         )
     if may_wait() and this_settings().broker.is_redis:
-        # A job's process sends the next of a chain over a connection that waits, as its result does.
+        # A pool process sends the next task of a chain. Its connection waits for Redis, as for a result.
         return send(**options)
     options = {"task_id": uuid(), "retry": False} | options
     for left_s in _tries(_bound_s()):
@@ -70,19 +71,19 @@ def _send(app: Celery, send: Callable[..., _Sent], options: dict[str, Any]) -> _
 
 
 def _bound_s() -> float:
-    """A worker that sends a job again, over RabbitMQ, has time; an app's request has not."""
+    """The seconds for one message. A worker that retries a job over RabbitMQ may take longer than an app."""
     settings = this_settings()
     return 4 * settings.margin if is_worker() else settings.publish_timeout
 
 
 def _impatient(bound_s: float) -> dict[str, Any]:
-    """No step over the network takes longer, and none is repeated here below."""
+    """Transport options: no network operation takes longer than `bound_s`, and kombu repeats none."""
     once: dict[str, Any] = {"max_retries": 0, "retry_on_timeout": False}
     return once | {"socket_timeout": bound_s, "socket_connect_timeout": bound_s}
 
 
 def _tries(within_s: float) -> Iterator[float]:
-    """The seconds that are left, at each try but the last, for which none are; pauses in between."""
+    """Yield the seconds left at each try, and 0 for the last. Sleep between the tries."""
     end, pause_s = time.monotonic() + within_s, _FIRST_PAUSE_S
     while (left_s := end - time.monotonic() - pause_s) > 0:
         yield left_s

@@ -1,4 +1,4 @@
-"""The pulse of a worker: a file that its event loop renews, and that `cellblock health` reads."""
+"""The pulse of a worker: a file that its event loop rewrites regularly and `cellblock health` reads."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _INTERVAL_S = 2.0
 
 
 class Pulse(bootsteps.StartStopStep):
-    """Beats while the worker consumes: a step of the consumer, which is stopped while the broker is away.
+    """Writes the file while the worker consumes. Celery stops this step while the broker is away.
 
-    The file says when each sign of life was last seen, by the machine's monotonic clock, and how old a sign
-    may be. It is replaced, never written to, so that nobody reads half of it.
+    The file says when the event loop and the keeper were last alive, by the machine's monotonic clock, and
+    how old these times may be. It is replaced as a whole, so that no reader gets half of it.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -39,16 +39,16 @@ class Pulse(bootsteps.StartStopStep):
         self._entry: Any = None
 
     def include_if(self, consumer: Any) -> bool:  # noqa: ANN401
-        """Only where the operator has said which file."""
+        """Use this step only if the operator has named a file."""
         return this_settings().heartbeat is not None
 
     def start(self, consumer: Any) -> None:  # noqa: ANN401
-        """The broker has answered: beat from the event loop, now and then again and again."""
+        """Called by Celery when the broker has answered: write the file now, and then every two seconds."""
         self._beat()
         self._entry = consumer.timer.call_repeatedly(_INTERVAL_S, self._beat)
 
     def stop(self, consumer: Any) -> None:  # noqa: ANN401
-        """The connection is lost, or the worker ends."""
+        """Called by Celery when the connection is lost, or the worker ends."""
         if self._entry is not None:
             self._entry.cancel()
 
@@ -67,7 +67,7 @@ app.steps["consumer"].add(Pulse)
 
 
 def _trouble() -> str | None:
-    """What keeps this worker from its jobs and needs no waiting to be sure of, in one sentence."""
+    """Why this worker can't run jobs, in one sentence, if that is certain without waiting. Else None."""
     if dead := dead_threads():
         return f"its thread {dead[0]} has died: see its log, and start it again."
     return engine_gate.trouble

@@ -1,4 +1,4 @@
-"""A client of the Redis at an address, apart from Celery's own: for what looks at it from outside."""
+"""Opens a Redis client for an address, separate from Celery's connections, such as for a check."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["open_redis"]
 
-# By its name: redis-py gives it no types.
+# Looked up by name, because redis-py gives it no types.
 _Sentinel: Any = vars(of_sentinel)["Sentinel"]
 
 
 @contextmanager
 def open_redis(address: Address, *, within_s: float = 5.0) -> Iterator[redis.Redis]:
-    """A client for one look, whose every step takes `within_s` seconds at most; answers are text.
+    """A client for short use. Each network operation takes `within_s` seconds at most. Answers are text.
 
     Raises:
         redis.exceptions.RedisError: while it is used.
@@ -35,7 +35,7 @@ def open_redis(address: Address, *, within_s: float = 5.0) -> Iterator[redis.Red
         "username": address.user or None,
         "password": address.password or None,
         "socket_timeout": within_s,
-        # Its own would try for some seconds where nobody listens.
+        # redis-py's default would retry for some seconds where no server listens.
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": True,
         **(address.tls.options() if address.tls else {}),
