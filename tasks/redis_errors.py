@@ -1,4 +1,4 @@
-"""What Redis, and the libraries before it, raise: in one sentence with what to try."""
+"""Turns the errors of Redis and of its client libraries into one sentence that says what to try."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _MOST = 200
 
 
 class _Trouble(NamedTuple):
-    """What stands in the error's text, what it means, what mends it, and whether it passes by itself."""
+    """Texts that identify an error, what it means and how to mend it.
+
+    `passes`: it may end by itself. `answers`: the Redis that was asked does answer.
+    """
 
     signs: tuple[str, ...]
     says: str
@@ -24,7 +27,7 @@ class _Trouble(NamedTuple):
     answers: bool = True
 
 
-# The first that fits.
+# The first match applies.
 _TROUBLES = (
     _Trouble(
         ("NOAUTH", "Authentication required"),
@@ -74,7 +77,7 @@ _TROUBLES = (
     _Trouble(("NOREPLICAS", "MASTERDOWN"), "misses its replicas or its primary", "start them", passes=True),
     _Trouble(
         ("No master found",),
-        "is no primary that the Sentinels know and reach",
+        "has no primary that the Sentinels know and can reach",
         "check master_name, and redis-cli -p 26379 sentinel masters",
         passes=True,
         answers=False,
@@ -131,19 +134,19 @@ def explain_redis(error: BaseException, address: Address, variable: str = "CELLB
 
 
 def broker_sentence(error: BaseException) -> str:
-    """The same, of an error that came from the broker or the result backend of these settings."""
+    """The same sentence, with the address of the broker in this process's settings."""
     from tasks.settings import this_settings
 
     return explain_redis(error, this_settings().broker)
 
 
 def passes(error: BaseException) -> bool:
-    """Whether it may be over in a while, with nobody having changed a setting of ours."""
+    """Whether the error may end by itself, without a change to cellblock's settings."""
     return _trouble(error).passes
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether there is a Redis that answers, and takes nothing for now."""
+    """Whether Redis answers, but refuses commands for now."""
     found = _trouble(error)
     return found.passes and found.answers
 
@@ -154,7 +157,7 @@ def _trouble(error: BaseException) -> _Trouble:
 
 
 def _told(error: BaseException) -> Iterator[str]:
-    """Redis's own code and words, which others may have wrapped."""
+    """The code and text of the error and of those that it wraps: Redis's own may be one of these."""
     one: BaseException | None = error
     while one is not None:
         yield f"{getattr(one, 'status_code', None) or ''} {one}"

@@ -1,4 +1,4 @@
-"""Whether Redis would carry out what cellblock needs of it, asked without doing any of it."""
+"""Checks whether Redis would execute the commands that cellblock needs, without executing them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["refusals", "require_rights"]
 
-# One for each kind of key and channel, and for each kind of command; docs/how-to/choose-a-broker.md has the
-# rule that allows them all.
+# One command for each kind of key, channel and command. docs/how-to/choose-a-broker.md has the rule that
+# allows them all.
 _NEEDED = (
     ("LPUSH", "{queue}", "x"),
     ("LMOVE", "{queue}", "cellblock.probe", "RIGHT", "LEFT"),
@@ -38,13 +38,13 @@ _NEEDED = (
 
 
 def refusals(client: Redis, queue: str = "cellblock") -> list[tuple[str, ResponseError]]:
-    """The commands that Redis would refuse by now, each with what it says.
+    """The commands that Redis would refuse now, each with its error.
 
-    They are begun as a transaction and thrown away: Redis looks at each when it is queued, at its user's
-    rights first, then whether there is room for a write and whether it is the primary.
+    They are queued in a transaction, which is then discarded. Redis checks each command when it is queued:
+    first the rights of its user, then whether there is memory for a write and whether it is the primary.
 
     Raises:
-        redis.exceptions.RedisError: it does not answer, or knows no transactions.
+        redis.exceptions.RedisError: Redis does not answer, or refuses transactions.
     """
     commands = [tuple(word.format(queue=queue) for word in command) for command in _NEEDED]
     pool: Any = client.connection_pool
@@ -61,13 +61,13 @@ def refusals(client: Redis, queue: str = "cellblock") -> list[tuple[str, Respons
 
 
 def require_rights(client: Redis, queue: str = "cellblock") -> None:
-    """Raise what Redis says, if it would refuse any of them."""
+    """Raise the error of the first command that Redis would refuse now, if there is one."""
     for _, error in refusals(client, queue):
         raise error
 
 
 def _discarded(connection: Any, commands: Sequence[tuple[str, ...]]) -> list[ResponseError | None]:  # noqa: ANN401
-    # Alone: what follows a transaction that is refused would be carried out.
+    # Sent alone: if Redis refuses it, the commands after it would be executed.
     connection.send_command("MULTI")
     if (refused := _answer(connection)) is not None:
         raise refused

@@ -1,4 +1,4 @@
-"""Programs that Redis runs, each as one step that nothing comes between: the files of `tasks/lua`."""
+"""The scripts in `tasks/lua`. Redis runs each as one atomic step."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _FOLDER = Path(__file__).with_name("lua")
 
 
 class RedisScript:
-    """One file, after those whose functions it calls. Each begins with its keys, arguments and answer.
+    """A script: its own file, after the files whose functions it calls.
 
-    Redis is sent the program once, and its hash from then on.
+    Each file begins with its keys, arguments and answer. Redis gets the source once, and then only its hash.
     """
 
     def __init__(self, *names: str) -> None:
@@ -26,7 +26,7 @@ class RedisScript:
         self._script: Script | None = None
 
     def __call__(self, client: Any, keys: Sequence[str], *args: str | bytes | float) -> Any:  # noqa: ANN401
-        """What it answers.
+        """Run the script and return its answer.
 
         Raises:
             redis.exceptions.RedisError: there was no answer, or Redis refuses.

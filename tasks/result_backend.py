@@ -1,4 +1,7 @@
-"""Celery's own result backends, which tell an app in time that Redis is away, and that it may ask again."""
+"""Celery's Redis result backends, which tell an app within a bounded time that Redis is away.
+
+The app may ask again later: it need not be restarted.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisBackend", "SentinelBackend"]
 
-# By its name: the stubs of Celery know too little of it.
+# Looked up by name, because Celery's type stubs declare too little of it.
 _stock: Any = import_module("celery.backends.redis")
 
 _ERRORS = (RedisError, OSError)
@@ -34,7 +37,7 @@ def _unreachable(error: BaseException) -> BrokerUnreachable:
 class _ResultConsumer(_stock.ResultConsumer):  # type: ignore[misc]
     @contextmanager
     def reconnect_on_error(self) -> Iterator[None]:
-        """Connect anew; Celery says after a while that the application must be restarted, and need not be."""
+        """Reconnect. Where Celery gives up and says to restart the application, raise `BrokerUnreachable`."""
         try:
             with super().reconnect_on_error():
                 yield
@@ -45,16 +48,16 @@ class _ResultConsumer(_stock.ResultConsumer):  # type: ignore[misc]
 
 
 class _Prompt:
-    """Bounds what an app waits for Redis. In a worker everything is as patient as Celery's settings say."""
+    """Bounds how long an app waits for Redis. In a worker, Celery's settings decide how long to retry."""
 
     ResultConsumer = _ResultConsumer
     _bound = threading.local()
 
     def on_task_call(self, producer: Any, task_id: str) -> None:  # noqa: ANN401
-        """Sending a job needs the broker alone: whoever waits for its result listens for it then."""
+        """Do nothing: sending a job needs only the broker. A caller subscribes when it waits for a result."""
 
     def add_pending_result(self, result: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Listen for a result from now on."""
+        """Subscribe to a result."""
         with self._within(this_settings().publish_timeout):
             return super().add_pending_result(result, *args, **options)  # type: ignore[misc]
 
@@ -74,7 +77,7 @@ class _Prompt:
             raise _unreachable(error) from error
 
     def ensure(self, fun: Any, args: Any, **policy: Any) -> Any:  # noqa: ANN401
-        """Try again and again, for as long as the caller has time."""
+        """Repeat `fun` while it fails, but no longer than the caller's timeout."""
         most_s = getattr(self._bound, "seconds", None)
         if most_s is not None and not is_worker():
             usual_s = self.retry_policy.get("timeout") or most_s  # type: ignore[attr-defined]
@@ -95,4 +98,4 @@ class RedisBackend(_Prompt, _stock.RedisBackend):  # type: ignore[misc]
 
 
 class SentinelBackend(_Prompt, _stock.SentinelBackend):  # type: ignore[misc]
-    """Results in a Redis that Sentinels name."""
+    """Results in a Redis whose address Sentinels give."""

@@ -1,4 +1,4 @@
-"""Writes a worker's JSON in small pieces: a result of megabytes would else be in memory several times."""
+"""Writes a worker's JSON in small pieces. Else a result of megabytes is in memory several times."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PIECE = 64 << 10
 
 
 def encode(value: Any) -> str | bytearray:  # noqa: ANN401  whatever a task returns
-    """`value` as JSON, read as the same; as bytes, made bit by bit, where a text in it is long.
+    """`value` as JSON. If it contains a long text, the JSON is built in pieces and returned as bytes.
 
-    In UTF-8 and not in ASCII, which takes up to four times as much. Only a lone surrogate, which UTF-8 cannot
-    carry, is an escape.
+    It is UTF-8, because ASCII takes up to four times as much. UTF-8 cannot encode a lone
+    surrogate: a text with one is ASCII with escapes.
     """
     if not _has_long_text(value):
         return _dumps(value)
@@ -71,7 +71,7 @@ def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
 @worker_init.connect
 @worker_process_init.connect
 def _write_in_pieces(**_: object) -> None:
-    """In all of a worker's processes; whoever reads sees JSON like any other."""
+    """Use `encode` in all processes of a worker. What it writes is ordinary JSON to every reader."""
     # The stub of `register` knows no encoder that gives bytes.
     encoder: Callable[[Any], Any] = encode
     register("json", encoder, None, "application/json")

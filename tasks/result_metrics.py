@@ -1,4 +1,4 @@
-"""What a result tells the metrics about its job."""
+"""Reports the metrics of a job from its result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LAPS = ("queued", "acquire", "run", "collect")
 
 
 def count_result(result: Mapping[str, Any]) -> None:
-    """Report all that a result tells about its job, in one datagram."""
+    """Report all metrics of one job in one datagram."""
     meter.report(_told_by(result))
 
 

@@ -1,4 +1,4 @@
-"""How a worker stores results: it waits for Redis for as long as a result is kept, and loses none."""
+"""Stores a worker's results. It waits for Redis for as long as a result is kept, so that none is lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["PatientRedis", "PatientSentinel", "redis_of", "result_redis"]
 
 
 class _Patient:
-    """Celery's own backend with patience in each command, and none left around it."""
+    """Celery's own backend. Each command waits for Redis by itself. Celery's own retries are off."""
 
     connparams: dict[str, Any]
 
@@ -34,12 +34,12 @@ class _Patient:
         self.connparams |= {"retry": PatientRetry(), "retry_on_timeout": False}
 
     def ensure(self, fun: Callable[..., object], args: tuple[object, ...], **_: object) -> object:
-        """Called by Celery around each command."""
+        """Called by Celery to retry a command. Run it once: it waits by itself."""
         return fun(*args)
 
     @cached_property
     def brisk_client(self) -> Redis:
-        """A client of the same Redis that says at once when it is away, for what has a time of its own."""
+        """A client of the same Redis that fails fast, for callers with a time limit of their own."""
         client: Redis = self._create_client(**self._brisk)  # type: ignore[attr-defined]
         return client
 
@@ -53,15 +53,15 @@ class PatientSentinel(_Patient, SentinelBackend):
 
 
 def result_redis() -> Redis | None:
-    """The Redis that results go to; None where they go somewhere else, and leases are not to be had.
+    """The Redis that results go to. None if they go somewhere else: then there are no leases.
 
-    In a worker its errors come within a fraction of a lease's time.
+    In a worker this client fails within a fraction of the time that a lease lasts.
     """
     return redis_of(app.backend)
 
 
 def redis_of(backend: Any) -> Redis | None:  # noqa: ANN401
-    """The same, of one result backend."""
+    """The same, for a given result backend."""
     if not isinstance(backend, RedisBackend):
         return None
     client: Redis = backend.brisk_client if isinstance(backend, _Patient) else backend.client
@@ -69,7 +69,7 @@ def redis_of(backend: Any) -> Redis | None:  # noqa: ANN401
 
 
 def _brisk(connparams: dict[str, Any]) -> dict[str, Any]:
-    """Three tries fit into the time that a lease lasts."""
+    """Options for the client that fails fast: three tries fit into the time that a lease lasts."""
     within_s = this_settings().lease_s / 5
     connect = {"socket_connect_timeout": within_s} if "socket_connect_timeout" in connparams else {}
     return {"socket_timeout": within_s, "retry_on_timeout": False, "retry": Retry(NoBackoff(), 0)} | connect
@@ -77,6 +77,6 @@ def _brisk(connparams: dict[str, Any]) -> dict[str, Any]:
 
 @worker_init.connect
 def _store_patiently(**_: object) -> None:
-    """Before the worker's backend is made. An app that asks for a result has a bound of its own."""
+    """Called before the worker's backend is made. An app keeps `tasks.result_backend`, with bounded waits."""
     patient = dict.fromkeys(("redis", "rediss"), f"{__name__}:{PatientRedis.__name__}")
     app.loader.override_backends = patient | {"sentinel": f"{__name__}:{PatientSentinel.__name__}"}

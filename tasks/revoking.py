@@ -1,4 +1,4 @@
-"""What an app's `control.revoke` does beyond telling the workers that listen at this moment."""
+"""Extends an app's `control.revoke`, which by itself reaches only the workers that listen at that moment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Control"]
 
 
 class Control(Celerys):
-    """Leaves the wish that a job end where whoever gets the job finds it, even if no worker hears."""
+    """Also stores a cancel request. The worker that gets the job finds it, even if no worker listens now."""
 
     def revoke(self, task_id: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401  Celery's own
         """Revoke one task or several; `terminate=True` cancels them, whether they wait or run."""

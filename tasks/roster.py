@@ -1,4 +1,4 @@
-"""Which jobs there are: those that workers have, and those that still wait in the broker."""
+"""Lists the jobs that workers have, and those that still wait in the broker."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ JOBS = "cellblock_jobs"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A job: nothing of what it runs. Times are in Unix seconds.
+    """A job, without its command and contents. Times are in Unix seconds.
 
     `state` is `running`; `reserved`, when a worker has it and no process is free; `retrying`, when it waits
-    for another attempt; or `queued`. `runtime` is what the job asked for; None: it is told from the files.
+    for another attempt; or `queued`. `runtime` is None if the job named none and its files decide.
     """
 
     id: str
@@ -40,14 +40,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """The jobs that come next, and how many messages wait in all; None where the broker can't tell."""
+    """The jobs that come next, and the number of all messages that wait. None if the broker can't tell it."""
 
     next: list[Entry]
     waiting: int | None
 
 
 def jobs_in_workers(within_s: float = 1.0) -> list[Entry]:
-    """What the workers have, of those that answer within so many seconds; it takes that long."""
+    """The jobs of all workers that answer within `within_s` seconds. The call always takes that long."""
     replies: list[Any] = app.control.broadcast(JOBS, reply=True, timeout=within_s) or []
     answers = [
         (worker, jobs) for reply in replies if isinstance(reply, dict) for worker, jobs in reply.items()
@@ -72,7 +72,7 @@ def jobs_in_queues(queues: Sequence[str], most: int) -> Queued:
 
 
 def _heads(client: Any, key: str, most: int) -> Iterator[bytes]:  # noqa: ANN401  kombu's own
-    """One at a time, since each may be as large as a job's files. kombu takes from a list's end."""
+    """Read messages one at a time: each may be as large as a job's files. kombu takes from a list's end."""
     for index in range(1, most + 1):
         message = client.lindex(key, -index)
         if message is None:
@@ -81,7 +81,7 @@ def _heads(client: Any, key: str, most: int) -> Iterator[bytes]:  # noqa: ANN401
 
 
 def _entry(message: bytes, most_bytes: int) -> Entry | None:
-    """The job in a message; none in one that is no call of ours."""
+    """The job in a message. None if the message is no valid call of `run_sandboxed`."""
     call = judge(message, most_bytes)
     if not isinstance(call, Call) or call.is_refused or call.headers["task"] != TASK:
         return None
@@ -98,7 +98,7 @@ def _entry(message: bytes, most_bytes: int) -> Entry | None:
 
 
 def _reported(worker: str, job: Any) -> Entry | None:  # noqa: ANN401
-    """A row of a worker's answer. Whoever has the broker's password can give one."""
+    """The job in a row of a worker's answer. Anyone with the broker's password can send one, so check it."""
     if not isinstance(job, dict) or not NAME(worker):
         return None
     if not all(rule(job.get(name)) for name, rule in _ROW.items()):

@@ -1,4 +1,4 @@
-"""A worker's own part of the roster: its answer when it is asked which jobs it has."""
+"""The worker's side of the roster: answers the control command that asks which jobs it has."""
 
 from __future__ import annotations
 

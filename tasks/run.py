@@ -18,20 +18,20 @@ __all__ = ["run_sandboxed"]
 
 @app.task(name=TASK, bind=True, base=SandboxTask)
 def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict[str, Any]:
-    """Run a command that nobody trusts in a cell of its own.
+    """Run an untrusted command in a cell of its own.
 
     Arguments: `cmd` and `runtime`, then by name `timeout`, `grace` (seconds), `memory`, `disk`,
     `output_limit` (bytes, or text such as "512m"), `cpus` (cores), `pids`, `stdin`, `env`, `files`,
     `artifacts`, `network` and `check`.
 
     Returns:
-        The result as a JSON object; a command that fails is a result like any other.
+        The result as a JSON object. A command that fails has a result like any other.
 
     Raises:
         InvalidJob: the request is refused. No cell was made.
         CommandFailed: `check=True`, and the command did not succeed.
         Abandoned: it was begun too often, and each time its worker was gone before the end.
-        SandboxUnavailable: the sandbox could not do its job, after several attempts.
+        SandboxUnavailable: the sandbox failed at each of several attempts.
     """
     from tasks.log_context import note_job
     from tasks.turn import Turn
@@ -47,7 +47,7 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
 
 
 def _take(task: SandboxTask, turn: Turn, job: Job) -> Result | None:
-    """Run the job, once it is this process's turn; None where the turn was lost meanwhile."""
+    """Wait for this process's turn and run the job. None if the turn was lost meanwhile: then try again."""
     from sandbox import JobError, SandboxUnavailable
     from sandbox.meter import count_error
     from tasks.engine_gate import EngineAway
@@ -101,7 +101,10 @@ def _run(task: SandboxTask, turn: Turn, job: Job) -> Result:
 
 
 def _cancelled(task: SandboxTask, job: Job) -> Result:
-    """Of a job that was begun before by a process that is gone, what it is known to have written."""
+    """The result of a job that was cancelled before this process began it.
+
+    If a process that is gone had begun the job, it contains the live output that is known of that attempt.
+    """
     from sandbox import Status
     from tasks.so_far import result_so_far
 

@@ -37,7 +37,7 @@ SAID = [
     ("MISCONF Redis is configured", "cannot write to its disk", True, True),
     ("NOREPLICAS Not enough", "misses its replicas", True, True),
     ("MASTERDOWN Link with MASTER", "misses its replicas or its primary", True, True),
-    ("No master found for 'cells'", "is no primary that the Sentinels know", True, False),
+    ("No master found for 'cells'", "has no primary that the Sentinels know", True, False),
     ("MOVED 5 10.0.0.1:6379", "is part of a cluster", False, True),
     ("CROSSSLOT Keys in request", "is part of a cluster", False, True),
     ("DB index is out of range", "has no database of this number", False, True),
