@@ -1,4 +1,4 @@
-"""What makes `run_sandboxed` more than a function: checked where it is called, limited where it runs."""
+"""The base class of `run_sandboxed`: checks a request in the app, and routes, sends and refuses messages."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ TASK = "cellblock.run_sandboxed"
 #: Message headers, in Unix seconds: when the app sent the job, and when a worker took it.
 SENT_AT = "cellblock_sent_at"
 RECEIVED_AT = "cellblock_received_at"
-#: Why a message was no call, in a sentence: a worker puts it in the place of whatever else was in it.
+#: Message header: why a message is no call, in one sentence. A worker replaces its content with this.
 REFUSAL = "cellblock_refusal"
 
 
 def shown_call(runtime: str, kwargs: Mapping[str, object]) -> dict[str, str]:
-    """What logs, events and Flower show of a call: nothing of its contents."""
+    """What logs, events and Flower show of a call: its runtime and argument names, never its contents."""
     return {"argsrepr": f"('…', {runtime!r})", "kwargsrepr": str(sorted(kwargs))}
 
 
-# Options by which a caller, or a retry, has said already where the message goes.
+# If a caller or a retry gives one of these options, it has already chosen where the message goes.
 _WHERE = {"queue", "exchange", "routing_key"}
 
 
@@ -38,11 +38,11 @@ class SandboxTask(Task):  # type: ignore[type-arg]
     """Refuses a bad request in the caller's own process, and keeps commands and secrets out of logs."""
 
     Request = "tasks.limit_mirror:MirroredRequest"
-    # Celery's own check of arguments raises TypeError, which tells an app nothing about whose fault it is.
+    # Celery's own check of arguments raises TypeError, which does not tell an app that its request is wrong.
     typing = False
     # Seconds until a job whose worker was lost is sent again; Celery's own default is three minutes.
     default_retry_delay = 1
-    # As much of a result as logs and events show: its first keys, never its outputs.
+    # The length that logs and events show of a result: its first keys, never its outputs.
     resultrepr_maxsize = 100
 
     @property
@@ -53,10 +53,10 @@ class SandboxTask(Task):  # type: ignore[type-arg]
         return (JobError,)
 
     def __call__(self, /, *args: object, **kwargs: object) -> Any:  # noqa: ANN401  Celery's own
-        """Run the task here; `self` is no argument that a message could carry.
+        """Run the task in this process. `self` is positional-only, so that no message can pass it by name.
 
         Raises:
-            InvalidJob: its message was no call.
+            InvalidJob: the message was no call.
         """
         refusal = self.request.get(REFUSAL)
         if refusal:
@@ -72,10 +72,10 @@ class SandboxTask(Task):  # type: ignore[type-arg]
         *positional: Any,  # noqa: ANN401  Celery's own
         **options: Any,  # noqa: ANN401
     ) -> AsyncResult[Any]:
-        """Send the job, if it is one.
+        """Check the request and send the job.
 
         Raises:
-            InvalidJob: with one sentence that says what is wrong.
+            InvalidJob: the request is refused. One sentence says what is wrong.
             BrokerUnreachable: it could not be sent within `CELLBLOCK_PUBLISH_TIMEOUT` seconds.
         """
         from sandbox import parse_job
@@ -117,7 +117,7 @@ class SandboxTask(Task):  # type: ignore[type-arg]
         return {**rest, **bound}
 
     def queued_s(self) -> float:
-        """Seconds since the app sent the job; since a worker took it, where the app did not say when."""
+        """Seconds since the app sent the job, or since a worker took it, if the app did not say when."""
         since = self.request.get(SENT_AT) or self.request.get(RECEIVED_AT)
         return max(0.0, time.time() - since) if isinstance(since, int | float) else 0.0
 
@@ -126,5 +126,5 @@ def _request(cmd: object, runtime: object = None, **rest: object) -> None:
     """The shape of a call."""
 
 
-# Once: inspecting costs more than everything else that is done to a request.
+# Made once, because inspecting takes longer than all other checks of a request.
 _SHAPE = inspect.signature(_request)

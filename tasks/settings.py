@@ -25,7 +25,7 @@ def this_catalogue() -> Catalogue:
     """The runtimes that these settings give.
 
     Raises:
-        InvalidSetting: the operator's file makes no sense, or asks for more than the operator allows.
+        InvalidSetting: the operator's file is invalid, or asks for more than the settings allow.
     """
     catalogue = load_catalogue(this_settings().runtimes)
     check_catalogue(catalogue, this_settings())

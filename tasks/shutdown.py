@@ -1,4 +1,4 @@
-"""How a worker stops: first warm, whatever it was told by, and cold after a while."""
+"""Stops a worker: the first signal is a warm shutdown. It turns cold after `CELLBLOCK_DRAIN` seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__: list[str] = []
 
 @signals.worker_ready.connect
 def _drain_at_sigquit(**_: object) -> None:
-    """Celery's own SIGQUIT gives the running jobs up at once; here the first one does what SIGTERM does."""
+    """Make the first SIGQUIT act like SIGTERM. Celery's own handler gives up the running jobs at once."""
     warm: Any = signal.getsignal(signal.SIGTERM)
     cold: Any = signal.getsignal(signal.SIGQUIT)
     main = os.getpid()
@@ -35,7 +35,7 @@ def _drain_at_sigquit(**_: object) -> None:
 
 @signals.worker_shutting_down.connect
 def _bound_shutdown(how: str, **_: object) -> None:
-    """A warm shutdown waits for the running jobs for as long as they take; after a while it turns cold."""
+    """Have a warm shutdown turn cold after a while. Else it waits for the running jobs without a limit."""
     if how == "Warm":
         start_thread(_turn_cold, name="cellblock-drain")
 

@@ -1,4 +1,4 @@
-"""The result of a job that can't report any more: what was heard of it while it ran."""
+"""Makes the result of a job that can't report any more, from the live output that was kept of it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _log = logging.getLogger("cellblock.so_far")
 
 
 def result_so_far(task_id: str, status: Status, **facts: Any) -> Result:  # noqa: ANN401
-    """Such a result with what live output has kept; `facts` are those of `Result.without_report`.
+    """The result of such a job, with the output that is in Redis. Waits for Redis.
 
-    Waits for Redis.
+    `facts` are the other arguments of `Result.without_report`.
     """
     heard = _heard(task_id)
     bare = Result.without_report(
@@ -47,5 +47,5 @@ def _heard(task_id: str) -> HeardSoFar:
     except NoLiveOutput:
         return HeardSoFar(b"", b"", 0, 0)
     except RedisError as error:
-        _log.warning("What a job wrote can't be told: %s", type(error).__name__)
+        _log.warning("The output of a job can't be read from Redis: %s", type(error).__name__)
         return HeardSoFar(b"", b"", 0, 0)

@@ -1,6 +1,6 @@
-"""What the result backend holds of a task, read as data: whoever reaches Redis can write there.
+"""Reads what the result backend holds of a task, as plain data: anyone who reaches Redis can write there.
 
-Celery's own way makes the exception that is named there, of whatever module, and raises it.
+Celery's own reader would make the exception that is named there, from any module, and raise it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LATER_LOOK_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An exception as it is stored: its name, where that is from, and its arguments."""
+    """An exception as it is stored: its name, its module and its arguments."""
 
     name: str
     module: str
@@ -33,15 +33,15 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """What the exception says."""
+        """The exception's message, or "" if it has none."""
         return str(self.args[0]) if self.args and isinstance(self.args[0], str | int | float) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A task's state, by Celery's name for it, and its result as JSON has it.
+    """A task's state, as Celery names it, and its result as read from JSON.
 
-    `is_readable` is false where something is there that no worker would write.
+    `is_readable` is false if the stored text is nothing that a worker writes.
     """
 
     state: str
@@ -51,12 +51,12 @@ class Stored:
 
     @property
     def is_ready(self) -> bool:
-        """Whether nothing more is to come."""
+        """Whether the state is final."""
         return self.state in READY_STATES or not self.is_readable
 
 
 def look_up(task_id: str) -> Stored | None:
-    """What is stored of a task now; None if nothing is."""
+    """What is stored of a task now. None if nothing is."""
     backend: Any = app.backend
     payload = backend.get(backend.get_key_for_task(task_id))
     return read_stored(payload) if payload else None
@@ -65,10 +65,10 @@ def look_up(task_id: str) -> Stored | None:
 def wait_for(
     task_id: str, within_s: float | None, meanwhile: Callable[[], None] | None = None
 ) -> Stored | None:
-    """What is stored of a task once it is ready; None where that takes longer than `within_s` seconds.
+    """What is stored of a task once it is ready. None if that takes longer than `within_s` seconds.
 
-    By looking again and again: Redis would cut off whoever had it pushed, as soon as a result is large.
-    `meanwhile` is called between the looks.
+    It polls, because Redis disconnects a subscriber as soon as a published result is too large. `meanwhile`
+    is called between the polls.
     """
     began, rest_s = time.monotonic(), _FIRST_LOOK_S
     while True:
@@ -84,7 +84,7 @@ def wait_for(
 
 
 def read_stored(payload: bytes | str) -> Stored:
-    """What a payload of the result backend says."""
+    """Parse a payload of the result backend."""
     try:
         meta = json.loads(payload)
     except (ValueError, RecursionError):

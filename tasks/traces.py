@@ -1,4 +1,4 @@
-"""OpenTelemetry traces of the jobs, where the operator wants them and the extra is installed."""
+"""Sends OpenTelemetry traces of the jobs, if CELLBLOCK_TRACES asks for them. They need the extra `otel`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _check(**_: object) -> None:
 
 @signals.worker_process_init.connect
 def _begin(sender: str | None = None, **_: object) -> None:
-    """In each process that runs jobs: an exporter's thread survives no fork."""
+    """Called in each process that runs jobs, because the thread of an exporter does not survive a fork."""
     if this_settings().traces != "off" and _provider is None:
         _instrument(sender or "")
 
@@ -49,7 +49,7 @@ def _begin_without_children(sender: str, instance: Any, **_: object) -> None:  #
 @signals.worker_process_shutdown.connect
 @signals.worker_shutdown.connect
 def _end(**_: object) -> None:
-    """Send what has not been sent yet."""
+    """Send the spans that have not been sent yet."""
     global _provider
     provider, _provider = _provider, None
     if provider:
@@ -75,7 +75,7 @@ def _span_processor() -> SpanProcessor:
     from opentelemetry.sdk.trace import export
 
     if this_settings().traces == "console":
-        # Not to the log, which Celery has put in the place of standard output.
+        # The real standard output: Celery has replaced `sys.stdout` with its log.
         exporter = export.ConsoleSpanExporter(
             out=sys.__stdout__ or sys.stdout, formatter=lambda span: f"{span.to_json(indent=None)}\n"
         )
@@ -86,7 +86,7 @@ def _span_processor() -> SpanProcessor:
 
 
 def _trace_laps(result: Mapping[str, Any], **_: object) -> None:
-    """What Celery can't know of: under the task's span, one for each lap, from the end backwards."""
+    """Add a span for each lap under the task's span. Their times are computed back from now."""
     from opentelemetry import trace
 
     span = trace.get_current_span()

@@ -1,4 +1,4 @@
-"""One process's turn at a job: from the lease that it gets, or not, to the result that is stored."""
+"""One process's turn at a job: from the request for the lease until the result is stored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Turn", "Unwanted"]
 
 _log = logging.getLogger("cellblock.turn")
 
-# How often somebody who has come second looks whether the first is done.
+# How often a process asks again while another one holds the lease.
 _LOOK_S = 0.25
 
 _heartbeat = Heartbeat()
@@ -38,15 +38,15 @@ class Unwanted(Exception):
 
 
 class Turn(Onlooker):
-    """Follows the job that it has the lease of; without a Redis for results there are no leases.
+    """Holds the lease of the job that this process runs. Without a Redis for results there are no leases.
 
-    It ends with the task, however that ends, once the result is stored.
+    It ends with the task, in whatever way that ends, after the result is stored.
     """
 
     def __init__(self, task: SandboxTask) -> None:
         self._task = task
         self._lease: Lease | None = None
-        # An eager task runs in the app itself, and nobody else can have it.
+        # An eager task runs in the app itself. No other process can have it.
         redis = None if task.request.is_eager else result_redis()
         task_id = task.request.id or ""
         if redis is not None and task_id:
@@ -57,12 +57,12 @@ class Turn(Onlooker):
         vars(task.request)["turn"] = self
 
     def begin(self) -> None:
-        """Wait until nobody else runs the job, while its limits rest.
+        """Wait until no other process runs the job. Its limits rest meanwhile.
 
         Raises:
-            celery.exceptions.Ignore: it has its result.
+            celery.exceptions.Ignore: the job has its result.
             Unwanted: it was cancelled.
-            Abandoned: it was begun too often, and each time its worker did not live to see the end.
+            Abandoned: it was begun too often, and each time its worker was gone before the end.
         """
         if self._lease is None:
             return
@@ -83,12 +83,13 @@ class Turn(Onlooker):
             )
 
     def may_store(self) -> bool:
-        """Whether what came of the job is its result: not where somebody else has begun it meanwhile.
+        """Whether the outcome of this run may be stored. Waits for Redis.
 
-        Waits for Redis. After a `False`, begin again.
+        False if the cell was stopped for a lost lease, or another process has begun the job meanwhile. Then
+        begin again.
 
         Raises:
-            celery.exceptions.Ignore: it has its result by now.
+            celery.exceptions.Ignore: the job has a result by now.
         """
         if self._lease is None:
             return True
@@ -100,7 +101,7 @@ class Turn(Onlooker):
         return answer is Answer.GRANTED
 
     def end(self, *, done: bool) -> None:
-        """Give the lease back: the result of the job is stored, or somebody is to run it anew."""
+        """Give the lease back. `done`: the job's result is stored. Else the job is to run again."""
         if self._lease is None:
             return
         _heartbeat.drop(self._lease)
@@ -110,13 +111,13 @@ class Turn(Onlooker):
             _log.info("A lease could not be given back, and runs out: %s", type(error).__name__)
 
     def placed(self, info: CellInfo) -> None:
-        """Have the lease and the log say where the job runs; the last cell counts, if it has two stages."""
+        """Note in the lease and the log which container runs the job. For two stages it is the last one."""
         note_job(container=info.container or "")
         if self._lease is not None:
             self._lease.cell = info.container or ""
 
     def wants_stop(self) -> bool:
-        """Whether the job was cancelled, or may be somebody else's soon, as Redis could not be reached."""
+        """Whether the job was cancelled, or its lease is lost, so that another process may begin it soon."""
         answer = self._lease.answer if self._lease is not None else Answer.GRANTED
         self.gave_up = self.gave_up or answer is Answer.LOST
         return answer in (Answer.CANCELLED, Answer.LOST)
@@ -136,7 +137,7 @@ class Turn(Onlooker):
 
 @task_postrun.connect
 def _end_turn(task: Any, state: str | None, **_: object) -> None:  # noqa: ANN401  Celery's own
-    """Called by Celery at the end of every task, however it ends: the result is stored, if there is one."""
+    """Called by Celery at the end of every task, after it has stored the result, if there is one."""
     turn = task.request.get("turn")
     if turn is not None:
         turn.end(done=state in READY_STATES)

@@ -1,4 +1,4 @@
-"""Whether a job is known anywhere: a wrong id should not look like one that was obeyed."""
+"""Finds out whether a job exists, so that a command can report a wrong id."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Whereabouts"]
 
-# So many messages are looked at, one after the other, since each may be as large as a job's files.
+# The most messages to read. They are read one at a time, since each may be as large as a job's files.
 _MOST_MESSAGES = 2000
 
 
 class Whereabouts:
-    """Where jobs are, for one question about several of them: the workers are asked once."""
+    """Looks for several jobs, and asks the workers only once."""
 
     def __init__(self, queues: Sequence[str]) -> None:
         self._queues = queues
@@ -35,7 +35,7 @@ class Whereabouts:
         return stored is not None and stored.state in READY_STATES
 
     def knows(self, task_id: str) -> bool:
-        """Whether the job is anywhere; true as well where too many messages wait to look at each."""
+        """Whether the job exists. True also if that can't be found out, as with too many messages to read."""
         redis = result_redis()
         if redis is not None and (is_leased(redis, task_id) or redis.exists(key_of(task_id))):
             return True
@@ -55,7 +55,7 @@ class Whereabouts:
 
 
 def _messages(channel: Any, queues: Sequence[str]) -> Iterator[bytes]:  # noqa: ANN401  kombu's own
-    """Those that wait, and those that a worker has taken and not yet done."""
+    """The messages that wait, and those that a worker has taken and not acknowledged."""
     client = channel.client
     for queue in queues:
         for step in channel.priority_steps:
@@ -68,7 +68,7 @@ def _messages(channel: Any, queues: Sequence[str]) -> Iterator[bytes]:  # noqa: 
 
 
 def _first(taken: bytes | None) -> Iterator[bytes]:
-    """What a worker has taken is kept as a list of the message and where it came from."""
+    """The message in an unacknowledged entry, which is a list of the message and where it came from."""
     try:
         yield json.dumps(json.loads(taken or b"")[0]).encode()
     except (ValueError, LookupError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""The worker's side: one sandbox for each process that runs jobs, and what is said at start."""
+"""The worker's side: one sandbox for each process that runs jobs, the keeper, and the log lines at start."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["keeper_is_alive", "keeper_sight", "this_sandbox"]
 _log = logging.getLogger("cellblock")
 _lock = threading.Lock()
 _sandbox: Sandbox | None = None
-# Of the worker's main process; its pool inherits the path when it forks.
+# Belongs to the worker's main process. Pool processes inherit the path when they are forked.
 _keeper: KeeperProcess | None = None
 
 
 def this_sandbox() -> Sandbox:
-    """The sandbox of this process, made when it is first needed: an engine's connection survives no fork."""
+    """The sandbox of this process, made at the first call: an engine's connection does not survive a fork."""
     global _sandbox  # noqa: PLW0603
     with _lock:
         if _sandbox is None:
@@ -40,26 +40,26 @@ def this_sandbox() -> Sandbox:
 
 
 def keeper_sight() -> Sight | None:
-    """What the keeper of this worker has seen of the engine; None where there is none, or not yet."""
+    """The last look of this worker's keeper at the engine. None if there is no keeper or no look yet."""
     return _keeper.sight() if _keeper else None
 
 
 def keeper_is_alive() -> bool | None:
-    """Whether the keeper of this worker runs; None where there is none, as in the legacy mode."""
+    """Whether the keeper of this worker runs. None if there is no keeper, as in the legacy mode."""
     return _keeper.is_alive if _keeper else None
 
 
 @signals.worker_init.connect
 def _take_messages_safely(**_: object) -> None:
-    """Before the worker connects."""
+    """Called before the worker connects."""
     bound_kombus(this_settings().max_message)
     install()
 
 
 @signals.worker_process_init.connect
 def _open_sandbox(**_: object) -> None:
-    """Before the first job comes, which would wait for it."""
-    # The worker starts another process in this one's place.
+    """Called before the first job comes, so that no job waits for the sandbox."""
+    # If this process ends, the worker starts a new one.
     end_with_threads()
     this_sandbox()
 
@@ -84,13 +84,13 @@ def _start_keeper(sender: str, **_: object) -> None:
         try:
             _keeper = KeeperProcess(sender, settings.margin)
         except OSError as error:
-            # Celery logs what else a receiver raises, and goes on.
+            # Celery logs any other exception of a receiver and continues.
             raise SystemExit(f"cellblock: the worker's keeper can't be started: {error}") from error
 
 
 @signals.worker_ready.connect
 def _watch_keeper(sender: Any, **_: object) -> None:  # noqa: ANN401  Celery's own
-    """By the worker's timer and no thread: its pool may still fork."""
+    """Uses the worker's timer and not a thread, because the pool may still fork."""
     if _keeper is not None:
         sender.timer.call_repeatedly(1.0, _keeper.revive)
 
@@ -111,7 +111,7 @@ def _introduce(**_: object) -> None:
     else:
         _log.warning("Docker isolation: DISABLED (ENABLE_DOCKER=false): commands run on this host")
         _log.warning("Execution context: this host, with the worker's own rights")
-    # Now, and not when the first message comes.
+    # Load it now, so that an invalid catalogue stops the worker before the first message.
     this_catalogue()
     app.tasks["cellblock.run_sandboxed"].max_retries = settings.max_attempts - 1
     for sentence in overcommitments(settings, this_host()):
