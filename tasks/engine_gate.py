@@ -51,7 +51,7 @@ class _Outage:
 
 
 class EngineGate:
-    """Closes when a job or the keeper finds the engine away, and opens when the engine is back.
+    """Shuts when a job or the keeper finds the engine away, and opens when the engine is back.
 
     It lives in the worker's main process. An outage is logged once when it begins and once when it ends.
     """
@@ -84,7 +84,7 @@ class EngineGate:
         self._outage.why, self._outage.met = why, time.monotonic()
 
     def look(self, sight: Sight | None) -> None:
-        """Close or open after what the keeper has last seen of the engine."""
+        """Shut or open after what the keeper has last seen of the engine."""
         if sight is None:
             return
         if sight.why:

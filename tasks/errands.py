@@ -18,7 +18,7 @@ _log = logging.getLogger("cellblock.errands")
 
 
 class _Errands:
-    """Runs the errands in one thread and in their order. Each waits until Redis is there.
+    """Runs the errands one after the other in a thread. Each waits until Redis is there.
 
     The message of a job is not acknowledged before its errand has run. If the worker ends earlier, the broker
     delivers the message again. A revoke command that has not been carried out by then is lost.

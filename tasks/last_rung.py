@@ -55,7 +55,7 @@ def forget_lease(request: Any) -> None:  # noqa: ANN401
 
 
 def cancel(task_id: str) -> bool:
-    """Cancel a running job. False where results are not in a Redis: then it can't be told."""
+    """Cancel a running job. False if results are not in a Redis: then no cancel request can be stored."""
     redis = result_redis()
     if redis is None:
         return False

@@ -131,7 +131,7 @@ class MirroredRequest(Request):
 def _soon(eta: datetime | None, retries: object) -> datetime | None:
     """When a retry is due: at `eta`, but no later than the longest back-off from now.
 
-    `eta` comes from the clock of the worker that asked for the retry, which may be fast.
+    `eta` comes from the clock of the worker that asked for the retry. That clock may be ahead.
     """
     if eta is None or eta.tzinfo is None or not isinstance(retries, int) or not 0 < retries < _MOST_RETRIES:
         return eta

@@ -52,7 +52,7 @@ class Limits:
 
     @contextmanager
     def running(self, soft_s: float) -> Iterator[None]:
-        """Run both limits inside the block, from 0 if they rested before. They rest again after it."""
+        """Run both limits inside the block. They start anew if they rested before, and rest after it."""
         if self._rest:
             self._since, self._rest = time.monotonic(), False
             self._send(RESUME)

@@ -25,7 +25,7 @@ _log = logging.getLogger("cellblock.pool")
 
 
 class _Worker(asynpool.Worker):  # type: ignore[misc]
-    """A pool process. It sends a message to its parent as a whole or not at all."""
+    """A pool process. While it lives, it sends only whole messages to its parent."""
 
     def after_fork(self) -> None:
         """Called by billiard in the new process."""

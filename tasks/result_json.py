@@ -21,8 +21,8 @@ _PIECE = 64 << 10
 def encode(value: Any) -> str | bytearray:  # noqa: ANN401  whatever a task returns
     """`value` as JSON. If it contains a long text, the JSON is built in pieces and returned as bytes.
 
-    It is UTF-8, because ASCII takes up to four times as much. UTF-8 cannot encode a lone
-    surrogate: a text with one is ASCII with escapes.
+    It is UTF-8, because ASCII takes up to four times as much. UTF-8 cannot encode a lone surrogate: a text
+    with one is ASCII with escapes.
     """
     if not _has_long_text(value):
         return _dumps(value)

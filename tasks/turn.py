@@ -79,7 +79,7 @@ class Turn(Onlooker):
         if self.attempt > most:
             raise Abandoned(
                 f"The job was begun {most} times, and each time its worker was gone before it ended."
-                " It may be what ends them. Try: look for workers that were killed, and for memory."
+                " The job itself may be the cause. Try: look for killed workers and for a lack of memory."
             )
 
     def may_store(self) -> bool:
