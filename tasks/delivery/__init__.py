@@ -1,9 +1,9 @@
-"""Takes messages from Redis so that none is lost with the worker that takes it.
+"""Takes messages from Redis so that no message is lost when the worker that took it dies.
 
-The stock transport pops a message and writes down afterwards that somebody has it: a worker that is killed
-in between takes the message along. Here a message moves, within one command of Redis, to a list of its
-consumer's, and leaves that list in the step that records it as unacknowledged. What a consumer had
-that has fallen silent, the others give back. Queues and messages are those of the stock transport.
+The stock transport pops a message first and records afterwards that a consumer has it. If the worker is
+killed in between, the message is lost. Here one Redis command moves a message from the queue to a list of the
+consumer. A second atomic step removes it from that list and records it as unacknowledged. If a consumer falls
+silent, other consumers put its messages back. Queues and messages are those of the stock transport.
 """
 
 from tasks.delivery.transport import install

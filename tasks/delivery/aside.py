@@ -1,4 +1,4 @@
-"""Where messages go that are no jobs: somebody else's to a list of their own, dead ones to a short one."""
+"""Stores messages that are no jobs: another app's in a list for their queue, dead ones in a short list."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 
 _log = logging.getLogger("cellblock.delivery")
 
-#: What nobody can be answered for: one object of JSON each, the newest first.
+#: The list of messages whose sender can't be answered: one JSON object each, the newest first.
 DEAD = "cellblock.dead"
 MOST_DEAD = 1000
 _DEAD_CHARACTERS = 16 << 10
@@ -42,32 +42,32 @@ flush = _tally.flush
 
 
 def foreign(queue: str) -> str:
-    """Where messages of that queue go that are somebody else's, as they came."""
+    """The list to which another app's messages of that queue go, unchanged."""
     return f"cellblock.foreign:{queue}"
 
 
 def put_aside(client: Any, taken_key: str, queue: str, stray: Stray) -> None:  # noqa: ANN401  kombu's own
-    """Move the message at the end of `taken_key`, untouched and in one step."""
+    """Move the message at the end of `taken_key` to `foreign(queue)`, unchanged and in one step."""
     client.lmove(taken_key, foreign(queue), "RIGHT", "LEFT")
     note_stray(queue, stray)
 
 
 def bury(client: Any, taken_key: str, queue: str, dead: Dead, raw: bytes) -> None:  # noqa: ANN401
-    """Replace the message at the end of `taken_key`, in one step, by a word on the list of dead ones."""
+    """Replace the message at the end of `taken_key`, in one step, by an entry in the list of dead ones."""
     entry = entry_of(queue, dead, raw)
     _BURY(client, [taken_key, DEAD], entry, MOST_DEAD, DEAD_S)
     note_dead(queue, dead)
 
 
 def entry_of(queue: str, dead: Dead, raw: bytes) -> str:
-    """What is kept of a dead message: why, and its beginning."""
+    """What is kept of a dead message: the reason, and the beginning of the message."""
     head = raw[:_DEAD_CHARACTERS].decode("utf-8", "backslashreplace")[:_DEAD_CHARACTERS]
     about = {"reason": dead.reason, "queue": queue, "at": round(time.time(), 3), "bytes": len(raw)}
     return json.dumps(about | {"message": head}, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def note_dead(queue: str, dead: Dead) -> None:
-    """Count it, and have the log say so; nothing of the message."""
+    """Count the dead message and log it, without any of its content."""
     meter.measure("cellblock_dead_messages_total", queue=queue)
     _tally.note(
         f"{queue} {dead.reason}",
@@ -77,7 +77,7 @@ def note_dead(queue: str, dead: Dead) -> None:
 
 
 def note_stray(queue: str, stray: Stray) -> None:
-    """Count it, and have the log say so; nothing of the message but the name of its task."""
+    """Count the other app's message and log it: only the name of its task, no other content."""
     meter.measure("cellblock_foreign_messages_total", queue=queue)
     _tally.note(
         queue,

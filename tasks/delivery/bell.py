@@ -1,4 +1,4 @@
-"""Has an event loop turn once more at once."""
+"""Makes an event loop run its next iteration at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Bell"]
 
 
 class Bell:
-    """An event of our own, that is over at once.
+    """An event that is ready as soon as it is rung.
 
     A loop calls what is ready in no fixed order. If the channel takes a message after the pool was asked for
     something to send, the message would wait until the next event, for up to a second.
@@ -21,10 +21,10 @@ class Bell:
         loop.add_reader(self._descriptor, os.eventfd_read, self._descriptor)
 
     def ring(self) -> None:
-        """Have the loop turn once more."""
+        """Make the loop run one more iteration at once."""
         os.eventfd_write(self._descriptor, 1)
 
     def close(self) -> None:
-        """Be silent from now on."""
+        """Remove the event from the loop, and close its descriptor."""
         self._loop.remove(self._descriptor)
         os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""The channel that consumes: every message is in Redis, in a list or as unacknowledged, until it is done."""
+"""The channel that consumes. Until a message is done, Redis has it in a list or as unacknowledged."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Channel", "SentinelChannel", "channels", "stock"]
 
-# By its name: the stubs of kombu know too little of it.
+# Imported by name, because kombu's type stubs lack most of it.
 stock: Any = import_module("kombu.transport.redis")
 
 _log = logging.getLogger("cellblock.delivery")
 
 _TAKE, _RECORD = map(RedisScript, ("take_message", "record_message"))
 
-# What is raised for a control command or an event that is none, on the way to those that would answer it.
+# What a malformed control command or event raises before a handler gets it.
 _NONSENSE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, KombuError)
 
 
 class _TakenBack(Exception):
-    """The message in hand is in its queue again, and so somebody else's."""
+    """Another consumer has put the message in hand back in its queue, because this one was silent."""
 
 
 class Message(stock.Channel.Message):  # type: ignore[misc]
-    """A message that may have been judged: nobody reads it again then."""
+    """A message that may have been judged. If so, it carries its payload and is not decoded again."""
 
     def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:  # noqa: ANN401  kombu's own
         super().__init__(payload, channel, **options)
@@ -53,7 +53,7 @@ class Message(stock.Channel.Message):  # type: ignore[misc]
 
 
 class QoS(stock.QoS):  # type: ignore[misc]
-    """Notes besides who has what."""
+    """Also records in Redis which unacknowledged messages this consumer has."""
 
     channel: Channel
 
@@ -79,7 +79,7 @@ class QoS(stock.QoS):  # type: ignore[misc]
 
 
 class Channel(stock.Channel):  # type: ignore[misc]
-    """Consumes by moves, once there is an event loop; without one it is the stock channel."""
+    """In an event loop, consumes messages by moving them. Without one, it is the stock channel."""
 
     QoS = QoS
     Message = Message
@@ -94,15 +94,15 @@ class Channel(stock.Channel):  # type: ignore[misc]
         super().__init__(*args, **options)
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **options: Any) -> Any:  # noqa: ANN401, FBT001
-        """Consume, as kombu does. What nobody acknowledges, such as events, may be lost."""
+        """Consume, as kombu does. Messages that need no acknowledgement, such as events, may be lost."""
         self.is_acknowledged = self.is_acknowledged or not no_ack
         return super().basic_consume(queue, no_ack, *args, **options)
 
     def fetch(self, loop: Any) -> None:  # noqa: ANN401
-        """Take what there is, as far as the worker has room for it, and wait for more."""
+        """Take the messages that are there, as far as the worker has room for them, and wait for more."""
         if self._waiters is None:
             pool = self._get_pool(asynchronous=True)
-            # One for each key, of whatever number.
+            # There is one connection for each key, however many keys there are.
             pool.max_connections = 1 << 16
             self._waiters = Waiters(pool, loop, self._arrived)
             self._bell = Bell(loop)
@@ -118,11 +118,11 @@ class Channel(stock.Channel):  # type: ignore[misc]
                 self._bell.ring()
 
     def record(self, keys: list[str], args: list[Any]) -> bool:
-        """Move a message from the list of this consumer's to what is not acknowledged; False: it is gone."""
+        """Move a message from this consumer's list to the unacknowledged ones. False: the message is gone."""
         return bool(_RECORD(self._create_client(), keys, *args))
 
     def beat(self) -> None:
-        """Say that this consumer lives, and give back what consumers had that do not."""
+        """Report that this consumer is alive, and put back the messages of consumers that are gone."""
         if self._waiters is None:
             return
         aside.flush()
@@ -131,7 +131,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
             give_back(client, silent, lambda tag: self.qos.restore_by_tag(tag, client=client))
 
     def close(self) -> None:
-        """Put back what is not acknowledged, as the stock channel does, and sign off."""
+        """Put unacknowledged messages back, as the stock channel does, and leave the register."""
         waiters, self._waiters = self._waiters, None
         if waiters is None:
             super().close()
@@ -148,7 +148,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         client.connection_pool.disconnect()
 
     def _receive_one(self, c: Any) -> Any:  # noqa: ANN401  kombu's own
-        """What is said to all workers. It is no job, and what makes no sense is as good as not said."""
+        """Receive a broadcast message. It is never a job, so a malformed one is only logged."""
         try:
             return super()._receive_one(c)
         except RecursionError:
@@ -163,21 +163,21 @@ class Channel(stock.Channel):  # type: ignore[misc]
             return None
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  kombu's own
-        """Of connections that the event loop reads from, it has to hear that they broke.
+        """The event loop must learn that a connection which it reads from is broken: redis-py must not retry.
 
-        redis-py would connect anew by itself, and then block the loop until somebody says something.
+        By itself redis-py would reconnect, and then block the loop until data arrives.
         """
         parameters: dict[str, Any] = super()._connparams(asynchronous=asynchronous)
         if may_wait() and self.connection.client.transport_options.get("retry_on_timeout"):
-            # What a job's process publishes waits for the broker, as its result does.
+            # In a job's process, publishing waits for the broker, as storing the result does.
             return parameters | {"retry": PatientRetry(), "retry_on_timeout": False}
         own = {"retry": Retry(NoBackoff(), 0), "retry_on_timeout": False} if asynchronous else {}
         return parameters | own
 
     def _queue_keys(self) -> list[str]:
-        """Every key that may have messages, the most urgent ones of all queues first.
+        """Every key that may have messages, by priority: the most urgent keys of all queues come first.
 
-        Among equally urgent ones, the queue that had its turn last comes last.
+        Among keys of one priority, the queue that was served last comes last.
         """
         queues = sorted(self.active_queues, key=lambda queue: (queue <= self._last_queue, queue))
         return [self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues]
@@ -192,7 +192,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         return (keys[int(found[0]) - 1], found[1]) if found else None
 
     def _arrived(self, key: str, message: bytes) -> None:
-        """A waiter's message. The room that it waited for may be taken by another queue's by now."""
+        """Accept a waiter's message; or put it back, if messages of other queues have taken the room."""
         if self.qos.can_consume():
             self._accept(key, message)
         else:
@@ -216,16 +216,16 @@ class Channel(stock.Channel):  # type: ignore[misc]
             _log.warning("A message was taken back before it was recorded: %s", call.task_id)
             return
         if self.in_hand:
-            # Nobody acknowledges messages of this queue.
+            # Messages of this queue are not acknowledged, so nothing else takes this one off the list.
             self._create_client().rpop(self.in_hand)
 
 
 class SentinelChannel(Channel, stock.SentinelChannel):  # type: ignore[misc]
-    """The same, for a Redis that Sentinels name: each new connection goes to the primary of that moment."""
+    """The same channel, for a Redis behind Sentinels: each new connection goes to the current primary."""
 
 
 def _in_kombus_form(call: Call, queue: str) -> dict[str, Any]:
-    """With a tag of ours: two messages that came with the same one would be acknowledged as one."""
+    """The message with a new delivery tag: two messages with one tag would be acknowledged as one."""
     where = {"exchange": "", "routing_key": queue, "redelivered": call.headers.get("redelivered", False)}
     properties = call.properties | {"delivery_tag": uuid(), "delivery_info": where}
     return {

@@ -1,4 +1,4 @@
-"""Celery's consumer, which sees no message that has not been judged, whatever broker it comes by."""
+"""Celery's consumer, which gets only judged messages, whatever the broker."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ __all__ = ["Consumer"]
 
 _log = logging.getLogger("cellblock.delivery")
 
-# By its name, because its stubs know too little of it.
+# Imported by name, because its type stubs lack most of it.
 _celerys: Any = import_module("celery.worker.consumer.consumer")
 _MOST_DEAD = {"x-max-length": aside.MOST_DEAD, "x-message-ttl": aside.DEAD_S * 1000}
 
 
 class Consumer(_celerys.Consumer):  # type: ignore[misc]
-    """Judges what no channel of ours has. What Celery does not understand all the same, it does not log."""
+    """Judges messages that no channel of ours has judged.
+
+    It also buries the messages that Celery rejects: Celery itself would log their content.
+    """
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], Any]:  # noqa: ANN401  Celery's own
-        """What becomes of a message that has arrived."""
+        """The function that handles a message that has arrived."""
         self._accept = super().create_task_handler(*args, **options)
         return self._take
 
@@ -36,23 +39,23 @@ class Consumer(_celerys.Consumer):  # type: ignore[misc]
         if getattr(message, "is_judged", False):
             self._accept(message)
         else:
-            # Kombu has decompressed it by now.
+            # Kombu has already decompressed the body.
             self._dispose(message, _parts_of(message, _uncompressed(message.headers)))
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401
-        """Called where a body can't be decompressed, before it gets here."""
+        """Called instead of `_take` when kombu can't decompress a body."""
         self._dispose(message, _parts_of(message, message.headers))
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401
-        """Called where Celery has found something that the judgement has not."""
+        """Called when Celery rejects a message that was judged to be a call."""
         self._bury(message, Dead(type(exc).__name__))
 
     def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ANN401
-        """The same."""
+        """Called when Celery knows no protocol for a message."""
         self._bury(message, Dead("it has no protocol of Celery's"))
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401
-        """The same."""
+        """Called when no such task is registered."""
         self._bury(message, Dead("its task is unknown"))
 
     def _dispose(self, message: Any, parts: Parts) -> None:  # noqa: ANN401
@@ -78,7 +81,7 @@ class Consumer(_celerys.Consumer):  # type: ignore[misc]
         aside.note_dead(queue, dead)
 
     def _publish(self, message: Any, place: Queue, body: Any, **kinds: Any) -> None:  # noqa: ANN401
-        """A broker takes what comes by one channel in its order: the copy, then the acknowledgement."""
+        """Publish the copy, then acknowledge. A broker handles what one channel sends in that order."""
         Producer(message.channel).publish(body, routing_key=place.name, declare=[place], **kinds)
         message.ack_log_error(_log, self.connection_errors)
 
@@ -92,7 +95,7 @@ def _uncompressed(headers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parts_of(message: Any, headers: dict[str, Any]) -> Parts:  # noqa: ANN401
-    """Where a message comes from, and its tag, brokers other than Redis say themselves."""
+    """The parts of a message. A broker other than Redis gives the tag outside of the message."""
     about = message.properties
     properties = {name: about.get(name) for name in ("correlation_id", "reply_to", "priority")}
     properties |= {"delivery_tag": str(message.delivery_tag), "delivery_info": {}}
@@ -100,7 +103,7 @@ def _parts_of(message: Any, headers: dict[str, Any]) -> Parts:  # noqa: ANN401
 
 
 def _filled(message: Any, call: Call) -> Any:  # noqa: ANN401
-    """The message with the call in it: acknowledging it is still the broker's matter."""
+    """The message with the call in it. Acknowledging it still goes to its broker."""
     message.headers, message.body, message.content_type = call.headers, call.body, JSON
     message.content_encoding, message._decoded_cache = "utf-8", call.payload  # noqa: SLF001
     return message

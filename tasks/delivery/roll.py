@@ -1,4 +1,4 @@
-"""Who consumes: a register in the broker's Redis, and what becomes of those that fall silent."""
+"""The register of consumers in the broker's Redis, and what happens when a consumer falls silent."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Roll"]
 _log = logging.getLogger("cellblock.delivery")
 
 _CONSUMERS = "cellblock.consumers"
-# As long as no worker comes that could give back what the last one had.
+# How long Redis keeps the last consumer's keys, until some worker puts its messages back.
 _KEPT_S = 30 * 86_400
 
 _BEAT, _LEAVE, _GIVE_BACK = map(RedisScript, ("consumer_beat", "consumer_leave", "give_back"))
 
 
 class Roll:
-    """One consumer's entry in the register. Silent for `silence_s` seconds, it counts as gone."""
+    """One consumer's entry in the register. A consumer that is silent for `silence_s` seconds is gone."""
 
     def __init__(self, silence_s: float) -> None:
         self.consumer = uuid.uuid4().hex
@@ -32,15 +32,15 @@ class Roll:
 
     @property
     def held_key(self) -> str:
-        """The set of the delivery tags of what this consumer has not acknowledged."""
+        """The key of the set of delivery tags that this consumer has not acknowledged."""
         return _held(self.consumer)
 
     def taken_key(self, queue_key: str) -> str:
-        """The list through which messages of a queue come to this consumer."""
+        """The key of the list to which this consumer takes messages of a queue."""
         return _taken(self.consumer, queue_key)
 
     def beat(self, client: Any, queue_keys: Iterable[str]) -> list[str]:  # noqa: ANN401  kombu's own
-        """Say that this consumer is alive and what it takes from; those that have fallen silent."""
+        """Report that this consumer is alive, and its queues. Returns the consumers that are silent."""
         keys = [_CONSUMERS, _queues(self.consumer), self.held_key]
         args: list[str | int] = [self.consumer, self._silence_s, _KEPT_S, *queue_keys]
         silent = _BEAT(client, keys, *args)
@@ -48,7 +48,7 @@ class Roll:
         return [_text(name) for name in silent]
 
     def leave(self, client: Any) -> None:  # noqa: ANN401
-        """Take this consumer off the register, unless it still has something: the others see to that."""
+        """Take this consumer off the register, unless it still has messages: others must put those back."""
         mine = _queues(self.consumer)
         lists = [self.taken_key(_text(key)) for key in client.smembers(mine)]
         keys = [_CONSUMERS, mine, self.held_key, *lists]
@@ -57,9 +57,9 @@ class Roll:
 
 
 def give_back(client: Any, consumer: str, restore: Callable[[str], None]) -> None:  # noqa: ANN401
-    """Put what a silent consumer had back at the head of its queues; `restore` does it for a delivery tag.
+    """Put a silent consumer's messages back at the head of their queues; `restore` puts back a delivery tag.
 
-    Several may do this at once: each step is atomic, and finds nothing the second time.
+    Several workers may do this at once: each step is atomic, and a repeated step finds nothing.
     """
     count = 0
     for key in map(_text, client.smembers(_queues(consumer))):

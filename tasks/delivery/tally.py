@@ -1,4 +1,4 @@
-"""Says at most once a minute what may happen a thousand times a second, and then how often it has."""
+"""Logs a frequent event at most once a minute, with the number of times that it has happened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_SENTENCES = 100
 
 
 class Tally:
-    """Counts sentences by their `key`; `say` gets each, with its number, when it may be said."""
+    """Counts sentences by their `key`, and passes the newest and the count to `say` once a minute at most."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say = say
@@ -26,7 +26,7 @@ class Tally:
         self._last: dict[str, str] = {}
 
     def note(self, key: str, sentence: str) -> None:
-        """It has happened once more; the newest sentence stands for all of its key."""
+        """Count one more event. The newest sentence is said for all events of its key."""
         if key not in self._said and len(self._said) >= _MOST_SENTENCES:
             key = "others"
         self._waiting[key] += 1
@@ -34,7 +34,7 @@ class Tally:
         self.flush()
 
     def flush(self) -> None:
-        """Say what has waited for its minute."""
+        """Say the sentences whose minute is over."""
         now = self._clock()
         for key, count in list(self._waiting.items()):
             if now - self._said.get(key, -_EVERY_S) >= _EVERY_S:

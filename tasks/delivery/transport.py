@@ -1,4 +1,4 @@
-"""Kombu's Redis transport with our channel in it."""
+"""Kombu's Redis transport with the channel of this package."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["SentinelTransport", "Transport", "install"]
 
 _log = logging.getLogger("cellblock.delivery")
 
-# So many beats must be missed before a consumer counts as gone.
+# The number of beats that a consumer must miss before it counts as gone.
 _BEATS = 5
 
 
 class _Poller(stock.MultiChannelPoller):  # type: ignore[misc]
-    """Has channels fetch by moves where an event loop runs."""
+    """In an event loop, makes channels fetch messages by moving them."""
 
     loop: Any = None
 
@@ -33,7 +33,7 @@ class _Poller(stock.MultiChannelPoller):  # type: ignore[misc]
         try:
             channel.fetch(self.loop)
         except ResponseError as error:
-            # The next turn of the loop asks again.
+            # The next iteration of the loop tries again.
             if not refuses_writes(error):
                 raise
 
@@ -50,7 +50,7 @@ class _Poller(stock.MultiChannelPoller):  # type: ignore[misc]
 
 
 class Transport(stock.Transport):  # type: ignore[misc]
-    """In a worker's event loop it loses no message; anywhere else it is the stock transport."""
+    """In a worker's event loop, this transport loses no message. Elsewhere it is the stock transport."""
 
     Channel = Channel
 
@@ -59,7 +59,11 @@ class Transport(stock.Transport):  # type: ignore[misc]
         self.cycle = _Poller()
 
     def establish_connection(self) -> Any:  # noqa: ANN401
-        """Connect to a Redis that takes what is brought to it: whoever meets another waits as for none."""
+        """Connect, and check that Redis would accept the commands that cellblock needs.
+
+        Raises:
+            redis.exceptions.ConnectionError: it would refuse one. The caller waits as if Redis were down.
+        """
         established = super().establish_connection()
         try:
             with self._avail_channels[-1].conn_or_acquire() as client:
@@ -70,13 +74,13 @@ class Transport(stock.Transport):  # type: ignore[misc]
         return established
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:  # noqa: ANN401
-        """Consume in this loop from now on."""
+        """Consume in this event loop from now on, and start the beats."""
         self.cycle.loop = loop
         super().register_with_event_loop(connection, loop)
         self.cycle.beats = loop.call_repeatedly(this_settings().margin / _BEATS, self.cycle.beat)
 
     def close_connection(self, connection: Any) -> None:  # noqa: ANN401
-        """Hang up."""
+        """Stop the beats and close the connection."""
         beats = getattr(self.cycle, "beats", None)
         if beats is not None:
             beats.cancel()
@@ -84,12 +88,12 @@ class Transport(stock.Transport):  # type: ignore[misc]
 
 
 def _lost(error: ResponseError) -> ConnectionError:
-    """A Redis that answers so is of no more use than none: whoever hears this connects anew, and waits."""
+    """The refusal as a ConnectionError: the caller then reconnects and waits, as if Redis were down."""
     return ConnectionError(str(error), status_code=error.status_code)
 
 
 class SentinelTransport(Transport):
-    """The same, for a Redis that Sentinels name."""
+    """The same transport, for a Redis whose address comes from Sentinels."""
 
     Channel = SentinelChannel
     default_port = stock.SentinelTransport.default_port
@@ -99,8 +103,8 @@ _OURS = {"redis": Transport, "rediss": Transport, "sentinel": SentinelTransport}
 
 
 def install() -> None:
-    """Use it in this process for every address of a Redis."""
+    """Use this transport in this process for every Redis address."""
     for scheme, transport in _OURS.items():
         kombu.transport.TRANSPORT_ALIASES[scheme] = f"{transport.__module__}:{transport.__name__}"
-        # It may have been asked for before.
+        # Kombu may have cached the stock transport.
         vars(kombu.transport)["_transport_cache"].pop(scheme, None)

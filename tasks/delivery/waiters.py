@@ -1,4 +1,4 @@
-"""Blocking moves, one connection for each queue: how an idle consumer waits."""
+"""How an idle consumer waits: with blocking moves, on one connection for each queue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Waiters"]
 
-# A move that found nothing is sent again after this, which also tells a dead connection.
+# A blocking move that finds nothing ends after this, and is sent again.
 _WAIT_S = 5
 
 
@@ -28,8 +28,8 @@ class _Waiter:
 class Waiters:
     """Waits on any number of queues at once in a worker's event loop.
 
-    Redis blocks one connection for one move, and the stock command that waits on many keys hands its message
-    over with no trace in Redis.
+    In Redis, a blocking move waits on one key and blocks its connection. The stock transport waits on many
+    keys with one command, but that command removes the message from Redis.
     """
 
     def __init__(self, pool: Any, loop: Any, arrived: Callable[[str, bytes], None]) -> None:  # noqa: ANN401
@@ -39,19 +39,19 @@ class Waiters:
         self._waiters: dict[str, _Waiter] = {}
 
     def is_waiting(self, queue_key: str) -> bool:
-        """Whether the next message of this queue comes by a waiter."""
+        """Whether a blocking move waits on this queue."""
         waiter = self._waiters.get(queue_key)
         return waiter is not None and waiter.waits
 
     def wait(self, queue_key: str, taken_key: str) -> None:
-        """Have the queue's next message moved to `taken_key` and told."""
+        """Ask Redis to move the queue's next message to `taken_key`. `arrived` is then called with it."""
         waiter = self._waiters.get(queue_key) or self._open(queue_key)
         self._listen(queue_key, waiter)
         waiter.connection.send_command("BLMOVE", queue_key, taken_key, "RIGHT", "LEFT", _WAIT_S)
         waiter.waits = True
 
     def close(self) -> None:
-        """Hang up; a message that is on its way stays in the list of this consumer's."""
+        """Close the connections. A message that Redis has already moved stays in this consumer's list."""
         for waiter in self._waiters.values():
             if waiter.descriptor >= 0:
                 self._loop.remove(waiter.descriptor)
@@ -63,7 +63,7 @@ class Waiters:
         return waiter
 
     def _listen(self, queue_key: str, waiter: _Waiter) -> None:
-        """A connection that redis-py has opened anew has another descriptor."""
+        """Have the loop read from the connection, which has another descriptor after a reconnect."""
         if waiter.connection._sock is None:  # noqa: SLF001  there is no public way to its socket
             waiter.connection.connect()
         descriptor = waiter.connection._sock.fileno()  # noqa: SLF001
@@ -80,7 +80,7 @@ class Waiters:
             message = waiter.connection.read_response()
         except BaseException as error:
             if refuses_writes(error):
-                # The next turn of the loop asks again.
+                # The next iteration of the loop tries again.
                 return
             self._loop.remove(waiter.descriptor)
             waiter.descriptor = -1
@@ -93,6 +93,6 @@ class Waiters:
         try:
             self._arrived(queue_key, message)
         except ResponseError as error:
-            # It is in the list of this consumer's still, where the next turn of the loop finds it.
+            # The message is still in this consumer's list, where the next iteration of the loop finds it.
             if not refuses_writes(error):
                 raise
