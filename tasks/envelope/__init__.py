@@ -1,8 +1,9 @@
-"""Judges every message before anything of Celery's or kombu's looks at it.
+"""Judges every message before Celery or kombu reads it.
 
-A message is a call of a task that this worker runs, which comes out of here in one clean form; or somebody
-else's; or dead: nobody can be answered. A call that makes no sense, but says which task it is, is a call too,
-that ends as a failure: `judge` and what it hands on never raise for what a message holds.
+There are three verdicts. A `Call` is a call of a task that this worker runs, in one clean form. A `Stray` is
+a call of another app's task. A `Dead` message is one whose sender can't be answered. A malformed message that
+gives its task id becomes a `Call` too, which ends as a failure. Whatever a message holds, `judge` never
+raises, and its verdict makes no later code raise.
 """
 
 from tasks.envelope.judge import judge, judge_parts

@@ -1,4 +1,4 @@
-"""The body of a message: what a task is called with, and what follows it."""
+"""The body of a message: the arguments of a task, and the tasks that follow it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WRITERS = {
 _ENCODINGS = ("", "utf-8", "utf8", "us-ascii", "ascii", "binary")
 
 
-# What a message of the first protocol tells in its body, and one of the second in its headers.
+# The fields that Celery's first protocol has in the body, and its second protocol in the headers.
 _FACTS = (
     *("lang", "task", "id", "root_id", "parent_id", "group", "meth", "eta", "expires", "retries"),
     *("timelimit", "origin", "ignore_result", "shadow"),
@@ -37,7 +37,7 @@ _FOLLOWERS = ("callbacks", "errbacks", "chord")
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a body says, in the form of Celery's second protocol, and the bytes that say it."""
+    """A body in the form of Celery's second protocol, as values and as bytes."""
 
     payload: list[Any]
     content: bytes
@@ -45,10 +45,12 @@ class Body:
 
 
 def read_body(parts: Parts, most_bytes: int) -> Body:
-    """The body of a call: arguments, named arguments and what follows; in the first protocol an object.
+    """The body of a call: arguments, named arguments and the tasks that follow.
+
+    A body of the first protocol, which is an object, is converted.
 
     Raises:
-        Junk: it is none.
+        Junk: it is not such a body.
     """
     content = _content_of(parts, most_bytes)
     payload = read_json(content, "its body")
@@ -80,16 +82,16 @@ def _check_call(payload: object) -> None:
 
 
 def is_json(parts: Parts) -> bool:
-    """Whether the body says that it is JSON."""
+    """Whether the content type is JSON."""
     kind = parts.content_type
     return isinstance(kind, str) and kind.partition(";")[0].strip().lower() == JSON
 
 
 def _content_of(parts: Parts, most_bytes: int) -> bytes:
-    """The bytes of a body of JSON, which may be none yet.
+    """The bytes of the body, decompressed but not parsed.
 
     Raises:
-        Junk: it says that it is something else, can't be decoded, or is too large.
+        Junk: the content type is not JSON; or the body is missing, can't be decoded, or is too large.
     """
     if not is_json(parts):
         raise Junk(_refusal(parts.content_type))

@@ -1,4 +1,4 @@
-"""Compressed bodies, within bounds: a kilobyte may stand for gigabytes."""
+"""Decompresses bodies up to a limit, because a kilobyte can expand to gigabytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TooLarge", "bound_kombus", "decompress"]
 
-# What lzma's highest level takes, twice.
+# Twice the memory that lzma's highest level needs.
 _LZMA_BYTES = 128 << 20
 _OPENERS: dict[str, Callable[[], Any]] = {
     "application/x-gzip": zlib.decompressobj,
@@ -27,15 +27,15 @@ _OPENERS: dict[str, Callable[[], Any]] = {
 
 
 class TooLarge(Exception):
-    """There is more in it than is allowed."""
+    """The decompressed body is larger than allowed."""
 
 
 def decompress(body: bytes, method: object, most_bytes: int) -> bytes:
-    """`body` as it was before somebody compressed it by `method`, one of kombu's; None: nobody has.
+    """`body`, decompressed by kombu's `method`. None: it is not compressed.
 
     Raises:
-        Junk: by none that is known, or it is damaged.
-        TooLarge: it takes more than `most_bytes`.
+        Junk: the method is unknown, or the body is damaged.
+        TooLarge: the result is larger than `most_bytes`.
     """
     content = body if method in (None, "") else _open(body, method, most_bytes)
     if len(content) > most_bytes:
@@ -44,7 +44,7 @@ def decompress(body: bytes, method: object, most_bytes: int) -> bytes:
 
 
 def bound_kombus(most_bytes: int) -> None:
-    """Have kombu decompress no more than that: it does so before anybody can judge what it brings."""
+    """Make kombu decompress at most `most_bytes`: it decompresses a body before we can judge it."""
     for method in compression.encoders():
         vars(compression)["_decoders"][method] = partial(decompress, method=method, most_bytes=most_bytes)
 
@@ -64,6 +64,6 @@ def _open(body: bytes, method: object, most_bytes: int) -> bytes:
 
 
 def _full_name(method: object) -> str:
-    """Kombu knows each by several names."""
+    """The full name of a method. Kombu has several names for each."""
     aliases: dict[str, str] = vars(compression)["_aliases"]
     return aliases.get(method, method) if isinstance(method, str) else ""

@@ -1,4 +1,4 @@
-"""The headers and properties of a call: which of them there may be, and what each may hold."""
+"""The headers and properties of a call: which ones are allowed, and what each may hold."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = ["check_embedded", "clean_headers", "clean_properties"]
 
-# Of all headers that are somebody's own, such as those of traces, together.
+# The largest size of all of an app's own headers together, such as those of traces.
 _OWN_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What a field may be, in code and in words."""
+    """The rule for a field, as a function and in words."""
 
     rule: Callable[[object], bool]
     words: str
-    # Of no use in here, or told by the worker itself.
+    # Not passed on: the worker has no use for the field, or sets it itself.
     dropped: bool = False
 
 
@@ -54,7 +54,7 @@ _SECONDS = Field(is_number, "a number of seconds")
 _OBJECT = Field(is_object, "an object")
 _SIGNATURES = Field(is_signatures, "a list of signatures")
 
-# What the third part of a body may name: the tasks that follow.
+# What the third part of a body may have: the tasks that follow.
 _FOLLOWERS = {
     "callbacks": _SIGNATURES,
     "errbacks": _SIGNATURES,
@@ -65,7 +65,7 @@ _HEADERS = {
     "task": Field(NAME, "a name"),
     "id": Field(ID, "an id"),
     **dict.fromkeys(("lang", "root_id", "parent_id", "group", "meth", "origin", "taskset"), _TEXT),
-    # A job goes by its own name, and by none that hides it.
+    # A shadow name would hide the name of the task.
     "shadow": Field(is_text, "text of one line", dropped=True),
     **dict.fromkeys(("argsrepr", "kwargsrepr"), _SHOWN),
     **dict.fromkeys(("retries", "group_index", "replaced_task_nesting"), _COUNT),
@@ -86,20 +86,20 @@ _PROPERTIES = {
     **dict.fromkeys(("correlation_id", "reply_to"), _TEXT),
     "priority": Field(lambda value: isinstance(value, int) and abs(value) <= 255, "a whole number to 255"),
 }
-# A header becomes an attribute of the request: these would stand in the place of its own methods.
+# A header becomes an attribute of the request. Headers with these names would replace its methods.
 _METHODS = {name for name, value in inspect.getmembers_static(Context) if callable(value)} | {
     "children",
     "turn",
 }
-# What the worker fills in.
+# The attributes of the request that the worker sets.
 _WORKERS = {name for name in vars(Context) if name not in _HEADERS} - _METHODS
 
 
 def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """The headers that a request may have, without those that say nothing.
+    """The headers that the request gets. Headers that are None or that nobody uses are left out.
 
     Raises:
-        Junk: one of them is not what it should be.
+        Junk: a header breaks its rule, or a required one is missing.
     """
     _check(headers, _HEADERS, "header", needed=("task", "id"))
     own = {name: value for name, value in headers.items() if name not in _HEADERS and name not in _WORKERS}
@@ -110,10 +110,10 @@ def clean_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def clean_properties(properties: object) -> dict[str, Any]:
-    """Those of a message's properties that a request may have.
+    """The properties that the request gets.
 
     Raises:
-        Junk: there are none, one of them is not what it should be, or one that every message has is missing.
+        Junk: there are no properties, one breaks its rule, or a required one is missing.
     """
     if not isinstance(properties, dict):
         raise Junk("its properties are no object")

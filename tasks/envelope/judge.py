@@ -1,4 +1,4 @@
-"""The judgement: whose a message is, whether it can be answered, and what becomes of it."""
+"""Judges a message: whether its task is ours, and whether its sender can be answered."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["judge", "judge_parts"]
 
-# What a worker runs: its task, and what Celery sends by itself to where such a task has gone.
+# The tasks that a worker runs: our own, and those that Celery itself sends to the same queue.
 _OURS = frozenset({TASK, "celery.accumulate", "celery.backend_cleanup", "celery.chord_unlock"})
-# What a refused call keeps of its message: whoever waits for several tasks learns of this one.
+# The headers that a refused call keeps, so that a group or chord learns that this task has failed.
 _KEPT = dict.fromkeys(("root_id", "parent_id", "group"), is_text) | {"group_index": is_count}
 
 
 def judge(raw: bytes, most_bytes: int) -> Verdict:
-    """What becomes of a message in kombu's own envelope, which is to be no larger than that."""
+    """Judge a message in kombu's own envelope, of at most `most_bytes`."""
     try:
         parts = open_message(raw, most_bytes)
     except Junk as junk:
@@ -35,7 +35,7 @@ def judge(raw: bytes, most_bytes: int) -> Verdict:
 
 
 def judge_parts(parts: Parts, most_bytes: int) -> Verdict:
-    """What becomes of a message that has been taken apart."""
+    """Judge a message that is already split into its parts."""
     headers = parts.headers or {}
     if not isinstance(headers, dict):
         return Dead("its headers are no object")
@@ -66,7 +66,7 @@ def _judge_ours(parts: Parts, headers: Mapping[str, Any], payload: list[Any], co
 def _refused(
     parts: Parts, headers: Mapping[str, Any], why: Junk, followers: dict[str, Any] | None = None
 ) -> Verdict:
-    """A call that ends as a failure which says why, if anybody can learn of it."""
+    """A call that ends as a failure with the reason; or a dead message, if there is no valid task id."""
     task_id = headers.get("id")
     if not ID(task_id):
         return Dead(str(why))

@@ -1,4 +1,4 @@
-"""What a message is made of, taken apart within bounds of size, number and depth."""
+"""Splits a message into its parts, with limits on its size, the number of its values and their depth."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from config import format_bytes
 
 __all__ = ["Junk", "Parts", "open_message", "read_json"]
 
-# As many values as the largest sensible job has, each of which costs a hundred times its one character.
+# As many values as the largest sensible job has. A value of one byte costs a hundred bytes.
 _MOST_VALUES = 250_000
 _SEPARATORS = (b",", b"[", b"{")
-# Chains of chords have four levels each. Behind a thousand, Python's own functions raise.
+# Each chord in a chain adds four levels. Beyond a thousand levels, Python's own functions raise.
 _DEPTH = 100
 # What kombu's own types raise for values that they can't be made from.
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NoBase64)
 
 
 class Junk(Exception):
-    """A message, or a part of it, makes no sense: a sentence that says why, and nothing of the message."""
+    """A message, or a part of it, is malformed. The text is a sentence that says why.
+
+    Of the message itself, the text quotes a content type or the name of a header at most.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A message as its broker delivers it. Nothing of it has been looked at."""
+    """A message as its broker delivers it. None of its parts has been checked."""
 
     headers: object
     properties: object
@@ -40,7 +43,7 @@ def open_message(raw: bytes, most_bytes: int) -> Parts:
     """The parts of a message in kombu's own envelope, which is JSON.
 
     Raises:
-        Junk: it is none.
+        Junk: it is not such an envelope.
     """
     if len(raw) > most_bytes:
         raise Junk(f"it is larger than {format_bytes(most_bytes)}")
@@ -57,10 +60,10 @@ def open_message(raw: bytes, most_bytes: int) -> Parts:
 
 
 def read_json(text: bytes, what: str) -> Any:  # noqa: ANN401  whatever a publisher writes
-    """The value that `text` stands for, with kombu's own types in it.
+    """The value of the JSON in `text`, which may have kombu's own types in it.
 
     Raises:
-        Junk: a sentence about `what`.
+        Junk: it can't be read, has too many values or is nested too deep. The sentence calls it `what`.
     """
     if _values(text) > _MOST_VALUES:
         raise Junk(f"{what} has more than {_MOST_VALUES} values")
@@ -76,7 +79,10 @@ def read_json(text: bytes, what: str) -> Any:  # noqa: ANN401  whatever a publis
 
 
 def _values(text: bytes) -> int:
-    """At least as many as there are; exactly, where commas in texts would make it too many."""
+    """An estimate of the number of values. At first it counts the separators in strings as well.
+
+    Only if that is above the limit, it counts again without those in strings.
+    """
     rough = sum(map(text.count, _SEPARATORS))
     if rough <= _MOST_VALUES:
         return rough

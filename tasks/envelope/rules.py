@@ -1,4 +1,4 @@
-"""What a field of a message may be. Each rule tells for any value that JSON can have, and never raises."""
+"""The rules for fields of a message. Each takes any value that JSON can have, and never raises."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ __all__ = [
 
 _TEXT_CHARACTERS = 1024
 _TIME_CHARACTERS = 64
-# Far above what anybody retries, and a number of seconds that two to its power can still be.
+# Far more than anybody retries. As an exponent of two in a back-off, it still gives a finite float.
 _MOST_TIMES = 1000
-# The years from 1970 to 5138.
+# As a Unix time, this is in the year 5138.
 _MOST_SECONDS = 1e11
 
 
@@ -38,17 +38,17 @@ def plain(most: int) -> Callable[[object], bool]:
     return lambda value: is_plain(value, most)
 
 
-#: What a result can be asked for by, and what a task can be called.
+#: The rules for the id of a task and for its name.
 ID = NAME = plain(255)
 
 
 def is_text(value: object) -> bool:
-    """Printable text, perhaps none."""
+    """Printable text, which may be empty."""
     return value == "" or is_plain(value, _TEXT_CHARACTERS)
 
 
 def is_texts(value: object) -> bool:
-    """A short list of such."""
+    """A short list of printable texts."""
     return isinstance(value, list) and len(value) <= _MOST_TIMES and all(map(is_text, value))
 
 
@@ -63,7 +63,7 @@ def is_flag(value: object) -> bool:
 
 
 def is_object(value: object) -> bool:
-    """An object."""
+    """A JSON object."""
     return isinstance(value, dict)
 
 
@@ -75,7 +75,7 @@ def is_number(value: object) -> bool:
 
 
 def is_time(value: object) -> bool:
-    """A date and time in ISO 8601, near enough to be compared with others."""
+    """Empty, or a date and time in ISO 8601 that is near enough to be compared with others."""
     if value == "":
         return True
     if not isinstance(value, str) or len(value) > _TIME_CHARACTERS:
@@ -88,10 +88,10 @@ def is_time(value: object) -> bool:
 
 
 def is_moment(value: object) -> bool:
-    """Either."""
+    """A time in ISO 8601, or a number of seconds."""
     return is_time(value) or is_number(value)
 
 
 def is_time_limits(value: object) -> bool:
-    """The hard and the soft one, each a number or none."""
+    """A list of the hard and the soft limit, each a number or None."""
     return isinstance(value, list) and len(value) == 2 and all(one is None or is_number(one) for one in value)

@@ -1,4 +1,4 @@
-"""Tasks within a message, that follow its own: Celery's signatures."""
+"""Celery's signatures in a message: the tasks that follow the message's own task."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["is_signature", "is_signatures"]
 
 
 def is_signature(value: object) -> bool:
-    """Whether Celery can make a signature of it, and send it."""
+    """Whether Celery can make a signature of `value`, and send it."""
     if not isinstance(value, dict) or not NAME(value.get("task")):
         return False
     args, kwargs, options = (value.get(name) for name in ("args", "kwargs", "options"))
@@ -28,7 +28,7 @@ def is_signature(value: object) -> bool:
 
 
 def is_signatures(value: object) -> bool:
-    """Whether it is a list of signatures."""
+    """Whether `value` is a list of signatures."""
     return isinstance(value, list) and all(map(is_signature, value))
 
 
@@ -52,7 +52,7 @@ def _is_anything(_: object) -> bool:
     return True
 
 
-# What Celery, of a task that comes later, looks at in the worker that runs the one before.
+# The options of a later task that Celery reads in the worker that runs the task before it.
 _OPTIONS: dict[str, Callable[[object], bool]] = {
     **dict.fromkeys(("task_id", "group_id", "root_id", "parent_id", "reply_to", "shadow"), _or_none(is_text)),
     **dict.fromkeys(("queue", "exchange", "routing_key", "serializer", "compression"), _or_none(is_text)),

@@ -1,4 +1,4 @@
-"""What becomes of a message."""
+"""The verdicts on a message."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ JSON = "application/json"
 class Call:
     """A call in the one form that Celery gets to see: its second protocol, as JSON, not compressed.
 
-    `payload` is what `body` says. One that `is_refused` stands in the place of a message that nobody else
-    should have to read.
+    `payload` is the value of `body`. A call that `is_refused` replaces a malformed message, so that no other
+    consumer has to read that message.
     """
 
     headers: dict[str, Any]
@@ -35,14 +35,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """Somebody else's: a call of a task that no worker of ours runs. `task` is printable and short."""
+    """A call of another app's task, which no worker of ours runs. `task` is printable and short."""
 
     task: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Nobody can be answered. `reason` says nothing of what is in the message."""
+    """A message whose sender can't be answered. `reason` quotes no more of it than a `Junk` does."""
 
     reason: str
 
@@ -51,7 +51,7 @@ Verdict = Call | Stray | Dead
 
 
 def sealed(call: Call, properties: dict[str, Any]) -> bytes:
-    """The call in kombu's own envelope, with the properties that its delivery has given it."""
+    """The call in kombu's own envelope, with the properties that it got on delivery."""
     message = {
         "body": b64encode(call.body).decode(),
         "content-type": JSON,
