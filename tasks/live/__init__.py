@@ -1,4 +1,4 @@
-"""Live output: what a job writes, read by others while it runs."""
+"""Live output: clients read what a job writes while the job runs."""
 
 from tasks.live.entry import END, START, STDERR, STDOUT, LiveEntry
 from tasks.live.follow import HeardSoFar, follow, follow_async, heard_so_far, held_entries

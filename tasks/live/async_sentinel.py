@@ -1,4 +1,4 @@
-"""The asyncio side of Sentinel, with connections that end with the client."""
+"""An asyncio client for a Redis behind Sentinels, which closes all its connections at the end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["by_sentinel"]
 
-# By its name: redis-py gives it no types.
+# Imported by name, because redis-py gives it no types.
 _Sentinel: Any = vars(of_sentinel)["Sentinel"]
 
 
@@ -28,7 +28,7 @@ def by_sentinel(backend: Any) -> Redis:  # noqa: ANN401  Celery's SentinelBacken
 
 class _Pool(SentinelConnectionPool):
     async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002  redis-py's own
-        """Hang up on the Sentinels too, at the end; redis-py leaves them open."""
+        """At the end, also close the connections to the Sentinels, which redis-py leaves open."""
         await super().disconnect(inuse_connections)
         if inuse_connections:
             for sentinel in self.sentinel_manager.sentinels:

@@ -1,4 +1,4 @@
-"""What a job has written and Redis has not been told yet."""
+"""The output of a job that has not been sent to Redis yet."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Backlog", "chunks", "cost_bytes"]
 
-# What an entry takes in Redis besides its data, and a piece here.
+# What an entry in Redis, or a piece in this process, takes besides its data.
 _ENTRY_BYTES = 100
-# With its names it fits into 16 KiB, one of the sizes in which Redis allocates.
+# With its field names, an entry then fits into 16 KiB, one of the sizes in which Redis allocates.
 _CHUNK_BYTES = 15 << 10
-# Pieces further apart than this keep their own times.
+# Pieces that were read further apart than this are not joined: each keeps its own time.
 _SAME_TIME_S = 0.05
 
 
 class Backlog:
-    """A queue that never makes the job wait: what is over `limit_bytes` goes, the oldest first."""
+    """A queue that never makes the job wait. Beyond `limit_bytes` it drops its oldest pieces."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
@@ -35,7 +35,7 @@ class Backlog:
         self._ready = threading.Event()
 
     def add(self, kind: str, data: bytes) -> None:
-        """The job has written this."""
+        """Add what the job has written to the stream `kind`."""
         offset = self._heard.get(kind, 0)
         self._heard[kind] = offset + len(data)
         piece = Piece(kind, time.time(), offset, data)
@@ -48,13 +48,13 @@ class Backlog:
                 self._ready.set()
 
     def close(self) -> None:
-        """Nothing will be added any more."""
+        """Declare that nothing will be added any more."""
         with self._lock:
             self._closed = True
             self._ready.set()
 
     def take(self, most_bytes: int) -> list[Piece]:
-        """The oldest pieces, up to about so many bytes; waits for one. None are left when there is none."""
+        """Take the oldest pieces, about `most_bytes` in all. Waits for a piece; gives none after the end."""
         taken: list[Piece] = []
         self._ready.wait()
         with self._lock:
@@ -69,12 +69,12 @@ class Backlog:
 
 
 def cost_bytes(piece: Piece) -> int:
-    """What a piece takes, here or in Redis."""
+    """The memory that a piece takes, here or in Redis."""
     return _ENTRY_BYTES + len(piece.data)
 
 
 def chunks(pieces: list[Piece]) -> Iterator[Piece]:
-    """The same bytes in the same order, neighbours of one stream joined, and none too large for an entry."""
+    """The same bytes in the same order: adjacent pieces of one stream joined, up to the size of an entry."""
     run: list[Piece] = []
     for piece in pieces:
         if run and not _continues(run, piece):

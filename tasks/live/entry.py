@@ -1,4 +1,4 @@
-"""What stands in a job's live stream, in Redis and for whoever follows it."""
+"""The entries of a job's live stream, in Redis and for clients that follow it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STDOUT = "stdout"
 STDERR = "stderr"
 END = "end"
 
-# The last that a calendar knows, in Unix seconds.
+# The end of the last year that `datetime` knows, in Unix seconds.
 _YEAR_9999_S = 253_402_300_799
 
 
@@ -26,7 +26,7 @@ def key_of(task_id: str) -> str:
 
 
 class Piece(NamedTuple):
-    """Bytes as they were heard, at `time_s` (Unix seconds), after `offset` others of the same stream."""
+    """Bytes that the worker read at `time_s` (Unix seconds), after `offset` bytes of the same stream."""
 
     kind: str
     time_s: float
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
     data: bytes
 
     def fields(self) -> dict[FieldT, EncodableT]:
-        """As Redis keeps it: always the same names, which Redis then stores once for many entries."""
+        """The entry's fields. Their names never vary, so that Redis stores them once for many entries."""
         return {"kind": self.kind, "time": f"{self.time_s:.3f}", "offset": self.offset, "data": self.data}
 
 
@@ -43,13 +43,13 @@ class LiveEntry:
     """One piece of live output, from `follow`.
 
     Attributes:
-        id: its id in the stream; `follow(..., after=id)` goes on behind it.
+        id: its id in the stream; `follow(..., after=id)` continues after it.
         kind: `stdout` or `stderr`; `start` when a worker has taken the job; `end` when it is over.
-        time: when the worker heard it, in Unix seconds.
+        time: when the worker read it, in Unix seconds.
         data: the bytes, which may end inside a character; of a `start`, which attempt it is; of an `end`,
             the status of the result, else Celery's state of a job that has none (`FAILURE`, `REVOKED`), or
             `lost` when nothing more is known of it.
-        skipped_bytes: what is missing of the same stream right before `data`.
+        skipped_bytes: how many bytes of the same stream are missing right before `data`.
     """
 
     id: str
@@ -60,7 +60,7 @@ class LiveEntry:
 
 
 def read_piece(fields: Mapping[bytes, bytes]) -> Piece | None:
-    """The piece that an entry of the stream holds; None where no worker has written it."""
+    """The piece in an entry of the stream; None if the entry is not one that a worker writes."""
     try:
         kind, time_s = fields[b"kind"].decode(), float(fields[b"time"])
         offset, data = int(fields[b"offset"]), fields[b"data"]

@@ -1,4 +1,4 @@
-"""The reading end, for apps: what a job writes, while it writes it."""
+"""Reads live output, for apps: what a job writes, while it writes it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["HeardSoFar", "follow", "follow_async", "heard_so_far", "held_entries
 
 _Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
-# A megabyte at most in one answer, however far behind a follower is.
+# The most entries in one reply: a megabyte at most, however far behind a follower is.
 _COUNT = 64
 
 
 def follow(task_id: str, *, after: str = FIRST) -> Iterator[LiveEntry]:
-    """What a job has written and writes, until it is over; the last entry is of kind `end`.
+    """Iterate over the output of a job, old and new, until the job is over. The last entry is of kind `end`.
 
-    Waits for a job that has not started. `after` is the id of an entry to go on behind; the whole of what
-    Redis still holds comes by default.
+    Waits for a job that has not started. `after` is the id of an entry: only later entries follow. By
+    default, everything that Redis still holds comes first.
 
     Raises:
         NoLiveOutput: the result backend is not Redis.
-        RedisError: while iterating; go on with the id of the last entry.
+        RedisError: while iterating; call again with `after` set to the id of the last entry.
     """
     return _follow(live_redis(), task_id, after)
 
@@ -49,11 +49,11 @@ def _follow(client: Redis, task_id: str, after: str) -> Iterator[LiveEntry]:
 
 
 def follow_async(task_id: str, *, after: str = FIRST) -> AsyncIterator[LiveEntry]:
-    """The same for asyncio, over a connection of its own, which ends with the iteration.
+    """The same as `follow`, for asyncio. It opens a connection and closes it when the iteration ends.
 
     Raises:
-        NoLiveOutput: the result backend is not a single Redis server.
-        RedisError: while iterating; go on with the id of the last entry.
+        NoLiveOutput: the result backend is not Redis.
+        RedisError: while iterating; call again with `after` set to the id of the last entry.
     """
     live_backend()
     return _follow_async(task_id, after)
@@ -74,7 +74,7 @@ async def _follow_async(task_id: str, after: str) -> AsyncIterator[LiveEntry]:
 
 
 def held_entries(task_id: str, *, after: str = FIRST) -> list[LiveEntry]:
-    """What Redis holds now of a job's live output, with no waiting.
+    """The live output of a job that Redis holds now, without waiting.
 
     Raises:
         NoLiveOutput: the result backend is not Redis.
@@ -85,7 +85,7 @@ def held_entries(task_id: str, *, after: str = FIRST) -> list[LiveEntry]:
 
 
 class HeardSoFar(NamedTuple):
-    """What is held of a job's output, and how much the job had written of each stream when last heard."""
+    """The output of a job that Redis holds, and how many bytes the job had written to each stream by then."""
 
     stdout: bytes
     stderr: bytes
@@ -94,9 +94,9 @@ class HeardSoFar(NamedTuple):
 
 
 def heard_so_far(task_id: str) -> HeardSoFar:
-    """What live output has kept of a job's last attempt: its newest part, if it wrote more than that.
+    """The live output that Redis holds of a job's last attempt: its newest part, if it wrote much.
 
-    Nothing, where live output was off or has expired.
+    It is empty if live output was off or has expired.
 
     Raises:
         NoLiveOutput: the result backend is not Redis.
@@ -112,7 +112,7 @@ def heard_so_far(task_id: str) -> HeardSoFar:
 
 
 def _entries(reply: Any) -> _Entries:  # noqa: ANN401  depends on the protocol
-    """The entries of the one stream that was asked for, in Redis' second protocol or its third."""
+    """The entries of the one stream in a reply, which is in RESP2 or RESP3."""
     if not reply:
         return []
     if isinstance(reply, dict):

@@ -1,4 +1,4 @@
-"""The Redis that live output is kept in: that of the result backend."""
+"""The Redis that holds live output: the one of the result backend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["keeps_live_output", "live_backend", "live_redis", "live_redis_async"
 
 
 def keeps_live_output() -> bool:
-    """Whether the result backend can."""
+    """Whether the result backend can hold live output."""
     return isinstance(app.backend, RedisBackend)
 
 
@@ -38,7 +38,7 @@ def live_backend() -> Any:  # noqa: ANN401  its types lack what is used here
 
 
 def live_redis() -> Redis:
-    """A client of it. In a worker it gives up soon: no job waits for its live output.
+    """A client of that Redis. In a worker, its commands fail soon: no job may wait for its live output.
 
     Raises:
         NoLiveOutput: the result backend is not Redis.
@@ -49,7 +49,7 @@ def live_redis() -> Redis:
 
 
 def live_redis_async() -> AsyncRedis:
-    """A client of the same server for asyncio; close it.
+    """An asyncio client of the same Redis. The caller must close it.
 
     Raises:
         NoLiveOutput: the result backend is not Redis.

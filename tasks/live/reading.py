@@ -1,4 +1,4 @@
-"""What a follower knows: how far it has read, what is missing, and whether anything can follow."""
+"""The state of a follower: how far it has read, what is missing, and whether more entries can come."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _BLOCK_MS = 1000
 
 
 class Reading:
-    """One follower's place in one stream. It does no input or output of its own."""
+    """One follower's position in one stream. This class does no I/O."""
 
     def __init__(self, task_id: str, after: str = FIRST) -> None:
         self.key = key_of(task_id)
         self.ended = False
         self._last_id = after
-        # Whoever resumes can't know what was before.
+        # A follower that resumes can't know how many bytes came before.
         self._whole = after == FIRST
         self._expected: dict[str, int] = {}
         self._seen = False
@@ -42,7 +42,10 @@ class Reading:
         return {self.key: self._last_id}
 
     def block_ms(self) -> int | None:
-        """How long to wait for it: not at all before the result has been asked for, and once it is known."""
+        """How long to wait for entries.
+
+        None: no wait, before the result is looked up for the first time and once it is known.
+        """
         return _BLOCK_MS if self._asked and self._status is None else None
 
     def take(self, entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> Iterator[LiveEntry]:
@@ -62,9 +65,10 @@ class Reading:
                 return
 
     def nothing(self, stored: Stored | None, *, held: bool) -> Iterator[LiveEntry]:
-        """Redis gave none; `stored` is what the result backend has, and `held` whether the stream is there.
+        """Handle a reply without entries. `stored` is the job's stored result; `held`: the stream exists.
 
-        The result is stored after the last entry, so that one more look at the stream is the last.
+        The worker stores the result after the last entry. So once there is a result, one more read of the
+        stream is enough.
         """
         self._asked = True
         if self._status is not None:
@@ -76,7 +80,7 @@ class Reading:
             self._status = LOST
 
     def _skipped(self, kind: str, offset: int, length: int) -> int:
-        """Bytes missing before these; below 0 for those that Redis took twice."""
+        """The number of bytes missing before these; below 0 for bytes that Redis has stored twice."""
         if kind in (START, END):
             return 0
         before = self._expected.get(kind, 0 if self._whole else offset)

@@ -1,4 +1,4 @@
-"""The writing end of a job's live stream: bounded, and gone some time after its job."""
+"""Writes a job's live stream, which has a size limit and expires some time after the job."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class LiveStream:
         self._first = [Piece(START, time.time(), 0, str(attempt).encode())]
         self._held: deque[tuple[bytes, int]] = deque()
         self._held_bytes = 0
-        # What another attempt has left goes first.
+        # The first write removes the entries of an earlier attempt.
         self._overdue = True
 
     def write(self, pieces: list[Piece]) -> None:
-        """Add `pieces`, and take away as many of the oldest as there is no more room for.
+        """Add `pieces`, and remove the oldest ones that there is no more room for.
 
         Raises:
-            RedisError: nothing has been added.
+            RedisError: Redis has not confirmed that the pieces were added.
         """
         entries = [*self._first, *chunks(pieces)]
         self._make_room(sum(map(cost_bytes, entries)))
-        # One transaction, so that the key is never there without its expiry.
+        # One transaction, so that the key never exists without an expiry.
         pipe = self._client.pipeline(transaction=True)
         if self._overdue:
             pipe.xtrim(self._key, approximate=False, **self._bound())

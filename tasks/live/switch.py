@@ -1,4 +1,4 @@
-"""Whether a job has live output: the operator's word, then the job's."""
+"""Whether a job has live output: the operator's setting decides, then the job's header."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["LIVE", "live_output"]
 LIVE = "cellblock_live"
 
 _log = logging.getLogger("cellblock")
-# Beyond the longest job, for what a stream still lasts when its worker has died.
+# A stream whose worker has died lasts this much longer than the longest job.
 _ROOM_S = 60.0
 
 
 def live_output(request: Any, attempt: int) -> AbstractContextManager[LiveOutput | None]:  # noqa: ANN401  Celery's own
-    """The onlooker that streams the job of a task's `request`; none where live output is off."""
+    """The onlooker that streams the output of the request's job; None if live output is off."""
     settings = this_settings()
     if request.get("is_eager") or not _wanted(settings, request.get(LIVE)):
         return nullcontext()
@@ -50,13 +50,13 @@ def live_output(request: Any, attempt: int) -> AbstractContextManager[LiveOutput
 
 
 def _wanted(settings: Settings, asked: object) -> bool:
-    """`on` streams what does not decline, `asked` what asks for it."""
+    """With `on`, all jobs have live output but those that decline it; with `asked`, those that ask for it."""
     return settings.live != "off" and (asked if isinstance(asked, bool) else settings.live == "on")
 
 
 @signals.celeryd_after_setup.connect
 def _check_backend(**_: object) -> None:
-    """Once, at the worker's start, what every job would meet."""
+    """Warn once, at the worker's start, if no job can have live output."""
     from tasks.live.place import keeps_live_output
 
     if this_settings().live == "on" and not keeps_live_output():

@@ -1,4 +1,4 @@
-"""Tells Redis of a job's output while it runs, and never lets the job wait for that."""
+"""Writes a job's output to Redis while the job runs, and never makes the job wait for Redis."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _log = logging.getLogger("cellblock")
 
 _KINDS = {1: STDOUT, 2: STDERR}
 _BATCH_BYTES = 256 << 10
-# Rest nine times as long as the write took: the writer then takes a tenth of the interpreter at most.
+# The writer rests nine times as long as its write took, so that it uses a tenth of the interpreter at most.
 _REST = 9.0
 _LONGEST_REST_S = 0.1
-# After a whole batch, and twice as long after each further one: nobody reads as fast as a flood comes, and
-# each write holds the interpreter that the job's output waits for.
+# The rest after a full batch. It doubles with each further full batch: no follower can read a flood that
+# fast, and while a write holds the interpreter, the job's output must wait.
 _FLOOD_REST_S = 0.01
 _LONGEST_FLOOD_REST_S = 0.25
 _AFTER_ERROR_S = 1.0
-# What a job waits in the end for Redis, which takes its result next.
+# How long a job waits at its end for the last write. Its result goes to the same Redis next.
 _LAST_WRITE_S = 1.0
 
 
 class LiveOutput(Onlooker):
-    """Writes one job's stream, from a thread of its own. A context: leaving it ends the thread."""
+    """Writes one job's stream in a thread of its own. A context manager: its exit ends the thread."""
 
     def __init__(self, stream: LiveStream, task_id: str, limit_bytes: int) -> None:
         self._stream = stream
@@ -59,15 +59,15 @@ class LiveOutput(Onlooker):
         self._thread.join(_LAST_WRITE_S)
 
     def heard(self, stream: int, data: bytes) -> None:
-        """Put it where the thread finds it."""
+        """Put the output into the backlog, from which the thread takes it."""
         self._backlog.add(_KINDS[stream], data)
 
     def end(self, status: str) -> None:
-        """The job is over: the last entry says how."""
+        """Add the last entry: the job is over, with this status."""
         self._backlog.add(END, status.encode())
 
     def _write(self) -> None:
-        """First that there is a job, then what it writes: the first bytes at once, more in batches."""
+        """Write the start entry, then the output: the first bytes at once, later ones in batches."""
         self._send([])
         while pieces := self._backlog.take(self._batch_bytes):
             started = time.monotonic()
@@ -77,7 +77,7 @@ class LiveOutput(Onlooker):
                 return
 
     def _send(self, pieces: list[Piece]) -> bool:
-        """Whether Redis took them; if not, they are missing."""
+        """Whether Redis took the pieces. If not, they are missing in the stream."""
         try:
             self._stream.write(pieces)
         except RedisError as error:
@@ -92,7 +92,7 @@ class LiveOutput(Onlooker):
         return max(self._flood_rest_s, min(_REST * took_s, _LONGEST_REST_S))
 
     def _warn(self, error: RedisError) -> None:
-        """Once a job, and without the error's own words, which may quote what was written."""
+        """Warn once for each job, without the error's text, which may quote the job's output."""
         if not self._warned:
             self._warned = True
             _log.warning("Live output of job %s has gaps: Redis: %s", self._task_id, type(error).__name__)
