@@ -1,4 +1,4 @@
-"""Ground floor: the settings, the runtime catalogue and the Celery configuration derived from them."""
+"""The lowest layer: the settings, the runtime catalogue and the Celery configuration derived from them."""
 
 from config.ladder import Ladder, ladder
 from config.runtimes import Catalogue, Runtime, load_catalogue

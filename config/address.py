@@ -1,4 +1,4 @@
-"""The address of a broker or a result backend, taken apart, and put together as Celery wants it."""
+"""The parsed address of a broker or a result backend, and its form for Celery."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Address", "Kind", "Tls"]
 
 
 class Kind(StrEnum):
-    """What is spoken at an address, and how it is found."""
+    """The protocol at an address, and how the server is found."""
 
     REDIS = "redis"
     SOCKET = "redis+socket"
@@ -25,7 +25,7 @@ _CHECKS = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none":
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How a Redis is known over TLS. The files are PEM; without `ca_certs` the system's authorities count."""
+    """How a Redis is verified over TLS. The files are PEM. Without `ca_certs`, the system's CAs count."""
 
     cert_reqs: str = "required"
     ca_certs: str | None = None
@@ -34,11 +34,11 @@ class Tls:
     check_hostname: bool = True
 
     def options(self) -> dict[str, Any]:
-        """As redis-py, kombu and Celery name them."""
+        """The options by the names that redis-py, kombu and Celery use."""
         given = {"ca_certs": self.ca_certs, "certfile": self.certfile, "keyfile": self.keyfile}
         return {
             "ssl_cert_reqs": _CHECKS[self.cert_reqs],
-            # Whoever checks no certificate can't compare the name in it.
+            # Without a check of the certificate, the host name can't be checked either.
             "ssl_check_hostname": self.check_hostname and self.cert_reqs != "none",
             **{f"ssl_{name}": path for name, path in given.items() if path},
         }
@@ -46,7 +46,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One address. No part of it that could be a password is ever in its text."""
+    """One address. Its text never holds a part that could be a password."""
 
     kind: Kind
     hosts: tuple[tuple[str, int], ...] = ()
@@ -58,11 +58,11 @@ class Address:
     master_name: str = ""
     sentinel_user: str = ""
     sentinel_password: str = field(default="", repr=False)
-    # Of RabbitMQ, which nothing but kombu reads.
+    # The text of an address of RabbitMQ, which only kombu parses.
     raw: str = field(default="", repr=False)
 
     def __str__(self) -> str:
-        """The address for people, and for logs: its passwords are stars."""
+        """The address for people and logs, with stars for its passwords."""
         login = f"{quote(self.user)}{':**' if self.password else ''}@" if self.user or self.password else ""
         if self.kind is Kind.RABBITMQ:
             return f"{self.scheme}://{login}{_joined(self.hosts)}"
@@ -73,17 +73,17 @@ class Address:
 
     @property
     def is_redis(self) -> bool:
-        """Whether a Redis is there, however it is found."""
+        """Whether the server is a Redis, however it is found."""
         return self.kind is not Kind.RABBITMQ
 
     @property
     def scheme(self) -> str:
-        """What the address begins with."""
+        """The URL scheme of the address."""
         return self.kind + "s" * (self.tls is not None)
 
     @property
     def celery_url(self) -> str:
-        """The address as kombu and Celery read it. TLS and Sentinel's name stand in options beside it."""
+        """The address as kombu and Celery read it. Options give TLS and the name of the primary."""
         if self.kind is Kind.RABBITMQ:
             return self.raw
         if self.kind is Kind.SOCKET:
@@ -93,7 +93,7 @@ class Address:
         return self._host_url(self.scheme, self.hosts[0])
 
     def sentinel_options(self, **timeouts: float) -> dict[str, Any]:
-        """What kombu and Celery must know of the Sentinels besides their addresses; nothing, with none."""
+        """What kombu and Celery need besides the Sentinels' addresses. Empty if there are no Sentinels."""
         if self.kind is not Kind.SENTINEL:
             return {}
         login = {"username": self.sentinel_user, "password": self.sentinel_password}

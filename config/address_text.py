@@ -1,4 +1,4 @@
-"""Reads the address of a broker or a result backend. No sentence repeats what could be a password."""
+"""Parses the address of a broker or a result backend. No error repeats what could be a password."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_address", "shown_address"]
 
-# Kind and whether by TLS. Valkey speaks Redis's protocol.
+# The kind, and whether TLS is used. Valkey speaks Redis's protocol.
 _SCHEMES = {
     "redis": (Kind.REDIS, False),
     "rediss": (Kind.REDIS, True),
@@ -50,14 +50,14 @@ def parse_address(text: str) -> Address:
     """The address that `text` gives.
 
     Raises:
-        ValueError: it gives none that can be used; one sentence says what is allowed.
+        ValueError: the address can't be used. The message is a sentence that says what is allowed.
     """
     scheme, kind, secure = _scheme_of(text)
     rest = text[len(scheme) + 3 :]
     if any(ord(character) <= ord(" ") for character in rest):
         raise ValueError("there are spaces or control characters in the address")
     if kind in (Kind.SENTINEL, Kind.RABBITMQ):
-        # Celery's own spelling of several.
+        # Celery gives several hosts as several URLs, with semicolons between them.
         rest = re.sub(rf"(?:/[^@;?#]*)?;{scheme}://(?:[^@/;?#]*@)?", ",", rest)
     authority, path, query = _parts_of(rest)
     user, password, places = _login_of(authority)
@@ -101,10 +101,10 @@ def _scheme_of(text: str) -> tuple[str, Kind, bool]:
 
 
 def _parts_of(rest: str) -> tuple[str, str, str]:
-    """What stands before the first slash, behind it, and behind the question mark."""
+    """The parts before the first slash, after it, and after the question mark."""
     place, _, query = rest.partition("?")
     authority, slash, path = place.partition("/")
-    # Where a password has one of these, nobody can tell where it ends.
+    # If a password has one of these characters, its end can't be found.
     if "#" in rest or "@" in path or "@" in query:
         raise ValueError(_ENCODE)
     return authority, slash + path, query

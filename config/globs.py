@@ -8,20 +8,20 @@ from typing import Any
 
 __all__ = ["Globs", "compile_glob", "literal_start"]
 
-# Only as a whole name is `**` followed by a slash any number of folders, none included.
+# `**/` stands for any number of folders, or none, but only if `**` is a whole name.
 _PIECE = re.compile(r"(?:(?<=/)|^)(?:\*\*/)+|\*\*+|\*|\?|\[(?:!.|[^!])[^\]]*\]|.", re.DOTALL)
 _WILD = re.compile(r"[*?\[]")
-# Steps that are remembered. Names are much alike, so that most steps are one of few.
+# How many steps are remembered. Names are much alike, so most steps are repeated ones.
 _REMEMBERED = 1 << 11
-# A new one takes as many times as long as a remembered one, and more with each so many places.
+# The work of a new step, if a remembered step is 1; and the number of places that add 1 to it.
 _NEW_STEP, _PLACES = 8, 2048
 
 
 def compile_glob(*patterns: str) -> Globs:
-    """What tells whether a path matches any of `patterns`, however many they are.
+    """A matcher that tells whether a path matches any of `patterns`, however many they are.
 
-    `*` and `?` stay within a name, `**` does not, `dir/` is all below. Matches case by case; `[…]` is a set
-    of characters, `[!…]` all others.
+    `*` and `?` match no slash, `**` matches any character. `dir/` matches everything below `dir`. `[…]`
+    matches one of a set of characters, `[!…]` any other one, but no slash. Upper and lower case differ.
     """
     return Globs(patterns)
 
@@ -34,20 +34,20 @@ def literal_start(pattern: str) -> str:
 
 
 class Globs:
-    """All patterns as one machine, with a bit for each place in each of them.
+    """All patterns as one nondeterministic automaton, with a bit for each place in each pattern.
 
-    It reads a path once, character by character, and each step moves all places at once: what a path costs
-    grows with its length alone, whatever the patterns are. Of a path that begins as the last one did, only
-    the rest is read.
+    It reads a path once, character by character, and each step moves all places at once. So the work for a
+    path grows only with its length, whatever the patterns are. If a path begins like the last one, only the
+    rest is read.
     """
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
-        #: What has been done so far: one for each character that was read, more for a new step.
+        #: The work that has been done so far: 1 for each character that was read, more for a new step.
         self.work = 0
         self._start = self._accept = 0
-        # Places from which the next is reached by nothing, by any character, and by any but a slash.
+        # Places from which the next one is reached: by no character, by any one, by any one but a slash.
         self._skip = self._folders = self._names = 0
-        # Places at which a star stays, whatever comes, and as long as no slash comes.
+        # Places at which a star stays: for any character, and for any character but a slash.
         self._across = self._within = 0
         self._literals: dict[str, int] = {}
         self._classes: dict[str, int] = {}
@@ -73,11 +73,11 @@ class Globs:
         return path if state & self._accept else None
 
     def _add(self, pattern: str, place: int) -> int:
-        """Take a pattern in, whose first place is this; the first place of the next one."""
+        """Add a pattern whose first place is `place`. Returns the first place of the next pattern."""
         self._start |= 1 << place
         for piece in _PIECE.findall(pattern + "**" if pattern.endswith("/") else pattern):
             self._expect(piece, 1 << place)
-            # Folders have a place more: where one is inside of them.
+            # `**/` has a second place, for a position inside of these folders.
             place += 2 if piece.startswith("**/") else 1
         self._accept |= 1 << place
         return place + 1
@@ -114,7 +114,7 @@ class Globs:
         return stays | state & self._within | (goes | state & self._names) << 1
 
     def _mask(self, character: str) -> int:
-        """The places behind which this very character may come."""
+        """The places from which a literal or a set matches this character."""
         mask = self._masks.get(character)
         if mask is None:
             self.work += len(self._matchers)
@@ -125,7 +125,7 @@ class Globs:
         return mask
 
     def _settled(self, state: int) -> int:
-        """With what is reached by nothing: a star for no character, folders for none."""
+        """`state` with the places that are reached without a character: behind a star, and behind `**/`."""
         while True:
             more = state | (state & self._skip) << 1 | (state & self._folders) << 2
             if more == state:
@@ -146,7 +146,7 @@ def _shared(path: str, last: str) -> int:
 
 
 def _set(piece: str) -> str:
-    """A class of characters as an expression; a slash is in none."""
+    """The regular expression for a set of characters. It never matches a slash."""
     inner = piece[1:-1].removeprefix("!")
     negated = len(inner) < len(piece) - 2
     members = "".join(_members(inner))
@@ -156,7 +156,7 @@ def _set(piece: str) -> str:
 
 
 def _members(inner: str) -> Iterator[str]:
-    """Single characters and ranges; one that runs backwards holds nothing."""
+    """Single characters and ranges; a range that runs backwards is empty."""
     for first, last, single in re.findall(r"(.)-(.)|(.)", inner, re.DOTALL):
         if single:
             yield re.escape(single)

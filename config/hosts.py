@@ -13,7 +13,7 @@ __all__ = ["Host", "covers", "parse_host", "parse_patterns"]
 # HTTP and HTTPS, where no port is given.
 _WEB = (80, 443)
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# The last label begins with a letter, so that no way of writing an address is a name.
+# The last label begins with a letter, so that no form of an IP address is a name.
 _NAME = re.compile(rf"(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?")
 _NAME_CHARACTERS = 253
 
@@ -27,7 +27,7 @@ class Host:
 
 
 def parse_host(text: str) -> Host:
-    """The host that "api.example.com" or "api.example.com:8443" names; without a port it is 80 and 443.
+    """The host that "api.example.com" or "api.example.com:8443" names; without a port, ports 80 and 443.
 
     Raises:
         ValueError: an address, a name without a dot, or no name at all.
@@ -46,7 +46,7 @@ def parse_patterns(text: str) -> tuple[Host, ...]:
     """The patterns in a list with commas; `*.example.com` stands for every name below example.com.
 
     Raises:
-        ValueError: one of them makes no sense.
+        ValueError: one of them is malformed.
     """
     return tuple(_parse_pattern(part.strip()) for part in text.split(",") if part.strip())
 

@@ -1,4 +1,4 @@
-"""The ladder of time limits: who stops a job when the one before has failed to."""
+"""The ladder of time limits: each rung stops a job that the rung before has failed to stop."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class Ladder:
 def ladder(timeout_s: float, grace_s: float, margin_s: float) -> Ladder:
     """Every rung for a job that may run for `timeout_s` and then has `grace_s` to end by itself.
 
-    The margin is what the engine may need to start, kill and empty a cell. Each rung leaves it to the one
-    before, so that soft is always below hard: billiard arms the hard timer only once the soft one fired.
+    The margin is the time that the engine may need to start, kill and empty a cell. Each rung after `kill_s`
+    leaves that time to the rung before. So soft is always below hard: billiard arms the hard timer only after
+    the soft one has fired.
     """
     kill_s = timeout_s + grace_s
     return Ladder(

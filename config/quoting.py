@@ -1,4 +1,4 @@
-"""How text that came from outside stands in a message of ours: short, on one line, nothing raw."""
+"""Formats text from outside for our own messages: short, on one line, and escaped."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def quoted(value: object, most: int = _MOST) -> str:
 
 
 def named(text: str) -> str:
-    """A name, such as a path, as it is where it can stand anywhere; else `quoted`."""
+    """A name, such as a path: unchanged if it is short and printable, else `quoted`."""
     return text if is_plain(text, _MOST) else quoted(text)
 
 
 def is_plain(text: object, most: int) -> bool:
-    """Whether it is text of 1 to `most` characters, all of them printable, so that it can stand anywhere."""
+    """Whether it is text of 1 to `most` characters, all of them printable, which is safe in any message."""
     return isinstance(text, str) and 0 < len(text) <= most and text.isprintable()
 
 
 def is_word(value: object) -> bool:
-    """Whether it could be the name of a runtime, of one sort or another; a command seldom could."""
+    """Whether it is one word that could be the name of a runtime. A command seldom is."""
     return isinstance(value, str) and _WORD.fullmatch(value) is not None
 
 
@@ -42,5 +42,5 @@ def _repr(value: object) -> str:
     try:
         return _short.repr(value)
     except (ValueError, ArithmeticError, RecursionError):
-        # Such as an integer of too many digits to be written.
+        # For example, an integer with too many digits to be written.
         return f"<{type(value).__name__}>"

@@ -41,7 +41,7 @@ class RuntimeLimits(BaseModel):
 
 
 def fill_memory(text: str, memory_bytes: int) -> str:
-    """`text` with the cell's memory in the places for it, as the built-in catalogue's head describes them."""
+    """`text` with the cell's memory in its placeholders, which the head of `runtimes.toml` describes."""
     places = {
         "{memory_mib}": str(memory_bytes >> 20),
         "{double_memory_mib}": str(memory_bytes >> 19),
@@ -55,8 +55,8 @@ def fill_memory(text: str, memory_bytes: int) -> str:
 class Start(BaseModel):
     """How a job with files but no command is started, if it has files that match.
 
-    Patterns are as `config.globs` takes them; `compile` and `run` are argument lists with {entry}, {all},
-    {class} and the places of `fill_memory` in them.
+    Patterns are as `config.globs` takes them; `compile` and `run` are argument lists, which may have the
+    placeholders {entry}, {all}, {class} and those of `fill_memory`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,14 +84,14 @@ class Runtime(BaseModel):
     @field_validator("image")
     @classmethod
     def _is_pinned_whole(cls, image: str) -> str:
-        """An engine refuses a digest that is none, and then nobody sees that it is the catalogue's fault."""
+        """Refuse a malformed digest here: the engine's own error would not mention the catalogue."""
         _, at, digest = image.rpartition("@")
         if (at or image.startswith("sha256:")) and not _DIGEST.fullmatch(digest):
             raise ValueError("a digest is sha256: and 64 hexadecimal digits")
         return image
 
     def environment(self, memory_bytes: int) -> dict[str, str]:
-        """The environment of a job in a cell with so much memory."""
+        """The environment of a job in a cell with `memory_bytes` of memory."""
         return {name: fill_memory(value, memory_bytes) for name, value in self.env.items()}
 
     @property
@@ -101,7 +101,7 @@ class Runtime(BaseModel):
 
     @property
     def images(self) -> tuple[str, ...]:
-        """What its cells may be made from, the better one first; nothing stands in for a pinned image."""
+        """The images that its cells may be made from, by preference. A pinned image has no substitute."""
         return (self.image,) if self.is_pinned else (self.image, self.local_image)
 
     @property

@@ -1,4 +1,4 @@
-"""What kinds of settings there are: units, bounds, and texts that are parsed when they are used."""
+"""The types of settings: units, bounds, and texts that are parsed when they are used."""
 
 from __future__ import annotations
 

@@ -31,14 +31,14 @@ __all__ = ["InvalidSetting", "Settings", "load_settings"]
 
 
 class InvalidSetting(ValueError):
-    """A setting has a value that is not allowed: the operator's fault, and no retry can mend it."""
+    """A setting has a value that is not allowed. The operator must correct it; a retry does not help."""
 
 
 class Settings(BaseSettings):
     """Every setting, with its unit in its name or type.
 
-    The variable of a field is `CELLBLOCK_` and its name, but for the four original ones, which keep theirs.
-    Each may also come from a file, which `<VARIABLE>_FILE` names.
+    The variable of a field is `CELLBLOCK_` and its name, except for the four original variables, which keep
+    their names. Each may also come from a file, which `<VARIABLE>_FILE` names.
     """
 
     model_config = SettingsConfigDict(
@@ -61,12 +61,12 @@ class Settings(BaseSettings):
     broker_url: SecretStr = setting("redis://localhost:6379/0", "The broker.")
     result_backend: SecretStr | None = setting(None, "The result backend; the broker, if not set.")
     publish_timeout: Seconds = setting(
-        5.0, "Seconds in which an app that sends a job by `tasks` knows that it is sent, or why it is not."
+        5.0, "Seconds that `tasks` may take to send an app's job; then it says why it could not."
     )
     queues: str = setting(
         "cellblock",
-        "What a worker takes jobs from; the first is where `tasks` sends them. A queue that workers of"
-        " another app serve as well, such as Celery's own default `celery`, is no place for jobs.",
+        "The queues from which a worker takes jobs; `tasks` sends jobs to the first. Do not use a queue that"
+        " workers of another app serve as well, such as Celery's own default `celery`.",
         pattern=r"^[\w.-]+(,[\w.-]+)*$",
     )
     routes: str = setting(
@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     max_files: int = setting(8192, "The most `files`, whatever their size.", ge=1)
     max_artifacts: Bytes = setting("32m", "The most that a job's artifacts may take together.")
     margin: Seconds = setting(
-        15.0, "Seconds that the engine may take for one step; what stands between the rungs of the deadline."
+        15.0, "Seconds that the engine may take for one step; the time between two rungs of the time limits."
     )
 
     owner: str = setting(
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     runtimes: Path | None = setting(None, "A catalogue of runtimes (TOML), laid over the built-in one.")
     recipes: Path | None = setting(
         None,
-        "A folder of recipes for `images build`, which looks there before at the built-in ones.",
+        "A folder of recipes for `images build`, which uses them before the built-in ones.",
     )
     pull: Literal["missing", "never"] = setting(
         "missing", "Whether a worker pulls the images that are not there, beside its work, when it starts."
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     )
     network_exit: str = setting(
         "bridge",
-        "The engine's network by which the proxy of such a job reaches the hosts.",
+        "The engine's network by which the proxy of a job with `network=[…]` reaches the hosts.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
     )
     flower_basic_auth: SecretStr | None = setting(
@@ -162,12 +162,13 @@ class Settings(BaseSettings):
         None, "The port on which a worker serves its metrics to Prometheus; none, if not set.", ge=1, le=65535
     )
     metrics_address: str = setting(
-        "127.0.0.1", "The address of this host on which it does so; `0.0.0.0` in a container of its own."
+        "127.0.0.1",
+        "The address of this host on which a worker serves its metrics; `0.0.0.0` in a container of its own.",
     )
     traces: Literal["off", "otlp", "console"] = setting(
         "off",
-        "Where a worker sends OpenTelemetry traces; needs the extra `cellblock[otel]`. `otlp` is told more by"
-        " the variables of OpenTelemetry itself, such as `OTEL_EXPORTER_OTLP_ENDPOINT`.",
+        "Where a worker sends OpenTelemetry traces; needs the extra `cellblock[otel]`. OpenTelemetry's own"
+        " variables configure `otlp`, such as `OTEL_EXPORTER_OTLP_ENDPOINT`.",
     )
     heartbeat: Path | None = setting(
         None, "A file that a worker renews as long as it can take jobs, for `cellblock health`."
@@ -178,9 +179,9 @@ class Settings(BaseSettings):
 
     @property
     def max_message(self) -> int:
-        """The bytes of the largest message: as much input as is allowed, each character as JSON escapes it.
+        """The bytes of the largest message: it fits the largest input of text, as JSON escapes it.
 
-        What is not text costs more than that, unless it comes as base64.
+        Input that is not text takes more than that, unless it is sent as base64.
         """
         return 4 * self.max_input + (8 << 20)
 
@@ -197,17 +198,17 @@ class Settings(BaseSettings):
 
     @property
     def broker(self) -> Address:
-        """What `broker_url` says."""
+        """The address in `broker_url`."""
         return parse_address(self.broker_url.get_secret_value())
 
     @property
     def results(self) -> Address:
-        """Where results go: what `result_backend` says, or the broker."""
+        """The address for results: the one in `result_backend`, or else the broker's."""
         return parse_address((self.result_backend or self.broker_url).get_secret_value())
 
     @property
     def queues_of_routes(self) -> set[str]:
-        """Where `routes` sends jobs."""
+        """The queues to which `routes` sends jobs."""
         return set(self._routes.values())
 
     def queue_of(self, runtime: str) -> str | None:
@@ -220,25 +221,26 @@ class Settings(BaseSettings):
 
     @property
     def stop_s(self) -> float:
-        """What a worker may need to stop, in seconds; whoever stops it should not kill it before."""
+        """The time that a worker may need to stop, in seconds. It should not be killed earlier."""
         return self.drain + 4 * self.margin
 
     @property
     def lease_s(self) -> float:
-        """How long a job's lease lasts, in seconds, where it is not renewed.
+        """How long a job's lease lasts without renewal, in seconds.
 
-        Shorter than it takes the others to notice that a worker is gone, so that no job waits for this too.
+        Other workers take longer to notice that a worker is gone. So when they put its jobs back, the leases
+        have already run out, and no job waits for its lease.
         """
         return self.margin * 2 / 3
 
     @property
     def warm_sizes(self) -> WarmSizes:
-        """What `warm` says."""
+        """The parsed value of `warm`."""
         return parse_warm(self.warm)
 
     @property
     def allowed_hosts(self) -> tuple[Host, ...]:
-        """What `network_hosts` says."""
+        """The parsed value of `network_hosts`."""
         return parse_patterns(self.network_hosts)
 
     @field_validator("broker_url", "result_backend")

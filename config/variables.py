@@ -1,4 +1,4 @@
-"""Which environment variable sets which field, and what is said of one that sets none, or sets it badly."""
+"""Which environment variable sets which field. Explains unknown variables and bad values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["explain", "key_of", "unknown_variables", "variable_of"]
 
 
 def key_of(field_name: str, fields: Fields) -> str:
-    """What the model takes a field's value by."""
+    """The key by which the model takes a field's value."""
     alias = fields[field_name].validation_alias
     return alias if isinstance(alias, str) else field_name
 
@@ -31,9 +31,9 @@ def variable_of(field_name: str, fields: Fields) -> str:
 
 
 def unknown_variables(names: Iterable[str], fields: Fields) -> list[str]:
-    """A sentence for each name that begins as ours do and is none, with the nearest one; never its value."""
+    """A sentence for each unknown name that begins as ours do, with the nearest known one, but no value."""
     plain = [variable_of(field, fields) for field in fields]
-    # The mark of a job on the host, which may run our command too.
+    # CELLBLOCK_CELL marks a job that runs on the host. Such a job may run our command too.
     known = {*plain, *(f"{name}_FILE" for name in plain), "CELLBLOCK_CELL"}
     wrong = sorted(name for name in names if name.startswith("CELLBLOCK_") and name not in known)
     return [f"{name}: there is no such setting{_nearest(name, known)}" for name in wrong]

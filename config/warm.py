@@ -15,7 +15,7 @@ _ENTRY = re.compile(r"(?:([a-z][a-z0-9_-]*)=)?(\d{1,4})(?:-(\d{1,4}))?")
 
 @dataclass(frozen=True, slots=True)
 class WarmRange:
-    """At least and at most so many cells wait; demand decides in between."""
+    """The least and the most cells that wait. Demand decides in between."""
 
     least: int = 0
     most: int = 0
@@ -23,7 +23,7 @@ class WarmRange:
 
 @dataclass(frozen=True, slots=True)
 class WarmSizes:
-    """The range of each runtime; `every` holds for those that are not named."""
+    """The range of each runtime; `every` is the range of those that are not named."""
 
     every: WarmRange
     named: Mapping[str, WarmRange]
@@ -39,10 +39,10 @@ class WarmSizes:
 
 
 def parse_warm(text: str) -> WarmSizes:
-    """What "4", "2-8" or "0,python=2-8,bash=4" stand for.
+    """The sizes that "4", "2-8" or "0,python=2-8,bash=4" give.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the text has no such form.
     """
     every, named = WarmRange(), {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
