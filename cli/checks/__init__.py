@@ -1,1 +1,1 @@
-"""What `doctor` looks at, and what must be there before a worker starts: one module for each thing."""
+"""The checks of `doctor`, and what must be there before a worker starts: one module for each subject."""

@@ -1,4 +1,4 @@
-"""How open the engine stands to its worker, and to everybody else on the host."""
+"""How much access to the engine the worker has, and everybody else on the host."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["socket"]
 
 
 def socket() -> Iterator[Finding]:
-    """Whether the worker holds the whole engine in its hands, or a proxy that lets through what it needs."""
+    """A proxy filters the worker's requests to the engine, or the engine's root has no rights on the host."""
     address = docker_address(load_settings())
     raw = _is_raw()
     path = Path(address.partition("://")[2])
@@ -39,7 +39,7 @@ def socket() -> Iterator[Finding]:
 
 
 def _is_raw() -> bool:
-    """Whether it answers to what no worker asks for; a proxy that filters refuses it."""
+    """Whether the engine answers a request that no worker makes. A proxy that filters refuses it."""
     with engine_client() as client, mapped_errors("list its plugins"):
         try:
             client.plugins()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What `doctor` looks at."""
+"""The checks of `doctor`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKS", "NEEDS"]
 
-#: Each check by name, its docstring says what is as it should be; an error that it raises is a finding too.
+#: Each check by its name. Its docstring says what should be true. An error that it raises is a finding too.
 CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "settings": installation.settings,
     "names": installation.names,
@@ -33,7 +33,7 @@ CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "budget": budget.budget,
 }
 
-#: What must be reached for a check to see anything, by the check that says whether it is.
+#: For a check that needs a server: the check that says whether that server can be reached.
 NEEDS = {
     "socket": "engine",
     "images": "engine",

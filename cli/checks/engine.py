@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["about_engine", "engine", "engine_client", "security_of"]
 
 _OLDEST = (20, 10)
-# crun heeds the create call's limit; of gVisor every socket is the cell's own memory.
+# crun applies the limit in the create call. In gVisor, sockets use the cell's own memory.
 _BOUND_SOCKETS = ("crun", "runsc")
 _FEATURES = {"MemoryLimit": "memory", "PidsLimit": "pids", "CpuCfsQuota": "cpu"}
-# Each copies an image whole, or was taken out of the engine.
+# Each copies whole images, or was removed from the engine.
 _SLOW_DRIVERS = ("vfs", "devicemapper", "aufs", "overlay")
 
 
@@ -42,7 +42,7 @@ def about_engine() -> dict[str, Any]:
     """What the engine says of itself and its host.
 
     Raises:
-        SandboxUnavailable: it does not answer, or does not say.
+        SandboxUnavailable: it does not answer, or refuses to tell.
     """
     with engine_client() as client, mapped_errors("describe itself"):
         about: dict[str, Any] = client.info()
@@ -111,7 +111,7 @@ def _limits(about: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _sockets(about: dict[str, Any], runtime: str | None) -> Iterator[Finding]:
-    """Version 2 counts what sockets hold as the job's memory; version 1 counts it apart, if told to."""
+    """With cgroup v2, socket buffers count as the job's memory. v1 counts them separately, if told to."""
     if about.get("CgroupVersion", "1") != "1":
         return
     if (runtime or about.get("DefaultRuntime")) in _BOUND_SOCKETS:

@@ -1,4 +1,4 @@
-"""What a check has to say."""
+"""What a check reports."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def warning(message: str, mend: str) -> Finding:
 
 
 def problem(message: str, mend: str) -> Finding:
-    """Something stands in the way of jobs, or of what is promised for them."""
+    """Something prevents jobs from running, or from running as promised."""
     return Finding(Level.PROBLEM, message, mend)
 
 
 def unseen(why: str) -> Finding:
-    """Nothing could be seen, for a reason that is no fault."""
+    """Nothing could be examined, for a reason that is no fault."""
     return Finding(Level.SKIPPED, f"not examined: {why}")
 
 
 def skipped(needed: str) -> Finding:
-    """Nothing could be seen, because what another check looks at is not there."""
+    """Nothing could be examined, because the server of the check `needed` can't be reached."""
     return Finding(Level.SKIPPED, f"not examined, see {needed}")

@@ -19,7 +19,7 @@ __all__ = ["names", "settings"]
 
 
 def settings() -> Iterator[Finding]:
-    """Every variable and the runtime catalogue make sense."""
+    """Every variable and the runtime catalogue are valid."""
     try:
         given = load_settings()
         catalogue = load_catalogue(given.runtimes)

@@ -22,7 +22,7 @@ __all__ = ["persistence"]
 
 
 def persistence() -> Iterator[Finding]:
-    """What a restart of Redis would lose."""
+    """Redis writes its data to disk every second or at once, so that its restart loses little or nothing."""
     for address, variable in redis_places(load_settings()).items():
         with broker(address, variable) as client:
             if client is None:
@@ -45,7 +45,7 @@ def _append_only(about: dict[str, Any], written: str | None) -> Finding:
             return ok("append-only file, written at once: a crash of Redis's host loses nothing")
         case "no":
             return warning(
-                "append-only file, written at leisure: a crash of Redis's host loses half a minute",
+                "append-only file, written when Linux decides: a crash of Redis's host loses half a minute",
                 "redis-cli config set appendfsync everysec",
             )
         case "everysec":
@@ -69,7 +69,7 @@ def _snapshots(about: dict[str, Any], saves: str | None) -> Finding:
 
 
 def _configured(client: redis.Redis, name: str) -> str | None:
-    """A setting of the server; None where it does not tell, as hosted ones do not."""
+    """A setting of the server; None if the server does not tell it, as hosted ones do not."""
     try:
         told = dict(client.config_get(name))
     except ResponseError:

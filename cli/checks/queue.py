@@ -1,4 +1,4 @@
-"""Redis: whether it answers, takes what is brought to it, tells the time, and gives messages back in time."""
+"""Checks of Redis: its answer, its memory, the rights of its user, its clock and the visibility timeout."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["clock", "clock_skew", "rights", "server", "visibility"]
 
 _OLDEST = (6, 2)
 _NEARLY_FULL = 0.8
-# What another worker and some apps need.
+# The connections that another worker and some apps need.
 _FEW_CONNECTIONS = 100
 # Deadlines and times in the queue are compared between hosts.
 _MOST_SKEW_S = 1.0
-# What a worker of any other Celery app goes by.
+# The default of Celery, for workers of any other app.
 _CELERYS_VISIBILITY_S = 3600.0
 
 
 def server() -> Iterator[Finding]:
-    """Redis answers, is a recent primary with room, and throws no queued job away; so that of the results."""
+    """Each Redis in use answers, is a recent primary with room, and evicts no queued job."""
     settings = load_settings()
     require_broker(settings)
     for address, variable in redis_places(settings).items():
@@ -77,7 +77,7 @@ def _memory(about: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _connections(about: dict[str, Any]) -> Iterator[Finding]:
-    """`maxclients` stands in INFO since Redis 6.2 or so; hosted ones leave it out."""
+    """INFO has `maxclients` since about Redis 6.2. Hosted servers leave it out."""
     most, there = about.get("maxclients"), about.get("connected_clients")
     if most is not None and there is not None and most - there < _FEW_CONNECTIONS:
         yield warning(
@@ -87,7 +87,7 @@ def _connections(about: dict[str, Any]) -> Iterator[Finding]:
 
 
 def rights() -> Iterator[Finding]:
-    """Redis would carry out each kind of command that is needed; none is carried out."""
+    """Redis would carry out each kind of command that is needed. The check itself carries out none."""
     settings = load_settings()
     for address, variable in redis_places(settings).items():
         with broker(address, variable) as client:

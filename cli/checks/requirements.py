@@ -25,17 +25,17 @@ __all__ = ["about_redis", "broker", "redis_places", "require_broker", "require_e
 
 def require_engine(settings: Settings) -> None:
     """Raise EngineUnreachable unless the container engine answers this user."""
-    # Here, so that a command that only asks the broker imports none of Docker's SDK.
+    # Imported here, so that a command which only asks the broker imports none of Docker's SDK.
     from sandbox.docker_client import connect
 
     connect(settings).close()
 
 
 def require_broker(settings: Settings) -> dict[str, Any]:
-    """What Redis says of itself; nothing of a broker that is not Redis.
+    """What Redis says of itself; empty if the broker is not Redis.
 
     Raises:
-        BrokerUnreachable: it does not answer, does not let us in, or cannot keep what is promised.
+        BrokerUnreachable: it does not answer, refuses the login or a needed command, or is a cluster.
     """
     about: dict[str, Any] = {}
     for address, variable in redis_places(settings).items():
@@ -55,7 +55,7 @@ def redis_places(settings: Settings) -> dict[Address, str]:
 
 
 def about_redis(client: redis.Redis) -> dict[str, Any]:
-    """What a Redis says of itself; as good as nothing, where its user may not ask."""
+    """What a Redis says of itself; empty if its user may not ask."""
     try:
         about: dict[str, Any] = client.info()
     except NoPermissionError:
@@ -68,10 +68,10 @@ def about_redis(client: redis.Redis) -> dict[str, Any]:
 
 @contextmanager
 def broker(address: Address, variable: str = "CELLBLOCK_BROKER_URL") -> Iterator[redis.Redis | None]:
-    """A client of the Redis at `address`, which `variable` gives; None where something else is.
+    """A client of the Redis at `address`, which `variable` gives; None for RabbitMQ.
 
     Raises:
-        BrokerUnreachable: for whatever goes wrong in the context.
+        BrokerUnreachable: for any error of Redis or the network in the context.
     """
     if not address.is_redis:
         yield None

@@ -1,4 +1,4 @@
-"""What the engine holds: images, room on its disk, and what should be gone."""
+"""What the engine holds: images, room on its disk, and containers that should be gone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["disk", "images", "leftovers", "room"]
 
-# An engine fails in strange ways when it can't write; an image of an everyday runtime takes hundreds of MiB.
+# An engine fails in strange ways when it can't write. A common runtime's image takes hundreds of MiB.
 _TOO_LITTLE_BYTES = 256 << 20
 _LITTLE_BYTES = 2 << 30
 
@@ -39,7 +39,7 @@ def images() -> Iterator[Finding]:
 
 
 def disk() -> Iterator[Finding]:
-    """The engine has room to make containers. Jobs write to memory alone, and take none of it."""
+    """The engine has room to make containers. Jobs write only to memory, and need no disk."""
     folder = Path(about_engine()["DockerRootDir"])
     if docker_address(load_settings()).startswith("unix://") and folder.is_dir():
         yield room(folder, psutil.disk_usage(str(folder)).free)
@@ -48,7 +48,7 @@ def disk() -> Iterator[Finding]:
 
 
 def room(folder: Path, free_bytes: int) -> Finding:
-    """What so much free space on the engine's disk means."""
+    """The finding for `free_bytes` of free space on the engine's disk."""
     says = f"{format_bytes(free_bytes)} free for the engine's data in {folder}"
     mend = "docker system prune, or a larger disk"
     if free_bytes < _TOO_LITTLE_BYTES:
@@ -57,7 +57,7 @@ def room(folder: Path, free_bytes: int) -> Finding:
 
 
 def leftovers() -> Iterator[Finding]:
-    """No container of this deployment is past its deadline, or dead with nobody to remove it."""
+    """No container of this deployment is past its deadline, or dead and not removed."""
     settings = load_settings()
     with engine_client() as client:
         left = due(client, settings)

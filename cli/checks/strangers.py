@@ -19,7 +19,7 @@ _WITHIN_S = 1.0
 
 
 def consumers() -> Iterator[Finding]:
-    """Nobody else takes from the queues of these workers, and nothing of anybody else's came to them."""
+    """No worker of another app takes from the queues of these workers."""
     from tasks import app
     from tasks.roster import TASK
 

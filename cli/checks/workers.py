@@ -1,4 +1,4 @@
-"""Whether anybody takes jobs."""
+"""Whether workers take jobs."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["alive", "workers"]
 
-# What workers write of themselves (tasks.delivery.roll): until when each counts as alive, and its queues.
+# The workers' register (tasks.delivery.roll): until when each counts as alive, and its queues.
 _CONSUMERS, _QUEUES = "cellblock.consumers", "cellblock.consumer:{}"
-# Kombu's queue of one priority is the queue's own name and more.
+# In Kombu, the list of one priority is named by the queue's own name, this separator and more.
 _BEHIND_NAME = "\x06"
 
 
@@ -51,7 +51,7 @@ def workers() -> Iterator[Finding]:
 
 
 def alive(client: redis.Redis) -> tuple[int, set[str]]:
-    """How many workers have been heard of lately, by Redis's own clock; and the names of their queues."""
+    """How many workers are alive by Redis's own clock, and the names of their queues."""
     now, _ = client.time()
     names = client.zrangebyscore(_CONSUMERS, now, "+inf")
     keys = {str(key) for name in names for key in client.smembers(_QUEUES.format(name))}

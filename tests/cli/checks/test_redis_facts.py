@@ -84,7 +84,7 @@ def test_fewer_than_a_hundred_connections_left_are_few(facts: dict[str, Any], is
         ({"aof_last_write_status": "err"}, "always", "problem", "Redis cannot write its append-only file"),
         ({"aof_last_write_status": "ok"}, "always", "ok", "append-only file, written at once"),
         ({}, "everysec", "ok", "append-only file, written every second"),
-        ({}, "no", "warning", "append-only file, written at leisure"),
+        ({}, "no", "warning", "append-only file, written when Linux decides"),
         ({}, None, "skipped", "not examined: there is an append-only file"),
     ],
 )
