@@ -144,7 +144,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         try:
             self.roll.leave(client)
         except self.connection_errors as error:
-            _log.debug("This consumer could not sign off: %s", error)
+            _log.debug("This consumer could not leave the register: %s", error)
         client.connection_pool.disconnect()
 
     def _receive_one(self, c: Any) -> Any:  # noqa: ANN401  kombu's own
@@ -152,14 +152,14 @@ class Channel(stock.Channel):  # type: ignore[misc]
         try:
             return super()._receive_one(c)
         except RecursionError:
-            _log.warning("Something that was said to all workers is nested too deep")
+            _log.warning("A control command or event is nested too deep")
             return None
 
     def _deliver_fanout_message(self, message: Any, exchange: str) -> Any:  # noqa: ANN401
         try:
             return super()._deliver_fanout_message(message, exchange)
         except _NONSENSE as error:
-            _log.warning("Something that was said to all workers makes no sense: %s", type(error).__name__)
+            _log.warning("A control command or event is malformed: %s", type(error).__name__)
             return None
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  kombu's own

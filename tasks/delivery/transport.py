@@ -46,7 +46,7 @@ class _Poller(stock.MultiChannelPoller):  # type: ignore[misc]
             except Exception as error:
                 if not is_away(error):
                     raise
-                _log.debug("A consumer could not say that it lives: %s", error)
+                _log.debug("A consumer could not report that it is alive: %s", error)
 
 
 class Transport(stock.Transport):  # type: ignore[misc]

@@ -108,7 +108,7 @@ def _content_of(parts: Parts, most_bytes: int) -> bytes:
 
 
 def _refusal(kind: object) -> str:
-    named = _WRITERS.get(kind, quoted(kind)) if isinstance(kind, str) else "of no kind"
+    named = _WRITERS.get(kind, quoted(kind)) if isinstance(kind, str) else "of no content type"
     return f"its body is {named}, and only JSON is read. Try: task_serializer = 'json' where it is sent"
 
 
