@@ -8,7 +8,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """The entry point of the `cellblock` script. A probe that runs every few seconds imports nothing else."""
+    """The entry point of the `cellblock` script. `health`, which runs often, imports nothing else."""
     if sys.argv[1:] == ["health"]:
         from cli import health
 
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def _check_names() -> None:
-    """Stop where an import would get somebody else's module; `doctor` goes on, to say so among the rest."""
+    """Stop if an import would find another package of the same name. `doctor` goes on, and reports it."""
     from cli.names import put_ours_first, strangers
 
     found = strangers()

@@ -1,4 +1,4 @@
-"""The result of a job as Redis gave it, examined: whoever reaches Redis can write one."""
+"""Validates the result of a job from Redis, because anyone who reaches Redis can write one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Code = Annotated[int, Field(ge=0, le=255)]
 
 
 class UnreadableResult(ValueError):
-    """What is stored as the result of a job is none."""
+    """The value that is stored as a job's result is not a result."""
 
 
 class _Part(BaseModel):
@@ -37,10 +37,10 @@ class Artifact(_Part):
 
     @property
     def content(self) -> bytes:
-        """Its bytes.
+        """The bytes of the file.
 
         Raises:
-            ValueError: it is not what it says.
+            ValueError: they are damaged, or not of the given size.
         """
         try:
             content = base64.b64decode(self.base64, validate=True)
@@ -52,14 +52,14 @@ class Artifact(_Part):
 
 
 class Skipped(_Part):
-    """A file that stayed behind."""
+    """A file that was not brought back."""
 
     path: str
     reason: str
 
 
 class Answer(_Part):
-    """As much of a result as is shown; each field is as in `sandbox.Result`."""
+    """The part of a result that is shown; each field is as in `sandbox.Result`."""
 
     status: Literal[
         "succeeded", "failed", "signaled", "timed_out", "out_of_memory", "output_limit", "cancelled"
@@ -87,10 +87,10 @@ class Answer(_Part):
 
 
 def read_answer(value: Any) -> Answer:  # noqa: ANN401  whatever is stored there
-    """The result that `value` is.
+    """The result in `value`.
 
     Raises:
-        UnreadableResult: it is none, or a part of it makes no sense.
+        UnreadableResult: it is not a result, or a part of it is invalid.
     """
     try:
         return Answer.model_validate(value)

@@ -1,4 +1,4 @@
-"""A worker's patience at its start: with a Redis that is there, and takes nothing for now."""
+"""At a worker's start, waits for a Redis that answers but accepts no jobs for now."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _AGAIN_S = 60.0
 
 
 def wait_for_broker(settings: Settings) -> None:
-    """Wait until Redis takes jobs. It says why it waits, once a minute.
+    """Wait until Redis accepts jobs. Says why it waits, once a minute.
 
     Raises:
-        BrokerUnreachable: nobody answers there, or no waiting can mend it.
+        BrokerUnreachable: no server answers, or waiting does not help.
     """
     said_s = -_AGAIN_S
     while True:

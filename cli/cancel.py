@@ -28,13 +28,13 @@ def _check_ids(task_ids: list[str]) -> list[str]:
 
 def cancel(
     task_ids: Annotated[
-        list[str], typer.Argument(metavar="ID…", help="What `submit` printed.", callback=_check_ids)
+        list[str], typer.Argument(metavar="ID…", help="The ids that `submit` printed.", callback=_check_ids)
     ],
     as_json: Json = False,
 ) -> None:
-    """Have jobs end as `cancelled`, with their output so far; those that wait never start.
+    """Cancel jobs: they end as `cancelled`, with their output so far. Jobs that wait never start.
 
-    A job that has ended keeps its result. Exit code 125 where nothing is known of one of them.
+    A job that has ended keeps its result. Exit code 125 if any of the ids is not known.
     """
     from tasks import cancel as ask
 
@@ -50,7 +50,7 @@ def cancel(
 
 
 def _known(task_ids: list[str], settings: Settings) -> list[str]:
-    """Those that are known; of what is not as one might think, a word."""
+    """The ids that are known. Notes for the user what is unexpected about an id."""
     from tasks.whereabouts import Whereabouts
 
     served = served_queues(settings)
@@ -61,7 +61,7 @@ def _known(task_ids: list[str], settings: Settings) -> list[str]:
         if where.ended(task_id):
             note(f"{shown} has ended already, and keeps its result. See: cellblock result {shown}")
         elif not where.knows(task_id):
-            note(f"nothing is known of {shown}; should it come yet, it will not start. See: cellblock ps")
+            note(f"nothing is known of {shown}; if it arrives later, it will not start. See: cellblock ps")
             continue
         elif served is not None and not served:
             note(f"{shown} waits, and no worker is alive: it ends as cancelled once one is")

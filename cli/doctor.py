@@ -25,7 +25,7 @@ __all__ = ["doctor"]
 _MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.PROBLEM: ("✗", "red")} | {
     Level.SKIPPED: ("-", "dim")
 }
-# The slowest takes some tens of milliseconds where nothing is wrong.
+# The slowest check takes some tens of milliseconds if nothing is wrong.
 _SLOW_S = 1.0
 
 
@@ -64,8 +64,8 @@ def doctor(
 ) -> None:
     """Examine the installation; say for each finding what mends it.
 
-    Looks at the settings, the engine, what is in it, and Redis, and changes nothing. Exit code 0 when
-    nothing stands in the way of a job, else 125. A check that takes more than a second is marked as slow.
+    Looks at the settings, the engine, what is in it, and Redis, and changes nothing. Exit code 0 if nothing
+    prevents a job from running, else 125. A check that takes more than a second is marked as slow.
     """
     names = only or _applicable()
     unknown = [name for name in names if name not in CHECKS]
@@ -93,7 +93,7 @@ def _applicable() -> list[str]:
 
 
 def _examine(name: str, out_of_reach: set[str]) -> _Report:
-    """What one check finds; that it crashes is itself a finding."""
+    """Run one check. A crash of the check is itself a finding."""
     if NEEDS.get(name) in out_of_reach:
         return _Report(name, [skipped(NEEDS[name])], 0.0)
     began, reached = time.monotonic(), True

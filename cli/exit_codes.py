@@ -8,24 +8,24 @@ __all__ = ["ExitCode", "exit_code_of"]
 
 
 class ExitCode(IntEnum):
-    """What is not the command's own code."""
+    """The exit codes that are not the command's own."""
 
     OK = 0
-    """The command succeeded; `doctor`: nothing stands in the way of a job."""
+    """The command succeeded; `doctor`: nothing prevents a job from running."""
     USAGE = 2
-    """The call makes no sense, or the request or a setting is refused."""
+    """The call is wrong, or the request or a setting is refused."""
     TIMED_OUT = 124
     """`timed_out`."""
     SANDBOX_FAILED = 125
     """The sandbox could not do its job: no engine, no Redis, no image, no result, no such job."""
     INTERRUPTED = 130
-    """Ctrl-C; the cell is taken away."""
+    """Ctrl-C; the cell is removed."""
     KILLED = 137
     """`out_of_memory`, `output_limit` or `cancelled`."""
 
 
 def exit_code_of(status: str, exit_code: int | None) -> int:
-    """The exit code that tells a shell about a result with this `status` and the command's own code."""
+    """The exit code for a result with this `status`, if the command's own code is `exit_code`."""
     match status:
         case "timed_out":
             return ExitCode.TIMED_OUT
@@ -34,5 +34,5 @@ def exit_code_of(status: str, exit_code: int | None) -> int:
         case "succeeded":
             return ExitCode.OK
         case _:
-            # Where nobody saw the command end, nobody knows its code.
+            # If nobody saw the command end, its exit code is not known.
             return exit_code or ExitCode.SANDBOX_FAILED

@@ -29,7 +29,7 @@ _PATH = 300
 
 
 def finish(answer: Answer, *, raw: bool = False, shown_live: bool = False) -> NoReturn:
-    """Show a result, without outputs that have been `shown_live`, and leave with the exit code for it."""
+    """Show a result, without outputs that have been `shown_live`, and exit with its exit code."""
     if not shown_live:
         write_outputs(answer, raw=raw)
     _remark(answer, shown_live=shown_live)
@@ -38,7 +38,7 @@ def finish(answer: Answer, *, raw: bool = False, shown_live: bool = False) -> No
 
 
 def write_outputs(answer: Answer, *, raw: bool) -> None:
-    """Both streams, in UTF-8."""
+    """Write both streams, in UTF-8."""
     outputs = Outputs(raw=raw)
     for name in _STREAMS:
         outputs.write(name, getattr(answer, name).encode(), final=True)
@@ -64,7 +64,7 @@ def _remark_on_stream(answer: Answer, name: str) -> None:
 
 
 def _save_artifacts(answer: Answer) -> None:
-    """Into the current folder, over nothing that is there: the job has chosen the names."""
+    """Save artifacts in the current folder, and overwrite nothing: the job has chosen their names."""
     for path, artifact in answer.artifacts.items():
         shown = printable(path, _PATH)
         try:

@@ -1,4 +1,4 @@
-"""`cellblock guard`: stands before the engine's socket."""
+"""`cellblock guard`: filters the requests to the engine's socket."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ __all__ = ["guard"]
 
 def guard(
     listen: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where workers find it: tcp://HOST:PORT or unix://PATH.")
+        str, typer.Option(metavar="ADDRESS", help="The guard's own address: tcp://HOST:PORT or unix://PATH.")
     ] = "tcp://127.0.0.1:2375",
 ) -> None:
-    """Let through to the engine what a worker does, and nothing else.
+    """Let the requests of a worker through to the engine, and no others.
 
-    Whoever reaches the engine's socket owns its host. Behind the guard a worker, taken over by whoever, can
-    make cells of the profile from images of the catalogue, and end and remove them. It needs the settings of
-    the workers: the deployment's name, the maxima, the catalogue, the hosts that jobs may list.
+    Anyone who reaches the engine's socket controls its host. Behind the guard, even a worker that an attacker
+    has taken over can only make cells of the profile from images of the catalogue, and end and remove them.
+    The guard needs the workers' settings: the deployment's name, the maxima, the catalogue, the hosts that
+    jobs may list.
     """
     settings = load_settings()
     check_catalogue(load_catalogue(settings.runtimes), settings)

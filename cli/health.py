@@ -1,6 +1,6 @@
-"""`cellblock health`: whether the worker beside it can take jobs, told in a tenth of a second.
+"""`cellblock health`: tells in a tenth of a second whether the worker beside it can take jobs.
 
-It runs every few seconds in each container, so that it imports nothing but what reads one small file.
+It runs every few seconds in each container. So it imports only what it needs to read one small file.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _STALE = {
 def health() -> None:
     """Tell whether the worker beside this command can take jobs: for the probes of compose and Kubernetes.
 
-    Exit code 0 if it can, 1 if not, with the reason on standard error. It looks at nothing but the file that
-    CELLBLOCK_HEARTBEAT names, which the worker renews every two seconds, and asks no broker.
+    Exit code 0 if it can, 1 if not, with the reason on standard error. It only reads the file that
+    CELLBLOCK_HEARTBEAT names, which the worker renews every two seconds. It does not ask the broker.
     """
     sys.exit(main())
 

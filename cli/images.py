@@ -41,7 +41,7 @@ _COLUMNS = ("runtime", "image", "id", "digest", "size", "why")
 app = typer.Typer(help="The images that cells are made from.", no_args_is_help=True)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="RUNTIME…", help="All of them by default.")]
-#: Told what is under way, how much of it is done, and of how much.
+#: Called with what is in progress, how much of it is done, and how much there is in total.
 Tell = Callable[[str, int, int], None]
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
@@ -60,7 +60,7 @@ def list_images(as_json: Json = False) -> None:
 
 @app.command()
 def pull(names: Names = None, quiet: Quiet = False) -> None:
-    """Pull the named images of the runtimes from their registry."""
+    """Pull the images of the runtimes from their registry."""
     chosen, failed = _chosen(names), False
     with _engine() as client:
         for runtime in chosen:
@@ -82,9 +82,9 @@ def pull(names: Names = None, quiet: Quiet = False) -> None:
 def build(
     names: Names = None,
     quiet: Quiet = False,
-    force: Annotated[bool, typer.Option(help="Fetch the newest packages and build anew.")] = False,
+    force: Annotated[bool, typer.Option(help="Fetch the newest packages and build again.")] = False,
 ) -> None:
-    """Build the images from Debian packages, for a machine that reaches no registry of images."""
+    """Build the images from Debian packages, for a machine that can't reach an image registry."""
     folder = load_settings().recipes or RECIPES
     with _engine() as client:
         for name in names or with_recipe(folder):
@@ -121,7 +121,7 @@ def _chosen(names: list[str] | None) -> list[Runtime]:
 
 @contextmanager
 def _bars(*, quiet: bool) -> Iterator[Tell]:
-    """A bar for each thing that is told about, on a terminal; a line for each, when it begins, elsewhere."""
+    """Show progress: on a terminal, a bar for each item; elsewhere, a line when an item begins."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         seen: set[str] = set()

@@ -28,7 +28,7 @@ __all__ = ["logs", "show_live"]
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _OUTPUTS = ("stdout", "stderr")
-# As Redis writes the id of an entry: milliseconds, and a number among those of the same.
+# The form of an entry's id in Redis: milliseconds, and a number within the same millisecond.
 _ENTRY = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 
 
@@ -44,7 +44,7 @@ def logs(
     after: Annotated[
         str,
         typer.Option(
-            metavar="ENTRY", help="Go on behind this entry, whose id --json shows.", callback=_entry_id
+            metavar="ENTRY", help="Begin after this entry; --json shows the ids.", callback=_entry_id
         ),
     ] = "0",
     timestamps: Annotated[
@@ -55,8 +55,8 @@ def logs(
 ) -> None:
     """Show what a job has written so far, while it runs or shortly after.
 
-    Of a job without live output, or when Redis has forgotten it, what its result holds is shown. Ctrl-C ends
-    the looking on and not the job.
+    If the job has no live output, or it has expired, the outputs in the job's result are shown. Ctrl-C ends
+    this command and not the job.
 
     Example: cellblock logs -f ID
     """
@@ -78,7 +78,7 @@ def logs(
 
 
 def show_live(task_id: str, *, raw: bool, as_json: bool) -> bool:
-    """Show what a job writes until it is over; whether it has live output at all."""
+    """Show what a job writes until it is over. Returns whether it has live output at all."""
     from tasks.live import follow as follow_job
 
     printer = _Printer(timestamps=False, raw=raw, as_json=as_json)
@@ -96,7 +96,7 @@ def _is_unheard_of(task_id: str) -> bool:
 
 
 def _show_result(task_id: str, *, raw: bool, as_json: bool) -> None:
-    """What is left where there was no live output."""
+    """Show the outputs in the result of a job that has no live output."""
     from tasks.stored import look_up
 
     stored = look_up(task_id)
@@ -113,7 +113,7 @@ def _show_result(task_id: str, *, raw: bool, as_json: bool) -> None:
 
 
 class _Printer:
-    """Writes entries where the job wrote them: its outputs to our own, all else as a note."""
+    """Writes entries: the job's outputs to our own outputs, everything else as a note."""
 
     def __init__(self, *, timestamps: bool, raw: bool, as_json: bool) -> None:
         self.shown = False
@@ -124,7 +124,7 @@ class _Printer:
         self._decoders = {name: _decoder() for name in _OUTPUTS}
 
     def show(self, entry: LiveEntry) -> None:
-        """At once."""
+        """Show the entry at once."""
         self.shown = self.shown or entry.kind in ("start", *_OUTPUTS)
         if self._as_json:
             print_line(self._fields(entry))
@@ -137,7 +137,7 @@ class _Printer:
             note(f"attempt {printable(entry.data.decode(errors='replace'), 20)} starts here")
 
     def end(self) -> None:
-        """There are no more."""
+        """There are no more entries: show what was held back."""
         if not self._as_json:
             self._outputs.end()
 
@@ -150,7 +150,7 @@ class _Printer:
         return known | {"text": text, "skipped_bytes": entry.skipped_bytes}
 
     def _stamped(self, entry: LiveEntry) -> bytes:
-        """Each line behind the time of its first bytes, as Docker shows it."""
+        """The data with the time of its first bytes before each line, as Docker shows it."""
         at = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds")
         stamp = at.replace("+00:00", "Z ").encode()
         lines = _LINE.findall(entry.data)
@@ -162,5 +162,5 @@ class _Printer:
 
 
 def _decoder() -> IncrementalDecoder:
-    """For pieces that end inside a character."""
+    """A decoder for pieces that may end inside a character."""
     return codecs.getincrementaldecoder("utf-8")("replace")

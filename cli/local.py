@@ -1,4 +1,4 @@
-"""`cellblock run`: here and now, with no broker."""
+"""`cellblock run`: runs a job at once, with no broker."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def run(
     raw: options.Raw = False,
     as_json: options.Json = False,
 ) -> None:
-    """Run a command in a cell here and now, with no broker and no worker.
+    """Run a command in a cell at once, with no broker and no worker.
 
     Exit codes: the command's own; 124 timed out; 125 the sandbox failed; 137 killed; 2 usage.
 
     Example: cellblock run --runtime python -- python -c 'print(6*7)'
     """
-    # One job has no use for cells that wait for the next.
-    # As for Ctrl-C: the cell is taken away on the way out.
+    # SIGTERM exits as Ctrl-C does, so that the cell is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # A single job needs no warm cells.
     with Sandbox(load_settings(warm="0")) as sandbox:
         job = sandbox.parse(**request)
         if explain:
@@ -59,7 +59,7 @@ def run(
 
 
 class _Screen(Onlooker):
-    """Shows what the command writes, as it comes; what a compiler says only in the end, if it fails."""
+    """Shows the command's output at once, and a compiler's output only at the end, if it fails."""
 
     def __init__(self, job: Job, *, raw: bool) -> None:
         self.shown = False
@@ -67,17 +67,17 @@ class _Screen(Onlooker):
         self._cells_before = 1 if job.compile else 0
 
     def placed(self, info: CellInfo) -> None:
-        """The last cell is the command's own."""
+        """Show the output of the last cell, which is the command's own."""
         self.shown = not self._cells_before
         self._cells_before -= 1
 
     def heard(self, stream: int, data: bytes) -> None:
-        """At once, and as it is."""
+        """Show the output at once."""
         if self.shown:
             self._outputs.write("stdout" if stream == STDOUT else "stderr", data)
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """The job is over: show what was held back."""
         self._outputs.end()
 
 

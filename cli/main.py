@@ -30,16 +30,16 @@ COMMANDS = {
     "guard": "guard",
     "images": "images",
 }
-# Celery gets what they do not know.
+# Options that these commands do not know go to Celery.
 _PASSING = {"allow_extra_args": True, "ignore_unknown_options": True}
 _CONTEXTS = {"worker": _PASSING, "flower": _PASSING}
 
 
 def command_line(*names: str) -> typer.Typer:
-    """The `cellblock` command with only these commands: nothing that others need is imported."""
+    """The `cellblock` command with only these commands. What other commands need is not imported."""
     app = typer.Typer(
         name="cellblock",
-        help="Run commands that nobody trusts in single-use, hardened containers.",
+        help="Run untrusted commands in single-use, hardened containers.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -60,7 +60,7 @@ def main() -> None:
     try:
         command_line(*_wanted())()
     except ClickException as error:
-        # Of Celery's or Flower's own command, which gets the options that are not ours.
+        # Raised by Celery's or Flower's own command, which gets the options that are not ours.
         _fail(error.format_message(), ExitCode.USAGE)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
@@ -72,14 +72,14 @@ def main() -> None:
 
 
 def _wanted() -> list[str]:
-    """The command that is called; all of them for a list, a completion or a word that is none."""
+    """The command that is called. All commands, for a list, a completion or an unknown word."""
     called = sys.argv[1:2]
     is_one = bool(called) and called[0] in COMMANDS and "_CELLBLOCK_COMPLETE" not in os.environ
     return called if is_one else list(COMMANDS)
 
 
 def _expected(error: Exception) -> tuple[str, ExitCode] | None:
-    """The sentence and the exit code of an error that has both. Most calls meet none and import nothing."""
+    """The sentence and the exit code of an error that has both. Most calls raise none and need no imports."""
     from kombu.exceptions import OperationalError
     from redis.exceptions import RedisError
 

@@ -1,4 +1,4 @@
-"""Our packages have everyday names: whether Python finds somebody else's first. Imports nothing of ours."""
+"""Finds packages of others that hide ours, whose names are common. Imports none of our packages."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ __all__ = ["OURS", "PACKAGES", "put_ours_first", "strangers"]
 
 #: The folder that our packages are in.
 OURS = Path(__file__).resolve().parents[1]
-#: What other distributions and apps are likely to have as well.
+#: Our packages whose names other distributions and apps are likely to use as well.
 PACKAGES = ("config", "sandbox", "tasks")
 
-# As Python was started, before anything is put right.
+# The path with which Python was started, before `put_ours_first` changes it.
 _PATH = list(sys.path)
 
 
 def strangers() -> dict[str, Path]:
-    """The packages that somebody else's module stands before, and where that is."""
+    """Our packages that another module hides, each with the place of that module."""
     found = {name: _place(name) for name in PACKAGES}
     return {name: place for name, place in found.items() if place and place.parent != OURS}
 
 
 def put_ours_first() -> None:
-    """Let this process go on all the same."""
+    """Make this process find our packages first."""
     sys.path.insert(0, str(OURS))
 
 

@@ -22,7 +22,7 @@ _ID_BYTES = 1024
 
 
 def check_id(task_id: str) -> str:
-    """`task_id`, if it can be one at all; else it is a wrong call."""
+    """`task_id`, if it can be the id of a task. If not, the call is wrong."""
     try:
         size = len(task_id.encode())
     except UnicodeEncodeError:
@@ -36,7 +36,7 @@ Command = Annotated[
     list[str] | None,
     typer.Argument(metavar="CMD…", help="The command, after --. One word is given to the cell's shell."),
 ]
-Runtime = Annotated[str | None, typer.Option(help="A runtime of the catalogue; else told from the files.")]
+Runtime = Annotated[str | None, typer.Option(help="A runtime of the catalogue; else chosen by the files.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds until SIGTERM.")]
 Grace = Annotated[float | None, typer.Option(help="Seconds from SIGTERM to SIGKILL.")]
 Memory = Annotated[str | None, typer.Option(help="Bytes, or a size such as 512m.")]
@@ -44,7 +44,10 @@ Cpus = Annotated[float | None, typer.Option(help="Cores.")]
 Pids = Annotated[int | None, typer.Option(help="Processes and threads.")]
 Disk = Annotated[str | None, typer.Option(help="Size of /workspace, and of /tmp.")]
 OutputLimit = Annotated[str | None, typer.Option(help="Bytes kept of each stream.")]
-Stdin = Annotated[Path | None, typer.Option(metavar="FILE", help="The job's standard input; - for this one.")]
+Stdin = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The job's standard input; - is the standard input of this command."),
+]
 Env = Annotated[list[str] | None, typer.Option(metavar="K=V", help="A variable of the job's environment.")]
 Files = Annotated[
     list[str] | None,
@@ -56,20 +59,22 @@ Artifacts = Annotated[
 ]
 Network = Annotated[
     list[str] | None,
-    typer.Option(metavar="HOST", help="A host that the job may reach; or: all, whatever the engine reaches."),
+    typer.Option(
+        metavar="HOST", help="A host that the job may reach; or: all, for every host that the engine reaches."
+    ),
 ]
-TaskId = Annotated[str, typer.Argument(metavar="ID", help="What `submit` printed.", callback=check_id)]
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The id that `submit` printed.", callback=check_id)]
 Raw = Annotated[
     bool,
     typer.Option(
-        "--raw", help="Let the job's output act on this terminal: colours, but also whatever it sends there."
+        "--raw", help="Do not escape the job's output: it can use colours, but also control this terminal."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")]
 
 
 def takes_a_job(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command whose first argument is a request the options that describe one, before its own."""
+    """Replace the first argument of a command, a job's request, by the options that describe a job."""
     described = inspect.signature(_request_of).parameters
     _, *own = inspect.signature(command).parameters.values()
 
@@ -100,7 +105,7 @@ def _request_of(
     artifacts: Artifacts = None,
     network: Network = None,
 ) -> dict[str, Any]:
-    """The arguments of `run_sandboxed` that the options stand for; what was not given is left out."""
+    """The options as arguments of `run_sandboxed`. Options that were not given are left out."""
     if command is None and not files:
         raise typer.BadParameter("give a command after --, or files to run with --file", param_hint="CMD…")
     request = {

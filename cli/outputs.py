@@ -1,4 +1,4 @@
-"""A job's own output: as it is into a file or a pipe, harmless on a terminal."""
+"""Writes a job's output: unchanged into a file or a pipe, escaped on a terminal."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _STREAMS = ("stdout", "stderr")
 
 
 class Outputs:
-    """Writes what a job wrote to its outputs to our own, at once.
+    """Copies a job's outputs to our own, at once.
 
-    Byte by byte, but for a terminal: there, unless `raw`, what would act on it is shown as an escape.
+    Bytes are unchanged, except on a terminal. There, unless `raw`, what controls it is shown as an escape.
     """
 
     def __init__(self, *, raw: bool = False) -> None:
         self._texts = {name: StreamText() for name in _STREAMS if _target(name).isatty() and not raw}
 
     def write(self, name: str, data: bytes, *, final: bool = False) -> None:
-        """The next bytes of `stdout` or `stderr`; after the `final` ones comes nothing more."""
+        """Write the next bytes of `stdout` or `stderr`; the last ones, if `final`."""
         target, text = _target(name), self._texts.get(name)
         if text:
             shown = text.feed(data, final=final)
@@ -31,7 +31,7 @@ class Outputs:
         target.flush()
 
     def end(self) -> None:
-        """The job is over: show what was held back as the beginning of a character."""
+        """The job is over: show an incomplete character that was held back."""
         for name in _STREAMS:
             self.write(name, b"", final=True)
 

@@ -1,4 +1,4 @@
-"""Waiting for a job that nobody takes: said once, instead of waiting in silence for ever."""
+"""Waits for a job, and says once if no worker takes it, instead of waiting in silence for ever."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Patience", "served_queues"]
 
-# A worker that is there takes a job much sooner, if it is free.
+# A free worker takes a job much sooner.
 _MOMENT_S = 2.0
 
 
 class Patience:
-    """Somebody waits for a job that was just sent."""
+    """A wait for a job that was just sent."""
 
     def __init__(self, task_id: str, request: Mapping[str, Any]) -> None:
         self._task_id = task_id
@@ -30,20 +30,20 @@ class Patience:
         self._look_at = time.monotonic() + _MOMENT_S
 
     def wear(self) -> None:
-        """Called again and again while there is no result: look once, after a moment."""
+        """Called again and again while there is no result. It looks once, after a moment."""
         if time.monotonic() >= self._look_at:
             self._look_at = float("inf")
             self.look()
 
     def look(self) -> None:
-        """Say so if no worker takes jobs from where this one was sent."""
+        """Say so if no worker takes jobs from the queue of this job."""
         queue = _queue_of(self._request)
         if (why := _why_nobody(queue)) is not None:
             note(f"job {self._task_id} is waiting for a worker: {why}")
 
 
 def served_queues(settings: Settings) -> set[str] | None:
-    """What the workers that are alive take jobs from; None where the broker can't tell."""
+    """The queues from which live workers take jobs; None if the broker can't tell."""
     with broker(settings.broker) as client:
         if client is None:
             return None
@@ -52,7 +52,7 @@ def served_queues(settings: Settings) -> set[str] | None:
 
 
 def _why_nobody(queue: str) -> str | None:
-    """Why no job is taken from a queue, and what to try; None where one is, or where that can't be told."""
+    """Why no job is taken from a queue, and what to try; None if jobs are taken, or if that is unknown."""
     served = served_queues(load_settings())
     if served is None or queue in served:
         return None

@@ -24,10 +24,10 @@ _COLUMNS = ("id", "state", "runtime", "since", "worker", "attempt")
 
 
 def ps(
-    limit: Annotated[int, typer.Option(min=0, help="Show so many of the jobs that no worker has yet.")] = 50,
+    limit: Annotated[int, typer.Option(min=0, help="The largest number of waiting jobs to show.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Show the jobs that run and those that wait, the next ones first; not what they run.
+    """Show the jobs that run and those that wait, the next ones first, without their commands.
 
     It takes a second, in which the workers answer. `since` is how long a job has run, or has waited.
     """
@@ -37,7 +37,7 @@ def ps(
 
     queued = jobs_in_queues(settings.queues.split(","), limit)
     taken = jobs_in_workers()
-    # Whoever publishes chooses the ids, which need be no text.
+    # The publisher chooses the ids, which may be no text.
     known = {printable(job.id) for job in taken}
     jobs = taken + [job for job in queued.next if printable(job.id) not in known]
     if as_json:
@@ -56,7 +56,7 @@ def _print_table(jobs: list[Entry]) -> None:
 
 
 def _since(job: Entry) -> str | None:
-    """Seconds, where whoever published told a time that makes sense."""
+    """The time in seconds; None if the publisher gave no valid time."""
     moment = job.started or job.sent
     if not isinstance(moment, int | float) or not math.isfinite(moment):
         return None

@@ -12,10 +12,10 @@ __all__ = ["reap"]
 
 
 def reap(as_json: Json = False) -> None:
-    """Remove this deployment's containers that are past their deadline or have been left dead.
+    """Remove this deployment's containers that are past their deadline, or dead and not removed.
 
-    Every worker does so by itself, when it starts and then again and again; other deployments' containers
-    are never touched. Prints the names of those removed.
+    Every worker does so by itself, at its start and then regularly. Containers of other deployments are never
+    touched. Prints the names of the removed containers.
     """
     settings = load_settings()
     client = connect(settings)

@@ -1,4 +1,4 @@
-"""`cellblock submit` and `result`: through the broker, by a worker."""
+"""`cellblock submit` and `result`: for jobs that go through the broker to a worker."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["result", "submit"]
 
 Follow = Annotated[
-    bool, typer.Option("--follow", help="Show the output while the job runs, then what became of it.")
+    bool, typer.Option("--follow", help="Show the output while the job runs, then its result.")
 ]
 Live = Annotated[
-    bool, typer.Option("--live", help="Have the output kept while the job runs, for `cellblock logs -f`.")
+    bool, typer.Option("--live", help="Keep the output in Redis while the job runs, for `cellblock logs -f`.")
 ]
-# A result is stored right after the last of the output.
+# How long to wait for the result, which is stored right after the last output.
 _STORED_S = 10.0
 
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the result and show it.")]
@@ -53,7 +53,7 @@ def submit(
 
     require_broker(load_settings())
     headers = {LIVE: True} if follow or live else None
-    # Its handle would listen for the result too, and trip over the interpreter's end.
+    # Keep only the id: Celery's handle would listen for the result too, and fail as the interpreter exits.
     task_id = str(run_sandboxed.apply_async(kwargs=request, headers=headers).id)
     if not wait and not follow:
         say(task_id)
@@ -118,7 +118,7 @@ def _show(
 
 
 def _value(stored: Stored) -> Any:  # noqa: ANN401
-    """The result in what is stored; without one it is said what became of the job."""
+    """The result in `stored`. If there is none, say what happened to the job, and exit."""
     failure = stored.failure
     if failure is None:
         return stored.result

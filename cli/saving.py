@@ -24,12 +24,12 @@ class UnsafeName(ValueError):
 def save(path: str, content: bytes, folder: str = ".") -> None:
     """Write a new file at `path` below `folder`, with the folders that it needs.
 
-    Each step is taken from the folder before it and follows no link, so that no name leads elsewhere, not
-    even while somebody changes the folders. What is there already is never written to.
+    Each folder is opened from the folder before it, and no link is followed. So no name leads elsewhere, not
+    even while somebody changes the folders. An existing file is never written to.
 
     Raises:
-        UnsafeName: an absolute path, one with "..", or what no file can be called.
-        OSError: there is such a file, a part of the path is a link or no folder, or there is no room.
+        UnsafeName: an absolute path, one with "..", or a name that no file can have.
+        OSError: the file exists, a part of the path is a link or no folder, or the disk is full.
     """
     *parents, name = _parts(path)
     with _opened(folder, parents) as inside:
@@ -51,8 +51,8 @@ def _parts(path: str) -> list[str]:
 
 @contextmanager
 def _opened(folder: str, parents: list[str]) -> Iterator[int]:
-    """The innermost folder, made where it is missing."""
-    # What the user chose may be a link; what the job chose may not.
+    """Open the innermost folder, and make folders that are missing."""
+    # The user's folder may be a link. The folders that the job chose may not.
     inside = os.open(folder, _FOLDER & ~os.O_NOFOLLOW)
     try:
         for part in parents:
@@ -66,7 +66,7 @@ def _opened(folder: str, parents: list[str]) -> Iterator[int]:
 
 
 def _write(name: str, content: bytes, inside: int) -> None:
-    """The whole file, or none of it."""
+    """Write the whole file, or leave no file."""
     descriptor = os.open(name, _NEW_FILE, 0o666, dir_fd=inside)
     try:
         with os.fdopen(descriptor, "wb") as file:

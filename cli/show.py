@@ -1,4 +1,4 @@
-"""The one way to standard output and standard error, by which nothing reaches a terminal raw."""
+"""The only way to standard output and standard error: text is escaped, so it controls no terminal."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from cli.terminal import json_text, printable
 
 __all__ = ["note", "print_json", "print_line", "print_table", "say"]
 
-# Wide enough that no cell of a table is cut where a program reads it.
+# Wide enough that no cell of a table is cut if a program reads it.
 _PIPE_COLUMNS = 640
 _CELL = 200
 
 
 def note(message: str) -> None:
-    """A message to the person, apart from the data: one line, whoever chose the words in it."""
+    """Write a message for the user to standard error, as one line, whatever text is in it."""
     sys.stderr.write(f"cellblock: {printable(message)}\n")
     sys.stderr.flush()
 
@@ -31,7 +31,7 @@ def print_json(data: object) -> None:
 
 
 def print_line(data: object) -> None:
-    """`data` as one line of JSON on standard output, where more lines come."""
+    """`data` as one line of JSON on standard output, which may have more lines."""
     _write(f"{json_text(data)}\n")
 
 
@@ -48,7 +48,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def _write(text: str) -> None:
-    """In UTF-8, which JSON is, where the terminal's own encoding has no such character."""
+    """Write in UTF-8, as JSON needs, even if the terminal's encoding lacks such characters."""
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode())
     sys.stdout.buffer.flush()

@@ -1,7 +1,7 @@
-"""Text that somebody else chose, made safe to show: a job's, a message's, or what Redis holds.
+"""Makes untrusted text safe to show on a terminal: text of a job, of a message, or from Redis.
 
-Escape sequences set titles, write to the clipboard and forge what the operator reads; so do newlines in a
-name, marks that turn the direction of writing, and characters that nobody sees.
+Escape sequences can set titles, write to the clipboard and forge what the operator reads. Newlines in a name,
+marks that change the direction of writing, and invisible characters can forge text as well.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import reprlib
 __all__ = ["StreamText", "json_text", "printable"]
 
 _MOST = 4000
-# Letters and marks with no shape of their own, though Unicode calls them printable.
+# Letters and marks that are invisible, although Unicode calls them printable.
 _UNSEEN = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
-# What may be meant: all that is no plain ASCII.
+# All characters that may need an escape: everything but printable ASCII.
 _SUSPECT = re.compile(r"[^\x20-\x7e]")
 _UNSEEN_ONE = re.compile(f"[{_UNSEEN}]")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def printable(text: object, most: int = _MOST) -> str:
-    r"""`text` on one line, in at most about `most` characters, with nothing in it that acts on a terminal.
+    r"""`text` on one line, in at most about `most` characters, with nothing that controls a terminal.
 
-    Control characters and what can't be seen are shown as escapes: `\n`, `\x1b`, `\u202e`.
+    Control characters and invisible ones are shown as escapes: `\n`, `\x1b`, `\u202e`.
     """
     whole = reprlib.repr(text) if isinstance(text, dict | list | tuple) else str(text)
     shown = _SUSPECT.sub(_escaped, whole[:most])
@@ -33,23 +33,23 @@ def printable(text: object, most: int = _MOST) -> str:
 
 
 def json_text(data: object, *, indent: int | None = None) -> str:
-    """`data` as JSON whose text, read as JSON, is the same, and shown on a terminal does nothing."""
+    """`data` as JSON that can't control a terminal. Parsed again, it is the same data."""
     return _LINES_ASIDE.sub(_json_escaped, json.dumps(data, indent=indent, ensure_ascii=False))
 
 
 class StreamText:
-    """A stream of bytes as lines of text; what acts on a terminal is shown as an escape."""
+    """A stream of bytes as lines of text. What controls a terminal is shown as an escape."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data: bytes, *, final: bool = False) -> str:
-        """The text of the next bytes; a character that is not whole waits, unless these are the last."""
+        """The text of the next bytes. An incomplete character waits for the rest, unless `final`."""
         return _BUT_LINES.sub(_escaped, self._decoder.decode(data, final).replace("\r\n", "\n"))
 
 
 _LINES_ASIDE = re.compile(r"[^\x20-\x7e\n]")
-# A tab moves on and never back.
+# A tab only moves the cursor forward.
 _BUT_LINES = re.compile(r"[^\x20-\x7e\n\t]")
 
 

@@ -1,4 +1,4 @@
-"""`cellblock worker` and `flower`: Celery's own, with our settings and checks in front."""
+"""`cellblock worker` and `flower`: Celery's own commands, with our settings and after our checks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def worker(
     Example: cellblock worker --autoscale 8,2
     """
     overrides = {"CELLBLOCK_CONCURRENCY": concurrency, "CELLBLOCK_AUTOSCALE": autoscale}
-    # Into the environment, where everything that belongs to the worker looks.
+    # Every part of the worker reads its settings from the environment.
     os.environ.update({name: str(value) for name, value in overrides.items() if value is not None})
     settings = load_settings()
     check_catalogue(load_catalogue(settings.runtimes), settings)
@@ -60,7 +60,7 @@ def worker(
 
 
 def _check_pool(arguments: list[str], settings: Settings) -> None:
-    """By its name: Celery would import what the pool is made with first, and may not find it."""
+    """Check the pool by its name, before Celery imports the pool's library, which may not be installed."""
     from tasks.pools import check_pool
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -71,7 +71,7 @@ def _check_pool(arguments: list[str], settings: Settings) -> None:
 
 
 def _told_to_stop() -> list[str]:
-    """How the worker was told to stop, once it was: then its end is no failure, even if it left jobs."""
+    """A list that is filled when the worker is told to stop. Its end is then no failure."""
     told: list[str] = []
 
     def hear(how: str, **_: object) -> None:
@@ -82,12 +82,12 @@ def _told_to_stop() -> list[str]:
 
 
 def _celery_worker(arguments: list[str], *, quiet: bool) -> int:
-    """Celery's own command, and its exit code. The banner of one that is not `quiet` is no JSON.
+    """Run Celery's own command. Returns its exit code. Unless `quiet`, it prints a banner, which is no JSON.
 
-    It is called by itself, because Celery's whole command line imports Flower and a shell with it.
+    It is called directly, because Celery's whole command line also imports Flower and a shell.
 
     Raises:
-        click.ClickException: it does not know an option, or its value.
+        click.ClickException: it does not know an option, or the value of an option.
     """
     from celery.bin.base import CLIContext
     from celery.bin.worker import worker as command
@@ -99,7 +99,7 @@ def _celery_worker(arguments: list[str], *, quiet: bool) -> int:
 
 
 def _warn_of_redis() -> None:
-    """Have the worker's log say what a full or a restarted Redis would lose, before it does."""
+    """At the worker's start, log what a Redis that is full or restarts would lose."""
     found = [one for one in (*queue.server(), *persistence.persistence(), *queue.visibility()) if one.mend]
 
     def warn(**_: object) -> None:
@@ -113,7 +113,7 @@ def flower(context: typer.Context) -> None:
     """Start Flower, the web page that shows what runs. Further options go to Flower itself.
 
     It asks for the user and password in CELLBLOCK_FLOWER_BASIC_AUTH ("user:password") and does not start
-    without them: whoever reaches an open Flower can run commands.
+    without them: anyone who reaches an open Flower can run commands.
     """
     settings = load_settings()
     if settings.flower_basic_auth is None:
@@ -121,7 +121,7 @@ def flower(context: typer.Context) -> None:
             "CELLBLOCK_FLOWER_BASIC_AUTH is not set: give user:password; Flower stays closed."
         )
     require_broker(settings)
-    # By the environment, because arguments can be read by every user of the host.
+    # In the environment, because every user of the host can read arguments.
     for name, value in _FLOWER.items():
         os.environ.setdefault(name, value)
     os.environ["FLOWER_BASIC_AUTH"] = settings.flower_basic_auth.get_secret_value()
@@ -129,9 +129,9 @@ def flower(context: typer.Context) -> None:
 
     from tasks import app
 
-    # Flower asks for results by whatever app is the current one, in any of its threads.
+    # In each of its threads, Flower asks the current app for results.
     app.set_default()
-    # It reads the names off objects, where Celery takes a mapping as well.
+    # Flower reads the names from queue objects, while Celery also accepts a mapping.
     app.conf.task_queues = list(app.amqp.queues.values())
     celery.params[0].default = app
     sys.exit(celery.main(args=["flower", *context.args], prog_name="celery", standalone_mode=False) or 0)
@@ -141,7 +141,7 @@ def _options(settings: Settings) -> list[str]:
     return [f"--loglevel={settings.log_level}", *_pool_size(settings)]
 
 
-# Arguments and results, which hold no contents of a job; and as many jobs as some 100 MB of memory hold.
+# These columns hold no contents of a job. This number of jobs takes about 100 MB of memory.
 _FLOWER = {
     "FLOWER_TASKS_COLUMNS": "name,uuid,state,args,result,received,runtime,worker",
     "FLOWER_MAX_TASKS": "10000",
@@ -156,7 +156,7 @@ def _pool_size(settings: Settings) -> list[str]:
 
 @contextmanager
 def _pulling(settings: Settings) -> Iterator[None]:
-    """Fetch missing images beside the worker, in a process of its own: its pool is made by forking."""
+    """Pull missing images while the worker runs, in a separate process, because the worker forks."""
     if not settings.enable_docker or settings.pull == "never":
         yield
         return

@@ -123,7 +123,7 @@ def test_of_several_jobs_those_that_are_known_are_told_and_one_that_is_not_is_ex
     outcome = run_cli("cancel", "--json", "nope", task_id, CELLBLOCK_BROKER_URL=broker_url)
     assert (outcome.returncode, json.loads(outcome.stdout)) == (125, [task_id])
     assert outcome.stderr.splitlines() == [
-        "cellblock: nothing is known of nope; should it come yet, it will not start. See: cellblock ps",
+        "cellblock: nothing is known of nope; if it arrives later, it will not start. See: cellblock ps",
         f"cellblock: {task_id} waits, and no worker is alive: it ends as cancelled once one is",
     ]
 
