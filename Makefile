@@ -24,7 +24,7 @@ unit: ## Run the tests that need neither an engine nor a broker
 newest: ## Run the same with Python 3.13, where that is installed
 	@tests/newest.sh
 
-chaos: ## Strike at workers, engine and Redis while jobs run, with three seeds, and count what is lost
+chaos: ## Cause faults in workers, engine and Redis while jobs run, with three seeds, and count what is lost
 	@deploy/with-services.sh sh -c 'cellblock images build --quiet && python -m tests.chaos $(or $(CHAOS),--seed 1 --seed 2 --seed 3) && python -m tests.chaos.losses'
 
 coverage: ## Run the suite with coverage, and name each error branch that no test runs
@@ -38,7 +38,7 @@ debian13: ## Test the sandbox on Debian 13 under qemu: systemd, cgroup v2, AppAr
 	@ALSO_INSTALL='qemu-system-x86_64=qemu-system-x86 debootstrap=debootstrap debugfs=e2fsprogs' \
 		deploy/with-services.sh sh -c 'cellblock images build --quiet bash python cpp && exec python -m tests.debian13 $(TESTS)'
 
-mutate: ## Take away each line of the cell's profile in turn, and show which test misses it
+mutate: ## Take away each line of the cell's profile in turn, and show which test fails without it
 	@deploy/with-services.sh python -m tests.hostile.mutate_profile
 
 bench: ## Measure everything in under ten minutes, and update the figures that the pages show

@@ -1,8 +1,9 @@
-"""Prints the part of constraints.txt that a worker's image is made of, with its hashes.
+"""Prints the part of constraints.txt that a worker's image needs, with the hashes.
 
 python deploy/requirements.py <constraints.txt
 
-What the tests and the pages need stays out. The comments in the file, which uv wrote, say what asks for what.
+What only the tests and the pages need is left out. The comments in the file, which uv wrote, say which
+package requires which.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import sys
 
 _ENTRY = re.compile(r"^(?P<name>[\w.-]+)==.*?(?=^\S+==|\Z)", re.MULTILINE | re.DOTALL)
 _OURS = "cellblock (pyproject.toml)"
-# What builds our own package.
+# The package that builds our own package.
 _BUILDER = "hatchling"
 
 
 def needed(constraints: str) -> str:
-    """The entries that our package asks for, and what they ask for in turn."""
+    """The entries that our package requires, and those that they require in turn."""
     entries = [(match["name"], match[0]) for match in _ENTRY.finditer(constraints)]
     wanted, before = {_OURS}, set[str]()
     while wanted != before:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the secrets that compose.yaml mounts, those that are not there yet, in deploy/secrets.
+# Makes the secrets that compose.yaml mounts, in deploy/secrets. Existing ones are kept.
 #
 #   deploy/secrets.sh [FOLDER]
 set -eu
@@ -9,7 +9,7 @@ random() { od -An -N20 -tx1 /dev/urandom | tr -d ' \n'; }
 
 keep() {
   [ -e "$folder/$1" ] || printf '%s\n' "$2" >"$folder/$1"
-  # Read by a user of each container's own; the folder keeps everybody else out.
+  # Each container reads this as a different user. The mode of the folder keeps everybody else out.
   chmod 444 "$folder/$1"
 }
 

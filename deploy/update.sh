@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds this version and replaces the workers of compose.yaml by it, with as many of them at work all the time.
-# Running jobs get the workers' CELLBLOCK_DRAIN to end. Redis and what is in it stays.
+# Builds this version and replaces the workers of compose.yaml with it. The same number of workers runs all the
+# time. Running jobs have CELLBLOCK_DRAIN seconds to end. Redis and its data stay.
 #
 #   deploy/update.sh [COMPOSE…]         such as: deploy/update.sh docker-compose --env-file deploy/offline.env
 set -eu

@@ -3,16 +3,16 @@
 #
 #   deploy/with-services.sh COMMAND [ARGUMENT…]
 #
-# ALSO_INSTALL names programs that the command needs besides, as PROGRAM=PACKAGE with spaces between.
+# ALSO_INSTALL names further programs that the command needs, as PROGRAM=PACKAGE, separated by spaces.
 # NO_ENGINE=1 is for a command that needs no engine: none is installed or started.
-# What is there already is used and left alone. As root on Debian or Ubuntu, what is missing is installed,
-# and an engine that had to be started by hand is stopped in the end. Without root it says what to install.
+# What is there already is used and left unchanged. As root on Debian or Ubuntu the script installs what is missing.
+# It stops an engine that it started without a service manager at the end. Without root it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# A short name: sockets in it have room for 107 characters in all.
+# The name is short, because the path of a socket in it has at most 107 characters.
 scratch=$(mktemp -d -t cellblock.XXXXXX)
-# Hundreds of processes would each compile everything. Who wants no bytecode among the sources gets none there.
+# Without bytecode, hundreds of processes would each compile everything. So it goes to a folder outside the sources.
 if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
   unset PYTHONDONTWRITEBYTECODE
   export PYTHONPYCACHEPREFIX=$PWD/.venv/bytecode
@@ -109,8 +109,8 @@ start_engine() {
   fi
 }
 
-# With no service manager. An engine that was killed leaves its pid files behind, which stop the next one
-# when another process has got the number meanwhile.
+# Starts the engine without a service manager. An engine that was killed leaves its pid files behind. They stop the
+# next engine if another process has got the same number meanwhile.
 spawn_engine() {
   local folder
   for folder in /run/docker /run/containerd; do
@@ -157,5 +157,5 @@ read -r -a packages <<<"$(missing_packages | tr '\n' ' ')"
 [ ${#packages[@]} = 0 ] || install_packages "${packages[@]}"
 make_venv
 start_engine
-# What a process that is killed outright leaves in the temporary folder goes with it.
+# Removing the scratch folder also removes temporary files of processes that were killed with SIGKILL.
 TMPDIR="$scratch" PATH="$PWD/.venv/bin:$PATH" "$@"

@@ -1,4 +1,4 @@
-"""Sphinx's configuration. The pages are Markdown, and read well without being built too."""
+"""The configuration of Sphinx. The pages are Markdown, which is also readable without a build."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?:\.\./)+[^)#\s]+)\)")
 
 
 def setup(app: Sphinx) -> None:
-    """Have links to the source shown as paths: the source is not part of the built pages."""
+    """Show links to the source as paths: the source is not part of the built pages."""
     app.connect("source-read", _show_paths)
 
 

@@ -27,9 +27,9 @@ REFERENCE = Path(__file__).with_name("reference")
 
 SETTINGS_HEAD = """# Settings
 
-From the environment of a worker, and of an app that imports `tasks`: give both the same. Each can come from a
-file as well, which `<NAME>_FILE` names. Sizes are bytes, or a number with k, m or g (binary multiples). A bad
-value stops a worker at start with the name, the value and what is allowed.
+A worker, and an app that imports `tasks`, read these from their environment: give both the same values.
+Each value can also come from a file, which `<NAME>_FILE` names. Sizes are bytes, or a number with k, m or g
+(binary multiples). A bad value stops a worker at its start, with the name, the value and what is allowed.
 
 | variable | default | meaning |
 |---|---|---|
@@ -46,7 +46,7 @@ def settings_page() -> str:
 
 
 def shown(default: object) -> str:
-    """A default as one would write it in the environment."""
+    """A default value as it is written in the environment."""
     if default is None:
         return ""
     text = default.get_secret_value() if isinstance(default, SecretStr) else str(default)
@@ -55,14 +55,16 @@ def shown(default: object) -> str:
 
 RUNTIMES_HEAD = """# Runtimes
 
-What the built-in catalogue, [config/runtimes.toml](../../config/runtimes.toml), says. An operator's own file
-(`CELLBLOCK_RUNTIMES`) is laid over it: see [Add a runtime](../how-to/add-a-runtime.md).
+This page shows the built-in catalogue, [config/runtimes.toml](../../config/runtimes.toml). An operator's own
+file (`CELLBLOCK_RUNTIMES`) adds runtimes, or replaces keys of these: see
+[Add a runtime](../how-to/add-a-runtime.md).
 
-A job that names no runtime gets the one that owns its files: by extension, then by shebang, then by name.
-Files of several are refused with the candidates, and `cellblock run --explain` says what was chosen and why.
-A job with `files` and no `cmd` is started by the first row whose files are there. `{entry}` is the first file
-that matches, `{all}` is every one, `{class}` is the entry as Java names a class; the places for memory are
-filled with that of the stage's cell.
+A job that names no runtime gets the one that its files belong to: by extension, then by shebang, then by
+name. If the files belong to several runtimes, the job is refused and the error names them.
+`cellblock run --explain` says which runtime was chosen and why. A job with `files` and no `cmd` is started
+by the first row that matches one of its files. `{entry}` is the first file that matches, `{all}` is every
+file that matches, `{class}` is the entry as Java names a class. The placeholders for memory get the memory
+of the stage's cell.
 """
 
 
@@ -72,7 +74,7 @@ def runtimes_page() -> str:
 
 
 def runtime_section(runtime: Runtime) -> str:
-    """What one runtime is told by, started with and limited to."""
+    """How one runtime is recognised, started and limited."""
     facts = {
         "image": ", else ".join(f"`{image}`" for image in runtime.images),
         "extensions": listed(runtime.extensions),
@@ -96,7 +98,7 @@ def start_row(start: Start) -> str:
 
 
 def limits_shown(limits: RuntimeLimits) -> str:
-    """The limits that differ from the settings', as a job would ask for them."""
+    """The limits that differ from those of the settings, as a job would ask for them."""
     given = limits.model_dump(exclude_none=True)
     sizes = {"memory", "disk", "output_limit"}
     return ", ".join(
@@ -111,9 +113,9 @@ def listed(values: Iterable[str]) -> str:
 
 GUARANTEES_HEAD = """# Guarantees
 
-Each line is a test of [tests/hostile](../../tests/hostile): hostile programs that are really run, in real
-cells, on a real engine, and what must hold. After each family a well-behaved job runs and nothing may be
-left. What all this defends, and what it can't, is said in [Security](../security.md).
+Each line is a test of [tests/hostile](../../tests/hostile). The tests run hostile programs in real cells,
+on a real engine. The line says what must hold. After each family a well-behaved job must run, and nothing
+may be left behind. [Security](../security.md) says what cells protect, and what they can't.
 """
 
 HOSTILE = REFERENCE.parents[1] / "tests" / "hostile"
@@ -140,7 +142,7 @@ def hostile_cases() -> dict[str, dict[str, list[str]]]:
 
 
 def family_section(path: Path, tests: dict[str, list[str]]) -> str:
-    """What the tests of one module say, with their cases."""
+    """The docstring and the tests of one module, with their cases."""
     title = path.stem.removeprefix("test_").replace("_", " ").capitalize()
     says = ast.get_docstring(ast.parse(path.read_text()))
     total = sum(map(len, tests.values()))
@@ -150,13 +152,13 @@ def family_section(path: Path, tests: dict[str, list[str]]) -> str:
 
 
 def sentence(test: str) -> str:
-    """A test's name as one would say it."""
+    """A test's name as a sentence."""
     words = test.removeprefix("test_").replace("_t_", "'t ").replace("_", " ")
     return words[0].upper() + words[1:]
 
 
 def worded(cases: list[str]) -> str:
-    """The cases, where their names are words."""
+    """The names of the cases, if they are readable words; otherwise nothing."""
     if len(cases) < 2 or not all(re.fullmatch(r"[\w './:,-]+", case) for case in cases):
         return ""
     return ": " + ", ".join(case.replace("_", r"\_") for case in cases)
@@ -175,7 +177,7 @@ PAGES = {
 
 
 def main() -> int:
-    """Write the pages, or check them."""
+    """Write the pages, or check them. Returns the exit code: with --check, the number of stale pages."""
     stale = [name for name, page in PAGES.items() if not current(REFERENCE / name, page())]
     if "--check" not in sys.argv:
         for name in stale:
@@ -187,7 +189,7 @@ def main() -> int:
 
 
 def current(path: Path, content: str) -> bool:
-    """Whether the page is there as the code would have it."""
+    """Whether the page exists and has this content."""
     return path.exists() and path.read_text() == content
 
 

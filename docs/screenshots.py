@@ -4,7 +4,7 @@
     python docs/screenshots.py --grafana http://admin:PASSWORD@127.0.0.1:3000 FOLDER
 
 Needs what the tests need, and `chromium`. Without a FOLDER the pictures of the pages are replaced. The second
-takes one of the dashboard in a Grafana that runs, as `compose.yaml` starts it.
+command takes a picture of the dashboard in a running Grafana, as `compose.yaml` starts it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _JOBS: tuple[tuple[str, str, dict[str, object]], ...] = (
 
 
 def main(folder: Path, grafana: str | None) -> None:
-    """Take the pictures of Flower, or that of Grafana if there is one."""
+    """Take the pictures of Flower, or that of Grafana if its address is given."""
     with tempfile.TemporaryDirectory(prefix="cellblock-pictures-") as scratch:
         if grafana:
             take(f"{grafana}/d/cellblock?kiosk", folder / "grafana.png", Path(scratch))
@@ -69,7 +69,7 @@ def run_jobs(broker: str) -> AsyncResult[object]:
 
 
 def take(address: str, picture: Path, scratch: Path) -> None:
-    """A picture of the page, once its scripts have had a moment."""
+    """Take a picture of the page, after its scripts have had time to run."""
     program = shutil.which("chromium") or sys.exit("screenshots: there is no chromium")
     options = (
         *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,640"),

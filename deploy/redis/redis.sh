@@ -1,5 +1,5 @@
 #!/bin/sh
-# Redis with the password that stands in its clients' address, so that one secret serves both sides.
+# Runs Redis with the password in its clients' address, so that both sides use the same secret.
 #
 #   cellblock-redis serve|health
 #
@@ -13,7 +13,7 @@ password=${password%@*}
 case $1 in
   serve)
     umask 077
-    # In a file, because every user of the host can read arguments.
+    # The password is in a file, because every user of the host can read the arguments of a process.
     { cat /etc/cellblock/redis.conf; printf 'requirepass "%s"\n' "$password"; } >/run/redis/redis.conf
     exec redis-server /run/redis/redis.conf
     ;;

@@ -17,14 +17,14 @@ __all__ = ["command_line_page", "commands"]
 
 _HEAD = """# The command line
 
-Data goes to standard output, messages to standard error. `--json` prints data as JSON. No bars are drawn
-off a terminal, and `NO_COLOR` is honoured. [Exit codes](result.md#exit-codes-of-the-command-line) are those
-of `docker run` and `timeout`. Settings come from [the environment](settings.md).
+Data goes to standard output, messages to standard error. `--json` prints data as JSON. Progress bars appear
+only on a terminal, and `NO_COLOR` is honoured. [Exit codes](result.md#exit-codes-of-the-command-line) are
+those of `docker run` and `timeout`. Settings come from [the environment](settings.md).
 """
 
 
 def command_line_page() -> str:
-    """A section for each command, as `--help` has it."""
+    """A section for each command, with the text of its `--help`."""
     return _HEAD + "".join(_section(name, command) for name, command in commands())
 
 
@@ -50,7 +50,7 @@ def _section(name: str, command: typer.core.TyperCommand) -> str:
 
 
 def _paragraphs(text: str) -> str:
-    """The words of a help text; its examples as code."""
+    """The paragraphs of a help text, with its examples as code."""
     shown = []
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         words = " ".join(paragraph.split())
@@ -67,6 +67,6 @@ def _row(parameter: Any) -> tuple[str, str]:  # noqa: ANN401  of a copy of Click
 
 
 def _checks() -> str:
-    """What each check of `doctor` looks at."""
+    """A table of what each check of `doctor` looks at."""
     rows = [(f"`{name}`", " ".join((check.__doc__ or "").split())) for name, check in CHECKS.items()]
     return table(("check", "what is as it should be"), rows)

@@ -1,4 +1,4 @@
-"""The page about errors: the tree of exceptions, by whose fault it is."""
+"""The page about errors: the tree of exceptions, grouped by who is at fault."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["errors_page"]
 
 _HEAD = """# Errors
 
-A command that fails is a [result](result.md). These are raised for everything else: in the app, where the
-request is made and where the result is fetched; by `cellblock.run_sandboxed` in a worker, where the task's
-state is then FAILURE. An app with nothing of cellblock installed gets an exception of the same name.
+A command that fails is a [result](result.md). For everything else one of these errors is raised: in the app,
+where the request is made and where the result is fetched; and in a worker by `cellblock.run_sandboxed`, whose
+state is then FAILURE. An app without cellblock installed gets an exception of the same name.
 
 The messages say what happened and what to try; [Troubleshooting](../troubleshooting.md) starts from them.
 
@@ -23,15 +23,15 @@ The messages say what happened and what to try; [Troubleshooting](../troubleshoo
 _COLUMNS = ("error", "raised when", "exit code")
 
 _FAMILIES = {
-    JobError: "The job's fault. Never tried again.",
-    OperatorError: "The installation's fault: somebody has to mend it.",
-    SandboxUnavailable: "Nothing that the job could help. Tried again, after 1, 2, 4… seconds, until it has"
-    " been tried `CELLBLOCK_MAX_ATTEMPTS` times; then the task fails with this.",
+    JobError: "The job's fault. The job is never tried again.",
+    OperatorError: "The installation's fault: an operator has to repair it.",
+    SandboxUnavailable: "Not the job's fault. The job is tried again, after 1, 2, 4… seconds, until it has"
+    " been tried `CELLBLOCK_MAX_ATTEMPTS` times. Then the task fails with this error.",
 }
 
 
 def errors_page() -> str:
-    """A table of each family, with what the command line exits with."""
+    """A table of each family, with the exit codes of the command line."""
     families = "".join(
         f"\n## {family.__name__}\n\n{says}\n\n" + table(_COLUMNS, _rows(family))
         for family, says in _FAMILIES.items()
@@ -53,5 +53,5 @@ def _says(error: type[Exception]) -> str:
 
 
 def _exit(error: type[Exception]) -> str:
-    """As `cli.main` has it: a wrong request is a wrong call."""
+    """The exit code that `cli.main` gives: an invalid request counts as wrong usage."""
     return "2" if issubclass(error, InvalidJob) else "125"

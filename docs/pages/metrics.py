@@ -16,7 +16,7 @@ __all__ = ["metrics_page"]
 
 _HEAD = """# Metrics
 
-What a worker serves to Prometheus where `CELLBLOCK_METRICS_PORT` is set: see
+A worker serves these metrics to Prometheus if `CELLBLOCK_METRICS_PORT` is set: see
 [Monitor workers](../how-to/monitor.md). A histogram has the series `_bucket`, `_sum` and `_count`.
 """
 

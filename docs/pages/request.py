@@ -15,43 +15,45 @@ __all__ = ["request_page"]
 
 _HEAD = """# Requests
 
-`run_sandboxed(cmd, runtime=None, *, …)`, the task `cellblock.run_sandboxed`. The same names are options of
-`cellblock run` and `submit`. What is refused is refused where it is made, when the app imports `tasks`, and
-again by the worker: `InvalidJob` with one sentence, and no container.
+This page describes `run_sandboxed(cmd, runtime=None, *, …)`, the task `cellblock.run_sandboxed`. The same
+names are options of `cellblock run` and `submit`. A request is checked in the app, if the app imports
+`tasks`, and again by the worker. A request that is refused raises `InvalidJob` with one sentence, and no
+container is made.
 
 """
 
 _LIMITS = """
 ## Limits
 
-Asking for more than the operator allows is an error that names the maximum, never a silent cut. Sizes are
-bytes, or text with k, m or g (binary multiples). Where a job asks for nothing, its runtime's own `limits`
-in the catalogue count, then the setting.
+A request for more than the operator allows is an error that names the maximum. It is never lowered silently.
+Sizes are bytes, or text with k, m or g (binary multiples). If a job does not set a limit, its runtime's own
+`limits` in the catalogue count, then the setting.
 
 """
 
 _MEANINGS = {
-    "cmd": "text for the cell's `/bin/sh`; a list, executed as it stands; or `None`, to run `files` as their"
-    " runtime does",
-    "runtime": "a name in the [catalogue](runtimes.md); told from `files` where it is `None`, else `bash`",
+    "cmd": "text for the cell's `/bin/sh`; a list, which is executed as it is; or `None`, to run `files` in"
+    " the way of their runtime",
+    "runtime": "a name in the [catalogue](runtimes.md); if it is `None`, it is derived from `files`, else"
+    " `bash`",
     "timeout": "seconds of wall time until SIGTERM to every process of the job",
-    "grace": "seconds from there to SIGKILL",
+    "grace": "seconds from then to SIGKILL",
     "memory": "of all its processes and of what it writes; swap is never added",
     "cpus": "cores: processor time per second of wall time",
     "pids": "processes and threads; the supervisor takes two of them",
     "disk": "size of `/workspace`, and again of `/tmp`",
-    "output_limit": "kept of each stream, head and tail; the rest is counted. At 64 times as much the job is"
-    " stopped. Stored as JSON, a stream takes at most twice this: control characters and bytes that are no"
-    " text take several times their size there, and are cut sooner",
+    "output_limit": "how much of each stream is kept, from its head and its tail; the rest is counted. At 64"
+    " times as much the job is stopped. Stored as JSON, a stream takes at most twice this: control"
+    " characters and bytes that are no text take several times their size in JSON, and are cut sooner",
     "stdin": 'the job\'s standard input, then its end: text, or `{"base64": …}`',
     "env": "`{name: value}`, added to the job's environment; at most 1024",
-    "files": '`{path: text or {"base64": …}}`, written under `/workspace` before the command starts; with'
-    " `stdin` at most `CELLBLOCK_MAX_INPUT`, where each file counts with its path and 1 KiB; and at most"
-    " `CELLBLOCK_MAX_FILES` of them",
+    "files": '`{path: text or {"base64": …}}`, written under `/workspace` before the command starts.'
+    " At most `CELLBLOCK_MAX_FILES` files, and together with `stdin` at most `CELLBLOCK_MAX_INPUT`, where"
+    " each file also counts its path and 1 KiB",
     "artifacts": "a list of patterns such as `out/*.png`: files under `/workspace` to bring back, together at"
-    " most `CELLBLOCK_MAX_ARTIFACTS`, and 256 of them; at most 256 patterns, which take 64 KiB together",
-    "network": "true, or a list of the hosts that it reaches; refused unless the operator allows it",
-    "check": "true: anything but `succeeded` raises `CommandFailed`, and the task's state is FAILURE",
+    " most `CELLBLOCK_MAX_ARTIFACTS`, and at most 256 files; at most 256 patterns, of 64 KiB together",
+    "network": "true, or a list of the hosts that the job may reach; refused unless the operator allows it",
+    "check": "true: every status but `succeeded` raises `CommandFailed`, and the task's state is FAILURE",
 }
 
 
@@ -86,12 +88,12 @@ def _variable(field: str) -> str:
     return variable_of(field, Settings.model_fields)
 
 
-# Where a limit's default is worked out from another field.
+# Limits whose default is computed from another field.
 _FIELDS = {"timeout_s": "docker_timeout_ms"}
 
 
 def _default(name: str) -> float:
-    """What a setting is where nobody sets it; nothing of this process's environment gets into the page."""
+    """The default of a setting. The environment of this process does not affect the page."""
     default = Settings.model_fields[_FIELDS.get(name, name)].default
     if name == "timeout_s":
         return float(default) / 1000

@@ -12,7 +12,7 @@ __all__ = ["result_page"]
 
 _HEAD = """# Results
 
-What `run_sandboxed(…).get()` gives, and `cellblock run --json` prints: a JSON object. Keys are added over
+`run_sandboxed(…).get()` returns a JSON object, and `cellblock run --json` prints it. Keys are added over
 time, never renamed.
 
 """
@@ -20,8 +20,8 @@ time, never renamed.
 _STATUSES = """
 ## Statuses
 
-Decided by what the kernel and the engine saw, never by what a program prints. A command that fails is a
-*result*: the task's state is SUCCESS. [Errors](errors.md) are for requests that make no sense, and for a
+The status is decided by what the kernel and the engine saw, never by what a program prints. A command that
+fails is a *result*: the task's state is SUCCESS. [Errors](errors.md) are for invalid requests, and for a
 sandbox that could not do its job.
 
 """
@@ -29,15 +29,15 @@ sandbox that could not do its job.
 _CODES = """
 ## Exit codes of the command line
 
-As `docker run` and `timeout(1)` give them. `cellblock run`, `submit --wait` and `result` exit with the
-command's own code, but for these:
+The codes are those of `docker run` and `timeout(1)`. `cellblock run`, `submit --wait` and `result` exit with
+the command's own code, except for these:
 
 """
 
 _TIMINGS = """
 ## Timings
 
-Seconds, over both stages where there are two.
+In seconds, the sum of both stages if there are two.
 
 """
 
@@ -52,7 +52,7 @@ def result_page() -> str:
         + table(("key", "meaning"), [(f"`{f.name}`", member_docs(Timings)[f.name]) for f in fields(Timings)])
         + _STATUSES
         + table(("`status`", "means", "`cellblock run` exits with"), _status_rows())
-        + "\n`stage` says which part of a job it speaks of:\n\n"
+        + "\n`stage` says which part of a job the result is about:\n\n"
         + table(("`stage`", "means"), [(f"`{s}`", member_docs(Stage)[s.name]) for s in Stage])
         + _CODES
         + table(("code", "means"), [(str(code.value), member_docs(ExitCode)[code.name]) for code in ExitCode])

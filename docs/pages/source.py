@@ -1,4 +1,4 @@
-"""What the source says of its own names, for the pages made from it."""
+"""Reads the docstrings of the source, for the pages that are made from it."""
 
 from __future__ import annotations
 
