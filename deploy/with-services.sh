@@ -5,14 +5,16 @@
 #
 # ALSO_INSTALL names further programs that the command needs, as PROGRAM=PACKAGE, separated by spaces.
 # NO_ENGINE=1 is for a command that needs no engine: none is installed or started.
-# What is there already is used and left unchanged. As root on Debian or Ubuntu the script installs what is missing.
-# It stops an engine that it started without a service manager at the end. Without root it says what to install.
+# What is there already is used and left unchanged. As root on Debian or Ubuntu the script installs what is
+# missing. If it started an engine without a service manager, it stops the engine at the end. Without root it
+# says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The name is short, because the path of a socket in it has at most 107 characters.
 scratch=$(mktemp -d -t cellblock.XXXXXX)
-# Without bytecode, hundreds of processes would each compile everything. So it goes to a folder outside the sources.
+# Without bytecode, hundreds of processes would each compile everything. So if none is wanted among the
+# sources, it goes to another folder.
 if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
   unset PYTHONDONTWRITEBYTECODE
   export PYTHONPYCACHEPREFIX=$PWD/.venv/bytecode
@@ -109,8 +111,8 @@ start_engine() {
   fi
 }
 
-# Starts the engine without a service manager. An engine that was killed leaves its pid files behind. They stop the
-# next engine if another process has got the same number meanwhile.
+# Starts the engine without a service manager. An engine that was killed leaves its pid files behind. They stop
+# the next engine if another process has got the same number meanwhile.
 spawn_engine() {
   local folder
   for folder in /run/docker /run/containerd; do

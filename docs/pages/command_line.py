@@ -69,4 +69,4 @@ def _row(parameter: Any) -> tuple[str, str]:  # noqa: ANN401  of a copy of Click
 def _checks() -> str:
     """A table of what each check of `doctor` looks at."""
     rows = [(f"`{name}`", " ".join((check.__doc__ or "").split())) for name, check in CHECKS.items()]
-    return table(("check", "what is as it should be"), rows)
+    return table(("check", "what it checks"), rows)
