@@ -40,7 +40,8 @@ def errors_page() -> str:
         ("error", "raised when", "exit code"),
         [("`InvalidSetting`", _says(InvalidSetting), _exit(InvalidJob))],
     )
-    return f"{_HEAD}All except the last are subclasses of `CellblockError`.\n{families}\n## InvalidSetting\n\n{setting}"
+    bases = "All except the last are subclasses of `CellblockError`.\n"
+    return f"{_HEAD}{bases}{families}\n## InvalidSetting\n\n{setting}"
 
 
 def _rows(family: type[CellblockError]) -> list[tuple[str, ...]]:
