@@ -26,7 +26,7 @@ class Status(StrEnum):
     FAILED = "failed"
     """Any other exit code."""
     SIGNALED = "signaled"
-    """Killed by a signal that the job itself or the kernel sent; `signal` names it."""
+    """Exit code above 128: killed by a signal that the job or the kernel sent, which `signal` names."""
     TIMED_OUT = "timed_out"
     """Stopped at its time limit. The result has the output so far."""
     OUT_OF_MEMORY = "out_of_memory"
@@ -87,7 +87,7 @@ class Result:
     compile_seconds: float | None
     """Seconds of wall time of the compiler; null for a job of one stage."""
     cpu_seconds: float | None
-    """Seconds of processor time of all its processes, from the cell's cgroup; null where it can't be read."""
+    """Seconds of processor time of all its processes, as the kernel counts it; null where unknown."""
     memory_peak: int | None
     """Bytes: the cell's peak of memory, including the files in it; null where it can't be read."""
     timings: Timings

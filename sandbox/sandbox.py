@@ -55,7 +55,7 @@ class Sandbox:
         """Run a command; the arguments are those of `cellblock.run_sandboxed`.
 
         Raises:
-            InvalidJob: the request is refused, and no cell was made.
+            InvalidJob: the request is refused, or its files do not fit into the cell.
             SandboxUnavailable: the sandbox could not run the job.
         """
         return self._run(self.parse(cmd, runtime, **request))

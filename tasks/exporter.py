@@ -20,14 +20,12 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sandbox.threads import start_thread
-from tasks.metrics import METRICS, SAMPLED, Kind
+from tasks.metrics import METRICS, SAMPLED, Kind, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sandbox.meter import Measurement
-    from sandbox.threads import start_thread
-from tasks.metrics import Metric
 
 __all__ = ["Exporter"]
 

@@ -28,7 +28,7 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
         The result as a JSON object. A command that fails has a result like any other.
 
     Raises:
-        InvalidJob: the request is refused. No cell was made.
+        InvalidJob: the request is refused, or its files do not fit into the cell.
         CommandFailed: `check=True`, and the command did not succeed.
         Abandoned: it was begun too often, and each time its worker was gone before the end.
         SandboxUnavailable: the sandbox failed at each of several attempts.
