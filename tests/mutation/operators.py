@@ -68,7 +68,7 @@ class ChangeText(Operator):  # type: ignore[misc]
     """Makes a text another one: a wrong key, name or mode."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
-        """Each text that is no docstring, no message of the log, and not in a type."""
+        """Each text of one word that is no docstring, no message of the log, and not in a type."""
         if isinstance(node, String) and _counts(node):
             yield node.start_pos, node.end_pos
 
@@ -97,7 +97,7 @@ def _logs(node: Any) -> bool:
 
 
 def _counts(node: Any) -> bool:
-    if node.value.startswith(('"""', 'r"""', "'''")) or node.value[1:-1] == "":
+    if node.value.startswith(('"""', 'r"""', "'''")) or " " in node.value or node.value[1:-1] == "":
         return False
     above = node.parent
     while above is not None:
