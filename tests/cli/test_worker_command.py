@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 from celery import signals
+from typer.testing import CliRunner
 
 from cli import broker_wait
 from cli.broker_wait import wait_for_broker
+from cli.main import command_line
 from cli.worker import _check_pool, _options, _pulling, _told_to_stop
 from config import InvalidSetting, load_settings
 from tests.programs import free_port, running_redis
@@ -36,6 +39,37 @@ def test_celery_is_told_the_level_of_its_log_and_the_size_of_its_pool(
     settings: dict[str, Any], options: list[str]
 ) -> None:
     assert _options(load_settings(**settings)) == options
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["--concurrency=3"], ["--loglevel=INFO", "--concurrency=3"]),
+        (["--autoscale=8,2"], ["--loglevel=INFO", "--autoscale=8,2"]),
+        (["--hostname=a@b"], ["--loglevel=INFO", "--hostname=a@b"]),
+    ],
+    ids=lambda words: words[-1],
+)
+def test_what_is_asked_for_on_the_command_line_reaches_celery(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str], told: list[str]
+) -> None:
+    """Nothing is started: its broker and its engine are not asked for."""
+    heard: list[str] = []
+
+    def start(options: list[str], *, quiet: bool) -> None:
+        assert not quiet
+        heard.extend(options)
+
+    for variable in ("CELLBLOCK_CONCURRENCY", "CELLBLOCK_AUTOSCALE"):
+        # So that what the command sets is taken back.
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
+    for part in ("wait_for_broker", "_warn_of_redis", "require_engine", "_told_to_stop"):
+        monkeypatch.setattr(f"cli.worker.{part}", lambda *_: None)
+    monkeypatch.setattr("cli.worker._pulling", lambda _: nullcontext())
+    monkeypatch.setattr("cli.worker._celery_worker", start)
+    assert CliRunner().invoke(command_line("worker"), ["worker", *asked]).exit_code == 0
+    assert heard == told
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,12 @@ def test_a_session_has_a_nonce_of_its_own() -> None:
     assert feed(one, STDOUT, mark(other, "end 0 - - -")) == [Output(STDOUT, mark(other, "end 0 - - -"))]
 
 
+def test_nobody_guesses_a_nonce_which_has_128_bits() -> None:
+    session = Session()
+    assert len(bytes.fromhex(session._nonce)) == len(bytes.fromhex(session._overture)) == 16
+    assert session._nonce != session._overture
+
+
 def test_what_told_the_start_cant_tell_the_end() -> None:
     session = started()
     forged = overture(session, "end 0 - - -")
