@@ -9,6 +9,7 @@ from config.quoting import is_word
 from tasks._app import app
 from tasks.envelope import Call, judge
 from tasks.envelope.rules import NAME, is_number
+from tasks.queue_keys import queue_keys
 from tasks.sandbox_task import SENT_AT, TASK
 from tasks.settings import this_settings
 
@@ -63,7 +64,7 @@ def jobs_in_queues(queues: Sequence[str], most: int) -> Queued:
         if connection.transport.driver_type != "redis":
             return Queued([], None)
         channel: Any = connection.default_channel
-        keys = [channel._q_for_pri(queue, step) for queue in queues for step in channel.priority_steps]  # noqa: SLF001
+        keys = [key for queue in queues for key in queue_keys(channel, queue)]
         messages = (message for key in keys for message in _heads(channel.client, key, most))
         most_bytes = this_settings().max_message
         entries = [_entry(message, most_bytes) for _, message in zip(range(most), messages, strict=False)]

@@ -10,6 +10,7 @@ from celery.states import READY_STATES
 from tasks._app import app
 from tasks.lease import is_leased, result_redis
 from tasks.live.entry import key_of
+from tasks.queue_keys import queue_keys
 from tasks.roster import jobs_in_workers
 from tasks.stored import look_up
 
@@ -58,8 +59,7 @@ def _messages(channel: Any, queues: Sequence[str]) -> Iterator[bytes]:  # noqa: 
     """The messages that wait, and those that a worker has taken and not acknowledged."""
     client = channel.client
     for queue in queues:
-        for step in channel.priority_steps:
-            key = channel._q_for_pri(queue, step)  # noqa: SLF001
+        for key in queue_keys(channel, queue):
             for index in range(client.llen(key)):
                 yield client.lindex(key, index) or b""
     for tag in client.hkeys(channel.unacked_key):

@@ -20,6 +20,7 @@ from tasks.delivery.roll import Roll, give_back
 from tasks.delivery.waiters import Waiters
 from tasks.envelope import JSON, Call, Dead, Stray, judge, sealed
 from tasks.patience import PatientRetry, may_wait
+from tasks.queue_keys import queue_keys
 from tasks.redis_script import RedisScript
 from tasks.settings import this_settings
 
@@ -180,7 +181,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
         Among keys of one priority, the queue that was served last comes last.
         """
         queues = sorted(self.active_queues, key=lambda queue: (queue <= self._last_queue, queue))
-        return [self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues]
+        by_priority = zip(*(queue_keys(self, queue) for queue in queues), strict=True)
+        return [key for keys in by_priority for key in keys]
 
     def _not_waiting(self) -> list[str]:
         waiters = self._waiters
