@@ -51,6 +51,14 @@ def test_that_they_take_from_elsewhere_is_said_with_the_queue(
     assert said(capsys) == f"{SAYS}none takes from 'cellblock', but from a, b. Try: {mend}\n"
 
 
+def test_of_several_queues_a_job_waits_in_the_first(
+    server: redis.Redis, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_QUEUES", "urgent,other")
+    alive(server, "other")
+    assert "none takes from 'urgent', but from other" in said(capsys)
+
+
 @pytest.mark.parametrize(("routes", "queue"), [("", "cellblock"), ("bash=heavy", "heavy")])
 def test_where_somebody_takes_it_nothing_is_said(
     server: redis.Redis,
