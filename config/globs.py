@@ -110,7 +110,7 @@ class Globs:
         folders = state & self._folders
         stays, goes = state & self._across, state & self._mask(character) | folders
         if character == "/":
-            return stays | goes << 1 | folders << 2
+            return stays | goes << 1
         return stays | state & self._within | (goes | state & self._names) << 1
 
     def _mask(self, character: str) -> int:
