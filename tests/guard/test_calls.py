@@ -232,6 +232,13 @@ def test_an_image_of_the_catalogue_may_be_asked_for_by_its_name_with_a_digest_to
         assert other.call("POST", "/v1.41/images/create?fromImage=python&tag=3.11-slim") == 403
 
 
+def test_an_image_of_the_catalogue_may_be_pulled(guard: Guard, tmp_path: Any) -> None:
+    """The engine asks a registry where nobody listens, and says so."""
+    (tmp_path / "runtimes.toml").write_text('[python]\nimage = "127.0.0.1:9/none:1"\n')
+    with running_guard(tmp_path, CELLBLOCK_RUNTIMES=str(tmp_path / "runtimes.toml")) as other:
+        assert other.call("POST", "/v1.41/images/create?fromImage=127.0.0.1:9/none&tag=1") in (404, 500)
+
+
 def test_only_ones_own_containers_are_listed(guard: Guard, stranger: str, cell: str) -> None:
     for query in ("", "?all=1", "?all=true&filters=%7B%22label%22%3A%5B%22cellblock.owner%22%5D%7D"):
         listed = guard.answer("GET", f"/v1.41/containers/json{query}").json()
