@@ -113,8 +113,9 @@ class Deployment:
         return [cell["Names"][0] for cell in self.engine.containers(all=True, filters={"label": wanted})]
 
     def workers(self, app: Celery) -> dict[str, list[str]]:
-        """The ids of the jobs that each worker runs."""
-        answers = app.control.inspect(timeout=1.0).active() or {}
+        """The ids of the jobs that each worker runs, on a new connection: Redis may have been restarted."""
+        with app.connection_for_write() as connection:
+            answers = app.control.inspect(timeout=1.0, connection=connection).active() or {}
         return {name: [task["id"] for task in tasks] for name, tasks in answers.items()}
 
 

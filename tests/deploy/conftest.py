@@ -23,7 +23,7 @@ def deployment(engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactor
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app(deployment: Deployment, client_of: Callable[[str], Celery]) -> Celery:
-    """An app on this host that knows Redis's address and the task's name; a test before may restart Redis."""
+    """An app on this host that knows Redis's address and the task's name."""
     return client_of(deployment.broker_url)
