@@ -248,6 +248,24 @@ def test_only_ones_own_containers_are_listed(guard: Guard, stranger: str, cell: 
     ]
 
 
+@pytest.mark.parametrize(
+    ("filters", "is_listed"),
+    [
+        ({"label": ["cellblock.owner"]}, True),
+        ({"label": ["cellblock.task=nobodys"]}, False),
+        ({"status": ["created"]}, True),
+        ({"status": ["running"]}, False),
+    ],
+    ids=json.dumps,
+)
+def test_a_list_is_of_what_it_asks_for(
+    guard: Guard, cell: str, filters: dict[str, list[str]], *, is_listed: bool
+) -> None:
+    query = f"all=1&filters={quote(json.dumps(filters))}"
+    listed = guard.answer("GET", f"/v1.41/containers/json?{query}").json()
+    assert [one["Names"] for one in listed] == [[f"/{NAME}"]] * is_listed
+
+
 def test_who_gets_a_cells_name_later_is_not_mistaken_for_it(
     guard: Guard, engine: docker.APIClient, guarded_settings: Settings
 ) -> None:

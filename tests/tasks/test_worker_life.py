@@ -130,6 +130,18 @@ def test_a_process_is_a_workers_once_that_begins(monkeypatch: pytest.MonkeyPatch
     assert process.is_worker()
 
 
+@pytest.mark.parametrize(
+    ("address", "user", "password"),
+    [("redis://me:word@x/3", "me", "word"), ("redis://:word@x", None, "word"), ("redis://x", None, None)],
+)
+def test_a_look_at_redis_is_by_the_user_of_its_address(
+    address: str, user: str | None, password: str | None
+) -> None:
+    with open_redis(parse_address(address)) as client:
+        options = client.get_connection_kwargs()
+    assert (options["username"], options["password"]) == (user, password)
+
+
 def test_a_look_at_redis_takes_no_longer_than_it_may_and_leaves_no_connection(broker_url: str) -> None:
     with open_redis(parse_address(broker_url), within_s=1.5) as client:
         options = client.get_connection_kwargs()
