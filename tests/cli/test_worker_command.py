@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import sys
 from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 from celery import signals
+from celery.utils.dispatch import Signal
 from typer.testing import CliRunner
 
 from cli import broker_wait
@@ -97,10 +99,13 @@ def test_a_pool_is_judged_however_it_is_asked_for(
         _check_pool(arguments, settings)
 
 
-def test_a_worker_knows_that_it_was_told_to_stop() -> None:
+def test_a_worker_knows_that_it_was_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a signal that nobody else hears: at Celery's, tasks.shutdown would end this process later."""
+    shutting_down = Signal(name="worker_shutting_down", providing_args=["sig", "how", "exitcode"])
+    monkeypatch.setattr("cli.worker.signals", SimpleNamespace(worker_shutting_down=shutting_down))
     told = _told_to_stop()
     assert told == []
-    signals.worker_shutting_down.send(sender=None, how="Warm", sig="SIGTERM", exitcode=0)
+    shutting_down.send(sender=None, how="Warm", sig="SIGTERM", exitcode=0)
     assert told == ["Warm"]
 
 

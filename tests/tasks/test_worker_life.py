@@ -66,6 +66,7 @@ def test_a_warm_shutdown_turns_cold_once_its_time_is_over(
     began = time.monotonic()
     shutdown._bound_shutdown(how)
     drains = [one for one in threading.enumerate() if one.name == "cellblock-drain"]
+    assert len(drains) == turns, "no other test has left one, which would end this process"
     for one in drains:
         one.join(5)
     assert sent == ([(4242, signal.SIGQUIT)] if turns else [])
