@@ -16,15 +16,15 @@ from tests.waiting import PATIENCE
 
 __all__ = ["Stall"]
 
-#: Longer than any test may take with all of its clean-up.
+#: Longer than any test of the suite takes with all of its clean-up.
 _BOUND_S = 420.0 * PATIENCE
 _TOLD = ("State", "SigBlk", "SigCgt", "SigPnd", "ShdPnd")
 
 
 class Stall:
-    """A plug-in of the process that has the others run tests. One that stalls is ended by SIGABRT.
+    """A plug-in of the process that hands out the tests. It ends a process that stalls with SIGABRT.
 
-    It writes what each of its threads is at, and its test fails as one that crashed.
+    That process then writes the stack of each of its threads, and its test fails as one that crashed.
     """
 
     def __init__(self, bound_s: float = _BOUND_S) -> None:

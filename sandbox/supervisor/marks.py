@@ -13,8 +13,8 @@ __all__ = ["MarkScanner"]
 class MarkScanner:
     """Splits one stream into what the job wrote and the supervisor's marks.
 
-    A mark is a NUL, one of the nonces, words, and a newline. Of what the job writes, the scanner holds back
-    only a tail that might be the beginning of a mark.
+    A mark is a NUL, one of the nonces, words, and a newline. All nonces have the same length. Of what the job
+    writes, the scanner holds back only a tail that might be the beginning of a mark.
     """
 
     def __init__(self, *nonces: str) -> None:
