@@ -24,7 +24,7 @@ from tasks.settings import this_settings
 from tests.clock import Clock
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Callable
 
 JOB = "the-job"
 KEYS = [f"cellblock.{kind}:{JOB}" for kind in ("lease", "attempts", "cancel", "turns")]
@@ -34,22 +34,33 @@ PROCESSES = range(3)
 HOLDS = (Answer.GRANTED, Answer.CANCELLED)
 
 
-class Wire:
-    """The connection of one process, whose next reply may be lost after Redis did what it was told."""
+class Line:
+    """A connection on which something happens while a call is under way."""
 
-    def __init__(self, database: redis.Redis) -> None:
+    def __init__(self, database: redis.Redis, meanwhile: Callable[[], object]) -> None:
         self._client = database
-        self.loses_replies = 0
+        self.meanwhile = meanwhile
 
     def script_load(self, source: Any) -> Any:
         return self._client.script_load(source)
 
     def evalsha(self, *args: Any) -> Any:
         answer = self._client.evalsha(*args)
+        self.meanwhile()
+        return answer
+
+
+class Wire(Line):
+    """The connection of one process, whose next reply may be lost after Redis did what it was told."""
+
+    def __init__(self, database: redis.Redis) -> None:
+        super().__init__(database, self._lose)
+        self.loses_replies = 0
+
+    def _lose(self) -> None:
         if self.loses_replies:
             self.loses_replies -= 1
             raise RedisSilent("the reply was lost")
-        return answer
 
 
 @pytest.fixture

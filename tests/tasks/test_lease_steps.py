@@ -12,10 +12,10 @@ from tasks import lease as under_test
 from tasks.lease import Answer, ask_to_cancel, drop_lease_of, is_leased, leased_cell
 from tasks.settings import this_settings
 from tests.clock import Clock
-from tests.tasks.test_lease import ATTEMPTS, CANCEL, JOB, KEYS, LEASE, RESULT, TURNS, of
+from tests.tasks.test_lease import ATTEMPTS, CANCEL, JOB, KEYS, LEASE, RESULT, TURNS, Line, of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 READY = ("SUCCESS", "FAILURE", "REVOKED")
 
@@ -25,22 +25,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(under_test, "time", clock)
     return clock
-
-
-class Line:
-    """A connection on which something happens while a call is under way."""
-
-    def __init__(self, database: redis.Redis, meanwhile: Callable[[], object]) -> None:
-        self._client = database
-        self.meanwhile = meanwhile
-
-    def script_load(self, source: Any) -> Any:
-        return self._client.script_load(source)
-
-    def evalsha(self, *args: Any) -> Any:
-        answer = self._client.evalsha(*args)
-        self.meanwhile()
-        return answer
 
 
 def test_all_that_is_kept_for_a_job_expires_the_count_with_the_last_rung(database: redis.Redis) -> None:
