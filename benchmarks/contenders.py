@@ -18,7 +18,7 @@ from benchmarks.peers import EPICBOX, LLM_SANDBOX, LLM_SANDBOX_REUSED, Peer, run
 from benchmarks.surroundings import BenchError, Surroundings, Worker
 from config import load_settings
 from sandbox import Sandbox
-from sandbox.docker_client import docker_address
+from sandbox.engines.docker.client import docker_address
 
 if TYPE_CHECKING:
     from benchmarks.caller import Answer

@@ -21,7 +21,7 @@ import redis
 
 from config import Settings, load_settings
 from config.variables import variable_of
-from sandbox.docker_client import connect
+from sandbox.engines.docker.client import connect
 
 __all__ = ["ROOT", "BenchError", "Surroundings", "Worker", "wait_until"]
 

@@ -51,10 +51,10 @@ def cancel(
 
 def _known(task_ids: list[str], settings: Settings) -> list[str]:
     """The ids that are known. Notes for the user what is unexpected about an id."""
-    from tasks.whereabouts import Whereabouts
+    from tasks.observe.job_lookup import JobLookup
 
     served = served_queues(settings)
-    where = Whereabouts(sorted({*settings.queues.split(","), *settings.queues_of_routes, *(served or ())}))
+    where = JobLookup(sorted({*settings.queues.split(","), *settings.queues_of_routes, *(served or ())}))
     known = []
     for task_id in task_ids:
         shown = printable(task_id, _ID)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from config import load_catalogue, load_settings
-from sandbox.guard import serve
+from sandbox.engines.docker.guard import serve
 from sandbox.limits import check_catalogue
 from sandbox.log_lines import log_formatter
 

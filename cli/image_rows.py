@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from config import format_bytes
-from sandbox.image_choice import choose_image
+from sandbox.engines.docker.image_choice import choose_image
 
 if TYPE_CHECKING:
     import docker
 
     from config import Runtime
-    from sandbox.image_choice import Image
+    from sandbox.engines.docker.image_choice import Image
 
 __all__ = ["image_row"]
 

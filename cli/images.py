@@ -19,9 +19,9 @@ from cli.terminal import printable
 from config import format_bytes, load_catalogue, load_settings
 from config.quoting import quoted
 from sandbox import InvalidJob, SandboxUnavailable
-from sandbox.docker_client import connect
-from sandbox.image_choice import find_image
-from sandbox.image_pull import pull_image
+from sandbox.engines.docker.client import connect
+from sandbox.engines.docker.image_choice import find_image
+from sandbox.engines.docker.image_pull import pull_image
 from sandbox.images import RECIPES, load_recipe
 from sandbox.images import build as build_image
 from sandbox.images import runtimes as with_recipe

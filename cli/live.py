@@ -90,14 +90,14 @@ def show_live(task_id: str, *, raw: bool, as_json: bool) -> bool:
 
 def _is_unheard_of(task_id: str) -> bool:
     from tasks.live import held_entries
-    from tasks.stored import look_up
+    from tasks.results.stored import look_up
 
     return not held_entries(task_id) and look_up(task_id) is None
 
 
 def _show_result(task_id: str, *, raw: bool, as_json: bool) -> None:
     """Show the outputs in the result of a job that has no live output."""
-    from tasks.stored import look_up
+    from tasks.results.stored import look_up
 
     stored = look_up(task_id)
     if stored is None or stored.failure or not stored.is_ready:

@@ -16,7 +16,7 @@ from cli.finish import finish
 from cli.outputs import Outputs
 from cli.show import print_json, say
 from config import load_settings
-from sandbox import Job, Onlooker, Sandbox
+from sandbox import Job, Observer, Sandbox
 from sandbox.cell import CellInfo
 from sandbox.events import STDOUT
 
@@ -49,7 +49,7 @@ def run(
             _explain(job, as_json=as_json)
             return
         screen = None if as_json else _Screen(job, raw=raw)
-        value = sandbox.run_job(job, onlooker=screen).to_dict()
+        value = sandbox.run_job(job, observer=screen).to_dict()
     answer = read_answer(value)
     if screen is None:
         print_json(value)
@@ -58,7 +58,7 @@ def run(
     finish(answer, raw=raw, shown_live=screen.shown)
 
 
-class _Screen(Onlooker):
+class _Screen(Observer):
     """Shows the command's output at once, and a compiler's output only at the end, if it fails."""
 
     def __init__(self, job: Job, *, raw: bool) -> None:

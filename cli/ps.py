@@ -16,7 +16,7 @@ from cli.terminal import printable
 from config import load_settings
 
 if TYPE_CHECKING:
-    from tasks.roster import Entry
+    from tasks.observe.job_list import Entry
 
 __all__ = ["ps"]
 
@@ -33,7 +33,7 @@ def ps(
     """
     settings = load_settings()
     require_broker(settings)
-    from tasks.roster import jobs_in_queues, jobs_in_workers
+    from tasks.observe.job_list import jobs_in_queues, jobs_in_workers
 
     queued = jobs_in_queues(settings.queues.split(","), limit)
     taken = jobs_in_workers()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cli.options import Json
 from cli.show import print_json, say
 from config import load_settings
-from sandbox.docker_client import connect
+from sandbox.engines.docker.client import connect
 from sandbox.reaper import reap as reap_containers
 
 __all__ = ["reap"]

@@ -19,7 +19,7 @@ from config import load_settings
 from sandbox import InvalidJob
 
 if TYPE_CHECKING:
-    from tasks.stored import Stored
+    from tasks.results.stored import Stored
 
 __all__ = ["result", "submit"]
 
@@ -49,7 +49,7 @@ def submit(
     Example: cellblock submit --wait -- 'echo hello'
     """
     from tasks import run_sandboxed
-    from tasks.live.switch import LIVE
+    from tasks.live.write.switch import LIVE
 
     require_broker(load_settings())
     headers = {LIVE: True} if follow or live else None
@@ -100,7 +100,7 @@ def _show(
     shown_live: bool = False,
     patience: Patience | None = None,
 ) -> None:
-    from tasks.stored import wait_for
+    from tasks.results.stored import wait_for
 
     stored = wait_for(task_id, within_s, patience.wear if patience else None)
     if stored is None:

@@ -61,7 +61,7 @@ def worker(
 
 def _check_pool(arguments: list[str], settings: Settings) -> None:
     """Check the pool by its name, before Celery imports the pool's library, which may not be installed."""
-    from tasks.pools import check_pool
+    from tasks.pool.choice import check_pool
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("-P", "--pool", default="prefork")

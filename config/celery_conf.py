@@ -43,9 +43,9 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # Otherwise jobs wait in a busy worker, where a job of a higher priority can't overtake them.
         "worker_disable_prefetch": broker.is_redis,
-        "worker_autoscaler": "tasks.autoscaler:Autoscaler",
+        "worker_autoscaler": "tasks.pool.autoscaler:Autoscaler",
         # Judges the messages of any other broker, as the channel does for Redis.
-        "worker_consumer": "tasks.delivery.consumer:Consumer",
+        "worker_consumer": "tasks.delivery.judged_consumer:Consumer",
         # For a message whose limits cannot be read. Every other message gets its own limits.
         "task_soft_time_limit": longest.soft_s,
         "task_time_limit": longest.hard_s,
@@ -63,7 +63,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
             **(_REDIS_TIMEOUTS if broker.kind is Kind.SOCKET else _REDIS_TIMEOUTS | _REDIS_TCP),
             **broker.sentinel_options(**_SENTINEL_TIMEOUTS),
         },
-        # For an app that asks for a result. A worker waits much longer (tasks/results.py).
+        # For an app that asks for a result. A worker waits much longer (tasks/results/worker_backend.py).
         "result_backend_always_retry": True,
         "result_backend_max_sleep_between_retries_ms": 1000,
         "result_backend_max_retries": math.ceil(4 * settings.margin),

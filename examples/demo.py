@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.text import Text
 
 from config import format_bytes, load_settings
-from sandbox.docker_client import connect
-from sandbox.image_choice import find_image
+from sandbox.engines.docker.client import connect
+from sandbox.engines.docker.image_choice import find_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from sandbox.errors import (
 )
 from sandbox.job import Job, parse_job
 from sandbox.limits import Limits
-from sandbox.onlooker import Onlooker, together
+from sandbox.observer import Observer, together
 from sandbox.result import Result, Status
 from sandbox.sandbox import Sandbox
 
@@ -39,7 +39,7 @@ __all__ = [
     "JobError",
     "Limits",
     "NoLiveOutput",
-    "Onlooker",
+    "Observer",
     "OperatorError",
     "Result",
     "Sandbox",

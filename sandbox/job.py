@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from config import format_bytes, ladder
 from config.quoting import quoted
 from sandbox.detect import choose_runtime
+from sandbox.egress.access import Network, parse_network
+from sandbox.entrypoint import Stages, plan_start
 from sandbox.errors import InvalidJob
 from sandbox.limits import LIMIT_NAMES, Limits, resolve_compile_limits, resolve_limits
-from sandbox.network import Network, parse_network
 from sandbox.payload import decode_content, decode_text, normalise_glob, normalise_path
-from sandbox.start import Stages, plan_start
 
 if TYPE_CHECKING:
     from config import Catalogue, Ladder, Runtime, Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config.disk_reads import parse_disk_reads
-from sandbox.socket_memory import SOCKET_BYTES
+from sandbox.engines.docker.socket_memory import SOCKET_BYTES
 from sandbox.supervisor import SUPERVISOR
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import docker.errors
 
-from sandbox.deadlines import Deadlines
-from sandbox.docker_client import mapped_errors
-from sandbox.engine_clock import ask_the_time
+from sandbox.engines.docker.client import mapped_errors
+from sandbox.engines.docker.clock import ask_the_time
 from sandbox.errors import SandboxUnavailable
+from sandbox.expiry import Deadlines
 from sandbox.meter import count_error, measure
 from sandbox.process_mark import is_gone, this_process
 from sandbox.remover import remove_container

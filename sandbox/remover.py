@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import docker.errors
 import requests.exceptions
 
-from sandbox.docker_client import connect, mapped_errors, says_away
-from sandbox.engine_ping import level_of
+from sandbox.engines.docker.client import connect, mapped_errors, says_away
+from sandbox.engines.docker.ping import level_of
 from sandbox.errors import EngineFailed, EngineUnreachable, SandboxUnavailable
 from sandbox.meter import count_error, measure
 from sandbox.threads import start_thread

@@ -13,14 +13,14 @@ from sandbox.cell import JobTags
 from sandbox.encoded import ENCODED_FACTOR
 from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
-from sandbox.onlooker import Onlooker
+from sandbox.observer import Observer
 from sandbox.result import Artifact, Result, Stage, Status, Timings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandbox.cell_run import CellRun, Outcome
     from sandbox.job import Job
-    from sandbox.stay import Outcome, Stay
     from sandbox.verdict import Verdict
 
 __all__ = ["Run"]
@@ -34,7 +34,7 @@ _MOST_ARTIFACTS = 256
 class Run:
     """Runs jobs. `artifact_bytes` is the most that the artifacts of one job may have together."""
 
-    stay: Stay
+    cell_run: CellRun
     artifact_bytes: int
 
     def __call__(
@@ -45,7 +45,7 @@ class Run:
         worker: str = "",
         attempt: int = 1,
         queued_s: float = 0.0,
-        onlooker: Onlooker | None = None,
+        observer: Observer | None = None,
     ) -> Result:
         """Run `job` and return its result.
 
@@ -54,17 +54,17 @@ class Run:
             SandboxUnavailable: the sandbox could not run the job. Its cells are removed all the same.
         """
         tags = JobTags(task_id, worker)
-        onlooker = onlooker or Onlooker()
+        observer = observer or Observer()
         stage, outcome, laps, compile_s = Stage.RUN, None, Counter[str](), None
         if job.compile:
-            outcome = self._compile(job, tags, onlooker)
+            outcome = self._compile(job, tags, observer)
             laps.update(outcome.laps)
             compile_s = round(outcome.duration_s, 6)
             stage = Stage.COMPILE
         if outcome is None or outcome.verdict.status is Status.SUCCEEDED:
             files = _fitting(outcome.collected.files, job.limits.disk_bytes) if outcome else job.files
             caps = ArtifactCaps(_MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
-            outcome = self.stay(job.second_stage(files), tags, caps, onlooker)
+            outcome = self.cell_run(job.second_stage(files), tags, caps, observer)
             laps.update(outcome.laps)
             stage = Stage.RUN
         return Result(
@@ -81,10 +81,10 @@ class Run:
             **asdict(outcome.info),
         )
 
-    def _compile(self, job: Job, tags: JobTags, onlooker: Onlooker) -> Outcome:
+    def _compile(self, job: Job, tags: JobTags, observer: Observer) -> Outcome:
         first = job.first_stage()
         room = first.limits.disk_bytes
-        return self.stay(first, tags, ArtifactCaps(_COMPILED_FILES, room, room), onlooker)
+        return self.cell_run(first, tags, ArtifactCaps(_COMPILED_FILES, room, room), observer)
 
 
 def _fitting(files: Mapping[str, bytes], disk_bytes: int) -> Mapping[str, bytes]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from config import load_catalogue, load_settings
-from sandbox.host_engine import HostEngine
+from sandbox.cell_run import CellRun
+from sandbox.engines.host.engine import HostEngine
 from sandbox.job import Job, check_names, parse_job
 from sandbox.run import Run
-from sandbox.stay import Stay
 
 if TYPE_CHECKING:
     from config import Settings
     from sandbox.cell import Engine
     from sandbox.errors import SandboxUnavailable
-    from sandbox.onlooker import Onlooker
+    from sandbox.observer import Observer
     from sandbox.outage import Outage
     from sandbox.result import Result
 
@@ -42,8 +42,8 @@ class Sandbox:
         self.settings = settings or load_settings()
         self.catalogue = load_catalogue(self.settings.runtimes)
         self._engine = _engine(self.settings, keeper)
-        stay = Stay(self._engine, self.settings.margin, interrupts)
-        self._run = Run(stay, self.settings.max_artifacts)
+        cell_run = CellRun(self._engine, self.settings.margin, interrupts)
+        self._run = Run(cell_run, self.settings.max_artifacts)
 
     def __enter__(self) -> Self:
         return self
@@ -73,11 +73,11 @@ class Sandbox:
         worker: str = "",
         attempt: int = 1,
         queued_s: float = 0.0,
-        onlooker: Onlooker | None = None,
+        observer: Observer | None = None,
     ) -> Result:
-        """Run a parsed job, which `onlooker` follows. The other arguments describe its task, if any."""
+        """Run a parsed job, which `observer` follows. The other arguments describe its task, if any."""
         return self._run(
-            job, task_id=task_id, worker=worker, attempt=attempt, queued_s=queued_s, onlooker=onlooker
+            job, task_id=task_id, worker=worker, attempt=attempt, queued_s=queued_s, observer=observer
         )
 
     def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
@@ -104,7 +104,7 @@ def _engine(settings: Settings, keeper: str | None) -> Engine:
     if not settings.enable_docker:
         return HostEngine()
     # Imported here, so that a host without Docker's SDK can still run the legacy mode and check requests.
-    from sandbox.docker_engine import DockerEngine
+    from sandbox.engines.docker.engine import DockerEngine
     from sandbox.warm import KeeperClient, WarmPool
 
     if keeper:

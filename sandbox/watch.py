@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sandbox.cell import Cell, Evidence
     from sandbox.job import Job
-    from sandbox.onlooker import Onlooker
+    from sandbox.observer import Observer
 
 __all__ = ["Ending", "Watch"]
 
@@ -54,7 +54,7 @@ class Watch:
     The worker uses its own clock and its own counts, which the job can't change.
     """
 
-    def __init__(self, cell: Cell, job: Job, bound_s: float, onlooker: Onlooker) -> None:
+    def __init__(self, cell: Cell, job: Job, bound_s: float, observer: Observer) -> None:
         self.captures = {
             STDOUT: Capture(job.limits.output_bytes),
             STDERR: Capture(job.limits.output_bytes),
@@ -64,7 +64,7 @@ class Watch:
         self._job = job
         self._bound_s = bound_s
         self._inward_kill_s = bound_s * _INWARD_KILL_SHARE
-        self._onlooker = onlooker
+        self._onlooker = observer
         self._phase = _Phase.RUNNING
         self._stopped: Status | None = None
         self._sent = 0.0

@@ -17,27 +17,29 @@ app = Celery(
     include=[
         "tasks.worker",
         "tasks.control",
-        "tasks.roster_worker",
-        "tasks.live.switch",
-        "tasks.logs",
-        "tasks.metering",
-        "tasks.outage_log",
-        "tasks.pool",
+        "tasks.observe.job_list_command",
+        "tasks.live.write.switch",
+        "tasks.observe.logs",
+        "tasks.observe.task_metrics",
+        "tasks.observe.outage_log",
+        "tasks.pool.prefork",
         "tasks.engine_watch",
         "tasks.process",
-        "tasks.pools",
-        "tasks.pulse",
+        "tasks.pool.choice",
+        "tasks.observe.health_file",
         "tasks.shutdown",
-        "tasks.traces",
-        "tasks.result_json",
-        "tasks.results",
-        "tasks.turn",
+        "tasks.observe.traces",
+        "tasks.results.encoding",
+        "tasks.results.worker_backend",
+        "tasks.attempt",
     ],
 )
 
 # Celery's class names of the result backends, by the scheme of the address.
 _BACKENDS = {"redis": "RedisBackend", "rediss": "RedisBackend", "sentinel": "SentinelBackend"}
-app.loader.override_backends = {scheme: f"tasks.result_backend:{name}" for scheme, name in _BACKENDS.items()}
+app.loader.override_backends = {
+    scheme: f"tasks.results.app_backend:{name}" for scheme, name in _BACKENDS.items()
+}
 
 
 def _configuration() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from celery.utils.functional import maybe_list
 from celery.worker import control
 
-from tasks.errands import errand
+from tasks.background import in_background
 from tasks.lease import ask_to_cancel, is_leased, result_redis
 from tasks.patience import patiently
 
@@ -23,7 +23,7 @@ _revoke: Any = vars(control)["revoke"]
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **rest: Any) -> Any:  # noqa: ANN401, FBT001, FBT002  Celery's own
     """Revoke tasks, in every worker that receives this, as soon as Redis can say who runs them."""
     task_ids = set(maybe_list(task_id) or [])
-    errand(_carry_out, state, task_ids, terminate, signal, rest)
+    in_background(_carry_out, state, task_ids, terminate, signal, rest)
     return {"ok": f"tasks {task_ids} flagged as revoked"}
 
 

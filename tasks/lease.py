@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasks._app import app
 from tasks.patience import patiently
 from tasks.redis_script import RedisScript
-from tasks.results import result_redis
+from tasks.results.worker_backend import result_redis
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:

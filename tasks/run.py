@@ -11,7 +11,7 @@ from tasks.sandbox_task import TASK, SandboxTask
 
 if TYPE_CHECKING:
     from sandbox import Job, Result
-    from tasks.turn import Turn
+    from tasks.attempt import Attempt
 
 __all__ = ["run_sandboxed"]
 
@@ -33,26 +33,26 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
         Abandoned: it was begun too often, and each time its worker was gone before the end.
         SandboxUnavailable: the sandbox failed at each of several attempts.
     """
-    from tasks.log_context import note_job
-    from tasks.turn import Turn
+    from tasks.attempt import Attempt
+    from tasks.observe.log_context import note_job
     from tasks.worker import this_sandbox
 
     sandbox = this_sandbox()
     job = sandbox.parse(**self.bind_request(args, kwargs))
     note_job(runtime=job.runtime.name)
-    turn, result = Turn(self), None
+    turn, result = Attempt(self), None
     while result is None:
         result = _take(self, turn, job)
     return _answer(result, check=job.check)
 
 
-def _take(task: SandboxTask, turn: Turn, job: Job) -> Result | None:
+def _take(task: SandboxTask, turn: Attempt, job: Job) -> Result | None:
     """Wait for this process's turn and run the job. None if the turn was lost meanwhile: then try again."""
     from sandbox import JobError, SandboxUnavailable
     from sandbox.meter import count_error
+    from tasks.attempt import Unwanted
     from tasks.engine_gate import EngineAway
     from tasks.settings import this_settings
-    from tasks.turn import Unwanted
     from tasks.worker import this_sandbox
 
     began = time.monotonic()
@@ -78,10 +78,10 @@ def _take(task: SandboxTask, turn: Turn, job: Job) -> Result | None:
     return result if turn.may_store() else None
 
 
-def _run(task: SandboxTask, turn: Turn, job: Job) -> Result:
+def _run(task: SandboxTask, turn: Attempt, job: Job) -> Result:
     from sandbox import together
-    from tasks.limits import limits
-    from tasks.live.switch import live_output
+    from tasks.live.write.switch import live_output
+    from tasks.pool.time_limits import limits
     from tasks.worker import this_sandbox
 
     sandbox = this_sandbox()
@@ -93,7 +93,7 @@ def _run(task: SandboxTask, turn: Turn, job: Job) -> Result:
             worker=task.request.hostname or "",
             attempt=turn.attempt,
             queued_s=task.queued_s(),
-            onlooker=together(turn, live),
+            observer=together(turn, live),
         )
         if live and not turn.gave_up:
             live.end(result.status)
@@ -106,7 +106,7 @@ def _cancelled(task: SandboxTask, job: Job) -> Result:
     If a process that is gone had begun the job, it contains the live output that is known of that attempt.
     """
     from sandbox import Status
-    from tasks.so_far import result_so_far
+    from tasks.results.so_far import result_so_far
 
     return result_so_far(
         task.request.id or "",

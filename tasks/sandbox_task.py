@@ -37,7 +37,7 @@ _WHERE = {"queue", "exchange", "routing_key"}
 class SandboxTask(Task):  # type: ignore[type-arg]
     """Refuses a bad request in the caller's own process, and keeps commands and secrets out of logs."""
 
-    Request = "tasks.limit_mirror:MirroredRequest"
+    Request = "tasks.request:JobRequest"
     # Celery's own check of arguments raises TypeError, which does not tell an app that its request is wrong.
     typing = False
     # Seconds until a job whose worker was lost is sent again; Celery's own default is three minutes.

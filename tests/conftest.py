@@ -17,8 +17,8 @@ from celery import Celery
 
 from config import load_settings
 from sandbox import ImageMissing, Sandbox, SandboxUnavailable
-from sandbox.docker_client import connect
-from sandbox.image_choice import ImageChoice
+from sandbox.engines.docker.client import connect
+from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.remover import remove_container
 from tasks.settings import this_catalogue, this_settings
 from tests.programs import is_ours, running_redis, running_worker, runs

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from config import load_settings
-from sandbox.docker_client import docker_address
+from sandbox.engines.docker.client import docker_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

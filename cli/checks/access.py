@@ -10,7 +10,7 @@ import docker.errors
 from cli.checks.engine import about_engine, engine_client, security_of
 from cli.checks.finding import ok, problem, warning
 from config import load_settings
-from sandbox.docker_client import docker_address, mapped_errors
+from sandbox.engines.docker.client import docker_address, mapped_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

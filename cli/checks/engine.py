@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from cli.checks.finding import ok, problem, warning
 from config import load_settings
-from sandbox.docker_client import connect, docker_address, mapped_errors
-from sandbox.socket_memory import bounds_sockets
+from sandbox.engines.docker.client import connect, docker_address, mapped_errors
+from sandbox.engines.docker.socket_memory import bounds_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,7 +26,7 @@ __all__ = ["about_redis", "broker", "redis_places", "require_broker", "require_e
 def require_engine(settings: Settings) -> None:
     """Raise EngineUnreachable unless the container engine answers this user."""
     # Imported here, so that a command which only asks the broker imports none of Docker's SDK.
-    from sandbox.docker_client import connect
+    from sandbox.engines.docker.client import connect
 
     connect(settings).close()
 

@@ -10,8 +10,8 @@ import psutil
 from cli.checks.engine import about_engine, engine_client
 from cli.checks.finding import ok, problem, unseen, warning
 from config import format_bytes, load_catalogue, load_settings
-from sandbox.docker_client import docker_address
-from sandbox.image_choice import choose_image, no_image
+from sandbox.engines.docker.client import docker_address
+from sandbox.engines.docker.image_choice import choose_image, no_image
 from sandbox.reaper import due
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["alive", "workers"]
 
-# The workers' register (tasks.delivery.roll): until when each counts as alive, and its queues.
+# The workers' register (tasks.delivery.consumers): until when each counts as alive, and its queues.
 _CONSUMERS, _QUEUES = "cellblock.consumers", "cellblock.consumer:{}"
 # In Kombu, the list of one priority is named by the queue's own name, this separator and more.
 _BEHIND_NAME = "\x06"

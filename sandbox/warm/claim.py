@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sandbox.docker_maker import OpenCell
+from sandbox.engines.docker.maker import OpenCell
 
 __all__ = ["Claim", "ClaimPool"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.cell import CellInfo
-from sandbox.docker_maker import OpenCell
+from sandbox.engines.docker.maker import OpenCell
 from sandbox.warm.sight import SIGHT, read_sight
 
 if TYPE_CHECKING:

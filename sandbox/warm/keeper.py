@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import load_settings
-from sandbox.deadlines import Deadlines
-from sandbox.docker_client import connect
-from sandbox.engine_ping import level_of
+from sandbox.engines.docker.client import connect
+from sandbox.engines.docker.ping import level_of
 from sandbox.errors import SandboxUnavailable
+from sandbox.expiry import Deadlines
 from sandbox.log_lines import log_formatter
 from sandbox.meter import count_error, report_to
 from sandbox.reaper import reap

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from config import load_catalogue
-from sandbox.docker_client import connect
-from sandbox.docker_maker import DockerMaker, Labels, OpenCell, new_name
-from sandbox.engine_ping import level_of
+from sandbox.engines.docker.client import connect
+from sandbox.engines.docker.maker import DockerMaker, Labels, OpenCell, new_name
+from sandbox.engines.docker.ping import level_of
 from sandbox.errors import ImageMissing, SandboxUnavailable
 from sandbox.limits import Limits, resolve_limits
 from sandbox.meter import count_error, report

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.engine_ping import ping
+from sandbox.engines.docker.ping import ping
 from sandbox.errors import EngineUnreachable
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from kombu.utils.uuid import uuid
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tasks.delivery import aside
-from tasks.delivery.bell import Bell
-from tasks.delivery.roll import Roll, give_back
-from tasks.delivery.waiters import Waiters
+from tasks.delivery import dead_letters
+from tasks.delivery.blocking_moves import BlockingMoves
+from tasks.delivery.consumers import Registration, give_back
+from tasks.delivery.wakeup import Wakeup
 from tasks.envelope import JSON, Call, Dead, Stray, judge, sealed
 from tasks.patience import PatientRetry, may_wait
 from tasks.queue_keys import queue_keys
@@ -60,11 +60,11 @@ class QoS(stock.QoS):  # type: ignore[misc]
 
     def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401
         """Record a message as unacknowledged, in the step that takes it off its list."""
-        if not self.channel.roll.enrolled:
+        if not self.channel.registration.enrolled:
             super().append(message, delivery_tag)
             return
         channel = self.channel
-        keys = [channel.in_hand, self.unacked_index_key, self.unacked_key, channel.roll.held_key]
+        keys = [channel.in_hand, self.unacked_index_key, self.unacked_key, channel.registration.held_key]
         queue, instead = dumps(message.delivery_info["routing_key"]), message._raw["instead"]  # noqa: SLF001
         recorded = channel.record(keys=keys, args=[delivery_tag, time.time(), queue, instead])
         channel.in_hand = ""
@@ -74,8 +74,8 @@ class QoS(stock.QoS):  # type: ignore[misc]
 
     def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:  # noqa: ANN401
         commands = super()._remove_from_indices(delivery_tag, pipe)
-        if self.channel.roll.enrolled:
-            commands.srem(self.channel.roll.held_key, delivery_tag)
+        if self.channel.registration.enrolled:
+            commands.srem(self.channel.registration.held_key, delivery_tag)
         return commands
 
 
@@ -86,12 +86,12 @@ class Channel(stock.Channel):  # type: ignore[misc]
     Message = Message
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
-        self.roll = Roll(this_settings().margin)
+        self.registration = Registration(this_settings().margin)
         self.in_hand = ""
         self.is_acknowledged = False
         self._last_queue = ""
-        self._waiters: Waiters | None = None
-        self._bell: Bell | None = None
+        self._moves: BlockingMoves | None = None
+        self._wakeup: Wakeup | None = None
         super().__init__(*args, **options)
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **options: Any) -> Any:  # noqa: ANN401, FBT001
@@ -101,22 +101,22 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def fetch(self, loop: Any) -> None:  # noqa: ANN401
         """Take the messages that are there, as far as the worker has room for them, and wait for more."""
-        if self._waiters is None:
+        if self._moves is None:
             pool = self._get_pool(asynchronous=True)
             # There is one connection for each key, however many keys there are.
             pool.max_connections = 1 << 16
-            self._waiters = Waiters(pool, loop, self._arrived)
-            self._bell = Bell(loop)
+            self._moves = BlockingMoves(pool, loop, self._arrived)
+            self._wakeup = Wakeup(loop)
             self.beat()
         while self.qos.can_consume() and (idle := self._not_waiting()):
             taken = self._take(idle)
             if taken is None:
                 for key in idle:
-                    self._waiters.wait(key, self.roll.taken_key(key))
+                    self._moves.wait(key, self.registration.taken_key(key))
                 return
             self._accept(*taken)
-            if self._bell:
-                self._bell.ring()
+            if self._wakeup:
+                self._wakeup.wake()
 
     def record(self, keys: list[str], args: list[Any]) -> bool:
         """Move a message from this consumer's list to the unacknowledged ones. False: the message is gone."""
@@ -124,26 +124,26 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def beat(self) -> None:
         """Report that this consumer is alive, and put back the messages of consumers that are gone."""
-        if self._waiters is None:
+        if self._moves is None:
             return
-        aside.flush()
+        dead_letters.flush()
         client = self._create_client()
-        for silent in self.roll.beat(client, self._queue_keys()):
+        for silent in self.registration.beat(client, self._queue_keys()):
             give_back(client, silent, lambda tag: self.qos.restore_by_tag(tag, client=client))
 
     def close(self) -> None:
         """Put unacknowledged messages back, as the stock channel does, and leave the register."""
-        waiters, self._waiters = self._waiters, None
-        if waiters is None:
+        moves, self._moves = self._moves, None
+        if moves is None:
             super().close()
             return
-        waiters.close()
-        if self._bell:
-            self._bell.close()
+        moves.close()
+        if self._wakeup:
+            self._wakeup.close()
         client = self._create_client()
         super().close()
         try:
-            self.roll.leave(client)
+            self.registration.leave(client)
         except self.connection_errors as error:
             _log.debug("This consumer could not leave the register: %s", error)
         client.connection_pool.disconnect()
@@ -185,31 +185,31 @@ class Channel(stock.Channel):  # type: ignore[misc]
         return [key for keys in by_priority for key in keys]
 
     def _not_waiting(self) -> list[str]:
-        waiters = self._waiters
-        return [key for key in self._queue_keys() if waiters and not waiters.is_waiting(key)]
+        moves = self._moves
+        return [key for key in self._queue_keys() if moves and not moves.is_waiting(key)]
 
     def _take(self, keys: list[str]) -> tuple[str, bytes] | None:
-        pairs = [name for key in keys for name in (key, self.roll.taken_key(key))]
+        pairs = [name for key in keys for name in (key, self.registration.taken_key(key))]
         found = _TAKE(self._create_client(), pairs)
         return (keys[int(found[0]) - 1], found[1]) if found else None
 
     def _arrived(self, key: str, message: bytes) -> None:
-        """Accept a waiter's message; or put it back, if messages of other queues have taken the room."""
+        """Accept the message of a blocking move. If others have taken the room, put it back."""
         if self.qos.can_consume():
             self._accept(key, message)
         else:
-            self._create_client().lmove(self.roll.taken_key(key), key, "RIGHT", "RIGHT")
+            self._create_client().lmove(self.registration.taken_key(key), key, "RIGHT", "RIGHT")
 
     def _accept(self, key: str, raw: bytes) -> None:
-        queue, self.in_hand = key.rsplit(self.sep, 1)[0], self.roll.taken_key(key)
+        queue, self.in_hand = key.rsplit(self.sep, 1)[0], self.registration.taken_key(key)
         self._last_queue = queue
         match judge(raw, this_settings().max_message):
             case Call() as call:
                 self._hand_on(call, queue)
             case Stray() as stray:
-                aside.put_aside(self._create_client(), self.in_hand, queue, stray)
+                dead_letters.put_aside(self._create_client(), self.in_hand, queue, stray)
             case Dead() as dead:
-                aside.bury(self._create_client(), self.in_hand, queue, dead, raw)
+                dead_letters.bury(self._create_client(), self.in_hand, queue, dead, raw)
 
     def _hand_on(self, call: Call, queue: str) -> None:
         try:

@@ -8,7 +8,7 @@ from celery.backends.redis import RedisBackend, SentinelBackend
 
 from sandbox import NoLiveOutput
 from tasks._app import app
-from tasks.results import redis_of
+from tasks.results.worker_backend import redis_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -59,7 +59,7 @@ def live_redis_async() -> AsyncRedis:
     from redis import asyncio, connection
 
     if isinstance(backend, SentinelBackend):
-        from tasks.live.async_sentinel import by_sentinel
+        from tasks.live.read.async_sentinel import by_sentinel
 
         return by_sentinel(backend)
     params = dict(backend.connparams)

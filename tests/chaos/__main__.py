@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from config import load_settings
-from sandbox.docker_client import connect
+from sandbox.engines.docker.client import connect
 from tests.chaos.faults import FAULTS
 from tests.chaos.plan import Plan
 from tests.chaos.run import run_chaos

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from config import load_settings
-from sandbox.docker_client import docker_address
+from sandbox.engines.docker.client import docker_address
 from tests.chaos.proxy import StallingProxy
 from tests.chaos.workers import ChaosWorker
 from tests.conftest import remove_cells, unavailable

@@ -13,9 +13,9 @@ import pytest
 
 from config import load_settings
 from sandbox import EngineFailed
-from sandbox.docker_client import connect
-from sandbox.image_name import split_name
-from sandbox.image_pull import LayerProgress, pull_image
+from sandbox.engines.docker.client import connect
+from sandbox.engines.docker.image_name import split_name
+from sandbox.engines.docker.image_pull import LayerProgress, pull_image
 from tests.engine_stand_in import standing_in
 from tests.programs import ROOT, run_cli
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from cli.ps import _since
-from tasks.roster import Entry
+from tasks.observe.job_list import Entry
 from tests.programs import run_cli
 
 if TYPE_CHECKING:

@@ -119,8 +119,8 @@ def test_of_several_queues_the_first_is_where_jobs_go() -> None:
 
 
 def test_a_worker_has_our_own_autoscaler_and_consumer_and_tells_what_it_does(conf: dict[str, Any]) -> None:
-    assert conf["worker_autoscaler"] == "tasks.autoscaler:Autoscaler"
-    assert conf["worker_consumer"] == "tasks.delivery.consumer:Consumer"
+    assert conf["worker_autoscaler"] == "tasks.pool.autoscaler:Autoscaler"
+    assert conf["worker_consumer"] == "tasks.delivery.judged_consumer:Consumer"
     assert (conf["worker_send_task_events"], conf["worker_hijack_root_logger"]) == (True, True)
     assert conf["worker_disable_prefetch"] is True
 

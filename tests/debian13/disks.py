@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import load_settings
-from sandbox.docker_client import connect
+from sandbox.engines.docker.client import connect
 from tests.debian13.shell import ROOT, command, kept
 
 if TYPE_CHECKING:

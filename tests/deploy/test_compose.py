@@ -15,9 +15,9 @@ from celery.result import AsyncResult
 
 from config import load_settings
 from tests.deploy.compose import Deployment
-from tests.guard.bodies import cell_body
-from tests.guard.guard import NAME
 from tests.programs import ROOT
+from tests.sandbox.engines.docker.guard.bodies import cell_body
+from tests.sandbox.engines.docker.guard.guard import NAME
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -80,7 +80,7 @@ def test_a_worker_has_no_socket_no_rights_and_a_root_that_cannot_be_written(depl
 
 
 def test_the_guard_lets_a_cell_through_and_nothing_else(deployment: Deployment) -> None:
-    """What else it refuses is in tests/guard."""
+    """What else it refuses is in tests/sandbox/engines/docker/guard."""
     (container,) = deployment.containers("engine-proxy")
     (network,) = deployment.engine.inspect_container(container)["NetworkSettings"]["Networks"].values()
     address = f"http://{network['IPAddress']}:2375/v1.41"

@@ -197,6 +197,6 @@ def test_an_empty_list_is_no_network(listing: Sandbox) -> None:
 
 
 def test_without_its_image_no_job_gets_a_network(listing: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.outlet.PROXY_IMAGE", "cellblock/none:local")
+    monkeypatch.setattr("sandbox.engines.docker.egress.PROXY_IMAGE", "cellblock/none:local")
     with pytest.raises(ImageMissing, match="images build proxy"):
         listing.run("true", network=[LISTED])

@@ -197,9 +197,9 @@ def test_a_worker_that_is_killed_leaves_nothing_running_and_all_of_it_to_the_rea
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ("sandbox.relay._ENTRANCE", "The relay of a job did not start: .*ALERT"),
-        ("sandbox.proxy.RELAY_END", "The proxy of a job did not start: .*ALERT"),
-        ("sandbox.proxy._BASE", "The proxy of a job did not start: .*FATAL"),
+        ("sandbox.egress.relay._ENTRANCE", "The relay of a job did not start: .*ALERT"),
+        ("sandbox.egress.proxy.RELAY_END", "The proxy of a job did not start: .*ALERT"),
+        ("sandbox.egress.proxy._BASE", "The proxy of a job did not start: .*FATAL"),
     ],
 )
 def test_a_part_that_does_not_start_says_why_and_leaves_nothing(
@@ -215,7 +215,7 @@ def test_a_part_that_does_not_start_says_why_and_leaves_nothing(
 def test_an_image_without_the_relay_is_told_from_a_failure(
     listing: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandbox.outlet.PROXY_IMAGE", "cellblock/bash:local")
+    monkeypatch.setattr("sandbox.engines.docker.egress.PROXY_IMAGE", "cellblock/bash:local")
     with pytest.raises(EngineFailed, match="images build proxy"):
         listing.run("true", network=[LISTED])
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import command_line
-from sandbox.image_choice import find_image
+from sandbox.engines.docker.image_choice import find_image
 
 from .conftest import Deb, Publish
 

@@ -12,8 +12,8 @@ import pytest
 from cli.image_rows import image_row
 from config import Runtime, load_catalogue, load_settings
 from sandbox import ImageMissing, Sandbox
-from sandbox.image_choice import ImageChoice, choose_image, read_image
-from sandbox.image_pull import pull_image
+from sandbox.engines.docker.image_choice import ImageChoice, choose_image, read_image
+from sandbox.engines.docker.image_pull import pull_image
 from tests.images.registry import Registry, running_registry
 from tests.programs import run_cli
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import ImageMissing, Result
-from sandbox.image_choice import ImageChoice
+from sandbox.engines.docker.image_choice import ImageChoice
 from tests.conftest import unavailable
 
 if TYPE_CHECKING:

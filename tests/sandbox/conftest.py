@@ -13,8 +13,8 @@ import pytest
 
 from config import load_catalogue, load_settings
 from sandbox import Job, Limits, parse_job
-from sandbox.docker_maker import new_name
-from sandbox.image_choice import find_image
+from sandbox.engines.docker.image_choice import find_image
+from sandbox.engines.docker.maker import new_name
 from tests.engine_checkpoint import engine_checkpoint
 
 if TYPE_CHECKING:

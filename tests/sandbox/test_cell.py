@@ -13,7 +13,7 @@ import pytest
 
 from config import load_settings
 from sandbox import CellLost, ImageMissing, Sandbox, Status
-from sandbox.docker_cell import DockerCell
+from sandbox.engines.docker.cell import DockerCell
 from tests.conftest import about_last_seen, cells, remove_cells
 from tests.programs import ROOT, runs, unique_sleep
 from tests.waiting import PATIENCE, wait_until

@@ -10,7 +10,7 @@ import pytest
 
 from config import load_settings
 from sandbox import CellLost, Sandbox, Status
-from sandbox.docker_cell import DockerCell
+from sandbox.engines.docker.cell import DockerCell
 from sandbox.events import Closed
 from sandbox.watch import Watch
 

@@ -23,7 +23,7 @@ from sandbox import (
     InvalidJob,
     SandboxUnavailable,
 )
-from sandbox.docker_client import map_error, mapped_errors
+from sandbox.engines.docker.client import map_error, mapped_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,9 @@ import requests
 
 from config import load_settings
 from sandbox import CellLost, EngineFailed, EngineUnfit, EngineUnreachable
-from sandbox.docker_client import connect, map_error
-from sandbox.docker_engine import DockerEngine
-from sandbox.image_choice import find_image
+from sandbox.engines.docker.client import connect, map_error
+from sandbox.engines.docker.engine import DockerEngine
+from sandbox.engines.docker.image_choice import find_image
 from sandbox.remover import Remover
 from tests.engine_door import engine_door
 from tests.engine_stand_in import standing_in

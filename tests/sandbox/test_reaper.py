@@ -15,8 +15,8 @@ import pytest
 
 from config import Settings, load_settings
 from sandbox import EngineUnreachable
-from sandbox.docker_client import connect
-from sandbox.image_choice import find_image
+from sandbox.engines.docker.client import connect
+from sandbox.engines.docker.image_choice import find_image
 from sandbox.process_mark import is_gone, this_process
 from sandbox.reaper import due, reap
 from tests.engine_checkpoint import Checkpoint

@@ -13,7 +13,7 @@ import requests
 
 from config import load_settings
 from sandbox import EngineFailed, EngineUnreachable
-from sandbox.docker_client import connect
+from sandbox.engines.docker.client import connect
 from sandbox.remover import remove_cell, remove_container, remove_until_gone
 from tests.waiting import PATIENCE
 

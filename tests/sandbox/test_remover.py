@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config import load_settings
-from sandbox.docker_client import connect
-from sandbox.docker_maker import new_name
+from sandbox.engines.docker.client import connect
+from sandbox.engines.docker.maker import new_name
 from sandbox.remover import Remover
 from tests.sandbox.measured import measuring
 from tests.waiting import PATIENCE, becomes, wait_until

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import InvalidJob, Onlooker, Status
+from sandbox import InvalidJob, Observer, Status
 from sandbox.cell import CellInfo, JobTags
+from sandbox.cell_run import CellRun
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Output, Started, Usage
 from sandbox.result import Stage
 from sandbox.run import Run, _timings
-from sandbox.stay import Stay
 from tests.clock import Clock
 from tests.sandbox.told import ToldCell, ToldEngine
 
@@ -44,7 +44,7 @@ def ends(*events: Event, code: int = 0, **usage: int) -> ToldCell:
 
 def run(job: Job, *cells: ToldCell, artifact_bytes: int = 1 << 20, **about: Any) -> tuple[Result, ToldEngine]:
     engine = ToldEngine(*cells)
-    return Run(Stay(engine, 1), artifact_bytes)(job, **about), engine
+    return Run(CellRun(engine, 1), artifact_bytes)(job, **about), engine
 
 
 def test_a_job_of_one_stage_is_told_whole(parse: Parse) -> None:
@@ -152,11 +152,11 @@ def test_what_a_compiler_left_must_fit_onto_the_disk_of_the_run(parse: Parse, si
 def test_who_looks_on_sees_both_cells(parse: Parse) -> None:
     places: list[CellInfo] = []
 
-    class Notes(Onlooker):
+    class Notes(Observer):
         def placed(self, info: CellInfo) -> None:
             places.append(info)
 
-    run(parse(None, files=C), ends(archive(program=b"")), ends(), onlooker=Notes())
+    run(parse(None, files=C), ends(archive(program=b"")), ends(), observer=Notes())
     assert places == [CellInfo("none")] * 2
 
 
@@ -175,7 +175,7 @@ class SlowCell(ToldCell):
 def test_the_times_of_both_stages_are_added(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(time.monotonic())
     monkeypatch.setattr("sandbox.watch.time", clock)
-    monkeypatch.setattr("sandbox.stay.time", clock)
+    monkeypatch.setattr("sandbox.cell_run.time", clock)
     compiler = SlowCell(clock, [Started()], [Ended(0, Usage())], [archive(program=b"")], [Closed()])
     program = SlowCell(clock, [Started()], [], [Ended(0, Usage())])
     result, _ = run(parse(None, files=C), compiler, program, queued_s=0.5)

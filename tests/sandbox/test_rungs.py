@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import EngineFailed, InvalidJob, Onlooker, Status
+from sandbox import EngineFailed, InvalidJob, Observer, Status
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Fault, Output, Started, Usage
 from sandbox.watch import Ending, Watch
 from tests.clock import Clock
@@ -64,8 +64,8 @@ class SilentCell(PatientCell):
         return events if was_told else []
 
 
-def watched(cell: ToldCell, job: Job, onlooker: Onlooker | None = None) -> Watch:
-    watch = Watch(cell, job, bound_s=BOUND_S, onlooker=onlooker or Onlooker())
+def watched(cell: ToldCell, job: Job, observer: Observer | None = None) -> Watch:
+    watch = Watch(cell, job, bound_s=BOUND_S, observer=observer or Observer())
     watch.until_started()
     return watch
 
@@ -93,7 +93,7 @@ def test_a_job_with_no_grace_is_killed_at_once(parse: Parse, clock: Clock) -> No
     assert cell.told == [("terminate", 10), ("kill", 10)]
 
 
-class Stopper(Onlooker):
+class Stopper(Observer):
     """Wants no more of the job from the beginning, and notes what it heard and how often it was asked."""
 
     def __init__(self, *, stops: bool) -> None:
@@ -150,10 +150,10 @@ def test_a_stream_may_carry_64_times_what_is_kept_and_not_a_byte_more(
 
 def test_what_comes_with_the_news_of_the_start_is_heard_in_its_order(parse: Parse) -> None:
     early: list[Event] = [Output(STDERR, b"a"), Started(), Output(STDOUT, b"b"), END]
-    onlooker = Stopper(stops=False)
-    watch = watched(ToldCell(early), parse(), onlooker)
+    observer = Stopper(stops=False)
+    watch = watched(ToldCell(early), parse(), observer)
     assert watch.until_ended().report == END
-    assert onlooker.heard_of == [(STDERR, b"a"), (STDOUT, b"b")]
+    assert observer.heard_of == [(STDERR, b"a"), (STDOUT, b"b")]
     assert [watch.captures[stream].text() for stream in (STDOUT, STDERR)] == ["b", "a"]
 
 

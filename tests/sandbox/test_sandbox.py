@@ -8,7 +8,7 @@ import pytest
 
 from config import load_settings
 from sandbox import InvalidJob, Result, Sandbox, Status
-from sandbox.host_engine import HostEngine
+from sandbox.engines.host.engine import HostEngine
 from sandbox.result import Stage, Timings
 
 if TYPE_CHECKING:

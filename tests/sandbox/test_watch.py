@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import Onlooker, Status
+from sandbox import Observer, Status
 from sandbox.cell import Evidence
 from sandbox.events import STDOUT, Archived, Ended, Event, Output, Started, Usage
 from sandbox.watch import Ending, Watch
@@ -35,7 +35,7 @@ FIRST, SECOND = Archived(b"first "), Archived(b"second")
 def test_the_archive_is_whole_whenever_the_end_mark_of_stderr_comes(
     parse: Parse, polls: list[list[Event]]
 ) -> None:
-    watch = Watch(ToldCell(*polls), parse(artifacts=["**"]), bound_s=5, onlooker=Onlooker())
+    watch = Watch(ToldCell(*polls), parse(artifacts=["**"]), bound_s=5, observer=Observer())
     watch.until_started()
     assert watch.until_ended().report == END
     assert b"".join(watch.archive()) == b"first second"
@@ -44,7 +44,7 @@ def test_the_archive_is_whole_whenever_the_end_mark_of_stderr_comes(
 def test_a_job_that_forges_its_end_and_goes_on_writing_is_stopped(parse: Parse) -> None:
     flood: list[Event] = [Archived(b"x" * 50_000)] * 4
     cell = ToldCell([Started()], flood, [END])
-    watch = Watch(cell, parse(artifacts=["**"], disk="64k"), bound_s=5, onlooker=Onlooker())
+    watch = Watch(cell, parse(artifacts=["**"], disk="64k"), bound_s=5, observer=Observer())
     watch.until_started()
     assert (watch.until_ended().stopped, cell.kills) == (Status.OUTPUT_LIMIT, 1)
     assert sum(map(len, watch.archive())) <= 2 * (64 << 10)
@@ -52,7 +52,7 @@ def test_a_job_that_forges_its_end_and_goes_on_writing_is_stopped(parse: Parse) 
 
 def test_output_before_the_end_is_captured_and_no_part_of_the_archive(parse: Parse) -> None:
     watch = Watch(
-        ToldCell([Started()], [Output(STDOUT, b"hi"), FIRST, END]), parse(), bound_s=5, onlooker=Onlooker()
+        ToldCell([Started()], [Output(STDOUT, b"hi"), FIRST, END]), parse(), bound_s=5, observer=Observer()
     )
     watch.until_started()
     watch.until_ended()
@@ -60,7 +60,7 @@ def test_output_before_the_end_is_captured_and_no_part_of_the_archive(parse: Par
 
 
 def test_a_cell_that_closes_after_its_archive_and_before_its_end_has_not_reported(parse: Parse) -> None:
-    watch = Watch(ToldCell([Started()], [FIRST]), parse(), bound_s=5, onlooker=Onlooker())
+    watch = Watch(ToldCell([Started()], [FIRST]), parse(), bound_s=5, observer=Observer())
     watch.until_started()
     ending = watch.until_ended()
     assert (ending.report, ending.evidence) == (None, Evidence(exit_code=1))
@@ -68,7 +68,7 @@ def test_a_cell_that_closes_after_its_archive_and_before_its_end_has_not_reporte
 
 def test_a_job_that_starves_is_killed_and_was_out_of_memory(parse: Parse) -> None:
     cell = ToldCell([Started()], [], [Ended(137, Usage())])
-    watch = Watch(cell, parse(), bound_s=5, onlooker=Onlooker())
+    watch = Watch(cell, parse(), bound_s=5, observer=Observer())
     watch.until_started()
     cell.starving = True
     assert (watch.until_ended().stopped, cell.kills) == (Status.OUT_OF_MEMORY, 1)
@@ -82,7 +82,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def follow(cell: TimedCell, job: Job) -> Ending:
-    watch = Watch(cell, job, bound_s=15, onlooker=Onlooker())
+    watch = Watch(cell, job, bound_s=15, observer=Observer())
     watch.until_started()
     return watch.until_ended()
 

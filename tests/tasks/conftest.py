@@ -9,7 +9,7 @@ import redis
 from celery import Celery
 
 from tasks import app
-from tasks.results import PatientRedis
+from tasks.results.worker_backend import PatientRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

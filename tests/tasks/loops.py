@@ -41,7 +41,7 @@ class Looped:
         self._loop = self.hub.create_loop()
 
     def turn(self, until: Callable[[], Any], what: str, within_s: float = 5.0) -> None:
-        """Turn the loop until it is so."""
+        """Attempt the loop until it is so."""
         end = time.monotonic() + within_s * PATIENCE
         # Something to do at all times, so that no turn waits for long.
         timer = self.hub.call_repeatedly(0.02, lambda: None)
@@ -84,7 +84,7 @@ def waiting(database: Any, queue: str = QUEUE) -> list[str]:
 
 
 def idle(one: Looped, *queues: str) -> None:
-    """Turn until it waits for messages of each queue."""
+    """Attempt until it waits for messages of each queue."""
     one.turn(
-        lambda: one.channel._waiters and all(map(one.channel._waiters.is_waiting, queues or (QUEUE,))), "idle"
+        lambda: one.channel._moves and all(map(one.channel._moves.is_waiting, queues or (QUEUE,))), "idle"
     )

@@ -9,7 +9,7 @@ from typing import Any
 from kombu import Message
 
 from tasks import app, run_sandboxed
-from tasks.limit_mirror import MirroredRequest
+from tasks.request import JobRequest
 
 __all__ = ["Watch", "request_of"]
 
@@ -43,7 +43,7 @@ def request_of(
     )
     message.accept = {"application/json"}
     message.delivery_info = {}
-    request: Any = MirroredRequest(
+    request: Any = JobRequest(
         message,
         app=app,
         task=app.tasks[run_sandboxed.name],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from config import load_settings
-from sandbox.docker_client import docker_address
+from sandbox.engines.docker.client import docker_address
 from tests.chaos.proxy import StallingProxy
 from tests.conftest import running_cells, unavailable
 from tests.engine_door import engine_door

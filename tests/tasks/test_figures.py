@@ -13,12 +13,12 @@ import redis
 from celery import Celery
 
 from sandbox import CellLost, CommandFailed, InvalidJob, meter
-from tasks import backlog as of_broker
-from tasks import metering
-from tasks.backlog import Backlog
-from tasks.exporter import Exporter
-from tasks.metrics import METRICS, SAMPLED
-from tasks.result_metrics import count_result
+from tasks.observe import queue_depth as of_broker
+from tasks.observe import task_metrics
+from tasks.observe.exporter import Exporter
+from tasks.observe.metrics import METRICS, SAMPLED
+from tasks.observe.queue_depth import QueueDepth
+from tasks.observe.result_metrics import count_result
 from tests.programs import free_port
 from tests.tasks.scrape import Metrics
 from tests.waiting import wait_until
@@ -146,9 +146,9 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, dict[str,
 
 
 def test_what_becomes_of_a_task_is_counted_by_the_name_of_its_error(reports: list[Any]) -> None:
-    metering._count_attempt()
-    metering._count_retry(SimpleNamespace(exc=CellLost("gone")))
-    metering._count_failure(InvalidJob("no"))
+    task_metrics._count_attempt()
+    task_metrics._count_retry(SimpleNamespace(exc=CellLost("gone")))
+    task_metrics._count_failure(InvalidJob("no"))
     assert reports == [
         ("cellblock_attempts_total", 1.0, {}),
         ("cellblock_retries_total", 1, {"error": "CellLost"}),
@@ -158,10 +158,10 @@ def test_what_becomes_of_a_task_is_counted_by_the_name_of_its_error(reports: lis
 
 
 def test_a_failure_that_has_a_result_is_counted_as_one_too(reports: list[Any]) -> None:
-    metering._count_failure(CommandFailed("It failed.", RESULT))
+    task_metrics._count_failure(CommandFailed("It failed.", RESULT))
     assert [name for name, *_ in reports][:2] == ["cellblock_failures_total", "cellblock_jobs_total"]
     reports.clear()
-    metering._count_success(RESULT)
+    task_metrics._count_success(RESULT)
     assert reports[0][0] == "cellblock_jobs_total"
 
 
@@ -172,7 +172,7 @@ def app(broker_url: str) -> Iterator[Celery]:
 
 
 def test_a_queue_is_as_long_as_its_lists_of_all_priorities(app: Celery, broker_url: str) -> None:
-    backlog = Backlog(app, ["a", "b"])
+    backlog = QueueDepth(app, ["a", "b"])
     with redis.Redis.from_url(broker_url) as database:
         database.lpush("a", "1", "2")
         database.lpush("a\x06\x163", "3")
@@ -194,7 +194,7 @@ def test_a_queue_is_as_long_as_its_lists_of_all_priorities(app: Celery, broker_u
 
 def test_a_broker_that_is_away_is_asked_anew_the_next_time() -> None:
     with Celery(broker=f"redis://127.0.0.1:{free_port()}/0", set_as_current=False) as app:
-        backlog = Backlog(app, ["a"])
+        backlog = QueueDepth(app, ["a"])
         assert list(backlog.measure()) == [("cellblock_broker_up", 0.0, {})]
         assert (backlog._connection, backlog._channel) == (None, None)
         backlog.close()
@@ -207,11 +207,11 @@ def test_a_broker_has_two_seconds() -> None:
 
 def test_a_worker_that_ends_serves_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     exporter, closed = Exporter("127.0.0.1", 0, list), []
-    monkeypatch.setattr(metering, "_exporter", exporter)
-    monkeypatch.setattr(metering, "_backlog", SimpleNamespace(close=lambda: closed.append(1)))
+    monkeypatch.setattr(task_metrics, "_exporter", exporter)
+    monkeypatch.setattr(task_metrics, "_queue_depth", SimpleNamespace(close=lambda: closed.append(1)))
     meter.report_to(exporter.far)
-    metering._leave()
-    metering._close()
-    metering._close()
+    task_metrics._leave()
+    task_metrics._close()
+    task_metrics._close()
     wait_until(lambda: not exporter._counter.is_alive(), 5, "it has ended")
-    assert (closed, metering._exporter, meter.descriptor()) == ([1], None, None)
+    assert (closed, task_metrics._exporter, meter.descriptor()) == ([1], None, None)

@@ -12,7 +12,7 @@ import pytest
 from config import load_catalogue, load_settings
 from sandbox import parse_job
 from tasks import run_sandboxed
-from tasks.limit_mirror import _job
+from tasks.request import _job
 
 if TYPE_CHECKING:
     from celery import Celery

@@ -14,9 +14,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from sandbox import SandboxUnavailable
 from tasks import app, patience
-from tasks.limits import SUSPEND, Limits
 from tasks.patience import guard_event_loop, is_away, patiently
-from tasks.results import PatientRedis
+from tasks.pool.time_limits import SUSPEND, Limits
+from tasks.results.worker_backend import PatientRedis
 from tests.chaos.durable_redis import DurableRedis
 from tests.clock import Clock
 from tests.tasks.test_lease import of

@@ -13,8 +13,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import ResponseError
 
 from config import load_settings
-from tasks import outage_log
-from tasks.outage_log import Outage
+from tasks.observe import outage_log
+from tasks.observe.outage_log import Outage
 from tasks.redis_errors import broker_sentence, explain_redis, is_busy, passes
 from tasks.redis_rights import _NEEDED, refusals, require_rights
 from tests.programs import running_redis

@@ -15,11 +15,12 @@ from celery.worker import state as of_worker
 
 from sandbox import EngineUnreachable
 from sandbox.outage import Outage
-from tasks import last_rung, limit_mirror
+from tasks import hard_timeout
+from tasks import request as module
+from tasks.background import in_background
 from tasks.engine_gate import EngineAway, EngineGate
-from tasks.errands import errand
 from tasks.lease import Lease, is_leased
-from tasks.limit_mirror import _head, _outline
+from tasks.request import _head, _outline
 from tasks.settings import this_settings
 from tests.tasks.requests import request_of
 from tests.waiting import wait_until
@@ -72,7 +73,7 @@ def test_a_hard_limit_that_is_told_twice_ends_the_job_once_as_timed_out(
     assert (answer["status"], answer["runtime"], answer["attempt"]) == ("timed_out", "bash", 2)
     assert 7 <= answer["duration"] < 12
     assert [kind for kind, _ in request.watch.events].count("task-succeeded") == 1
-    errand((behind := threading.Event()).set)
+    in_background((behind := threading.Event()).set)
     assert behind.wait(5)
     assert caplog.text.count("A job's process had to be killed") == 1
 
@@ -138,7 +139,7 @@ def test_a_job_that_found_no_engine_goes_back_and_shuts_the_gate_unless_it_is_ov
     monkeypatch: pytest.MonkeyPatch, is_over: bool, opens: bool
 ) -> None:
     gate = EngineGate()
-    monkeypatch.setattr(limit_mirror, "engine_gate", gate)
+    monkeypatch.setattr(module, "engine_gate", gate)
     request = begun()
     request.on_failure(told(EngineAway(Outage(AWAY, is_over=is_over))))
     assert (request.watch.told, gate.is_open) == (["rejected, True"], opens)
@@ -146,7 +147,7 @@ def test_a_job_that_found_no_engine_goes_back_and_shuts_the_gate_unless_it_is_ov
 
 def test_only_a_job_that_had_its_cell_opens_the_gate(monkeypatch: pytest.MonkeyPatch, results: Any) -> None:
     gate = EngineGate()
-    monkeypatch.setattr(limit_mirror, "engine_gate", gate)
+    monkeypatch.setattr(module, "engine_gate", gate)
     gate.shut(AWAY)
     request = begun()
     request.on_success((True, told(EngineAway(Outage(AWAY))), 1.0))
@@ -178,7 +179,7 @@ def test_where_there_is_no_redis_to_tell_it_by_the_process_is_ended(
     results: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request, pool = begun(), Pool()
-    monkeypatch.setattr(last_rung, "result_redis", lambda: None)
+    monkeypatch.setattr(hard_timeout, "result_redis", lambda: None)
     request.terminate(pool, "TERM")
     wait_until(is_done(request, "acknowledged"), 5, "it is done with")
     assert (pool.ended, stored(results)["status"]) == ([os.getpid()], "REVOKED")
@@ -228,7 +229,7 @@ def test_a_job_that_cannot_be_judged_gets_the_longest_limits_and_a_line_in_the_l
     def refuse(**_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(limit_mirror, "parse_job", refuse)
+    monkeypatch.setattr(module, "parse_job", refuse)
     longest = this_settings().longest
     assert request_of(JOB).time_limits == (longest.hard_s, longest.soft_s)
     assert "The limits of a job can't be determined: RuntimeError" in caplog.text

@@ -10,16 +10,16 @@ from celery.exceptions import Ignore, Retry
 
 from sandbox import CellLost, CommandFailed, EngineUnreachable, InvalidJob, Sandbox, meter
 from sandbox.outage import Outage
-from tasks import limits as of_limits
 from tasks import run as under_test
 from tasks import run_sandboxed, worker
+from tasks.attempt import Attempt
 from tasks.engine_gate import EngineAway
 from tasks.lease import Lease, ask_to_cancel
 from tasks.live.entry import END, START, STDOUT, read_piece
-from tasks.live.switch import LIVE
-from tasks.log_context import forget_job, job_facts
+from tasks.live.write.switch import LIVE
+from tasks.observe.log_context import forget_job, job_facts
+from tasks.pool import time_limits as of_limits
 from tasks.settings import this_settings
-from tasks.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,13 +126,13 @@ def test_a_job_that_meets_no_engine_goes_back_with_what_was_seen_since_its_turn_
     asked: list[float] = []
     counted: list[Any] = []
     monkeypatch.setattr(meter, "count_error", lambda *about: counted.append(about))
-    real, begun = Turn.begin, list[float]()
+    real, begun = Attempt.begin, list[float]()
 
-    def begin(turn: Turn) -> None:
+    def begin(turn: Attempt) -> None:
         real(turn)
         begun.append(time.monotonic())
 
-    monkeypatch.setattr(Turn, "begin", begin)
+    monkeypatch.setattr(Attempt, "begin", begin)
 
     def outage(_: Sandbox, error: Any, since: float) -> Outage:
         asked.append(since)

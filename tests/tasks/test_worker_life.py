@@ -15,8 +15,10 @@ from celery.worker import state as of_worker
 
 from config import InvalidSetting, load_settings
 from config.address_text import parse_address
-from tasks import app, pool, pools, process, shutdown
-from tasks.pools import check_pool
+from tasks import app, process, shutdown
+from tasks.pool import choice
+from tasks.pool import prefork as our_pool
+from tasks.pool.choice import check_pool
 from tasks.redis_client import open_redis
 from tasks.settings import this_settings
 from tests.waiting import wait_until
@@ -98,30 +100,30 @@ def test_a_pool_that_is_refused_is_named_in_part() -> None:
 )
 def test_a_worker_with_such_a_pool_does_not_start(options: dict[str, Any]) -> None:
     with pytest.raises(SystemExit, match=r"^cellblock: The pool"):
-        pools._refuse(options)
+        choice._refuse(options)
 
 
 def test_a_worker_that_asks_for_none_has_the_one_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    pools._refuse({})
+    choice._refuse({})
     monkeypatch.setitem(app.conf, "worker_pool", "solo")
     with pytest.raises(SystemExit):
-        pools._refuse({})
+        choice._refuse({})
 
 
 @pytest.mark.parametrize(
     ("kind", "warns"), [(thread.TaskPool, 1), (prefork.TaskPool, 0)], ids=["threads", "prefork"]
 )
 def test_threads_come_with_a_warning(caplog: pytest.LogCaptureFixture, kind: type, warns: int) -> None:
-    pools._warn(SimpleNamespace(pool_cls=kind))
+    choice._warn(SimpleNamespace(pool_cls=kind))
     assert len(caplog.records) == warns
 
 
 def test_a_worker_has_our_pool_and_an_event_loop_that_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefork.TaskPool, "Pool", None)
     guarded: list[int] = []
-    monkeypatch.setattr(pool, "guard_event_loop", lambda: guarded.append(1))
-    pool._use_it()
-    assert (prefork.TaskPool.Pool, guarded) == (pool.Pool, [1])
+    monkeypatch.setattr(our_pool, "guard_event_loop", lambda: guarded.append(1))
+    our_pool._use_it()
+    assert (prefork.TaskPool.Pool, guarded) == (our_pool.Pool, [1])
 
 
 def test_a_process_is_a_workers_once_that_begins(monkeypatch: pytest.MonkeyPatch) -> None:

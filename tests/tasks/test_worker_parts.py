@@ -15,10 +15,11 @@ from celery.worker import state as of_worker
 from sandbox import EngineUnfit, EngineUnreachable, threads
 from sandbox.outage import Outage
 from sandbox.warm import Sight
-from tasks import engine_watch, metering, pulse
+from tasks import engine_watch
 from tasks.engine_gate import EngineAway, EngineGate
 from tasks.engine_watch import EngineWatch
-from tasks.pulse import Pulse
+from tasks.observe import health_file, task_metrics
+from tasks.observe.health_file import HealthFile
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Timer:
 def gate(monkeypatch: pytest.MonkeyPatch) -> EngineGate:
     """The gate of a worker of the test's own."""
     gate = EngineGate()
-    for module in (engine_watch, pulse, metering):
+    for module in (engine_watch, health_file, task_metrics):
         monkeypatch.setattr(module, "engine_gate", gate)
     return gate
 
@@ -142,7 +143,7 @@ def test_a_gate_that_a_job_has_met_again_is_opened_by_a_later_look_alone(
 
 @pytest.fixture
 def beating(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: EngineGate) -> Any:
-    """The file of a pulse, and how it looks."""
+    """The file of a health_file, and how it looks."""
     file = tmp_path / "pulse"
     monkeypatch.setenv("CELLBLOCK_HEARTBEAT", str(file))
     this_settings.cache_clear()
@@ -151,7 +152,7 @@ def beating(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: EngineGate) -
 
 def test_a_pulse_is_beaten_at_once_and_every_two_seconds_until_the_broker_is_away(beating: Any) -> None:
     consumer: Any = SimpleNamespace(timer=Timer())
-    step = Pulse(consumer)
+    step = HealthFile(consumer)
     assert step.include_if(consumer)
     step.stop(consumer)
     step.start(consumer)
@@ -166,8 +167,8 @@ def test_a_pulse_is_beaten_at_once_and_every_two_seconds_until_the_broker_is_awa
     assert [path.name for path in beating.parent.iterdir()] == ["pulse"]
     step.stop(consumer)
     assert consumer.timer.cancelled == 1
-    pulse._remove()
-    pulse._remove()
+    health_file._remove()
+    health_file._remove()
     assert not beating.exists()
 
 
@@ -175,8 +176,8 @@ def test_a_pulse_is_beaten_at_once_and_every_two_seconds_until_the_broker_is_awa
 def test_a_keeper_that_is_dead_is_a_sign_that_gets_old(
     beating: Any, monkeypatch: pytest.MonkeyPatch, alive: bool | None, renewed: bool
 ) -> None:
-    monkeypatch.setattr(pulse, "keeper_is_alive", lambda: alive)
-    step = Pulse(SimpleNamespace())
+    monkeypatch.setattr(health_file, "keeper_is_alive", lambda: alive)
+    step = HealthFile(SimpleNamespace())
     step._seen = {"loop": 1.0, "keeper": 1.0}
     step._beat()
     about = json.loads(beating.read_text())
@@ -187,14 +188,14 @@ def test_a_pulse_says_which_thread_has_died_or_why_no_jobs_are_taken(
     gate: EngineGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate.shut(AWAY)
-    assert str(pulse._trouble()).startswith("no jobs are taken, for 0 s now. No engine.")
+    assert str(health_file._trouble()).startswith("no jobs are taken, for 0 s now. No engine.")
     monkeypatch.setattr(threads, "_dead", ["cellblock-x", "cellblock-y"])
-    assert pulse._trouble() == "its thread cellblock-x has died: see its log, and start it again."
+    assert health_file._trouble() == "its thread cellblock-x has died: see its log, and start it again."
 
 
 def test_no_pulse_is_beaten_where_the_operator_names_no_file() -> None:
-    assert not Pulse(SimpleNamespace()).include_if(None)
-    pulse._remove()
+    assert not HealthFile(SimpleNamespace()).include_if(None)
+    health_file._remove()
 
 
 @pytest.mark.parametrize(
@@ -212,12 +213,12 @@ def test_the_samples_of_a_worker_are_what_it_has(
     processes: int | None,
     expected: dict[str, float],
 ) -> None:
-    monkeypatch.setattr(metering, "keeper_is_alive", lambda: alive)
+    monkeypatch.setattr(task_metrics, "keeper_is_alive", lambda: alive)
     pool = SimpleNamespace() if processes is None else SimpleNamespace(num_processes=processes)
-    monkeypatch.setattr(metering, "_worker", SimpleNamespace(pool=pool))
+    monkeypatch.setattr(task_metrics, "_worker", SimpleNamespace(pool=pool))
     monkeypatch.setattr(of_worker, "active_requests", {1, 2})
-    monkeypatch.setattr(metering, "_backlog", SimpleNamespace(measure=lambda: [("more", 5, {})]))
+    monkeypatch.setattr(task_metrics, "_queue_depth", SimpleNamespace(measure=lambda: [("more", 5, {})]))
     if not expected["cellblock_engine_up"]:
         gate.shut(AWAY)
-    told = {name: value for name, value, _ in metering._sample()}
+    told = {name: value for name, value, _ in task_metrics._sample()}
     assert told == {"cellblock_jobs_in_flight": 2, "more": 5, **expected}

@@ -12,7 +12,7 @@ import pytest
 
 from cli.checks.finding import Level
 from cli.checks.stock import room
-from sandbox.image_choice import find_image
+from sandbox.engines.docker.image_choice import find_image
 from tests.engine_stand_in import standing_in
 
 if TYPE_CHECKING:

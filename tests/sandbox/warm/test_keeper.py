@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.cell import CellInfo
-from sandbox.docker_maker import OpenCell
+from sandbox.engines.docker.maker import OpenCell
 from sandbox.warm import Claim, KeeperClient
 from sandbox.warm.keeper import serve
 from tests.waiting import PATIENCE

@@ -14,8 +14,8 @@ import pytest
 from config import load_catalogue, load_settings
 from sandbox import EngineFailed, EngineUnreachable, ImageMissing
 from sandbox.cell import CellInfo
-from sandbox.docker_maker import OpenCell
-from sandbox.engine_clock import ask_the_time
+from sandbox.engines.docker.clock import ask_the_time
+from sandbox.engines.docker.maker import OpenCell
 from sandbox.warm import WarmPool
 from sandbox.warm.pool import warm_limits
 from tests.conftest import OWNER, cells, running_cells

@@ -8,7 +8,7 @@ import pytest
 
 from config.warm import WarmRange
 from sandbox.cell import CellInfo
-from sandbox.docker_maker import OpenCell
+from sandbox.engines.docker.maker import OpenCell
 from sandbox.warm.shelf import Shelf
 
 AGE_S = 100.0

@@ -1,0 +1,122 @@
+"""Runs one job in one cell, from the cell's start to the collection of what the job left there."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sandbox.artifacts import ArtifactCaps, Collected, collect_artifacts
+from sandbox.errors import CellLost, EngineFailed, SandboxUnavailable
+from sandbox.result import Status
+from sandbox.verdict import judge
+from sandbox.watch import Watch
+
+if TYPE_CHECKING:
+    from sandbox.capture import Capture
+    from sandbox.cell import Cell, CellInfo, Engine, JobTags
+    from sandbox.job import Job
+    from sandbox.observer import Observer
+    from sandbox.verdict import Verdict
+    from sandbox.watch import Ending
+
+__all__ = ["CellRun", "Outcome"]
+
+_log = logging.getLogger("cellblock.cell_run")
+
+_KILLED = 128 + signal.SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known after the job has ended. `laps` are the seconds that each step took."""
+
+    verdict: Verdict
+    duration_s: float
+    captures: dict[int, Capture]
+    collected: Collected
+    info: CellInfo
+    laps: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class CellRun:
+    """Runs jobs on one engine, which may need up to `bound_s` seconds for one step of its own.
+
+    `interrupts` are exceptions such as that of a soft limit: each ends the job's time wherever it is raised.
+    """
+
+    engine: Engine
+    bound_s: float
+    interrupts: tuple[type[Exception], ...] = ()
+
+    def __call__(self, job: Job, tags: JobTags, caps: ArtifactCaps, observer: Observer) -> Outcome:
+        """Run `job` in a cell of its own.
+
+        Raises:
+            InvalidJob: its files do not fit into the cell.
+            SandboxUnavailable: the sandbox could not run the job. The cell is removed all the same.
+        """
+        laps = _Laps()
+        try:
+            with self.engine.acquire(job, tags) as cell:
+                return self._spend(cell, job, caps, observer, laps)
+        except self.interrupts as error:
+            raise EngineFailed("The engine took longer to give a cell than the job has time.") from error
+
+    def _spend(self, cell: Cell, job: Job, caps: ArtifactCaps, observer: Observer, laps: _Laps) -> Outcome:
+        observer.placed(cell.info)
+        watch = Watch(cell, job, self.bound_s, observer)
+        watch.until_started()
+        laps.note("acquire")
+        ending = self._follow(watch)
+        laps.note("run")
+        # `Started` may have arrived late, so that some of the run was counted as "acquire".
+        laps.shift("acquire", "run", ending.duration_s - laps.seconds["run"])
+        collected = Collected()
+        try:
+            if job.artifacts and ending.report:
+                collected = collect_artifacts(watch.archive(), job.artifacts, caps)
+                if collected.cut_short and watch.is_closed:
+                    _check_alive(cell)
+        except self.interrupts:
+            ending = replace(ending, stopped=Status.TIMED_OUT)
+        verdict = judge(ending)
+        laps.note("collect")
+        return Outcome(verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds)
+
+    def _follow(self, watch: Watch) -> Ending:
+        """Follow the job to its end. Once it has been stopped, an error of the engine is only logged."""
+        try:
+            return watch.until_ended()
+        except self.interrupts:
+            return watch.cut_short()
+        except SandboxUnavailable as error:
+            if not watch.is_stopped:
+                raise
+            _log.error("A cell does not end and is left to the reaper: %s", error)
+            return watch.unconfirmed()
+
+
+def _check_alive(cell: Cell) -> None:
+    """Raise `CellLost` if the cell was killed from outside. A job may break its own archive without error."""
+    if cell.examine().exit_code == _KILLED:
+        raise CellLost("The cell was killed from outside before it gave the job's files.")
+
+
+@dataclass(slots=True)
+class _Laps:
+    last: float = field(default_factory=time.monotonic)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def note(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name], self.last = round(now - self.last, 6), now
+
+    def shift(self, source: str, target: str, seconds: float) -> None:
+        """Count `seconds` of the lap `source` as part of the lap `target`; none if they are negative."""
+        moved = min(max(0.0, seconds), self.seconds[source])
+        self.seconds[source] = round(self.seconds[source] - moved, 6)
+        self.seconds[target] = round(self.seconds[target] + moved, 6)

@@ -1,0 +1,1 @@
+"""Cells that are containers of Docker Engine."""

@@ -1,0 +1,122 @@
+"""A job's only way out: a relay on its cell's loopback, and the proxy that the relay forwards to."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sandbox.egress.proxy import PROXY_IMAGE, PROXY_READY, proxy_request, squid_rules
+from sandbox.egress.relay import RELAY_READY, proxy_environment, relay_request
+from sandbox.engines.docker.client import mapped_errors
+from sandbox.engines.docker.frames import FrameReader
+from sandbox.engines.docker.image_choice import find_image
+from sandbox.engines.docker.maker import attach
+from sandbox.errors import EngineFailed, ImageMissing
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping, Sequence
+
+    import docker
+
+    from config import Settings
+    from config.hosts import Host
+    from sandbox.limits import Limits
+
+__all__ = ["Outlet", "open_outlet", "outlet_names"]
+
+_RECEIVE_BYTES = 64 << 10
+# Words that mark the line in which Squid, HAProxy or the shell says why it ends.
+_COMPLAINTS = ("FATAL", "ALERT", "not found")
+_ENDED = b"has ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """An open way out.
+
+    The variables in `env` tell the cell's programs of the proxy. `connections` has one connection for each
+    container, by the container's name. A container ends when its connection is closed.
+    """
+
+    env: Mapping[str, str]
+    connections: Mapping[str, socket.socket]
+
+
+def outlet_names(cell: str) -> tuple[str, str]:
+    """The names of a cell's relay and proxy containers. After an error they are removed by these names."""
+    return f"{cell}-1", f"{cell}-2"
+
+
+def open_outlet(
+    client: docker.APIClient,
+    settings: Settings,
+    cell: str,
+    hosts: Sequence[Host],
+    limits: Limits,
+    labels: Mapping[str, str],
+) -> Outlet:
+    """Open a way from the running container `cell` to `hosts`.
+
+    Raises:
+        ImageMissing: the proxy's image has not been built.
+        SandboxUnavailable: the engine failed, or the relay or the proxy did not start.
+    """
+    image = find_image(client, PROXY_IMAGE)
+    if image is None:
+        raise ImageMissing(f"The engine has no {PROXY_IMAGE}. Try: cellblock images build proxy")
+    relay, proxy = outlet_names(cell)
+    every: dict[str, Any] = {
+        "image": image.id,
+        "limits": limits,
+        "labels": labels,
+        "oci_runtime": settings.oci_runtime,
+    }
+    to_proxy = proxy_request(**every, exit_network=settings.network_exit, rules=squid_rules(hosts))
+    to_relay = relay_request(**every, cell=cell, proxy=proxy)
+    with ExitStack() as undone, mapped_errors("open a job's way out"):
+        connections = {
+            name: undone.enter_context(closing(_start(client, name, body)))
+            for name, body in ((proxy, to_proxy), (relay, to_relay))
+        }
+        _await_ready("relay", connections[relay], RELAY_READY, settings.margin)
+        _await_ready("proxy", connections[proxy], PROXY_READY, settings.margin)
+        undone.pop_all()
+    return Outlet(proxy_environment(), connections)
+
+
+def _start(client: docker.APIClient, name: str, body: dict[str, Any]) -> socket.socket:
+    client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
+    connection = attach(client, name)
+    try:
+        client.start(name)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _await_ready(what: str, connection: socket.socket, ready: bytes, within_s: float) -> None:
+    said, frames, until = b"", FrameReader(), time.monotonic() + within_s
+    while ready not in said:
+        connection.settimeout(max(until - time.monotonic(), 0.001))
+        try:
+            data = connection.recv(_RECEIVE_BYTES)
+        except TimeoutError:
+            data = b""
+        said += b"".join(piece for _, piece in frames.feed(data))
+        if not data or _ENDED in said:
+            raise EngineFailed(f"The {what} of a job did not start: {_complaint(said)}.")
+    connection.settimeout(None)
+
+
+def _complaint(said: bytes) -> str:
+    """The line of a container's output that says why it ended.
+
+    A proxy image of an earlier release lacks HAProxy. So after "not found" the advice is to build it.
+    """
+    lines = said.decode("utf-8", "replace").splitlines()
+    found = next((line[:200] for line in lines if any(word in line for word in _COMPLAINTS)), "")
+    return found.replace("not found", "not found; try: cellblock images build proxy") or "it does not say why"

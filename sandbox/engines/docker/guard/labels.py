@@ -1,0 +1,66 @@
+"""Checks a container's labels: its owner, its deadline and its limits."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sandbox.engines.docker.guard.refused import Refused
+from sandbox.limits import LIMITS_LABEL, read_limits
+from sandbox.payload import is_text
+
+if TYPE_CHECKING:
+    from config import Settings
+    from sandbox.limits import Limits
+
+__all__ = ["check_labels", "limits_of"]
+
+_NAME = re.compile(r"cellblock\.[a-z_]{1,32}")
+_VALUE_CHARS = 4096
+# More than a clock is ever set by. The clock that a deadline comes from may have been read long before.
+_CLOCK_S = 86_400.0
+
+
+def check_labels(labels: object, settings: Settings) -> dict[str, str]:
+    """The labels, if they are such as this deployment's workers write.
+
+    Raises:
+        Refused: they are not, or their deadline is so late that no reaper would remove the container.
+    """
+    if not isinstance(labels, dict) or labels.get("cellblock.owner") != settings.owner:
+        raise Refused("the labels do not name this deployment as the owner")
+    if not all(_NAME.fullmatch(name) and _is_value(value) for name, value in labels.items()):
+        raise Refused("there are labels that no worker writes")
+    if not _is_near(labels, settings):
+        raise Refused("the label cellblock.deadline is no time, or too far away")
+    return labels
+
+
+def limits_of(labels: Mapping[str, str], settings: Settings) -> Limits:
+    """The limits in the labels.
+
+    Raises:
+        Refused: there are none, or they exceed the operator's maxima.
+    """
+    try:
+        limits = read_limits(labels.get(LIMITS_LABEL, ""), settings)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise Refused(f"the label {LIMITS_LABEL}: {str(error)[:100]}") from None
+    if limits.text != labels[LIMITS_LABEL]:
+        raise Refused(f"the label {LIMITS_LABEL} is not as a worker writes it")
+    return limits
+
+
+def _is_value(value: object) -> bool:
+    """Whether `value` is text that every parser reads alike. A lone surrogate is not."""
+    return isinstance(value, str) and len(value) <= _VALUE_CHARS and is_text(value)
+
+
+def _is_near(labels: Mapping[str, Any], settings: Settings) -> bool:
+    try:
+        deadline = float(labels["cellblock.deadline"])
+    except (KeyError, ValueError):
+        return False
+    return deadline < time.time() + settings.longest.reap_s + settings.warm_age + _CLOCK_S

@@ -1,0 +1,116 @@
+"""Chooses the image for a runtime's cells: the named one if the engine has it, else the local build.
+
+For an image that is named by its digest, no other image is ever used.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.errors
+
+from sandbox.engines.docker.client import mapped_errors
+from sandbox.engines.docker.image_name import split_name
+from sandbox.errors import ImageMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from config import Runtime
+
+__all__ = ["Image", "ImageChoice", "choose_image", "find_image", "no_image", "read_image"]
+
+# How long a choice holds before the engine is asked again, so that a pulled image comes into use.
+_HOLD_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that the engine has; `volumes` are the paths that it declares as volumes.
+
+    `digest` is its digest in its registry; an image that was built here has none.
+    """
+
+    name: str
+    id: str
+    size_bytes: int
+    volumes: tuple[str, ...]
+    digest: str | None = None
+
+
+def find_image(client: docker.APIClient, name: str) -> Image | None:
+    """The image called `name`, if the engine has it; nothing is pulled."""
+    with mapped_errors("look for an image"):
+        try:
+            found = client.inspect_image(name)  # type: ignore[no-untyped-call]
+        except docker.errors.NotFound:
+            return None
+    return read_image(found, name)
+
+
+def choose_image(client: docker.APIClient, runtime: Runtime) -> Image | None:
+    """The image that `runtime` has on this engine, if it has any."""
+    found = (find_image(client, name) for name in runtime.images)
+    return next(filter(None, found), None)
+
+
+def read_image(found: Mapping[str, Any], name: str) -> Image | None:
+    """What the engine says of the image called `name`; None if it does not have the digest in `name`."""
+    known = found.get("RepoDigests") or ()
+    _, is_pinned, pin = name.partition("@")
+    if is_pinned and pin not in (one.partition("@")[2] for one in known):
+        return None
+    volumes = (found.get("Config") or {}).get("Volumes") or {}
+    return Image(name, found["Id"], found["Size"], tuple(volumes), _digest(known, name))
+
+
+def _digest(known: Iterable[str], name: str) -> str | None:
+    """The image's digest; if it was pulled from several repositories, that of the repository in `name`."""
+    repository, _ = split_name(name.partition("@")[0])
+    digests = dict(one.partition("@")[::2] for one in known)
+    return digests.get(repository) or next(iter(digests.values()), None)
+
+
+class ImageChoice:
+    """Remembers, for one process, which image stands for which runtime."""
+
+    def __init__(self, client: docker.APIClient) -> None:
+        self._client = client
+        self._chosen: dict[str, tuple[float, Image]] = {}
+
+    def choose(self, runtime: Runtime) -> Image:
+        """The image for `runtime`.
+
+        Raises:
+            ImageMissing: when the engine has neither the named image nor the local build.
+        """
+        until, image = self._chosen.get(runtime.name, (0.0, None))
+        if image is None or until < time.monotonic():
+            image = self._look(runtime)
+            self._chosen[runtime.name] = (time.monotonic() + _HOLD_S, image)
+        return image
+
+    def forget(self, runtime: Runtime) -> None:
+        """Ask the engine again next time, because the image has gone."""
+        self._chosen.pop(runtime.name, None)
+
+    def _look(self, runtime: Runtime) -> Image:
+        image = choose_image(self._client, runtime)
+        if image is None:
+            says, mend = no_image(runtime)
+            raise ImageMissing(f"The engine has no image for {runtime.name}: {says}. Try: {mend}")
+        return image
+
+
+def no_image(runtime: Runtime) -> tuple[str, str]:
+    """What is missing if `runtime` has no image, and what to try."""
+    pull, build = f"cellblock images pull {runtime.name}", f"cellblock images build {runtime.name}"
+    if runtime.is_pinned:
+        return f"{runtime.image} is not here, and no other image replaces one with a digest", pull
+    return (
+        f"neither {runtime.image} nor {runtime.local_image} is here",
+        f"{pull}; or without a registry: {build}",
+    )

@@ -1,0 +1,47 @@
+"""Pulls images from a registry, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.engines.docker.client import mapped_errors
+from sandbox.engines.docker.image_name import split_name
+from sandbox.errors import EngineFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+__all__ = ["LayerProgress", "pull_image"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProgress:
+    """How far one layer of an image is, in bytes; `total_bytes` is 0 while it is not known."""
+
+    layer: str
+    step: str
+    done_bytes: int
+    total_bytes: int
+
+
+def pull_image(client: docker.APIClient, name: str) -> Iterator[LayerProgress]:
+    """Pull the image called `name`, and yield how far its layers are.
+
+    Raises:
+        SandboxUnavailable: the registry does not answer, or has no such image.
+    """
+    repository, tag = split_name(name)
+    failure = ""
+    with mapped_errors(f"pull {name}"):
+        # Read to its end in any case: a connection stays open if its answer is not read to the end.
+        for line in client.pull(repository, tag=tag, stream=True, decode=True):
+            failure = failure or line.get("error", "")
+            detail = line.get("progressDetail") or {}
+            yield LayerProgress(
+                line.get("id", ""), line.get("status", ""), detail.get("current", 0), detail.get("total", 0)
+            )
+    if failure:
+        raise EngineFailed(f"The engine could not pull {name}: {failure}")

@@ -1,0 +1,1 @@
+"""The legacy mode: commands run directly on the worker's host, which isolates nothing."""

@@ -1,0 +1,49 @@
+"""Callbacks for code that follows a job while it runs, and may stop it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.cell import CellInfo
+
+__all__ = ["Observer", "together"]
+
+
+class Observer:
+    """Follows one job. This base class does nothing.
+
+    All methods are called in the thread that runs the job, which waits for them. So they must return quickly.
+    """
+
+    def placed(self, info: CellInfo) -> None:
+        """A cell has been made for the job, or for a stage of it; the command has not started."""
+
+    def heard(self, stream: int, data: bytes) -> None:
+        """The job has written `data` to stream 1 or 2."""
+
+    def wants_stop(self) -> bool:
+        """Whether to kill the job, with the status `cancelled`. Called at least every half second."""
+        return False
+
+
+def together(*observers: Observer | None) -> Observer:
+    """One observer that passes every call on to each of `observers` that is not None."""
+    there = [observer for observer in observers if observer is not None]
+    return there[0] if len(there) == 1 else _Together(there)
+
+
+class _Together(Observer):
+    def __init__(self, parts: list[Observer]) -> None:
+        self._parts = parts
+
+    def placed(self, info: CellInfo) -> None:
+        for part in self._parts:
+            part.placed(info)
+
+    def heard(self, stream: int, data: bytes) -> None:
+        for part in self._parts:
+            part.heard(stream, data)
+
+    def wants_stop(self) -> bool:
+        return any(part.wants_stop() for part in self._parts)

@@ -1,0 +1,1 @@
+"""The app's side of live output: follows what a job writes."""

@@ -1,0 +1,86 @@
+"""The pulse of a worker: a file that its event loop rewrites regularly and `cellblock health` reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from celery import bootsteps, signals
+
+from sandbox.threads import dead_threads
+from tasks._app import app
+from tasks.engine_gate import engine_gate
+from tasks.settings import this_settings
+from tasks.worker import keeper_is_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["HealthFile"]
+
+_INTERVAL_S = 2.0
+
+
+class HealthFile(bootsteps.StartStopStep):
+    """Writes the file while the worker consumes. Celery stops this step while the broker is away.
+
+    The file says when the event loop and the keeper were last alive, by the machine's monotonic clock, and
+    how old these times may be. It is replaced as a whole, so that no reader gets half of it.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
+        super().__init__(consumer, **options)
+        self._seen = dict.fromkeys(("loop", "keeper"), time.monotonic())
+        self._entry: Any = None
+
+    def include_if(self, consumer: Any) -> bool:  # noqa: ANN401
+        """Use this step only if the operator has named a file."""
+        return this_settings().heartbeat is not None
+
+    def start(self, consumer: Any) -> None:  # noqa: ANN401
+        """Called by Celery when the broker has answered: write the file now, and then every two seconds."""
+        self._beat()
+        self._entry = consumer.timer.call_repeatedly(_INTERVAL_S, self._beat)
+
+    def stop(self, consumer: Any) -> None:  # noqa: ANN401
+        """Called by Celery when the connection is lost, or the worker ends."""
+        if self._entry is not None:
+            self._entry.cancel()
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        self._seen["loop"] = now
+        if keeper_is_alive() is not False:
+            self._seen["keeper"] = now
+        settings = this_settings()
+        if settings.heartbeat:
+            about = {"pid": os.getpid(), "bound_s": settings.heartbeat_bound, "trouble": _trouble()}
+            _replace(settings.heartbeat, {**about, **self._seen})
+
+
+app.steps["consumer"].add(HealthFile)
+
+
+def _trouble() -> str | None:
+    """Why this worker can't run jobs, in one sentence, if that is certain without waiting. Else None."""
+    if dead := dead_threads():
+        return f"its thread {dead[0]} has died: see its log, and start it again."
+    return engine_gate.trouble
+
+
+def _replace(path: Path, content: Mapping[str, float | str | None]) -> None:
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_text(json.dumps(content))
+    fresh.replace(path)
+
+
+@signals.worker_shutdown.connect
+def _remove(**_: object) -> None:
+    path = this_settings().heartbeat
+    if path:
+        path.unlink(missing_ok=True)

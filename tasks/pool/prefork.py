@@ -1,0 +1,117 @@
+"""Celery's prefork pool, with limits that can rest, and with pool processes that send only whole messages."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from importlib import import_module
+from typing import Any
+
+from billiard.pool import ACK, SIG_SOFT_TIMEOUT
+from celery.concurrency import prefork
+from celery.signals import worker_init
+
+from tasks.patience import guard_event_loop
+from tasks.pool.time_limits import RESUME, SUSPEND, limits
+from tasks.settings import this_settings
+
+__all__ = ["Pool"]
+
+# Looked up by name, because Celery's type stubs declare too little of it.
+asynpool: Any = import_module("celery.concurrency.asynpool")
+
+_log = logging.getLogger("cellblock.pool")
+
+
+class _Worker(asynpool.Worker):  # type: ignore[misc]
+    """A pool process. While it lives, it sends only whole messages to its parent."""
+
+    def after_fork(self) -> None:
+        """Called by billiard in the new process."""
+        super().after_fork()
+        put = self.outq.put
+
+        def whole(message: Any) -> None:  # noqa: ANN401
+            """Send `message` with SIGTERM's default action, which kills the process.
+
+            Its usual handler raises. That would leave half a message in the pipe, and the parent could read
+            none of those that follow.
+            """
+            if message[0] == ACK:
+                limits.accepted(message[1][0])
+            before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            try:
+                put(message)
+            finally:
+                signal.signal(signal.SIGTERM, before)
+
+        self.outq.put = whole
+        limits.attach(whole)
+        signal.signal(SIG_SOFT_TIMEOUT, limits.strike)
+
+
+class Pool(asynpool.AsynPool):  # type: ignore[misc]
+    """The parent's side of the pool."""
+
+    Worker = _Worker
+
+    def create_result_handler(self) -> Any:  # noqa: ANN401  Celery's own
+        """Handle the messages SUSPEND and RESUME too."""
+        handler = super().create_result_handler()
+        handler.state_handlers.update({SUSPEND: self._suspend, RESUME: self._resume})
+        return handler
+
+    def _suspend(self, job: int) -> None:
+        result = self._cache.get(job)
+        if result is None:
+            return
+        if not hasattr(result, "own_limits"):
+            result.own_limits = (result._soft_timeout, result._timeout)  # noqa: SLF001  billiard's own
+        self._rearm(result, None, this_settings().result_expires)
+        # At a shutdown billiard applies these. 0 means no limit.
+        result._soft_timeout = result._timeout = 0  # noqa: SLF001
+
+    def _resume(self, job: int) -> None:
+        result = self._cache.get(job)
+        if result is None:
+            return
+        result._soft_timeout, result._timeout = result.own_limits  # noqa: SLF001
+        result._time_accepted = time.monotonic()  # noqa: SLF001
+        self._rearm(result, *result.own_limits)
+
+    def flush(self) -> None:
+        """Called by Celery when the broker is gone. Celery then forgets each job that no process has begun.
+
+        A job that was already written to a process still runs. So it is kept: its limits apply, and a
+        shutdown ends it.
+        """
+        written = [one for one in self._cache.values() if one._write_to and not one._accepted]  # noqa: SLF001
+        for job in written:
+            job._accepted = True  # noqa: SLF001
+        try:
+            super().flush()
+        finally:
+            for job in written:
+                # Its process may have begun it meanwhile.
+                job._accepted = job._worker_pid is not None  # noqa: SLF001
+
+    def _rearm(self, result: Any, soft_s: float | None, hard_s: float | None) -> None:  # noqa: ANN401
+        self.on_timeout_cancel(result)
+        self.on_timeout_set(result, soft_s, hard_s)
+
+    def process_flush_queues(self, proc: Any) -> None:  # noqa: ANN401
+        """Read what a dead process left in its pipe, unless it was killed in the middle of a message."""
+        handler = self._result_handler
+        if not proc.outq._reader.closed and handler._finish_partial_read(proc.outqR_fd, proc):  # noqa: SLF001
+            return
+        try:
+            super().process_flush_queues(proc)
+        except Exception as error:  # noqa: BLE001  unpickling garbage raises anything
+            _log.warning("A process was killed while it wrote to its parent (%s)", type(error).__name__)
+
+
+@worker_init.connect
+def _use_it(**_: object) -> None:
+    guard_event_loop()
+    prefork.TaskPool.Pool = Pool

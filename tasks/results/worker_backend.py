@@ -1,0 +1,82 @@
+"""Stores a worker's results. It waits for Redis for as long as a result is kept, so that none is lost."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from celery.backends.redis import RedisBackend, SentinelBackend
+from celery.signals import worker_init
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tasks._app import app
+from tasks.patience import PatientRetry
+from tasks.settings import this_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+
+__all__ = ["PatientRedis", "PatientSentinel", "redis_of", "result_redis"]
+
+
+class _Patient:
+    """Celery's own backend. Each command waits for Redis by itself. Celery's own retries are off."""
+
+    connparams: dict[str, Any]
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
+        super().__init__(*args, **options)
+        self.always_retry = False
+        self._brisk = self.connparams | _brisk(self.connparams)
+        self.connparams |= {"retry": PatientRetry(), "retry_on_timeout": False}
+
+    def ensure(self, fun: Callable[..., object], args: tuple[object, ...], **_: object) -> object:
+        """Called by Celery to retry a command. Run it once: it waits by itself."""
+        return fun(*args)
+
+    @cached_property
+    def brisk_client(self) -> Redis:
+        """A client of the same Redis that fails fast, for callers with a time limit of their own."""
+        client: Redis = self._create_client(**self._brisk)  # type: ignore[attr-defined]
+        return client
+
+
+class PatientRedis(_Patient, RedisBackend):
+    """For `redis://`, `rediss://` and `redis+socket://`."""
+
+
+class PatientSentinel(_Patient, SentinelBackend):
+    """For `sentinel://`."""
+
+
+def result_redis() -> Redis | None:
+    """The Redis that results go to. None if they go somewhere else: then there are no leases.
+
+    In a worker this client fails within a fraction of the time that a lease lasts.
+    """
+    return redis_of(app.backend)
+
+
+def redis_of(backend: Any) -> Redis | None:  # noqa: ANN401
+    """The same, for a given result backend."""
+    if not isinstance(backend, RedisBackend):
+        return None
+    client: Redis = backend.brisk_client if isinstance(backend, _Patient) else backend.client
+    return client
+
+
+def _brisk(connparams: dict[str, Any]) -> dict[str, Any]:
+    """Options for the client that fails fast: three tries fit into the time that a lease lasts."""
+    within_s = this_settings().lease_s / 5
+    connect = {"socket_connect_timeout": within_s} if "socket_connect_timeout" in connparams else {}
+    return {"socket_timeout": within_s, "retry_on_timeout": False, "retry": Retry(NoBackoff(), 0)} | connect
+
+
+@worker_init.connect
+def _store_patiently(**_: object) -> None:
+    """Called before the worker's backend is made. An app keeps that of `app_backend`."""
+    patient = dict.fromkeys(("redis", "rediss"), f"{__name__}:{PatientRedis.__name__}")
+    app.loader.override_backends = patient | {"sentinel": f"{__name__}:{PatientSentinel.__name__}"}

@@ -1,0 +1,92 @@
+"""What is written on a container, and what its making leaves in this process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from config import load_catalogue, load_settings
+from sandbox.engines.docker.maker import DockerMaker, Labels, new_name
+from sandbox.limits import read_limits
+from sandbox.process_mark import this_process
+from tests.programs import ROOT
+
+if TYPE_CHECKING:
+    import docker
+
+    from sandbox import Limits, Sandbox
+    from tests.engine_checkpoint import Checkpoint
+
+BASH = load_catalogue()["bash"]
+
+
+def test_a_container_says_whose_it_is_what_for_and_until_when(
+    engine: docker.APIClient, limits: Limits
+) -> None:
+    settings = load_settings(owner="we")
+    written = DockerMaker(engine, settings).written(BASH, Labels("job", 1234.6, "t-1", "w@h"), limits)
+    assert read_limits(written.pop("cellblock.limits"), settings) == limits
+    assert written == {
+        "cellblock.owner": "we",
+        "cellblock.task": "t-1",
+        "cellblock.worker": "w@h",
+        "cellblock.runtime": "bash",
+        "cellblock.deadline": "1235",
+        "cellblock.state": "job",
+        "cellblock.process": this_process(),
+    }
+
+
+def test_no_two_containers_have_one_name() -> None:
+    names = {new_name() for _ in range(100)}
+    assert len(names) == 100
+    assert all(len(name) == len("cellblock-") + 12 for name in names)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_jobs_that_have_ended_leave_no_file_open(sandbox: Sandbox) -> None:
+    sandbox.run("true")
+    sandbox.settle()
+    before = open_files()
+    for _ in range(3):
+        sandbox.run("true")
+    sandbox.settle()
+    assert open_files() <= before
+
+
+PROGRAM = """
+import os
+from config import load_catalogue, load_settings
+from sandbox import EngineFailed
+from sandbox.engines.docker.client import connect
+from sandbox.engines.docker.maker import DockerMaker, Labels, new_name
+from sandbox.warm.pool import warm_limits
+
+settings, bash, kept = load_settings(pull="never"), load_catalogue()["bash"], []
+client = connect(settings)
+maker = DockerMaker(client, settings)
+for _ in range(3):
+    name = new_name()
+    try:
+        maker.make(name, bash, warm_limits(bash, settings), Labels("job", 1.0))
+    except EngineFailed as error:
+        kept.append(error)  # and with it all that its frames held
+    client.remove_container(name, force=True)
+    print(len(os.listdir("/proc/self/fd")))
+"""
+
+
+def test_starts_that_fail_leave_no_file_open(checkpoint: Checkpoint) -> None:
+    checkpoint.refuse("POST /containers/[^/]+/start", 500)
+    env = os.environ | {"CELLBLOCK_DOCKER_HOST": checkpoint.url}
+    command = [sys.executable, "-c", PROGRAM]
+    first, *later = subprocess.run(
+        command, cwd=ROOT, env=env, capture_output=True, check=True, timeout=60
+    ).stdout.split()
+    assert later == [first, first]

@@ -1,0 +1,206 @@
+"""A job on the host: what it is given, what is left of it, and what the worker keeps."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from sandbox import Status
+from sandbox.cell import CellInfo, Evidence, JobTags
+from sandbox.engines.host.cell import HostCell
+from sandbox.engines.host.engine import HostEngine
+from sandbox.events import Archived, Closed, Ended, Event, Output, Started
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox import Sandbox
+    from tests.sandbox.conftest import Parse
+
+
+def heard(cell: HostCell, until: type[Event]) -> list[Event]:
+    """What a cell tells up to the first event of a kind."""
+    events: list[Event] = []
+
+    def news() -> bool:
+        events.extend(cell.poll(1))
+        return any(isinstance(one, until) for one in events)
+
+    wait_until(news, 10, "the news comes")
+    return events
+
+
+def process_of(cell: HostCell) -> psutil.Process:
+    """The command's own process."""
+    assert cell._process
+    return psutil.Process(cell._process.pid)
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> Iterator[HostCell]:
+    made = HostCell(tmp_path)
+    yield made
+    made.destroy()
+    made.close()
+
+
+def test_a_job_gets_path_home_and_a_neutral_place_and_nothing_else(
+    host: Sandbox, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    shown = host.run(["env"], "bash", env={"OWN": "1"}).stdout.splitlines()
+    env = dict(line.split("=", 1) for line in shown if not line.startswith("_="))
+    assert env.pop("HOME").startswith(f"{folders}/cellblock-")
+    assert len(env.pop("CELLBLOCK_CELL")) == 32
+    assert env.pop("PWD", "").startswith(f"{folders}/cellblock-")
+    assert env == {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TZ": "UTC", "OWN": "1"}
+
+
+def test_the_runtimes_own_environment_stands_under_the_jobs(host: Sandbox) -> None:
+    asked = {"PYTHONIOENCODING": "ascii"}
+    shown = host.run(["env"], "python", env=asked).stdout.splitlines()
+    assert {"PYTHONIOENCODING=ascii", "PYTHONUNBUFFERED=1"} <= set(shown)
+
+
+def test_files_can_be_started_and_what_is_made_is_the_users_alone_to_write(host: Sandbox) -> None:
+    result = host.run(
+        "umask; stat -c %a tool d/tool; touch new; stat -c %a new", files={"tool": "", "d/tool": ""}
+    )
+    assert result.stdout.split() == ["0022", "755", "755", "644"]
+
+
+def test_a_job_whose_follower_fails_is_killed_and_leaves_nothing(folders: Path, parse: Parse) -> None:
+    before = psutil.Process().num_fds()
+
+    def fail(cell: HostCell) -> None:
+        cell.start(parse("sleep 60 & sleep 60"))
+        wait_until(lambda: process_of(cell).children(), 10, "the job runs")
+        family.extend([process_of(cell), *process_of(cell).children()])
+        raise ZeroDivisionError
+
+    family: list[psutil.Process] = []
+    with pytest.raises(ZeroDivisionError), HostEngine().acquire(parse(), JobTags()) as cell:
+        fail(cell)
+    wait_until(lambda: not any(one.is_running() for one in family), 5, "the job is gone")
+    assert (psutil.Process().num_fds(), list(folders.iterdir())) == (before, [])
+
+
+def test_a_cell_tells_of_its_command_from_start_to_end(cell: HostCell, parse: Parse) -> None:
+    cell.start(parse("echo out; exit 5"))
+    first, *middle, last = heard(cell, Ended)
+    assert (first, written(middle)) == (Started(), b"out\n")
+    assert isinstance(last, Ended)
+    assert (last.exit_code, cell.info, cell.examine()) == (5, CellInfo("host"), Evidence())
+    assert (list(cell.poll(0)), cell.starving) == ([], False)
+
+
+@pytest.mark.parametrize(("wants", "comes"), [(["*"], True), ([], False)])
+def test_an_archive_follows_where_files_are_wanted(
+    cell: HostCell, parse: Parse, wants: list[str], comes: bool
+) -> None:
+    cell.start(parse("echo x > f", artifacts=wants))
+    heard(cell, Ended)
+    if comes:
+        assert isinstance(heard(cell, Closed)[0], Archived)
+    assert not list(cell.poll(0)) or comes
+
+
+def test_a_poll_waits_as_long_as_it_may_and_not_much_longer_than_half_a_second(
+    cell: HostCell, parse: Parse
+) -> None:
+    cell.start(parse("sleep 60"))
+    list(cell.poll(0))
+    taken_s = []
+    for wait_s in (0.2, 60.0, -1.0):
+        began = time.monotonic()
+        assert list(cell.poll(wait_s)) == []
+        taken_s.append(time.monotonic() - began)
+    assert taken_s[0] >= 0.2
+    assert 0.5 <= taken_s[1] < 5
+
+
+def test_usage_is_in_nanoseconds_and_bytes(cell: HostCell, parse: Parse) -> None:
+    cell.start(
+        parse(
+            [
+                sys.executable,
+                "-S",
+                "-c",
+                "x = bytearray(b'x') * (50 << 20)\nwhile __import__('time').process_time() < 0.3: pass",
+            ]
+        )
+    )
+    ended = heard(cell, Ended)[-1]
+    assert isinstance(ended, Ended)
+    assert ended.usage.cpu_ns is not None
+    assert ended.usage.peak_bytes is not None
+    assert 0.3e9 <= ended.usage.cpu_ns < 3e9
+    # The kernel counts what the process was before it became the command: a copy of this one.
+    own_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    assert 50 << 20 <= ended.usage.peak_bytes < (150 << 20) + own_bytes
+
+
+BOTH = """
+trap 'echo heard' TERM
+(trap 'echo heard; exit 0' TERM; echo up; while :; do sleep 0.05; done) &
+echo up
+wait
+wait
+"""
+
+
+def test_a_signal_reaches_every_process_of_the_job_and_none_besides(cell: HostCell, parse: Parse) -> None:
+    said = b""
+
+    def both_are_up() -> bool:
+        nonlocal said
+        said += written(list(cell.poll(1)))
+        return said.count(b"up") == 2
+
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        cell.start(parse(BOTH))
+        wait_until(both_are_up, 10, "both are up")
+        cell.terminate()
+        assert (written(heard(cell, Ended)).count(b"heard"), stranger.poll()) == (2, None)
+        stranger.kill()
+
+
+def written(events: list[Event]) -> bytes:
+    return b"".join(one.data for one in events if isinstance(one, Output))
+
+
+def test_killing_goes_on_until_nothing_is_left(cell: HostCell, parse: Parse) -> None:
+    cell.start(parse("trap '' TERM; for i in 1 2 3; do setsid sleep 60 & done; echo up; wait"))
+    heard(cell, Output)
+    family = [process_of(cell), *process_of(cell).children(recursive=True)]
+    cell.kill()
+    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    ended = heard(cell, Ended)[-1]
+    assert isinstance(ended, Ended)
+    assert ended.exit_code == 128 + signal.SIGKILL
+
+
+def test_no_process_is_of_a_job_that_has_not_started(tmp_path: Path) -> None:
+    """A container's processes that were started from outside have session 0, and so have the kernel's."""
+    cell = HostCell(tmp_path)
+    assert [pid for pid in psutil.pids() if cell._is_member(pid)] == []
+    assert list(cell.poll(0)) == []
+    cell.close()
+
+
+def test_the_engine_of_the_host_holds_nothing(host: Sandbox) -> None:
+    engine = HostEngine()
+    assert engine.warm_up(0)
+    engine.settle()
+    engine.close()
+    assert host.run("true").status is Status.SUCCEEDED

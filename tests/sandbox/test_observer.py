@@ -1,0 +1,67 @@
+"""Who looks on hears all of a job and can end it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox import Observer, Status, together
+from tests.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from sandbox import Sandbox
+    from sandbox.cell import CellInfo
+    from sandbox.result import Result
+
+pytestmark = pytest.mark.engine
+
+
+class Listener(Observer):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.containers: list[str | None] = []
+        self.heard_bytes = b""
+
+    def placed(self, info: CellInfo) -> None:
+        self.containers.append(info.container)
+
+    def heard(self, stream: int, data: bytes) -> None:
+        self.heard_bytes += data
+
+
+class Stopper(Listener):
+    """Wants the job to stop once it has heard of it."""
+
+    def wants_stop(self) -> bool:
+        return bool(self.heard_bytes)
+
+
+def _run(sandbox: Sandbox, cmd: str, observer: Observer) -> Result:
+    job = sandbox.parse(cmd, "bash")
+    return sandbox.run_job(job, task_id="", worker="", attempt=1, queued_s=0, observer=observer)
+
+
+def test_a_job_that_is_no_longer_wanted_is_cancelled_with_its_output_so_far(sandbox: Sandbox) -> None:
+    started = time.monotonic()
+    result = _run(sandbox, "echo so far; trap '' TERM; sleep 60", Stopper())
+    assert (result.status, result.stdout) == (Status.CANCELLED, "so far\n")
+    assert time.monotonic() - started < 2 * PATIENCE
+
+
+def test_an_onlooker_knows_the_container_and_hears_what_the_job_wrote(sandbox: Sandbox) -> None:
+    observer = Listener()
+    result = _run(sandbox, "echo out; echo err >&2", observer)
+    assert (observer.containers, sorted(observer.heard_bytes.split())) == (
+        [result.container],
+        [b"err", b"out"],
+    )
+
+
+def test_several_onlookers_hear_the_same_and_each_can_end_the_job(sandbox: Sandbox) -> None:
+    listener, stopper = Listener(), Stopper()
+    result = _run(sandbox, "echo heard; sleep 60", together(listener, None, stopper))
+    assert result.status is Status.CANCELLED
+    assert (listener.containers, listener.heard_bytes) == (stopper.containers, b"heard\n")

@@ -1,0 +1,172 @@
+"""What a worker writes down of each job, in its log and in its traces, part by part."""
+
+from __future__ import annotations
+
+import logging
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from tasks.observe import logs, traces
+from tasks.observe.log_context import forget_job, job_facts, note_job
+from tasks.settings import this_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+RESULT: dict[str, Any] = {
+    "status": "failed",
+    "exit_code": 3,
+    "warm": True,
+    "attempt": 2,
+    "runtime": "bash",
+    "container": None,
+    "image": "bash:5",
+    "stdout": "secret",
+    "timings": {"queued": 1.0, "acquire": 0.5, "run": 2.0, "collect": 0.25, "total": 2.75},
+}
+
+
+def test_a_line_is_bound_to_its_job_alone_and_to_none_behind_it() -> None:
+    note_job(runtime="of another")
+    logs._begin("one")
+    note_job(runtime="bash")
+    assert job_facts() == {"task": "one", "runtime": "bash"}
+    logs._begin("two")
+    assert job_facts() == {"task": "two"}
+    logs._end()
+    assert job_facts() == {}
+    forget_job()
+
+
+def test_one_line_tells_of_a_job_what_can_be_no_output(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        logs._tell(RESULT)
+    (record,) = caplog.records
+    told = {name: vars(record)[name] for name in ("status", "exit_code", "warm", "attempt", "seconds")}
+    assert told == {"status": "failed", "exit_code": 3, "warm": True, "attempt": 2, "seconds": 2.75}
+    assert (record.getMessage(), "stdout" in vars(record)) == ("The job has ended", False)
+
+
+@pytest.fixture
+def handler() -> Iterator[logging.Handler]:
+    handler = logging.StreamHandler()
+    logging.getLogger("test.dressed").addHandler(handler)
+    yield handler
+    logging.getLogger("test.dressed").removeHandler(handler)
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_celerys_handlers_write_our_lines(
+    monkeypatch: pytest.MonkeyPatch, handler: logging.Handler, log_format: str
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_LOG_FORMAT", log_format)
+    this_settings.cache_clear()
+    monkeypatch.setattr(logs, "_worker", "w@h")
+    of_billiard = logging.StreamHandler()
+    monkeypatch.setattr(logs, "get_multiprocessing_logger", lambda: SimpleNamespace(handlers=[of_billiard]))
+    logs._dress(logging.getLogger("test.dressed"))
+    for one in (handler, of_billiard):
+        line = one.format(logging.makeLogRecord({"msg": "hi", "levelname": "INFO"}))
+        assert line.startswith("{") is (log_format == "json")
+        assert "w@h" in line
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_what_is_said_before_celerys_log_is_set_up_is_json_as_well(
+    monkeypatch: pytest.MonkeyPatch, log_format: str
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_LOG_FORMAT", log_format)
+    this_settings.cache_clear()
+    monkeypatch.setattr(logs, "_worker", "")
+    captured: list[bool] = []
+    monkeypatch.setattr(logging, "captureWarnings", captured.append)
+    root = logging.getLogger()
+    before = list(root.handlers)
+    logs._note_worker("w@h")
+    added = [one for one in root.handlers if one not in before]
+    root.handlers = before
+    assert (logs._worker, captured, len(added)) == ("w@h", [True] if added else [], int(log_format == "json"))
+    assert all('"w@h"' in one.format(logging.makeLogRecord({"msg": "hi"})) for one in added)
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """What is traced."""
+    spans, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(traces, "_provider", provider)
+    return spans
+
+
+def test_the_laps_of_a_job_stand_one_behind_the_other_up_to_now(spans: Any) -> None:
+    tracer = trace.get_tracer("test", tracer_provider=traces._provider)
+    with tracer.start_as_current_span("run"):
+        traces._trace_laps(RESULT)
+        now = time.time_ns()
+    *laps, task = spans.get_finished_spans()
+    assert [(lap.name, (lap.end_time - lap.start_time) / 1e9) for lap in laps] == [
+        ("acquire", 0.5),
+        ("run", 2.0),
+        ("collect", 0.25),
+    ]
+    assert [lap.start_time for lap in laps[1:]] == [lap.end_time for lap in laps[:-1]]
+    assert 0 <= now - laps[-1].end_time < 1e9
+    assert {lap.parent.span_id for lap in laps} == {task.context.span_id}
+    facts = {"runtime": "bash", "status": "failed", "image": "bash:5", "warm": True, "attempt": 2}
+    assert task.attributes == {f"cellblock.{name}": value for name, value in facts.items()}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "has_it", "starts"), [("otlp", False, False), ("otlp", True, True), ("off", False, True)]
+)
+def test_a_worker_that_is_to_trace_and_cannot_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, has_it: bool, starts: bool
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_TRACES", wanted)
+    this_settings.cache_clear()
+    monkeypatch.setattr(traces, "find_spec", lambda _: "spec" if has_it else None)
+    if starts:
+        traces._check()
+    else:
+        with pytest.raises(SystemExit, match=r"pip install 'cellblock\[otel\]'"):
+            traces._check()
+
+
+@pytest.mark.parametrize(
+    ("module", "wanted", "begun"),
+    [
+        ("celery.concurrency.thread", "console", ["w@h"]),
+        ("celery.concurrency.prefork", "console", []),
+        ("celery.concurrency.solo", "console", []),
+        ("celery.concurrency.thread", "off", []),
+    ],
+)
+def test_traces_begin_in_the_process_that_runs_jobs(
+    monkeypatch: pytest.MonkeyPatch, module: str, wanted: str, begun: list[str]
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_TRACES", wanted)
+    this_settings.cache_clear()
+    told: list[str] = []
+    monkeypatch.setattr(traces, "_instrument", told.append)
+    kind = type("Pool", (), {"__module__": module})
+    traces._begin_without_children("w@h", SimpleNamespace(pool_cls=kind))
+    assert told == begun
+    monkeypatch.setattr(traces, "_provider", "there is one")
+    traces._begin("w@h")
+    assert told == begun
+
+
+def test_what_was_not_sent_yet_is_sent_at_the_end_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(traces, "_provider", SimpleNamespace(shutdown=lambda: told.append("shutdown")))
+    traces._end()
+    traces._end()
+    assert told == ["shutdown"]

@@ -1,0 +1,264 @@
+"""A turn at a job, step by step, with the leases in a real Redis and no worker around it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+from celery.exceptions import Ignore
+from celery.signals import task_postrun
+
+from sandbox import Abandoned
+from sandbox.cell import CellInfo
+from tasks import attempt, run_sandboxed
+from tasks.attempt import Attempt, Unwanted
+from tasks.lease import Answer, Lease, ask_to_cancel, leased_cell
+from tasks.observe.log_context import forget_job, job_facts
+from tasks.pool.time_limits import SUSPEND, Limits
+from tests.tasks.test_lease import ATTEMPTS, CANCEL, JOB, KEYS, LEASE, RESULT, TURNS, of
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def client(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+    """The Redis that results go to, where a second process may have been before."""
+    with redis.Redis.from_url(broker_url, decode_responses=True) as database:
+        monkeypatch.setattr(attempt, "result_redis", lambda: database)
+        yield database
+        database.flushdb()
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What the parent is told of the job's limits."""
+    told: list[int] = []
+    limits = Limits()
+    limits.attach(lambda message: told.append(message[0]))
+    limits.accepted(1)
+    monkeypatch.setattr(attempt, "limits", limits)
+    return told
+
+
+@pytest.fixture
+def mine(client: redis.Redis, told: list[int]) -> Iterator[Attempt]:
+    yield from a_turn()
+
+
+def a_turn(**about: Any) -> Iterator[Attempt]:
+    """The turn of a task that has just been called."""
+    context = {"id": JOB, "hostname": "mine", "retries": 0} | about
+    run_sandboxed.push_request(**context)
+    mine = Attempt(run_sandboxed)
+    yield mine
+    if mine._lease:
+        attempt._heartbeat.drop(mine._lease)
+    run_sandboxed.pop_request()
+    forget_job()
+
+
+def lease_of(mine: Attempt) -> Lease:
+    assert mine._lease is not None
+    return mine._lease
+
+
+def is_renewed(mine: Attempt) -> bool:
+    return lease_of(mine) in attempt._heartbeat._leases
+
+
+def end(state: str | None) -> None:
+    """As Celery says it."""
+    task_postrun.send(sender=run_sandboxed, task=run_sandboxed, state=state)
+
+
+def store(client: redis.Redis, state: str = "SUCCESS") -> None:
+    client.set(RESULT, json.dumps({"status": state, "result": None}), ex=60)
+
+
+def test_whoever_comes_second_waits_for_the_first_with_its_limits_at_rest(
+    client: redis.Redis, told: list[int], mine: Attempt
+) -> None:
+    first = of(client, 0)
+    first.acquire()
+    waiting = threading.Thread(target=mine.begin)
+    waiting.start()
+    wait_until(lambda: told, 5, "its limits rest")
+    assert (told, waiting.is_alive(), is_renewed(mine)) == ([SUSPEND], True, False)
+    asked = _asks(client)
+    waiting.join(0.6)
+    assert _asks(client) - asked <= 4
+    first.release(done=False)
+    waiting.join(5)
+    assert (client.hget(LEASE, "holder"), is_renewed(mine)) == (lease_of(mine)._holder, True)
+
+
+def _asks(client: Any) -> int:
+    """How often anybody has asked for a lease."""
+    calls: int = client.info("commandstats")["cmdstat_evalsha"]["calls"]
+    return calls
+
+
+def test_it_looks_four_times_a_second_whether_the_first_is_done() -> None:
+    assert attempt._LOOK_S == 0.25
+
+
+def test_nobody_waits_where_nobody_else_is(client: redis.Redis, told: list[int], mine: Attempt) -> None:
+    mine.begin()
+    assert (told, mine.attempt, lease_of(mine).answer) == ([], 1, Answer.GRANTED)
+    assert str(client.hget(LEASE, "holder")).startswith(f"mine|{os.getpid()}|")
+
+
+def test_a_job_that_has_its_result_is_ignored_and_nothing_is_renewed(
+    client: redis.Redis, mine: Attempt
+) -> None:
+    store(client)
+    with pytest.raises(Ignore, match="has its result"):
+        mine.begin()
+    assert (is_renewed(mine), client.exists(LEASE)) == (False, 0)
+
+
+def test_a_job_that_was_cancelled_before_is_held_while_that_is_reported(
+    client: redis.Redis, mine: Attempt
+) -> None:
+    ask_to_cancel(client, JOB)
+    with pytest.raises(Unwanted):
+        mine.begin()
+    assert is_renewed(mine)
+    end("SUCCESS")
+    assert (is_renewed(mine), client.exists(*KEYS)) == (False, 0)
+
+
+def test_attempts_are_those_of_celery_and_those_of_which_celery_knows_nothing(
+    client: redis.Redis, told: list[int]
+) -> None:
+    client.set(ATTEMPTS, 1, ex=60)
+    for mine in a_turn(retries=1):
+        assert mine.attempt == 2
+        mine.begin()
+        assert mine.attempt == 3
+
+
+@pytest.mark.parametrize(("begun", "gives_up"), [(1, False), (2, True)])
+def test_a_job_is_begun_as_often_as_the_operator_allows(
+    client: redis.Redis, mine: Attempt, monkeypatch: pytest.MonkeyPatch, begun: int, gives_up: bool
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_MAX_ATTEMPTS", "2")
+    client.set(ATTEMPTS, begun, ex=60)
+    if gives_up:
+        with pytest.raises(Abandoned, match="begun 2 times"):
+            mine.begin()
+    else:
+        mine.begin()
+    assert (mine.attempt, is_renewed(mine)) == (begun + 1, True)
+
+
+def test_a_job_of_one_holder_runs_on(mine: Attempt) -> None:
+    mine.begin()
+    assert (mine.wants_stop(), mine.gave_up) == (False, False)
+
+
+def test_a_job_that_is_cancelled_while_it_runs_is_stopped_and_its_result_stored(
+    client: redis.Redis, mine: Attempt
+) -> None:
+    mine.begin()
+    ask_to_cancel(client, JOB)
+    wait_until(mine.wants_stop, 5, "it is to stop")
+    assert (mine.gave_up, mine.may_store()) == (False, True)
+
+
+def test_a_lease_that_is_lost_in_mid_job_stops_it_and_the_job_begins_anew_at_no_cost(
+    client: redis.Redis, mine: Attempt
+) -> None:
+    mine.begin()
+    before = lease_of(mine)._holder
+    client.delete(LEASE)
+    wait_until(mine.wants_stop, 5, "it is to stop")
+    assert (mine.gave_up, mine.may_store(), mine.gave_up, is_renewed(mine)) == (True, False, False, False)
+    mine.begin()
+    assert (mine.attempt, client.get(ATTEMPTS), client.scard(TURNS)) == (1, "1", 1)
+    assert lease_of(mine)._holder != before
+
+
+def test_what_came_of_a_job_that_somebody_else_has_begun_is_not_stored(
+    client: redis.Redis, mine: Attempt, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine.begin()
+    client.delete(LEASE)
+    of(client, 0).acquire()
+    assert (mine.may_store(), is_renewed(mine)) == (False, False)
+    assert "The lease was lost while the job ran" in caplog.text
+
+
+def test_a_job_that_somebody_else_has_ended_is_not_stored_again(client: redis.Redis, mine: Attempt) -> None:
+    mine.begin()
+    store(client, "FAILURE")
+    with pytest.raises(Ignore):
+        mine.may_store()
+
+
+@pytest.mark.parametrize("state", ["SUCCESS", "FAILURE", "REVOKED"])
+def test_a_turn_that_ends_with_a_result_leaves_nothing(
+    client: redis.Redis, mine: Attempt, state: str
+) -> None:
+    mine.begin()
+    ask_to_cancel(client, JOB)
+    end(state)
+    assert (client.exists(*KEYS), is_renewed(mine)) == (0, False)
+
+
+@pytest.mark.parametrize("state", ["RETRY", "IGNORED", None])
+def test_a_turn_that_ends_without_one_keeps_the_wish_to_cancel_and_no_lease(
+    client: redis.Redis, mine: Attempt, state: str | None
+) -> None:
+    mine.begin()
+    ask_to_cancel(client, JOB)
+    end(state)
+    assert (client.keys(), is_renewed(mine)) == ([CANCEL], False)
+
+
+def test_a_lease_that_cannot_be_given_back_runs_out_and_is_renewed_no_more(
+    mine: Attempt, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine.begin()
+
+    def gone(*_: object) -> None:
+        raise redis.ConnectionError("what was stored")
+
+    lease_of(mine).redis = type("Gone", (), {"evalsha": staticmethod(gone)})()
+    with caplog.at_level(logging.INFO):
+        end("SUCCESS")
+    assert not is_renewed(mine)
+    assert caplog.messages[-1] == "A lease could not be given back, and runs out: ConnectionError"
+
+
+def test_the_lease_and_the_log_say_where_the_job_runs(client: redis.Redis, mine: Attempt) -> None:
+    mine.begin()
+    mine.placed(CellInfo("docker", container="a-cell"))
+    assert job_facts()["container"] == "a-cell"
+    wait_until(lambda: leased_cell(client, JOB) == "a-cell", 5, "the lease says so")
+
+
+@pytest.mark.parametrize("about", [{"is_eager": True}, {"id": None}])
+def test_a_job_that_nobody_else_can_have_needs_no_lease(
+    client: redis.Redis, about: dict[str, object]
+) -> None:
+    for mine in a_turn(**about):
+        mine.begin()
+        mine.placed(CellInfo("docker", container="a-cell"))
+        assert (mine._lease, mine.attempt, mine.wants_stop(), mine.may_store()) == (None, 1, False, True)
+        end("SUCCESS")
+    assert client.keys() == []
+
+
+def test_a_task_that_never_got_to_its_turn_ends_all_the_same(client: redis.Redis) -> None:
+    run_sandboxed.push_request(id=JOB)
+    end("FAILURE")
+    run_sandboxed.pop_request()
+    assert client.keys() == []
