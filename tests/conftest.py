@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import psutil
 import pytest
 import redis
@@ -19,7 +20,7 @@ from config import load_settings
 from sandbox import ImageMissing, Sandbox, SandboxUnavailable
 from sandbox.engines.docker.client import connect
 from sandbox.engines.docker.image_choice import ImageChoice
-from sandbox.remover import remove_container
+from sandbox.engines.docker.removal import remove_container
 from tasks.settings import this_catalogue, this_settings
 from tests.programs import is_ours, running_redis, running_worker, runs
 from tests.stall import Stall
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     import docker
 
     from tests.programs import Worker
+
+# A machine with other work may take any time for an example.
+hypothesis.settings.register_profile("cellblock", deadline=None)
+hypothesis.settings.load_profile("cellblock")
 
 #: Written on every container of this run, so that nobody else's is ever looked at.
 OWNER = os.environ.get("TEST_OWNER") or f"test-{secrets.token_hex(6)}"
