@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from cli.options import Json
 from cli.show import print_json, say
 from config import load_settings
-from sandbox.engines.docker.client import connect
+from sandbox.engines import open_engine
 from sandbox.reaper import reap as reap_containers
 
 __all__ = ["reap"]
@@ -18,11 +20,8 @@ def reap(as_json: Json = False) -> None:
     touched. Prints the names of the removed containers.
     """
     settings = load_settings()
-    client = connect(settings)
-    try:
-        removed = reap_containers(client, settings)
-    finally:
-        client.close()
+    with closing(open_engine(settings)) as engine:
+        removed = reap_containers(engine, settings)
     if as_json:
         print_json(removed)
     else:

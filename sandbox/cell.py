@@ -1,4 +1,4 @@
-"""The interface of every engine, and of its cells, which run one job each."""
+"""The interface of a cell, which runs one job, and what is said of it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from contextlib import AbstractContextManager
 
-    from sandbox.errors import SandboxUnavailable
     from sandbox.events import Event
     from sandbox.job import Job
-    from sandbox.outage import Outage
 
-__all__ = ["Cell", "CellInfo", "Engine", "Evidence", "JobTags"]
+__all__ = ["Cell", "CellInfo", "Evidence", "JobTags"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +72,3 @@ class Cell(Protocol):
 
     def examine(self) -> Evidence:
         """What the engine knows of a cell that is closed."""
-
-
-class Engine(Protocol):
-    """Makes cells, and removes them whatever happened in them."""
-
-    def acquire(self, job: Job, tags: JobTags) -> AbstractContextManager[Cell]:
-        """A cell for `job`, removed when the block is left.
-
-        Raises:
-            SandboxUnavailable: the engine cannot give one.
-        """
-
-    def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
-        """The outage that caused `error` in a job that began at `since`, a time of the monotonic clock.
-
-        None: the engine answers, and has answered all the time since then.
-        """
-
-    def warm_up(self, within_s: float) -> bool:
-        """Whether all warm cells of this process are ready within `within_s` seconds."""
-
-    def settle(self) -> None:
-        """Wait until nothing is left of the jobs that have ended."""
-
-    def close(self) -> None:
-        """Release everything. No job may run any more."""

@@ -15,8 +15,11 @@ from sandbox.verdict import judge
 from sandbox.watch import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from sandbox.capture import Capture
-    from sandbox.cell import Cell, CellInfo, Engine, JobTags
+    from sandbox.cell import Cell, CellInfo, JobTags
     from sandbox.job import Job
     from sandbox.observer import Observer
     from sandbox.verdict import Verdict
@@ -43,12 +46,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class CellRun:
-    """Runs jobs on one engine, which may need up to `bound_s` seconds for one step of its own.
+    """Runs each job in the cell that `acquire` gives. Its engine may need `bound_s` seconds for one step.
 
     `interrupts` are exceptions such as that of a soft limit: each ends the job's time wherever it is raised.
     """
 
-    engine: Engine
+    acquire: Callable[[Job, JobTags], AbstractContextManager[Cell]]
     bound_s: float
     interrupts: tuple[type[Exception], ...] = ()
 
@@ -61,7 +64,7 @@ class CellRun:
         """
         laps = _Laps()
         try:
-            with self.engine.acquire(job, tags) as cell:
+            with self.acquire(job, tags) as cell:
                 return self._spend(cell, job, caps, observer, laps)
         except self.interrupts as error:
             raise EngineFailed("The engine took longer to give a cell than the job has time.") from error

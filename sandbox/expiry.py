@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from sandbox.engines.docker.clock import HOLDS_S
-from sandbox.process_mark import lives_here
+from sandbox.engines.clock import HOLDS_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from config import Settings
+    from sandbox.labels import FoundLabels
 
 __all__ = ["Deadlines"]
 
@@ -57,34 +56,26 @@ class Deadlines:
         """The engine's time in Unix seconds: the earliest that any of the latest readings gives."""
         return time.monotonic() + min(offset for _, offset in self._offsets)
 
-    def is_past(self, name: str, labels: Mapping[str, str]) -> bool:
+    def is_past(self, name: str, labels: FoundLabels) -> bool:
         """Whether the deadline on the labels of the container `name` has passed."""
         if name not in self._due:
             self._due[name] = time.monotonic() + self._left_s(labels)
         return time.monotonic() > self._due[name]
 
-    def is_long_dead(self, name: str, ended: float) -> bool:
+    def is_long_dead(self, name: str, labels: FoundLabels, ended: float) -> bool:
         """Whether the container `name` has been dead for two margins; `ended` is by the engine's clock.
 
-        From the second look on, only the time since it was first seen dead counts.
+        From the second look on, only the time since it was first seen dead counts. The same is true if the
+        process that made it runs here: it may be about to start it, and the clock may have been set.
         """
         since = self._dead.setdefault(name, time.monotonic())
         seen_s = time.monotonic() - since
         long_s = 2 * self._margin_s
-        return seen_s > long_s or (self._looks == 1 and self.engine_now > ended + long_s)
+        believes = self._looks == 1 and not labels.is_attended
+        return seen_s > long_s or (believes and self.engine_now > ended + long_s)
 
-    def _left_s(self, labels: Mapping[str, str]) -> float:
-        left_s = min(_moment(labels) - self.engine_now, self._most_s)
+    def _left_s(self, labels: FoundLabels) -> float:
+        left_s = min(labels.deadline - self.engine_now, self._most_s)
         # The process that made the container still runs and will remove it. The deadline may have passed only
         # because the clock was set. So the container gets the most time that a job may have.
-        return self._most_s if left_s <= 0 and lives_here(labels.get("cellblock.process", "")) else left_s
-
-
-def _moment(labels: Mapping[str, str]) -> float:
-    """The time that the label gives. Text that is no number gives 0, so that it protects nothing."""
-    text = labels.get("cellblock.deadline", "inf")
-    try:
-        moment = float(text)
-    except ValueError:
-        return 0.0
-    return 0.0 if math.isnan(moment) else moment
+        return self._most_s if left_s <= 0 and labels.is_attended else left_s

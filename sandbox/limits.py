@@ -15,10 +15,9 @@ from sandbox.errors import InvalidJob
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from config import Catalogue, Settings
+    from config import Catalogue, Runtime, Settings
 
 __all__ = [
-    "LIMITS_LABEL",
     "LIMIT_NAMES",
     "RULES",
     "Limits",
@@ -27,11 +26,8 @@ __all__ = [
     "read_limits",
     "resolve_compile_limits",
     "resolve_limits",
+    "warm_limits",
 ]
-
-
-#: The label with a container's limits. The guard makes the configuration again from it and compares the two.
-LIMITS_LABEL = "cellblock.limits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,3 +171,9 @@ def _resolve(rule: Rule, asked: object, runtime_default: object, settings: Setti
     if value < rule.least:
         raise InvalidJob(f"{rule.name}={shown} is below the least possible, {rule.show(rule.least)}.")
     return value
+
+
+def warm_limits(runtime: Runtime, settings: Settings) -> Limits:
+    """The limits of a runtime's warm cells: its defaults, with the longest time that a job may ask for."""
+    limits = resolve_limits({}, runtime.limits, settings)
+    return replace(limits, timeout_s=settings.max_timeout, grace_s=settings.max_grace)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from sandbox.errors import EngineUnreachable
 
 if TYPE_CHECKING:
     from sandbox.errors import SandboxUnavailable
 
-__all__ = ["Outage"]
+__all__ = ["Outage", "level_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +20,11 @@ class Outage:
 
     why: SandboxUnavailable
     is_over: bool = False
+
+
+def level_of(error: SandboxUnavailable) -> int:
+    """The log level for an error of the engine, where other code has already met the same error.
+
+    A worker that stops taking jobs logs once that the engine is unreachable. Other code logs it as debug.
+    """
+    return logging.DEBUG if isinstance(error, EngineUnreachable) else logging.WARNING

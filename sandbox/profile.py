@@ -1,33 +1,47 @@
 """The cell's profile: everything that stands between a job and the host, each line with what it stops.
 
-A comment that begins with "stops:" names the attack that a job could make without the line.
-tests/hostile/mutants.py names, for each line, the test that fails without it.
+A comment that begins with "stops:" names the attack that a job could make without the line. Each engine
+derives its own form from this description. tests/hostile/mutants.py names, for each line, the test that fails
+without it.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config.disk_reads import parse_disk_reads
-from sandbox.engines.docker.socket_memory import SOCKET_BYTES
 from sandbox.supervisor import SUPERVISOR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from config import Settings
     from sandbox.limits import Limits
 
-__all__ = ["CELL_USER", "OPEN_FILES", "by_operator", "container_config", "cpu_quota"]
+__all__ = [
+    "CELL_USER",
+    "OPEN_FILES",
+    "SOCKET_BYTES",
+    "CpuQuota",
+    "Profile",
+    "Tmpfs",
+    "by_operator",
+    "cell_profile",
+]
 
 #: nobody: owns no file of any image.
-CELL_USER = "65534:65534"
+CELL_USER = 65534
 
 #: How many files one process may have open.
 OPEN_FILES = 1024
+
+#: The memory of all sockets of one cell together, where the kernel counts it apart (cgroup v1).
+SOCKET_BYTES = 32 << 20
 
 _CFS_PERIOD_US = 100_000
 
@@ -36,7 +50,7 @@ _CFS_PERIOD_US = 100_000
 _SECCOMP = json.dumps(json.loads(Path(__file__).with_name("seccomp.json").read_text()))
 
 # The engine's own list is replaced, not added to. What is not there on a host is passed over.
-_MASKED_PATHS = [
+_MASKED_PATHS = (
     # The supervisor's memory, and the nonce in it.
     *("/proc/1/mem", "/proc/1/task/1/mem"),
     # Where the kernel keeps what, and how it was set up.
@@ -51,10 +65,69 @@ _MASKED_PATHS = [
     *("/proc/interrupts", "/proc/softirqs", "/proc/schedstat", "/proc/latency_stats", "/proc/timer_stats"),
     *("/proc/diskstats", "/proc/vmstat", "/proc/zoneinfo", "/proc/buddyinfo", "/proc/pagetypeinfo"),
     *("/proc/pressure", "/proc/locks", "/sys/devices/virtual/powercap"),
-]
+)
+
+_BASE_ENV = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}  # noqa: S108
 
 
-def container_config(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tmpfs:
+    """A file system in the cell's own memory, which belongs to the cell's user."""
+
+    size_bytes: int
+    inodes: int
+    mode: int
+    exec: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuQuota:
+    """Processor time as the scheduler's bandwidth control takes it, in microseconds."""
+
+    quota_us: int
+    period_us: int = _CFS_PERIOD_US
+
+    @classmethod
+    def of(cls, limits: Limits) -> CpuQuota:
+        """The quota for the cores of a job."""
+        return cls(quota_us=max(1000, round(limits.cpus * _CFS_PERIOD_US)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A container as it is to be, whatever the engine.
+
+    `network` is a network of the engine's, or the container whose network namespace is joined; None leaves a
+    loopback device alone. `ulimits` hold for each process, soft and hard. `volumes` are paths that the image
+    declares as volumes. `disk_reads` are bytes a second, by the host's device. `seccomp` is JSON in the
+    format of Docker.
+    """
+
+    image: str
+    program: tuple[str, ...]
+    labels: Mapping[str, str]
+    env: Mapping[str, str]
+    user: int
+    hostname: str | None
+    network: str | None
+    ipc: str
+    seccomp: str
+    masked_paths: tuple[str, ...]
+    tmpfs: Mapping[str, Tmpfs]
+    volumes: tuple[str, ...]
+    shm_bytes: int
+    memory_bytes: int
+    socket_bytes: int
+    oom_score_adj: int
+    pids: int
+    cpu: CpuQuota
+    ulimits: Mapping[str, int]
+    sysctls: Mapping[str, str]
+    disk_reads: Mapping[str, int]
+    oci_runtime: str | None
+
+
+def cell_profile(
     *,
     image: str,
     limits: Limits,
@@ -64,88 +137,52 @@ def container_config(
     network: str | None = None,
     oci_runtime: str | None = None,
     disk_reads: Mapping[str, int] | None = None,
-) -> dict[str, Any]:
-    """The body of the engine's create call (Docker Engine API, "Create a container").
+) -> Profile:
+    """The profile of a cell with these limits.
 
-    `volumes` are those that the image declares: each would become a writable folder on the host's disk.
-    `network` is one of the engine's; None leaves the cell a loopback device alone. `disk_reads` are bytes a
-    second, by the host's device.
+    What holds for every container and has no value here is in the engine's own form: no capabilities, no new
+    privileges, a read-only root, private namespaces, no swap, no log, no restart.
     """
-    return {
-        "Image": image,
-        "Entrypoint": ["/bin/sh", "-c", SUPERVISOR, "cell"],
-        "Cmd": [],
-        "User": CELL_USER,  # stops: a job that is root to the image's files and to the kernel
-        "WorkingDir": "/",
-        "Hostname": "cell",  # stops: learning the container's id
-        "Env": [f"{name}={value}" for name, value in (_BASE_ENV | dict(env)).items()],
-        "Labels": dict(labels),
-        "NetworkDisabled": not network,  # stops: reaching any network; a loopback device is all there is
-        "Healthcheck": {"Test": ["NONE"]},  # stops: an image's health check beside the job
-        "StopSignal": "SIGKILL",  # an engine that starts again need not wait for what ignores SIGTERM
-        "OpenStdin": True,
-        "StdinOnce": True,  # stops: outliving the worker: the supervisor hears the end of input
-        "AttachStdin": True,
-        "AttachStdout": True,
-        "AttachStderr": True,
-        "Tty": False,
-        "HostConfig": {
-            "CapDrop": ["ALL"],  # stops: mount, raw sockets, device nodes, chown, setuid, ptrace of others, …
-            "SecurityOpt": [
-                "no-new-privileges:true",  # stops: becoming root by a setuid program of the image
-                f"seccomp={_SECCOMP}",  # stops: system calls that no job needs, where the kernel's holes are
-            ],
-            "MaskedPaths": _MASKED_PATHS,  # stops: reading about the host, the neighbours and the supervisor
-            "ReadonlyRootfs": True,  # stops: changing the image's programs, filling the host's disk
-            "Tmpfs": _tmpfs(limits) | dict.fromkeys(volumes, "ro,size=4k"),
-            "ShmSize": limits.disk_bytes,  # stops: filling the host's memory through /dev/shm
-            "IpcMode": "private",  # stops: using the shared memory and semaphores of neighbours
-            "CgroupnsMode": "private",  # stops: seeing the host's tree of control groups
-            "Memory": limits.memory_bytes,  # stops: a memory bomb
-            "MemorySwap": limits.memory_bytes,  # stops: the same through swap; this is the sum of both
-            "KernelMemoryTCP": SOCKET_BYTES,  # stops: filling socket buffers, which cgroup v1 counts apart
-            "OomScoreAdj": 900,  # stops: outliving the worker when the host itself runs out of memory
-            "PidsLimit": limits.pids,  # stops: a fork bomb
-            "CpuPeriod": cpu_quota(limits)["cpu_period"],
-            "CpuQuota": cpu_quota(limits)["cpu_quota"],  # stops: starving neighbours of the processor
-            "Ulimits": _ulimits(limits),
-            "Sysctls": _sysctls(network),
-            "BlkioDeviceReadBps": [  # stops: starving neighbours of the disk that images are on
-                {"Path": device, "Rate": bytes_s} for device, bytes_s in (disk_reads or {}).items()
-            ],
-            "LogConfig": {"Type": "none", "Config": {}},  # stops: filling the host's disk with logs
-            "RestartPolicy": {"Name": "no"},
-            "AutoRemove": False,  # after the end the engine is asked how it came about
-            "Init": False,
-            **({"NetworkMode": network} if network else {}),
-            **({"Runtime": oci_runtime} if oci_runtime else {}),
-        },
-    }
-
-
-_BASE_ENV = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}  # noqa: S108
+    return Profile(
+        image=image,
+        program=("/bin/sh", "-c", SUPERVISOR, "cell"),
+        labels=labels,
+        env=_BASE_ENV | dict(env),
+        user=CELL_USER,  # stops: a job that is root to the image's files and to the kernel
+        hostname="cell",  # stops: learning the container's id
+        network=network,  # stops: reaching any network, if it is None
+        ipc="private",  # stops: using the shared memory and semaphores of neighbours
+        seccomp=_SECCOMP,  # stops: system calls that no job needs, where the kernel's holes are
+        masked_paths=_MASKED_PATHS,  # stops: reading about the host, the neighbours and the supervisor
+        tmpfs=_tmpfs(limits),
+        volumes=tuple(volumes),  # stops: writing to the host's disk, where an image declares a volume
+        shm_bytes=limits.disk_bytes,  # stops: filling the host's memory through /dev/shm
+        memory_bytes=limits.memory_bytes,  # stops: a memory bomb
+        socket_bytes=SOCKET_BYTES,  # stops: filling socket buffers, which cgroup v1 counts apart
+        oom_score_adj=900,  # stops: outliving the worker when the host itself runs out of memory
+        pids=limits.pids,  # stops: a fork bomb
+        cpu=CpuQuota.of(limits),  # stops: starving neighbours of the processor
+        ulimits=_ulimits(limits),
+        sysctls=_sysctls(network),
+        disk_reads=disk_reads or {},  # stops: starving neighbours of the disk that images are on
+        oci_runtime=oci_runtime,
+    )
 
 
 def by_operator(settings: Settings) -> dict[str, Any]:
-    """What the settings alone say of every cell, for `container_config`."""
+    """What the settings alone say of every cell, for `cell_profile`."""
     return {"oci_runtime": settings.oci_runtime, "disk_reads": parse_disk_reads(settings.disk_reads)}
 
 
-def cpu_quota(limits: Limits) -> dict[str, int]:
-    """The cores of a job as the scheduler's bandwidth control takes them, in microseconds."""
-    return {"cpu_period": _CFS_PERIOD_US, "cpu_quota": max(1000, round(limits.cpus * _CFS_PERIOD_US))}
-
-
-def _tmpfs(limits: Limits) -> dict[str, str]:
+def _tmpfs(limits: Limits) -> dict[str, Tmpfs]:
     """The only places to write to, both held in the cell's own memory.
 
-    The sizes stop a full disk, the inodes a million empty files. Mode and owner are said because the engine
-    copies those of the image's folder otherwise. Programs start from /workspace alone.
+    The sizes stop a full disk, the inodes a million empty files. Programs start from /workspace alone.
     """
-    room = f"size={limits.disk_bytes},nr_inodes={max(1024, limits.disk_bytes // 4096)},nosuid,nodev"
+    size, inodes = limits.disk_bytes, max(1024, limits.disk_bytes // 4096)
     return {
-        "/workspace": f"rw,exec,{room},mode=0700,uid=65534,gid=65534",
-        "/tmp": f"rw,noexec,{room},mode=1777,uid=65534,gid=65534",  # noqa: S108
+        "/workspace": Tmpfs(size_bytes=size, inodes=inodes, mode=0o700, exec=True),
+        "/tmp": Tmpfs(size_bytes=size, inodes=inodes, mode=0o1777, exec=False),  # noqa: S108
     }
 
 
@@ -157,23 +194,22 @@ def _sysctls(network: str | None) -> dict[str, str]:
     if network:
         return own
     return own | {
-        # stops: many connections, each of which takes its least size whatever KernelMemoryTCP says.
+        # stops: many connections, each of which takes its least size whatever `socket_bytes` says.
         "net.ipv4.tcp_rmem": "4096 16384 65536",
         "net.ipv4.tcp_wmem": "4096 16384 65536",
         "net.ipv4.tcp_max_tw_buckets": "4096",  # stops: the same by connections that have ended
     }
 
 
-def _ulimits(limits: Limits) -> list[dict[str, Any]]:
+def _ulimits(limits: Limits) -> dict[str, int]:
     """Per process, beneath the cgroup's limits. Not `nproc`: it counts the user's processes in all cells."""
-    cpu_s = math.ceil((limits.timeout_s + limits.grace_s) * max(1.0, limits.cpus)) + 5
-    limits_of = {
+    return {
         # stops: a core file as large as memory. 0 would let one pass to a core_pattern that is a pipe.
         "core": 1,
         "nofile": OPEN_FILES,  # stops: filling the kernel's table of open files
         "fsize": limits.disk_bytes,  # stops: sparse files that look larger than the cell
         "memlock": 64 << 10,  # stops: memory that cannot be reclaimed
         "msgqueue": 0,  # stops: filling the message queues, which the kernel counts per user, over all cells
-        "cpu": cpu_s,  # stops: running on when nobody is left to keep the deadline
+        # stops: running on when nobody is left to keep the deadline
+        "cpu": math.ceil((limits.timeout_s + limits.grace_s) * max(1.0, limits.cpus)) + 5,
     }
-    return [{"Name": name, "Soft": most, "Hard": most} for name, most in limits_of.items()]

@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import docker.errors
-
-from sandbox.engines.docker.client import mapped_errors
-from sandbox.engines.docker.clock import ask_the_time
 from sandbox.errors import SandboxUnavailable
 from sandbox.expiry import Deadlines
 from sandbox.meter import count_error, measure
-from sandbox.process_mark import is_gone, this_process
-from sandbox.remover import remove_container
 
 if TYPE_CHECKING:
-    import docker
-
     from config import Settings
+    from sandbox.engines.engine import Engine, FoundCell
 
 __all__ = ["due", "reap"]
 
 _log = logging.getLogger("cellblock.reaper")
-
-_DEAD = ("created", "exited", "dead")
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """What one look at all containers needs."""
 
-    client: docker.APIClient
-    margin_s: float
+    engine: Engine
     deadlines: Deadlines
     leaving: bool = False
 
 
 def reap(
-    client: docker.APIClient,
-    settings: Settings,
-    *,
-    deadlines: Deadlines | None = None,
-    leaving: bool = False,
+    engine: Engine, settings: Settings, *, deadlines: Deadlines | None = None, leaving: bool = False
 ) -> list[str]:
     """Remove this deployment's containers that are due, and return the names of those removed.
 
@@ -57,77 +42,45 @@ def reap(
     Raises:
         SandboxUnavailable: the engine does not answer.
     """
-    found = _containers(client, settings)
-    deadlines = deadlines or Deadlines(settings)
-    deadlines.begin_look(ask_the_time(client), map(_name, found))
-    look = _Look(client, settings.margin, deadlines, leaving)
-    return [name for container in found if (name := _reap_if_due(look, container))]
+    found, deadlines = engine.list(), deadlines or Deadlines(settings)
+    deadlines.begin_look(engine.now(), [cell.name for cell in found])
+    look = _Look(engine, deadlines, leaving)
+    return [cell.name for cell in found if _reap_if_due(look, cell)]
 
 
-def due(client: docker.APIClient, settings: Settings) -> list[str]:
+def due(engine: Engine, settings: Settings) -> list[str]:
     """The names of the containers that `reap` would remove now.
 
     Raises:
         SandboxUnavailable: the engine does not answer.
     """
-    found, deadlines = _containers(client, settings), Deadlines(settings)
-    deadlines.begin_look(ask_the_time(client), map(_name, found))
-    look = _Look(client, settings.margin, deadlines)
-    return [_name(container) for container in found if _is_due(look, container)]
+    found, deadlines = engine.list(), Deadlines(settings)
+    deadlines.begin_look(engine.now(), [cell.name for cell in found])
+    return [cell.name for cell in found if _is_due(_Look(engine, deadlines), cell)]
 
 
-def _containers(client: docker.APIClient, settings: Settings) -> list[dict[str, Any]]:
-    with mapped_errors("list its containers"):
-        label = f"cellblock.owner={settings.owner}"
-        found: list[dict[str, Any]] = client.containers(all=True, filters={"label": label})
-    return found
-
-
-def _name(container: dict[str, Any]) -> str:
-    # Not the id: a proxy in front of the engine knows cells by their names. A container that is being removed
-    # may have lost its name already.
-    name: str = (container["Names"] or [container["Id"]])[0]
-    return name.removeprefix("/")
-
-
-def _reap_if_due(look: _Look, container: dict[str, Any]) -> str | None:
-    name = _name(container)
+def _reap_if_due(look: _Look, cell: FoundCell) -> bool:
+    """Remove the container if it is due; whether it was removed."""
     try:
-        if not (_is_due(look, container) or (look.leaving and _is_mine(container))):
-            return None
-        remove_container(look.client, name, look.margin_s)
+        if not (_is_due(look, cell) or (look.leaving and cell.labels.is_mine)):
+            return False
+        look.engine.remove(cell.name)
     except SandboxUnavailable as error:
-        _log.error("The container %s is due but stays for now: %s", name, error)
+        _log.error("The container %s is due but stays for now: %s", cell.name, error)
         measure("cellblock_leaks_total", where="reaper")
         count_error("reaper", error)
-        return None
-    _log.warning("Removed the container %s, which nobody else had removed", name)
+        return False
+    _log.warning("Removed the container %s, which nobody else had removed", cell.name)
     measure("cellblock_reaps_total")
-    return name
+    return True
 
 
-def _is_due(look: _Look, container: dict[str, Any]) -> bool:
-    if look.deadlines.is_past(_name(container), container["Labels"]):
+def _is_due(look: _Look, cell: FoundCell) -> bool:
+    if look.deadlines.is_past(cell.name, cell.labels):
         return True
-    is_dead = container["State"] in _DEAD
     # Not a warm cell that runs: a job may have claimed it, and then it outlives the process that made it.
-    is_orphan = is_gone(container["Labels"].get("cellblock.process", ""))
-    if is_orphan and (is_dead or container["Labels"].get("cellblock.state") == "job"):
+    if cell.labels.is_orphan and (cell.dead_since or cell.labels.is_for_job):
         return True
-    return is_dead and look.deadlines.is_long_dead(_name(container), _dead_since(look.client, container))
-
-
-def _is_mine(container: dict[str, Any]) -> bool:
-    return bool(container["Labels"].get("cellblock.process") == this_process())
-
-
-def _dead_since(client: docker.APIClient, container: dict[str, Any]) -> float:
-    """When the container ended, or was made if it never started, in Unix seconds; infinity if it is gone."""
-    if container["State"] == "created":
-        return float(container["Created"])
-    with mapped_errors("examine a cell"):
-        try:
-            finished: str = client.inspect_container(_name(container))["State"]["FinishedAt"]
-        except docker.errors.NotFound:
-            return float("inf")
-    return datetime.fromisoformat(finished).timestamp()
+    if cell.dead_since is None:
+        return False
+    return look.deadlines.is_long_dead(cell.name, cell.labels, cell.dead_since())

@@ -7,27 +7,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import docker.errors
-import requests.exceptions
-
-from sandbox.engines.docker.client import connect, mapped_errors, says_away
-from sandbox.engines.docker.ping import level_of
-from sandbox.errors import EngineFailed, EngineUnreachable, SandboxUnavailable
+from sandbox.engines import open_engine
+from sandbox.errors import EngineUnreachable, SandboxUnavailable
 from sandbox.meter import count_error, measure
+from sandbox.outage import level_of
 from sandbox.threads import start_thread
 
 if TYPE_CHECKING:
-    import socket
-
-    import docker
-
     from config import Settings
+    from sandbox.engines.engine import Engine, Stream
 
-__all__ = ["Remover", "count_leak", "remove_cell", "remove_container", "remove_until_gone"]
+__all__ = ["Remover", "count_leak", "remove_cell"]
 
 _log = logging.getLogger("cellblock.remover")
 
@@ -37,73 +31,31 @@ _MOST_WAITING = 32
 # this time, their cells wait to be removed, as long as only few wait and none has waited for long.
 _QUIET_S = 0.05
 _LONGEST_WAIT_S = 0.5
-# How long a cell may take to end by itself before it is killed.
-_LAST_WORDS_S: Any = 0.25  # the SDK passes it to requests, which takes fractions; the SDK's stub forbids them
 # Between two attempts at an engine that is away.
 _AWAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """A container to remove. Its supervisor runs as long as the connection is open."""
+    """A container to remove. Its supervisor runs as long as its streams are open."""
 
     name: str
-    connection: socket.socket | None
+    streams: tuple[Stream, ...]
     since: float
 
-
-def remove_container(client: docker.APIClient, name: str, bound_s: float) -> None:
-    """Kill and remove a container with its volumes, and make sure that it is gone.
-
-    Raises:
-        EngineFailed: it is still there after `bound_s` seconds.
-        EngineUnreachable: the engine does not answer.
-    """
-    # Tried again: 409 (a removal is in progress) and 500 (the engine lost a race with the container's exit).
-    with mapped_errors("remove a cell"):
-        remove_until_gone(lambda: client.remove_container(name, v=True, force=True), name, bound_s)
-
-
-def remove_until_gone(remove: Callable[[], None], name: str, bound_s: float) -> None:
-    """Call `remove` until it succeeds, or the engine does not know the container.
-
-    Raises:
-        EngineFailed: the engine still refuses after `bound_s` seconds.
-    """
-    until = time.monotonic() + bound_s
-    while True:
-        try:
-            remove()
-        except docker.errors.NotFound:
-            return
-        except docker.errors.APIError as error:
-            if says_away(error):
-                raise
-            if time.monotonic() > until:
-                raise EngineFailed(f"The engine could not remove {name}: {error.explanation}.") from error
-            time.sleep(0.05)
-        else:
-            return
+    def close(self) -> None:
+        for stream in self.streams:
+            stream.close()
 
 
 def remove_cell(settings: Settings, name: str) -> None:
-    """Kill and remove a container whose process can't do it itself.
+    """Kill and remove a cell whose process can't do it itself.
 
     Raises:
         SandboxUnavailable: it is still there after a margin.
     """
-    with closing(connect(settings)) as client:
-        remove_container(client, name, settings.margin)
-
-
-def _await_end(client: docker.APIClient, name: str) -> None:
-    """Wait a moment for the supervisor to end by itself: that costs the engine a tenth less than a kill."""
-    with suppress(docker.errors.APIError, requests.exceptions.RequestException):
-        client.wait(name, timeout=_LAST_WORDS_S)
-
-
-def _is_news(error: Exception) -> bool:
-    return not isinstance(error, SandboxUnavailable)
+    with closing(open_engine(settings)) as engine:
+        engine.remove(name)
 
 
 def count_leak(error: Exception) -> None:
@@ -112,15 +64,18 @@ def count_leak(error: Exception) -> None:
     count_error("remover", error)
 
 
+def _is_news(error: Exception) -> bool:
+    return not isinstance(error, SandboxUnavailable)
+
+
 class Remover:
     """A thread that removes containers in the order in which they are given to it.
 
     While the engine is away, the containers wait. If `close` is called then, they are left to the reaper.
     """
 
-    def __init__(self, connect: Callable[[], docker.APIClient], bound_s: float) -> None:
-        self._connect = connect
-        self._bound_s = bound_s
+    def __init__(self, open_engine: Callable[[], Engine]) -> None:
+        self._open_engine = open_engine
         self._left: deque[_Left] = deque()
         self._last = 0.0
         self._change = threading.Condition()
@@ -129,24 +84,24 @@ class Remover:
         self._hurry = 0
         self._closing = False
 
-    def remove(self, name: str, connection: socket.socket | None = None) -> None:
+    def remove(self, name: str, streams: tuple[Stream, ...] = ()) -> None:
         """Have the container called `name` removed soon. Waits while too many others wait already."""
         self.await_room()
-        self.remove_at_once(name, connection)
+        self.remove_at_once(name, streams)
 
     def await_room(self) -> None:
         """Wait while too many containers wait to be removed. To be called before another cell is made."""
         with self._change:
             self._change.wait_for(lambda: len(self._left) < _MOST_WAITING or self._closing)
 
-    def remove_at_once(self, name: str, connection: socket.socket | None = None) -> None:
+    def remove_at_once(self, name: str, streams: tuple[Stream, ...] = ()) -> None:
         """Have the container called `name` removed soon. Never waits: for callers that must not block."""
         with self._change:
             if self._thread is None:
                 self._closing = False
                 self._thread = start_thread(self._work, name="cellblock-remover")
             self._last = time.monotonic()
-            self._left.append(_Left(name, connection, self._last))
+            self._left.append(_Left(name, streams, self._last))
             self._change.notify_all()
 
     def settle(self) -> None:
@@ -167,22 +122,17 @@ class Remover:
             thread.join()
 
     def _work(self) -> None:
-        client: docker.APIClient | None = None
+        engine = self._open_engine()
         while (left := self._next()) is not None:
             try:
-                if left.connection is not None:
-                    left.connection.close()
-                client = client or self._connect()
-                if left.connection is not None:
-                    _await_end(client, left.name)
-                remove_container(client, left.name, self._bound_s)
+                left.close()
+                engine.remove(left.name, ends=bool(left.streams))
             except EngineUnreachable as error:
                 self._wait_for_engine(left, error)
             except Exception as error:  # noqa: BLE001  a thread that has died would let its queue fill up
                 _log.error("%s is left to the reaper: %s", left.name, error, exc_info=_is_news(error))
                 count_leak(error)
-        if client is not None:
-            client.close()
+        engine.close()
 
     def _wait_for_engine(self, left: _Left, error: EngineUnreachable) -> None:
         with self._change:
@@ -196,8 +146,7 @@ class Remover:
         _log.log(level_of(error), "%d cells are left to the reaper: %s", len(self._left), error)
         for left in self._left:
             count_leak(error)
-            if left.connection is not None:
-                left.connection.close()
+            left.close()
         self._left.clear()
 
     def _next(self) -> _Left | None:

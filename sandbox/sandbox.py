@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Self
 
 from config import load_catalogue, load_settings
 from sandbox.cell_run import CellRun
-from sandbox.engines.host.engine import HostEngine
+from sandbox.cell_source import CellSource
+from sandbox.engines import open_engine
 from sandbox.job import Job, check_names, parse_job
 from sandbox.run import Run
 
 if TYPE_CHECKING:
     from config import Settings
-    from sandbox.cell import Engine
     from sandbox.errors import SandboxUnavailable
     from sandbox.observer import Observer
     from sandbox.outage import Outage
@@ -41,8 +41,8 @@ class Sandbox:
     ) -> None:
         self.settings = settings or load_settings()
         self.catalogue = load_catalogue(self.settings.runtimes)
-        self._engine = _engine(self.settings, keeper)
-        cell_run = CellRun(self._engine, self.settings.margin, interrupts)
+        self._cells = _cell_source(self.settings, keeper)
+        cell_run = CellRun(self._cells.acquire, self.settings.margin, interrupts)
         self._run = Run(cell_run, self.settings.max_artifacts)
 
     def __enter__(self) -> Self:
@@ -85,28 +85,27 @@ class Sandbox:
 
         None: the engine answers, and was not away since then.
         """
-        return self._engine.outage(error, since)
+        return self._cells.outage(error, since)
 
     def warm_up(self, within_s: float) -> bool:
         """Wait at most `within_s` seconds for this process's warm cells; whether all of them are there."""
-        return self._engine.warm_up(within_s)
+        return self._cells.warm_up(within_s)
 
     def settle(self) -> None:
         """Wait until the cells of all jobs that have ended are removed. Results do not wait for that."""
-        self._engine.settle()
+        self._cells.settle()
 
     def close(self) -> None:
         """Wait until every cell is gone, and close the connections."""
-        self._engine.close()
+        self._cells.close()
 
 
-def _engine(settings: Settings, keeper: str | None) -> Engine:
-    if not settings.enable_docker:
-        return HostEngine()
-    # Imported here, so that a host without Docker's SDK can still run the legacy mode and check requests.
-    from sandbox.engines.docker.engine import DockerEngine
+def _cell_source(settings: Settings, keeper: str | None) -> CellSource:
+    # Imported here, because an app that only checks requests needs no warm cells.
     from sandbox.warm import KeeperClient, WarmPool
 
+    engine = open_engine(settings)
     if keeper:
-        return DockerEngine(settings, KeeperClient(keeper))
-    return DockerEngine(settings, WarmPool(settings) if settings.warm_sizes.any else None)
+        return CellSource(settings, engine, KeeperClient(keeper, engine.adopt))
+    pool = WarmPool(settings) if settings.enable_docker and settings.warm_sizes.any else None
+    return CellSource(settings, engine, pool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import psutil
 from cli.checks.engine import about_engine, engine_client
 from cli.checks.finding import ok, problem, unseen, warning
 from config import format_bytes, load_catalogue, load_settings
+from sandbox.engines import open_engine
 from sandbox.engines.docker.client import docker_address
 from sandbox.engines.docker.image_choice import choose_image, no_image
 from sandbox.reaper import due
@@ -59,8 +61,8 @@ def room(folder: Path, free_bytes: int) -> Finding:
 def leftovers() -> Iterator[Finding]:
     """No container of this deployment is past its deadline, or dead and not removed."""
     settings = load_settings()
-    with engine_client() as client:
-        left = due(client, settings)
+    with closing(open_engine(settings)) as engine:
+        left = due(engine, settings)
     if left:
         yield warning(
             f"{len(left)} containers of {settings.owner!r} should be gone: {', '.join(left[:5])}",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from sandbox.egress.companion import companion_profile
 from sandbox.egress.relay import RELAY_END
-from sandbox.engines.docker.companion import companion_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from config.hosts import Host
     from sandbox.limits import Limits
+    from sandbox.profile import Profile
 
-__all__ = ["PROXY_IMAGE", "PROXY_READY", "proxy_request", "squid_rules"]
+__all__ = ["PROXY_IMAGE", "PROXY_READY", "proxy_profile", "squid_rules"]
 
 #: Built from a recipe of our own, like the runtimes' images.
 PROXY_IMAGE = "cellblock/proxy:local"
@@ -110,7 +112,7 @@ def _rules(hosts: Sequence[Host]) -> Iterator[str]:
     yield "http_access deny all"
 
 
-def proxy_request(
+def proxy_profile(
     *,
     image: str,
     limits: Limits,
@@ -118,9 +120,9 @@ def proxy_request(
     exit_network: str,
     rules: str,
     oci_runtime: str | None,
-) -> dict[str, Any]:
-    """The body of the engine's create call for the proxy. `rules` is Squid's configuration."""
-    body = companion_config(
+) -> Profile:
+    """The profile of the proxy. `rules` is Squid's configuration."""
+    profile = companion_profile(
         image=image,
         limits=limits,
         labels=labels,
@@ -129,7 +131,5 @@ def proxy_request(
         oci_runtime=oci_runtime,
         program=[_PROGRAM, "proxy", RELAY_END, rules],
     )
-    host = body["HostConfig"]
-    host["Sysctls"] = host.get("Sysctls", {}) | _SYSCTLS
-    host["IpcMode"] = "shareable"  # the relay joins it
-    return body
+    # The relay joins the namespace of its shared memory.
+    return replace(profile, sysctls={**profile.sysctls, **_SYSCTLS}, ipc="shareable")

@@ -7,16 +7,18 @@ ours that joins the cell's network namespace. It forwards connections to the pro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from sandbox.engines.docker.companion import companion_config
+from sandbox.egress.companion import companion_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandbox.limits import Limits
+    from sandbox.profile import Profile
 
-__all__ = ["RELAY_END", "RELAY_READY", "proxy_environment", "relay_request"]
+__all__ = ["RELAY_END", "RELAY_READY", "proxy_environment", "relay_profile"]
 
 _PORT = 3128
 #: What the relay writes once it listens.
@@ -66,11 +68,11 @@ _ENTRANCE = _configuration(f"127.0.0.1:{_PORT}", _SOCKET)
 RELAY_END = _configuration(f"{_SOCKET} mode 600", f"127.0.0.1:{_PORT}")
 
 
-def relay_request(
+def relay_profile(
     *, image: str, limits: Limits, labels: Mapping[str, str], cell: str, proxy: str, oci_runtime: str | None
-) -> dict[str, Any]:
-    """The body of the engine's create call for the relay from container `cell` to container `proxy`."""
-    body = companion_config(
+) -> Profile:
+    """The profile of the relay from container `cell` to container `proxy`."""
+    profile = companion_profile(
         image=image,
         limits=limits,
         labels=labels,
@@ -79,10 +81,8 @@ def relay_request(
         oci_runtime=oci_runtime,
         program=[_PROGRAM, "relay", _ENTRANCE],
     )
-    del body["Hostname"]  # the engine refuses one beside another container's network
-    body["HostConfig"].pop("Sysctls", None)  # the relay uses the namespaces of the cell and the proxy
-    body["HostConfig"]["IpcMode"] = f"container:{proxy}"
-    return body
+    # The relay uses the namespaces of the cell and of the proxy. So it has no name and no sysctls of its own.
+    return replace(profile, hostname=None, sysctls={}, ipc=f"container:{proxy}")
 
 
 def proxy_environment() -> dict[str, str]:

@@ -1,1 +1,23 @@
-"""What cells are made with: one package for each engine. Only the `sandbox` module beside it names them."""
+"""What cells are made with: a package for each engine, behind the protocol in `engine`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from config import Settings
+    from sandbox.engines.engine import Engine
+
+__all__ = ["open_engine"]
+
+
+def open_engine(settings: Settings) -> Engine:
+    """The engine that the settings ask for. It connects when it is first used."""
+    if not settings.enable_docker:
+        from sandbox.engines.host.engine import HostEngine
+
+        return HostEngine()
+    # Imported here, so that a host without Docker's SDK can still run the legacy mode and check requests.
+    from sandbox.engines.docker.engine import DockerEngine
+
+    return DockerEngine(settings)

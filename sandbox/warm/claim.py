@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sandbox.engines.docker.maker import OpenCell
+from sandbox.engines.engine import OpenCell
 
 __all__ = ["Claim", "ClaimPool"]
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.cell import CellInfo
-from sandbox.engines.docker.maker import OpenCell
+from sandbox.engines.engine import OpenCell
 from sandbox.warm.sight import SIGHT, read_sight
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sandbox.engines.engine import Stream
     from sandbox.warm.claim import Claim
 
 __all__ = ["KeeperClient"]
@@ -22,15 +25,20 @@ __all__ = ["KeeperClient"]
 _log = logging.getLogger("cellblock.warm")
 
 _REPLY_BYTES = 4096
+_MOST_STREAMS = 3
 # A claim takes a fraction of a millisecond. A keeper that needs longer than this does not work any more.
 _PATIENCE_S = 0.25
 
 
 class KeeperClient:
-    """One connection to the keeper, made when it is first needed. Without a keeper, a claim gives None."""
+    """One connection to the keeper, made when it is first needed. Without a keeper, a claim gives None.
 
-    def __init__(self, path: str) -> None:
+    `adopt` makes the streams of a cell out of the descriptors that the keeper hands over.
+    """
+
+    def __init__(self, path: str, adopt: Callable[[Sequence[int]], tuple[Stream, ...]]) -> None:
         self._path = path
+        self._adopt = adopt
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
 
@@ -68,13 +76,15 @@ class KeeperClient:
             self._connection.settimeout(_PATIENCE_S)
             self._connection.connect(self._path)
         self._connection.send(runtime.encode())
-        reply, descriptors, _, _ = socket.recv_fds(self._connection, _REPLY_BYTES, 1)
+        reply, descriptors, _, _ = socket.recv_fds(self._connection, _REPLY_BYTES, _MOST_STREAMS)
         if not reply:
             raise ConnectionError("it hung up")
         if not descriptors:
             return None
-        os.set_inheritable(descriptors[0], False)  # noqa: FBT003
-        return OpenCell(CellInfo(**json.loads(reply)), socket.socket(fileno=descriptors[0]))
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)  # noqa: FBT003
+        said = json.loads(reply)
+        return OpenCell(said["name"], CellInfo(**said["info"]), self._adopt(descriptors))
 
     def _hang_up(self) -> None:
         if self._connection is not None:

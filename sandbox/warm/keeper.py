@@ -3,7 +3,7 @@
     python -m sandbox.warm.keeper SOCKET WORKER [COLLECTOR]
 
 It serves claims on the Unix socket SOCKET until its standard input ends. That happens when the worker ends,
-in whatever way. A cell is handed over as a file descriptor: the attached connection to it. COLLECTOR is the
+in whatever way. A cell is handed over as file descriptors: its streams. COLLECTOR is the
 number of the file descriptor that the keeper reports its measurements to.
 """
 
@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import load_settings
-from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.ping import level_of
+from sandbox.engines import open_engine
 from sandbox.errors import SandboxUnavailable
 from sandbox.expiry import Deadlines
 from sandbox.log_lines import log_formatter
 from sandbox.meter import count_error, report_to
+from sandbox.outage import level_of
 from sandbox.reaper import reap
 from sandbox.threads import end_with_threads, start_thread
 from sandbox.warm.pool import WarmPool
@@ -36,6 +36,7 @@ from sandbox.warm.sight import SIGHT, look_again_and_again
 
 if TYPE_CHECKING:
     from config import Settings
+    from sandbox.engines.engine import OpenCell
     from sandbox.warm.claim import ClaimPool
 
 __all__ = ["main", "serve"]
@@ -98,8 +99,8 @@ def _keep_reaping(settings: Settings) -> None:
 
 def _reap(settings: Settings, deadlines: Deadlines | None = None, *, leaving: bool = False) -> None:
     try:
-        with closing(connect(settings)) as client:
-            reap(client, settings, deadlines=deadlines, leaving=leaving)
+        with closing(open_engine(settings)) as engine:
+            reap(engine, settings, deadlines=deadlines, leaving=leaving)
     except SandboxUnavailable as error:
         _log.log(level_of(error), "Nothing can be reaped for now: %s", error)
         count_error("reaper", error)
@@ -131,13 +132,19 @@ def _answer(claimant: socket.socket, pool: ClaimPool) -> bool:
         if cell is None:
             claimant.send(b"{}")
         else:
-            with cell.connection:
-                socket.send_fds(
-                    claimant, [json.dumps(asdict(cell.info)).encode()], [cell.connection.fileno()]
-                )
+            _hand_over(claimant, cell)
     except OSError:
         return False
     return True
+
+
+def _hand_over(claimant: socket.socket, cell: OpenCell) -> None:
+    reply = json.dumps({"name": cell.name, "info": asdict(cell.info)}).encode()
+    try:
+        socket.send_fds(claimant, [reply], [stream.fileno() for stream in cell.streams])
+    finally:
+        for stream in cell.streams:
+            stream.close()
 
 
 if __name__ == "__main__":

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import logging
-import socket
+import select
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from config import load_catalogue
-from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.maker import DockerMaker, Labels, OpenCell, new_name
-from sandbox.engines.docker.ping import level_of
+from sandbox.engines import open_engine
+from sandbox.engines.clock import EngineClock
+from sandbox.engines.engine import CellSpec, Engine, OpenCell, new_name
 from sandbox.errors import ImageMissing, SandboxUnavailable
-from sandbox.limits import Limits, resolve_limits
+from sandbox.labels import Labels
+from sandbox.limits import warm_limits
 from sandbox.meter import count_error, report
+from sandbox.outage import level_of
 from sandbox.remover import Remover
 from sandbox.threads import start_thread
 from sandbox.warm.shelf import Shelf
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from sandbox.meter import Measurement
     from sandbox.warm.claim import Claim
 
-__all__ = ["WarmPool", "warm_limits"]
+__all__ = ["WarmPool"]
 
 _log = logging.getLogger("cellblock.warm")
 
@@ -34,12 +37,6 @@ _MAKERS = 2
 # After a failure, such as an engine that is away, so that it does not get too many requests.
 _PAUSE_S = 5.0
 _QUIET_S = 0.05
-
-
-def warm_limits(runtime: Runtime, settings: Settings) -> Limits:
-    """The limits of a runtime's warm cells: its defaults, with the longest time that a job may ask for."""
-    limits = resolve_limits({}, runtime.limits, settings)
-    return replace(limits, timeout_s=settings.max_timeout, grace_s=settings.max_grace)
 
 
 class WarmPool:
@@ -56,7 +53,7 @@ class WarmPool:
         self._last_claim = 0.0
         self._change = threading.Condition()
         self._closing = False
-        self._remover = Remover(lambda: connect(settings), bound_s=settings.margin)
+        self._remover = Remover(partial(open_engine, settings))
         self._makers = [
             start_thread(self._work, name=f"cellblock-maker-{number}") for number in range(_MAKERS)
         ]
@@ -68,7 +65,7 @@ class WarmPool:
             self._last_claim = time.monotonic()
             self._change.notify()
             while shelf is not None and (cell := shelf.take(time.monotonic())):
-                if _is_alive(cell.connection):
+                if _is_alive(cell):
                     self._tell(runtime, shelf, outcome="hit")
                     return replace(cell, info=replace(cell.info, warm=True))
                 self._discard(cell)
@@ -105,16 +102,17 @@ class WarmPool:
         )
 
     def _work(self) -> None:
-        maker: DockerMaker | None = None
+        engine = open_engine(self._settings)
+        clock = EngineClock(engine.now)
         while (name := self._next()) is not None:
             try:
                 self._remover.await_room()
-                maker = maker or DockerMaker(connect(self._settings), self._settings)
-                self._finish(name, self._make(maker, name))
+                self._finish(name, self._make(engine, clock, name))
             except SandboxUnavailable as error:
                 # In this order: otherwise the other maker would start on this runtime in between.
                 self._pause(name, error)
                 self._finish(name, None)
+        engine.close()
 
     def _next(self) -> str | None:
         """The runtime that lacks a cell; waits until there is one. None when the pool is closed."""
@@ -142,16 +140,25 @@ class WarmPool:
         moments = [moment for moment in (*expiries, *self._paused.values(), quiet) if moment and moment > now]
         return min(moments) - now if moments else None
 
-    def _make(self, maker: DockerMaker, runtime: str) -> OpenCell:
-        name = new_name()
-        stays_s = self._settings.warm_age + self._settings.longest.reap_s
-        labels = Labels(state="warm", deadline=maker.clock.now() + stays_s, worker=self._worker)
+    def _make(self, engine: Engine, clock: EngineClock, name: str) -> OpenCell:
+        spec = self._spec(self._runtimes[name], clock.now())
         try:
-            chosen = self._runtimes[runtime]
-            return maker.make(name, chosen, warm_limits(chosen, self._settings), labels)
+            return engine.make(spec)
         except SandboxUnavailable:
-            self._remover.remove(name)
+            self._remover.remove(spec.name)
             raise
+
+    def _spec(self, runtime: Runtime, now: float) -> CellSpec:
+        limits = warm_limits(runtime, self._settings)
+        labels = Labels(
+            owner=self._settings.owner,
+            runtime=runtime.name,
+            state="warm",
+            deadline=now + self._settings.warm_age + self._settings.longest.reap_s,
+            limits=limits.text,
+            worker=self._worker,
+        )
+        return CellSpec(new_name(), runtime, limits, labels)
 
     def _finish(self, name: str, cell: OpenCell | None) -> None:
         with self._change:
@@ -181,15 +188,12 @@ class WarmPool:
 
     def _discard(self, cell: OpenCell) -> None:
         """Have a cell removed, without a wait: a claim may wait for its reply. The makers wait instead."""
-        self._remover.remove_at_once(cell.name, cell.connection)
+        self._remover.remove_at_once(cell.name, cell.streams)
 
 
-def _is_alive(connection: socket.socket) -> bool:
-    """Whether the supervisor still waits: then it has written nothing, and its stream has not ended."""
-    try:
-        connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+def _is_alive(cell: OpenCell) -> bool:
+    """Whether the supervisor still waits: then it has written nothing, and no stream of it has ended."""
+    poll = select.poll()
+    for stream in cell.streams:
+        poll.register(stream.fileno(), select.POLLIN)
+    return not poll.poll(0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from config.warm import WarmRange
-    from sandbox.engines.docker.maker import OpenCell
+    from sandbox.engines.engine import OpenCell
 
 __all__ = ["Shelf"]
 

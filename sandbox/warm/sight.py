@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from sandbox.engines.docker.ping import ping
+from sandbox.engines import open_engine
 from sandbox.errors import EngineUnreachable
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def read_sight(path: Path) -> Sight | None:
 def _look(settings: Settings, last_away: float) -> Sight:
     began = time.monotonic()
     try:
-        ping(settings)
+        open_engine(settings).ping()
     except EngineUnreachable as error:
         return Sight(began, str(error), time.monotonic())
     return Sight(began, None, last_away)

@@ -10,8 +10,8 @@ import pytest
 from config import load_settings
 from sandbox import Result, Sandbox, Status
 from sandbox.egress.proxy import PROXY_IMAGE
+from sandbox.engines.docker.create_call import container_config
 from sandbox.engines.docker.image_choice import find_image
-from sandbox.profile import container_config
 from tests.conftest import cells, unavailable
 from tests.hostile.listed_hosts import listing_hosts, serving
 from tests.waiting import wait_until
@@ -53,7 +53,7 @@ def leaky(engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> Iterator
         body["HostConfig"]["MaskedPaths"] = []
         return body
 
-    monkeypatch.setattr("sandbox.engines.docker.maker.container_config", without_masks)
+    monkeypatch.setattr("sandbox.engines.docker.engine.container_config", without_masks)
     with Sandbox(load_settings(pull="never")) as leaking:
         yield lambda source, **request: leaking.run(["python3", "-c", source], "python", **request)
 

@@ -19,7 +19,7 @@ _KERNEL, _FILES, _NETWORK, _DISK, _MEMORY, _PROCESSES, _OUTPUT, _DECEPTION = (
     )
 )
 _UNCHARGED = "tests/hostile/test_uncharged_memory.py::test_a_job_holds_no_more_than_its_limit_by_way_of"
-_UNIT = "tests/sandbox/test_profile.py::test_"
+_UNIT = "tests/sandbox/engines/docker/test_create_call.py::test_"
 
 
 @dataclass(frozen=True, slots=True)

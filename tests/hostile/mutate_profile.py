@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import profile
+from sandbox.engines.docker import create_call
 from tests.hostile.mutants import EXEMPT, MUTANTS
 from tests.programs import ROOT
 
@@ -72,7 +72,7 @@ def failures_in_a_process(name: str) -> list[str]:
 
 def failures_under(mutant: Mutant) -> list[str]:
     """The mapped test, run with the profile so changed."""
-    setattr(profile, "container_config", mutated(profile.container_config, mutant.weaken))  # noqa: B010
+    setattr(create_call, "container_config", mutated(create_call.container_config, mutant.weaken))  # noqa: B010
     failures = Failures([])
     with redirect_stdout(io.StringIO()):
         code = pytest.main(["-q", "-x", "-p", "no:randomly", str(ROOT / mutant.test)], plugins=[failures])
@@ -94,7 +94,7 @@ def mutated(hardened: Callable[..., Body], weaken: Callable[[Body], object]) -> 
 
 def uncovered() -> list[str]:
     """Keys of the profile that nobody has thought of here."""
-    body = profile.container_config(image="", limits=profile_limits(), labels={}, env={})
+    body = create_call.container_config(image="", limits=profile_limits(), labels={}, env={})
     touched = EXEMPT | {word for mutant in MUTANTS.values() for word in mutant.lines}
     ulimits = {limit["Name"] for limit in body["HostConfig"]["Ulimits"]}
     return sorted((set(body) | set(body["HostConfig"]) | ulimits) - touched)

@@ -20,6 +20,7 @@ import pytest
 
 from config import load_settings
 from sandbox import EngineFailed, Status
+from sandbox.engines.docker.engine import DockerEngine
 from sandbox.reaper import reap
 from tests.conftest import cells, running_cells
 from tests.hostile.listed_hosts import DEAF, LISTED, listing_hosts
@@ -190,7 +191,7 @@ def test_a_worker_that_is_killed_leaves_nothing_running_and_all_of_it_to_the_rea
     worker.send_signal(signal.SIGKILL)
     assert worker.wait(10) == -signal.SIGKILL
     wait_until(lambda: not running_cells(engine), 15, "all of them end by themselves")
-    assert len(reap(engine, load_settings())) == 3
+    assert len(reap(DockerEngine(load_settings()), load_settings())) == 3
     assert not cells(engine)
 
 

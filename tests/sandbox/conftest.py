@@ -14,7 +14,7 @@ import pytest
 from config import load_catalogue, load_settings
 from sandbox import Job, Limits, parse_job
 from sandbox.engines.docker.image_choice import find_image
-from sandbox.engines.docker.maker import new_name
+from sandbox.engines.engine import new_name
 from tests.engine_checkpoint import engine_checkpoint
 
 if TYPE_CHECKING:

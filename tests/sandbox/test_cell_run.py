@@ -44,7 +44,7 @@ def spend(
     cell = StruckCell([Started()], *polls)
     cell.evidence = Evidence(exit_code=examined)
     engine = ToldEngine(cell)
-    cell_run = CellRun(engine, 0.3, (TimeIsUp,))
+    cell_run = CellRun(engine.acquire, 0.3, (TimeIsUp,))
     try:
         return cell_run(parse(**request), JobTags("task", "worker"), CAPS, Observer()), engine, cell
     finally:
@@ -77,7 +77,7 @@ def test_who_looks_on_learns_the_place_before_the_job_starts(parse: Parse) -> No
         def start(self, job: object) -> None:
             assert placed == [CellInfo("none")]
 
-    CellRun(ToldEngine(Unfit([Started()], [END])), 1)(parse(), JobTags(), CAPS, Notes())
+    CellRun(ToldEngine(Unfit([Started()], [END])).acquire, 1)(parse(), JobTags(), CAPS, Notes())
     assert placed
 
 
@@ -97,7 +97,7 @@ def test_time_that_is_up_before_there_is_a_cell_is_the_engines_fault(parse: Pars
             raise TimeIsUp
 
     with pytest.raises(EngineFailed, match="took longer to give a cell than the job has time"):
-        CellRun(Slow(), 1, (TimeIsUp,))(parse(), JobTags(), CAPS, Observer())
+        CellRun(Slow().acquire, 1, (TimeIsUp,))(parse(), JobTags(), CAPS, Observer())
 
 
 def test_time_that_is_up_while_the_job_runs_is_a_timeout_with_its_last_words(parse: Parse) -> None:
@@ -163,7 +163,7 @@ def spent_late(parse: Parse, lasted_s: float) -> Outcome:
     """The outcome of a job whose start is heard of a tenth of a second after it was handed over."""
     cell = LateCell([Started()], [Ended(0, Usage(), lasted_s)])
     cell.until_s = time.monotonic() + 0.1
-    return CellRun(ToldEngine(cell), 1)(parse(), JobTags(), CAPS, Observer())
+    return CellRun(ToldEngine(cell).acquire, 1)(parse(), JobTags(), CAPS, Observer())
 
 
 def test_a_start_of_which_the_news_is_late_is_the_commands_time(parse: Parse) -> None:

@@ -9,6 +9,7 @@ import pytest
 from config import load_settings
 from sandbox import expiry as module
 from sandbox.expiry import Deadlines
+from sandbox.labels import FoundLabels
 from sandbox.process_mark import this_process
 
 STEP_S = 300.0
@@ -32,7 +33,10 @@ class Clocks:
 
     def finds_due(self, labels: dict[str, str], name: str = NAME) -> bool:
         self.deadlines.begin_look(self.engine, [name])
-        return self.deadlines.is_past(name, labels)
+        return self.deadlines.is_past(name, FoundLabels(labels))
+
+    def finds_long_dead(self, ended: float, labels: dict[str, str] | None = None) -> bool:
+        return self.deadlines.is_long_dead(NAME, FoundLabels(labels or {}), ended)
 
 
 @pytest.fixture
@@ -115,10 +119,10 @@ def test_a_cell_that_has_just_died_is_not_long_dead_after_a_step(clocks: Clocks)
     died = clocks.engine
     clocks.engine += STEP_S
     clocks.finds_due({}, NAME)
-    assert not clocks.deadlines.is_long_dead(NAME, died)
+    assert not clocks.finds_long_dead(died)
     clocks.pass_s(31)
     clocks.finds_due({}, NAME)
-    assert clocks.deadlines.is_long_dead(NAME, died)
+    assert clocks.finds_long_dead(died)
 
 
 @pytest.mark.parametrize(("later_s", "is_long"), [(29, False), (31, True)])
@@ -126,10 +130,10 @@ def test_what_was_seen_dead_is_long_dead_after_two_margins(
     clocks: Clocks, later_s: float, *, is_long: bool
 ) -> None:
     clocks.finds_due({}, NAME)
-    assert not clocks.deadlines.is_long_dead(NAME, clocks.engine)
+    assert not clocks.finds_long_dead(clocks.engine)
     clocks.pass_s(later_s)
     clocks.finds_due({}, NAME)
-    assert clocks.deadlines.is_long_dead(NAME, clocks.engine) is is_long
+    assert clocks.finds_long_dead(clocks.engine) is is_long
 
 
 @pytest.mark.parametrize(("ago_s", "is_long"), [(29, False), (31, True)])
@@ -137,13 +141,22 @@ def test_a_reaper_that_has_just_begun_believes_when_something_ended(
     clocks: Clocks, ago_s: float, *, is_long: bool
 ) -> None:
     clocks.finds_due({}, NAME)
-    assert clocks.deadlines.is_long_dead(NAME, clocks.engine - ago_s) is is_long
+    assert clocks.finds_long_dead(clocks.engine - ago_s) is is_long
+
+
+def test_of_what_a_process_made_that_lives_here_it_believes_nothing(clocks: Clocks) -> None:
+    """That process may have made it a moment ago, just before the engine's clock was set."""
+    labels = {"cellblock.process": this_process()}
+    clocks.finds_due(labels)
+    assert not clocks.finds_long_dead(clocks.engine - STEP_S, labels)
+    clocks.pass_s(31)
+    assert clocks.finds_long_dead(clocks.engine, labels)
 
 
 def test_one_that_has_looked_before_does_not(clocks: Clocks) -> None:
     for _ in range(2):
         clocks.finds_due({}, NAME)
-    assert not clocks.deadlines.is_long_dead(NAME, clocks.engine - 1000)
+    assert not clocks.finds_long_dead(clocks.engine - 1000)
 
 
 def test_a_deadline_is_past_the_moment_after_it(clocks: Clocks) -> None:
@@ -157,11 +170,11 @@ def test_a_deadline_is_past_the_moment_after_it(clocks: Clocks) -> None:
 
 def test_what_was_removed_is_forgotten_and_its_name_is_anothers_later(clocks: Clocks) -> None:
     clocks.finds_due(clocks.label(10))
-    clocks.deadlines.is_long_dead(NAME, clocks.engine)
+    clocks.finds_long_dead(clocks.engine)
     clocks.pass_s(60)
     clocks.finds_due({}, "another")
     assert not clocks.finds_due(clocks.label(10))
-    assert not clocks.deadlines.is_long_dead(NAME, clocks.engine)
+    assert not clocks.finds_long_dead(clocks.engine)
 
 
 @pytest.mark.parametrize(("later_s", "is_due"), [(69, False), (71, True)])

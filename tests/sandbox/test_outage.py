@@ -15,6 +15,7 @@ import requests
 
 from config import load_settings
 from sandbox import CellLost, EngineFailed, EngineUnfit, EngineUnreachable
+from sandbox.cell_source import CellSource
 from sandbox.engines.docker.client import connect, map_error
 from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.docker.image_choice import find_image
@@ -106,13 +107,19 @@ def test_an_engine_that_answers_was_away_if_it_was_seen_so_since_the_job_began(
 ) -> None:
     now = time.monotonic()
     with standing_in(tmp_path / "s") as there:
-        one = DockerEngine(load_settings(docker_host=there.url), Looked(now - seen_s_ago))
+        settings = load_settings(docker_host=there.url)
+        one = CellSource(settings, DockerEngine(settings), Looked(now - seen_s_ago))
         outage = one.outage(ERROR, now - 10)
     assert (outage is not None and outage.is_over) is is_outage
 
 
+def _nowhere() -> CellSource:
+    settings = load_settings(docker_host="unix:///nonexistent/s")
+    return CellSource(settings, DockerEngine(settings))
+
+
 def test_an_engine_that_does_not_answer_is_away_whatever_the_job_met() -> None:
-    outage = DockerEngine(load_settings(docker_host="unix:///nonexistent/s")).outage(ERROR, 0.0)
+    outage = _nowhere().outage(ERROR, 0.0)
     assert outage is not None
     assert not outage.is_over
     assert "No container engine answers at unix:///nonexistent/s" in str(outage.why)
@@ -120,7 +127,7 @@ def test_an_engine_that_does_not_answer_is_away_whatever_the_job_met() -> None:
 
 def test_an_engine_that_is_full_is_not_asked_whether_it_is_there() -> None:
     full = EngineUnfit("no space left on device")
-    outage = DockerEngine(load_settings(docker_host="unix:///nonexistent/s")).outage(full, 0.0)
+    outage = _nowhere().outage(full, 0.0)
     assert outage is not None
     assert (outage.why, outage.is_over) == (full, False)
 
@@ -142,7 +149,7 @@ def is_there(engine: docker.APIClient, name: str) -> bool:
 
 
 def remover_behind(door: Door) -> Remover:
-    return Remover(lambda: connect(load_settings(docker_host=door.url)), bound_s=15)
+    return Remover(lambda: DockerEngine(load_settings(docker_host=door.url)))
 
 
 def test_what_is_to_be_removed_waits_for_the_engine(door: Door, engine: docker.APIClient, left: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from config import Settings, load_settings
 from sandbox import EngineUnreachable
-from sandbox.engines.docker.client import connect
+from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.docker.image_choice import find_image
 from sandbox.process_mark import is_gone, this_process
 from sandbox.reaper import due, reap
@@ -59,6 +59,23 @@ def leave(engine: docker.APIClient, owner: str) -> Iterator[Leave]:
             engine.remove_container(one, force=True)
 
 
+def reaped(settings: Settings, url: str | None = None, *, leaving: bool = False) -> list[str]:
+    """The names of those that a reaper under `settings` removes."""
+    with closing(_patient_engine(settings, url)) as own:
+        return reap(own, settings, leaving=leaving)
+
+
+def found_due(settings: Settings, url: str | None = None) -> list[str]:
+    """The names of those that it would remove."""
+    with closing(_patient_engine(settings, url)) as own:
+        return due(own, settings)
+
+
+def _patient_engine(settings: Settings, url: str | None) -> DockerEngine:
+    """An engine that may take longer for a call than the reaper's short margin."""
+    return DockerEngine(settings.model_copy(update={"docker_host": url, "margin": 5 * PATIENCE}))
+
+
 def _is_there(engine: docker.APIClient, container: str) -> bool:
     return any(found["Id"] == container for found in engine.containers(all=True))
 
@@ -68,7 +85,7 @@ def test_a_container_past_its_deadline_is_removed_though_it_runs(
 ) -> None:
     container = leave(start=True, due_in_s=-1)
 
-    assert len(reap(engine, settings)) == 1
+    assert len(reaped(settings)) == 1
     assert not _is_there(engine, container)
 
 
@@ -77,7 +94,7 @@ def test_a_running_container_before_its_deadline_stays(
 ) -> None:
     container = leave(start=True)
 
-    assert reap(engine, settings) == []
+    assert reaped(settings) == []
     assert _is_there(engine, container)
 
 
@@ -87,7 +104,7 @@ def test_a_dead_container_is_removed_once_its_worker_has_had_its_time(
 ) -> None:
     container = leave(start=start, cmd="true")
 
-    wait_until(lambda: reap(engine, settings), 15, "the dead container is reaped")
+    wait_until(lambda: reaped(settings), 15, "the dead container is reaped")
     assert not _is_there(engine, container)
 
 
@@ -96,7 +113,7 @@ def test_another_deployments_container_is_never_touched(
 ) -> None:
     container = leave(start=True, due_in_s=-1, whose=f"{owner}-other")
 
-    assert reap(engine, settings) == []
+    assert reaped(settings) == []
     assert _is_there(engine, container)
 
 
@@ -104,11 +121,12 @@ def test_what_another_reaper_takes_away_meanwhile_is_no_error(
     engine: docker.APIClient, settings: Settings, leave: Leave, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     container = leave(start=False, due_in_s=-1)
-    seen = engine.containers(all=True, filters={"id": container})
+    with closing(DockerEngine(settings)) as own:
+        seen = own.list()
     engine.remove_container(container)
     with monkeypatch.context() as late:
-        late.setattr(engine, "containers", lambda **_: seen)
-        assert len(reap(engine, settings)) == 1
+        late.setattr(DockerEngine, "list", lambda _: seen)
+        assert len(reaped(settings)) == 1
 
 
 @pytest.fixture
@@ -128,7 +146,7 @@ def test_what_a_process_made_that_is_gone_goes_at_once(
     leave(start=True, process=gone, state="job")
     claimed = leave(start=True, process=gone, state="warm")
 
-    assert len(reap(engine, lasting)) == 2
+    assert len(reaped(lasting)) == 2
     assert _is_there(engine, claimed)
 
 
@@ -138,8 +156,8 @@ def test_what_a_living_process_made_is_left_to_it_until_it_leaves(
     lasting = settings.model_copy(update={"margin": 60})
     mine = leave(start=False, process=this_process(), state="job")
 
-    assert reap(engine, lasting) == []
-    assert len(reap(engine, lasting, leaving=True)) == 1
+    assert reaped(lasting) == []
+    assert len(reaped(lasting, leaving=True)) == 1
     assert not _is_there(engine, mine)
 
 
@@ -159,7 +177,7 @@ def test_a_deadline_that_is_no_time_protects_nothing(
     engine: docker.APIClient, lasting: Settings, leave: Leave, deadline: str
 ) -> None:
     container = leave(start=True, deadline=deadline)
-    assert len(reap(engine, lasting)) == 1
+    assert len(reaped(lasting)) == 1
     assert not _is_there(engine, container)
 
 
@@ -167,7 +185,7 @@ def test_a_waiting_cell_whose_process_is_gone_and_that_is_dead_goes_at_once(
     engine: docker.APIClient, lasting: Settings, leave: Leave, gone: str
 ) -> None:
     container = leave(start=False, process=gone, state="warm")
-    assert len(reap(engine, lasting)) == 1
+    assert len(reaped(lasting)) == 1
     assert not _is_there(engine, container)
 
 
@@ -178,7 +196,7 @@ def test_a_dead_container_stays_for_two_margins(
     container = leave(start=start, cmd="true")
     if start:
         engine.wait(container)
-    assert reap(engine, lasting) == []
+    assert reaped(lasting) == []
 
 
 def test_who_leaves_takes_along_what_it_made_and_nothing_of_others(
@@ -186,8 +204,8 @@ def test_who_leaves_takes_along_what_it_made_and_nothing_of_others(
 ) -> None:
     leave(start=False, process="another machine/1/2")
     leave(start=False, process=this_process())
-    assert len(reap(engine, lasting, leaving=True)) == 1
-    assert reap(engine, lasting, leaving=True) == []
+    assert len(reaped(lasting, leaving=True)) == 1
+    assert reaped(lasting, leaving=True) == []
 
 
 def test_what_is_due_is_named_and_stays(
@@ -196,7 +214,7 @@ def test_what_is_due_is_named_and_stays(
     container = leave(start=True, due_in_s=-1)
     leave(start=True)
     leave(start=True, due_in_s=-1, whose=f"{owner}-other")
-    assert due(engine, lasting) == [_name(engine, container)]
+    assert found_due(lasting) == [_name(engine, container)]
     assert _is_there(engine, container)
 
 
@@ -205,7 +223,7 @@ def test_what_is_reaped_is_told_and_counted_by_its_name(
 ) -> None:
     name = _name(engine, leave(start=True, due_in_s=-1))
     with measuring() as measured:
-        assert reap(engine, lasting) == [name]
+        assert reaped(lasting) == [name]
     assert measured == [("cellblock_reaps_total", 1.0, {})]
     assert f"Removed the container {name}, which nobody else had removed" in caplog.text
 
@@ -219,8 +237,8 @@ def test_what_is_due_and_cannot_be_removed_is_a_leak_and_hinders_no_other(
 ) -> None:
     stuck, other = (_name(engine, leave(start=False, due_in_s=-1)) for _ in range(2))
     checkpoint.refuse(f"DELETE /containers/{stuck}", 500)
-    with closing(_client(checkpoint)) as client, measuring() as measured:
-        assert reap(client, settings) == [other]
+    with measuring() as measured:
+        assert reaped(settings, checkpoint.url) == [other]
     assert ("cellblock_leaks_total", 1.0, {"where": "reaper"}) in measured
     errors = {"where": "reaper", "error": "EngineFailed"}
     assert ("cellblock_engine_errors_total", 1.0, errors) in measured
@@ -234,23 +252,17 @@ def test_a_dead_container_that_vanishes_before_it_is_looked_at_is_not_reaped(
     container = leave(start=True, cmd="true")
     engine.wait(container)
     checkpoint.refuse("GET /containers/[^/]+/json", 404)
-    with closing(_client(checkpoint)) as client:
-        assert due(client, settings) == []
+    assert found_due(settings, checkpoint.url) == []
 
 
 def test_an_engine_that_hangs_up_on_a_reaper_is_unreachable(
     checkpoint: Checkpoint, settings: Settings
 ) -> None:
-    with closing(_client(checkpoint)) as client:
-        checkpoint.hang_up_on("GET /containers/json")
-        with pytest.raises(EngineUnreachable, match="could not be asked to list its containers"):
-            reap(client, settings)
+    checkpoint.hang_up_on("GET /containers/json")
+    with pytest.raises(EngineUnreachable, match="could not be asked to list its containers"):
+        reaped(settings, checkpoint.url)
 
 
 def _name(engine: docker.APIClient, container: str) -> str:
     name: str = engine.inspect_container(container)["Name"]
     return name.removeprefix("/")
-
-
-def _client(checkpoint: Checkpoint) -> docker.APIClient:
-    return connect(load_settings(docker_host=checkpoint.url, margin=5 * PATIENCE))

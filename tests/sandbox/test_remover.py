@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config import load_settings
-from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.maker import new_name
+from sandbox.engines.docker.engine import DockerEngine
+from sandbox.engines.engine import new_name
 from sandbox.remover import Remover
 from tests.sandbox.measured import measuring
 from tests.waiting import PATIENCE, becomes, wait_until
@@ -34,9 +34,9 @@ LEAK = ("cellblock_leaks_total", 1.0, {"where": "remover"})
 
 @pytest.fixture
 def remover(checkpoint: Checkpoint) -> Iterator[Remover]:
-    """Gives an engine that refuses half a second."""
+    """Gives up an engine that refuses for some seconds."""
     settings = load_settings(docker_host=checkpoint.url, margin=5 * PATIENCE)
-    remover = Remover(lambda: connect(settings), bound_s=0.5)
+    remover = Remover(lambda: DockerEngine(settings))
     yield remover
     checkpoint.obey()
     remover.close()
@@ -71,14 +71,14 @@ def test_an_error_that_nobody_expected_is_told_whole_and_the_thread_goes_on(
     engine: docker.APIClient, leave: Leave, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = leave()
-    tries = iter([1, 2])
 
-    def odd() -> docker.APIClient:
-        if next(tries) == 1:
-            raise ZeroDivisionError
-        return connect(load_settings())
+    class Odd(DockerEngine):
+        def remove(self, name: str, *, ends: bool = False) -> None:
+            if name == "nobody":
+                raise ZeroDivisionError
+            super().remove(name, ends=ends)
 
-    with closing(Remover(odd, bound_s=5)) as remover:
+    with closing(Remover(lambda: Odd(load_settings()))) as remover:
         remover.remove("nobody")
         remover.remove(name)
         remover.settle()
@@ -92,8 +92,8 @@ def test_what_waits_for_an_engine_that_is_away_is_counted_as_left_when_the_proce
     checkpoint.hang_up_on(".*")
     near, far = socket.socketpair()
     with far, measuring() as measured, caplog.at_level(logging.DEBUG, "cellblock.remover"):
-        for connection in (None, near, None):
-            remover.remove(new_name(), connection)
+        for streams in ((), (near,), ()):
+            remover.remove(new_name(), streams)
         remover.close()
         assert far.recv(1) == b""
     assert [one for one in measured if one == LEAK] == 3 * [LEAK]
@@ -107,7 +107,7 @@ def test_a_cell_that_does_not_end_by_itself_is_killed_soon(
     near, far = socket.socketpair()
     began = time.monotonic()
     with far:
-        remover.remove(name, near)
+        remover.remove(name, (near,))
         remover.settle()
     assert time.monotonic() - began < 5 * PATIENCE
     assert not is_there(engine, name)
@@ -128,12 +128,13 @@ def waiting(gate: threading.Event, engine: docker.APIClient) -> Iterator[Remover
     del engine
     at_work = threading.Event()
 
-    def client() -> docker.APIClient:
-        at_work.set()
-        gate.wait()
-        return connect(load_settings())
+    class Gated(DockerEngine):
+        def remove(self, name: str, *, ends: bool = False) -> None:
+            at_work.set()
+            gate.wait()
+            super().remove(name, ends=ends)
 
-    remover = Remover(client, bound_s=5)
+    remover = Remover(lambda: Gated(load_settings()))
     remover.remove("nobody")
     at_work.wait(10)
     yield remover

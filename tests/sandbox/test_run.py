@@ -44,7 +44,7 @@ def ends(*events: Event, code: int = 0, **usage: int) -> ToldCell:
 
 def run(job: Job, *cells: ToldCell, artifact_bytes: int = 1 << 20, **about: Any) -> tuple[Result, ToldEngine]:
     engine = ToldEngine(*cells)
-    return Run(CellRun(engine, 1), artifact_bytes)(job, **about), engine
+    return Run(CellRun(engine.acquire, 1), artifact_bytes)(job, **about), engine
 
 
 def test_a_job_of_one_stage_is_told_whole(parse: Parse) -> None:

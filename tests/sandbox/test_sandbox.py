@@ -20,7 +20,7 @@ def test_the_settings_of_the_environment_are_the_default(monkeypatch: pytest.Mon
     monkeypatch.setenv("CELLBLOCK_PIDS", "77")
     with Sandbox() as sandbox:
         assert sandbox.parse("true").limits.pids == 77
-        assert isinstance(sandbox._engine, HostEngine)
+        assert isinstance(sandbox._cells._engine, HostEngine)
 
 
 def test_it_has_the_operators_runtimes_and_refuses_what_no_job_has(tmp_path: Path) -> None:

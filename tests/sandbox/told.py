@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from sandbox import Job
     from sandbox.cell import JobTags
-    from sandbox.errors import SandboxUnavailable
 
 __all__ = ["Clock", "TimedCell", "ToldCell", "ToldEngine"]
 
@@ -89,15 +88,3 @@ class ToldEngine:
             yield self._cells.popleft()
         finally:
             self.left += 1
-
-    def outage(self, error: SandboxUnavailable, since: float) -> None:
-        """There is none."""
-
-    def warm_up(self, within_s: float) -> bool:
-        return True
-
-    def settle(self) -> None:
-        """Nothing is left."""
-
-    def close(self) -> None:
-        """Nothing is held."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from sandbox.threads import start_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sandbox.engines.docker.maker import OpenCell
+    from sandbox.engines.engine import OpenCell
     from sandbox.events import Event
     from sandbox.job import Job
 
@@ -44,7 +45,7 @@ class DockerCell:
     def __init__(self, opened: OpenCell, client: Callable[[], docker.APIClient], bound_s: float) -> None:
         self.info = opened.info
         self._name = opened.name
-        self._socket = opened.connection
+        self._socket = _only_socket(opened)
         self._env = opened.env
         self._client = client
         self._bound_s = bound_s
@@ -174,3 +175,10 @@ class DockerCell:
                 self._socket.send(order)
             except OSError:
                 self._closed = True
+
+
+def _only_socket(opened: OpenCell) -> socket.socket:
+    (stream,) = opened.streams
+    if not isinstance(stream, socket.socket):
+        raise TypeError(f"a container's connection is a socket, not {type(stream).__name__}")
+    return stream

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.egress.proxy import PROXY_IMAGE, PROXY_READY, proxy_request, squid_rules
-from sandbox.egress.relay import RELAY_READY, proxy_environment, relay_request
+from sandbox.egress.proxy import PROXY_IMAGE, PROXY_READY, proxy_profile, squid_rules
+from sandbox.egress.relay import RELAY_READY, proxy_environment, relay_profile
+from sandbox.engines.docker.attach import start_attached
 from sandbox.engines.docker.client import mapped_errors
+from sandbox.engines.docker.create_call import create_call
 from sandbox.engines.docker.frames import FrameReader
 from sandbox.engines.docker.image_choice import find_image
-from sandbox.engines.docker.maker import attach
+from sandbox.engines.engine import Egress, egress_names
 from sandbox.errors import EngineFailed, ImageMissing
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import docker
 
     from config import Settings
     from config.hosts import Host
+    from sandbox.labels import Labels
     from sandbox.limits import Limits
+    from sandbox.profile import Profile
 
-__all__ = ["Outlet", "open_outlet", "outlet_names"]
+__all__ = ["open_egress"]
 
 _RECEIVE_BYTES = 64 << 10
 # Words that mark the line in which Squid, HAProxy or the shell says why it ends.
@@ -33,31 +36,14 @@ _COMPLAINTS = ("FATAL", "ALERT", "not found")
 _ENDED = b"has ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Outlet:
-    """An open way out.
-
-    The variables in `env` tell the cell's programs of the proxy. `connections` has one connection for each
-    container, by the container's name. A container ends when its connection is closed.
-    """
-
-    env: Mapping[str, str]
-    connections: Mapping[str, socket.socket]
-
-
-def outlet_names(cell: str) -> tuple[str, str]:
-    """The names of a cell's relay and proxy containers. After an error they are removed by these names."""
-    return f"{cell}-1", f"{cell}-2"
-
-
-def open_outlet(
+def open_egress(
     client: docker.APIClient,
     settings: Settings,
     cell: str,
     hosts: Sequence[Host],
     limits: Limits,
-    labels: Mapping[str, str],
-) -> Outlet:
+    labels: Labels,
+) -> Egress:
     """Open a way from the running container `cell` to `hosts`.
 
     Raises:
@@ -67,35 +53,29 @@ def open_outlet(
     image = find_image(client, PROXY_IMAGE)
     if image is None:
         raise ImageMissing(f"The engine has no {PROXY_IMAGE}. Try: cellblock images build proxy")
-    relay, proxy = outlet_names(cell)
+    relay, proxy = egress_names(cell)
     every: dict[str, Any] = {
         "image": image.id,
         "limits": limits,
-        "labels": labels,
+        "labels": labels.written(),
         "oci_runtime": settings.oci_runtime,
     }
-    to_proxy = proxy_request(**every, exit_network=settings.network_exit, rules=squid_rules(hosts))
-    to_relay = relay_request(**every, cell=cell, proxy=proxy)
+    of_proxy = proxy_profile(**every, exit_network=settings.network_exit, rules=squid_rules(hosts))
+    of_relay = relay_profile(**every, cell=cell, proxy=proxy)
     with ExitStack() as undone, mapped_errors("open a job's way out"):
         connections = {
-            name: undone.enter_context(closing(_start(client, name, body)))
-            for name, body in ((proxy, to_proxy), (relay, to_relay))
+            name: undone.enter_context(closing(_start(client, name, profile)))
+            for name, profile in ((proxy, of_proxy), (relay, of_relay))
         }
         _await_ready("relay", connections[relay], RELAY_READY, settings.margin)
         _await_ready("proxy", connections[proxy], PROXY_READY, settings.margin)
         undone.pop_all()
-    return Outlet(proxy_environment(), connections)
+    return Egress(proxy_environment(), connections)
 
 
-def _start(client: docker.APIClient, name: str, body: dict[str, Any]) -> socket.socket:
-    client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
-    connection = attach(client, name)
-    try:
-        client.start(name)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _start(client: docker.APIClient, name: str, profile: Profile) -> socket.socket:
+    client.create_container_from_config(create_call(profile), name)  # type: ignore[no-untyped-call]
+    return start_attached(client, name)
 
 
 def _await_ready(what: str, connection: socket.socket, ready: bytes, within_s: float) -> None:

@@ -2,171 +2,144 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandbox.cell import CellInfo
+from sandbox.engines.docker.attach import start_attached
 from sandbox.engines.docker.cell import DockerCell
-from sandbox.engines.docker.client import connect, mapped_errors
-from sandbox.engines.docker.egress import open_outlet, outlet_names
-from sandbox.engines.docker.maker import DockerMaker, Labels, new_name
+from sandbox.engines.docker.client import ask_the_time, connect, mapped_errors
+from sandbox.engines.docker.create_call import container_config
+from sandbox.engines.docker.egress import open_egress
+from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.engines.docker.ping import ping
-from sandbox.errors import EngineUnfit, EngineUnreachable, SandboxUnavailable
-from sandbox.outage import Outage
-from sandbox.profile import cpu_quota
-from sandbox.remover import Remover
-from sandbox.warm.pool import warm_limits
+from sandbox.engines.docker.removal import await_end, found_cells, remove_container
+from sandbox.engines.docker.socket_memory import bound_sockets
+from sandbox.engines.engine import OpenCell
+from sandbox.errors import ImageMissing
+from sandbox.meter import measure
+from sandbox.profile import CpuQuota, by_operator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Sequence
 
     import docker
 
     from config import Settings
-    from sandbox.cell import JobTags
-    from sandbox.engines.docker.maker import OpenCell
-    from sandbox.job import Job
+    from config.hosts import Host
+    from sandbox.engines.engine import CellSpec, Egress, FoundCell
+    from sandbox.labels import Labels
     from sandbox.limits import Limits
-    from sandbox.warm import Claim, ClaimPool
 
 __all__ = ["DockerEngine"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    client: docker.APIClient
+    images: ImageChoice
+
+
 class DockerEngine:
-    """Gives each job a hardened container, a warm one if it fits, and removes it whatever happened in it.
+    """Makes hardened containers on one connection, which is opened at the first call that needs it.
 
     Each process needs an instance of its own, because a connection does not survive a fork.
     """
 
-    def __init__(self, settings: Settings, pool: ClaimPool | None = None) -> None:
-        self._settings = settings
-        self._pool = pool
-        self._lock = threading.Lock()
-        self._connection: docker.APIClient | None = None
-        self._made: DockerMaker | None = None
-        self._remover = Remover(lambda: connect(settings), bound_s=settings.margin)
+    removes_slowly = True
 
-    @contextmanager
-    def acquire(self, job: Job, tags: JobTags) -> Iterator[DockerCell]:
-        """A started container with its streams attached, removed when the block is left.
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._connection: _Connection | None = None
+
+    def make(self, spec: CellSpec) -> OpenCell:
+        """Make, attach and start a container.
 
         Raises:
-            SandboxUnavailable: no engine, no image, or the engine failed. No container is left then.
+            SandboxUnavailable: no image, or the engine failed.
         """
-        opened = self._claim(job) or self._make(job, tags)
+        on = self._on()
+        image = on.images.choose(spec.runtime)
+        config = container_config(
+            image=image.id,
+            limits=spec.limits,
+            labels=spec.labels.written(),
+            env=spec.runtime.environment(spec.limits.memory_bytes),
+            volumes=image.volumes,
+            network="bridge" if spec.network else None,
+            **by_operator(self._settings),
+        )
+        info = CellInfo(engine="docker", image=image.name, image_id=image.id, container=spec.name)
         try:
-            with self._way_out(job, tags, opened) as env:
-                opened = replace(opened, env={**opened.env, **env})
-                yield DockerCell(opened, self._client, bound_s=self._settings.margin)
-        finally:
-            self._remover.remove(opened.name, opened.connection)
-
-    def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
-        """The outage if the engine can make no cell, does not answer now, or did not at a time after `since`.
-
-        The engine is asked whatever the error was: a cell may close because of the engine or of its job.
-        """
-        if isinstance(error, EngineUnfit):
-            return Outage(error)
-        try:
-            ping(self._settings)
-        except EngineUnreachable as away:
-            return Outage(away)
-        was_away = self._pool is not None and self._pool.last_away() > since
-        return Outage(error, is_over=True) if was_away else None
-
-    def warm_up(self, within_s: float) -> bool:
-        """Whether this process's own pool of warm cells, if it has one, is full within `within_s` seconds."""
-        return self._pool is None or self._pool.wait_until_full(within_s)
-
-    def settle(self) -> None:
-        """Wait until the containers of all jobs that have ended are gone."""
-        self._remover.settle()
-
-    def close(self) -> None:
-        """Wait until every container of this process is gone, then close the connection."""
-        if self._pool:
-            self._pool.close()
-        self._remover.close()
-        with self._lock:
-            if self._connection:
-                self._connection.close()
-            self._connection = self._made = None
-
-    def _client(self) -> docker.APIClient:
-        with self._lock:
-            self._connection = self._connection or connect(self._settings)
-            return self._connection
-
-    def _maker(self) -> DockerMaker:
-        client = self._client()
-        if self._made is None:
-            self._made = DockerMaker(client, self._settings)
-        return self._made
-
-    @contextmanager
-    def _way_out(self, job: Job, tags: JobTags, opened: OpenCell) -> Iterator[Mapping[str, str]]:
-        """The relay and the proxy of a job with a list of hosts, removed when the block is left."""
-        if isinstance(job.network, bool):
-            yield {}
-            return
-        outlet, labels = None, self._maker().written(job.runtime, self._labels(job, tags), job.limits)
-        try:
-            outlet = open_outlet(self._client(), self._settings, opened.name, job.network, job.limits, labels)
-            yield outlet.env
-        finally:
-            for name in outlet_names(opened.name):
-                self._remover.remove(name, outlet.connections[name] if outlet else None)
-
-    def _labels(self, job: Job, tags: JobTags) -> Labels:
-        deadline = self._maker().clock.now() + job.ladder(self._settings.margin).reap_s
-        return Labels(state="job", deadline=deadline, task=tags.task_id, worker=tags.worker)
-
-    def _make(self, job: Job, tags: JobTags) -> OpenCell:
-        maker, name, labels = self._maker(), new_name(), self._labels(job, tags)
-        # The cell of a job with a list of hosts has no network either: its relay joins the cell's namespace.
-        network = "bridge" if job.network is True else None
-        try:
-            return maker.make(name, job.runtime, job.limits, labels, network=network)
-        except BaseException:
-            # Removed by its name: the engine may have made it although the create call was given up.
-            self._remover.remove(name)
+            with mapped_errors("make a cell"):
+                made = on.client.create_container_from_config(config, spec.name)  # type: ignore[no-untyped-call]
+                connection = start_attached(on.client, spec.name)
+        except ImageMissing:
+            on.images.forget(spec.runtime)
             raise
+        bound_sockets(made["Id"])
+        measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels.state)
+        return OpenCell(spec.name, info, (connection,))
 
-    def _claim(self, job: Job) -> Claim:
-        """A warm cell that the job fits into, if there is one. Its memory and CPU limits become the job's."""
-        if self._pool is None or job.network is True or not _fits(job.limits, self._warm(job)):
-            return None
-        opened = self._pool.claim(job.runtime.name)
-        if opened is None or _is_same(job.limits, self._warm(job)):
-            return opened
-        try:
-            self._adapt(opened, job.limits)
-        except SandboxUnavailable:
-            self._remover.remove(opened.name, opened.connection)
-            return None
-        return replace(opened, env=job.runtime.environment(job.limits.memory_bytes))
+    def cell(self, opened: OpenCell) -> DockerCell:
+        """The conversation with a container, over its one connection."""
+        return DockerCell(opened, self._client, bound_s=self._settings.margin)
 
-    def _warm(self, job: Job) -> Limits:
-        return warm_limits(job.runtime, self._settings)
+    def adopt(self, descriptors: Sequence[int]) -> tuple[socket.socket, ...]:
+        """The connection to a container that another process has made."""
+        return tuple(socket.socket(fileno=descriptor) for descriptor in descriptors)
 
-    def _adapt(self, opened: OpenCell, limits: Limits) -> None:
+    def adapt(self, opened: OpenCell, limits: Limits) -> None:
         """Change the memory and CPU limits of a running container, which takes an engine about 15 ms."""
-        cpu = cpu_quota(limits)
+        cpu = CpuQuota.of(limits)
         with mapped_errors("adapt a warm cell"):
             self._client().update_container(
                 opened.name,
                 mem_limit=limits.memory_bytes,
                 memswap_limit=limits.memory_bytes,
-                cpu_period=cpu["cpu_period"],
-                cpu_quota=cpu["cpu_quota"],
+                cpu_period=cpu.period_us,
+                cpu_quota=cpu.quota_us,
             )
 
+    def open_egress(self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Labels) -> Egress:
+        """Start the relay and the proxy of a running container."""
+        return open_egress(self._client(), self._settings, cell, hosts, limits, labels)
 
-def _fits(limits: Limits, warm: Limits) -> bool:
-    return (limits.pids, limits.disk_bytes) == (warm.pids, warm.disk_bytes)
+    def remove(self, name: str, *, ends: bool = False) -> None:
+        """Kill and remove a container, and make sure that it is gone."""
+        client = self._client()
+        if ends:
+            await_end(client, name)
+        remove_container(client, name, self._settings.margin)
 
+    def list(self) -> list[FoundCell]:
+        """The containers with this deployment's label."""
+        return found_cells(self._client(), self._settings.owner)
 
-def _is_same(limits: Limits, warm: Limits) -> bool:
-    return (limits.memory_bytes, limits.cpus) == (warm.memory_bytes, warm.cpus)
+    def now(self) -> float:
+        """What the engine's clock says, to the second, in Unix seconds."""
+        return ask_the_time(self._client())
+
+    def ping(self) -> None:
+        """Return once the engine has answered, on a new connection."""
+        ping(self._settings)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.client.close()
+
+    def _client(self) -> docker.APIClient:
+        return self._on().client
+
+    def _on(self) -> _Connection:
+        with self._lock:
+            if self._connection is None:
+                client = connect(self._settings)
+                self._connection = _Connection(client, ImageChoice(client))
+            return self._connection

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,11 @@ import docker
 import docker.errors
 
 from sandbox.engines.docker.client import PROXY_ALONE, docker_address, mapped_errors
-from sandbox.errors import EngineUnreachable
 
 if TYPE_CHECKING:
     from config import Settings
-    from sandbox.errors import SandboxUnavailable
 
-__all__ = ["level_of", "ping"]
+__all__ = ["ping"]
 
 # The share of the margin that a working engine may need to answer.
 _SHARE = 1 / 3
@@ -38,14 +35,6 @@ def ping(settings: Settings) -> None:
         answer = client.get(f"{client.base_url}/_ping", timeout=client.timeout)
         if answer.status_code in PROXY_ALONE:
             raise docker.errors.APIError("away", response=answer)
-
-
-def level_of(error: SandboxUnavailable) -> int:
-    """The log level for an error of the engine, where other code has already met the same error.
-
-    A worker that stops taking jobs logs once that the engine is unreachable. Other code logs it as debug.
-    """
-    return logging.DEBUG if isinstance(error, EngineUnreachable) else logging.WARNING
 
 
 def _patience_s(settings: Settings) -> int:

@@ -11,10 +11,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["SOCKET_BYTES", "bound_sockets", "bounds_sockets"]
+from sandbox.profile import SOCKET_BYTES
 
-#: For all sockets of one cell together.
-SOCKET_BYTES = 32 << 20
+__all__ = ["bound_sockets", "bounds_sockets"]
 
 _LIMIT = "memory.kmem.tcp.limit_in_bytes"
 _HIERARCHY = Path("/sys/fs/cgroup/memory")

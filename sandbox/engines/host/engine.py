@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.engines.engine import OpenCell
 from sandbox.engines.host.cell import HostCell
+from sandbox.errors import EngineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
+    from typing import NoReturn
 
-    from sandbox.cell import JobTags
-    from sandbox.errors import SandboxUnavailable
-    from sandbox.job import Job
+    from config.hosts import Host
+    from sandbox.engines.engine import CellSpec, FoundCell, Stream
+    from sandbox.labels import Labels
+    from sandbox.limits import Limits
 
 __all__ = ["HostEngine"]
 
@@ -22,26 +26,52 @@ __all__ = ["HostEngine"]
 class HostEngine:
     """Gives each job an empty folder, the same time and output limits as in a cell, and no isolation."""
 
-    @contextmanager
-    def acquire(self, job: Job, tags: JobTags) -> Iterator[HostCell]:
-        """A cell with a folder for `job`. Processes that are left are killed when the block is left."""
-        with tempfile.TemporaryDirectory(prefix="cellblock-", ignore_cleanup_errors=True) as folder:
-            cell = HostCell(Path(folder))
-            try:
-                yield cell
-            finally:
-                cell.destroy()
-                cell.close()
+    # A job's processes are gone before its result is there.
+    removes_slowly = False
 
-    def outage(self, error: SandboxUnavailable, since: float) -> None:
-        """None: the host is always available."""
+    def __init__(self) -> None:
+        self._cells: dict[str, tuple[HostCell, tempfile.TemporaryDirectory[str]]] = {}
 
-    def warm_up(self, within_s: float) -> bool:
-        """True: nothing is kept warm."""
-        return True
+    def make(self, spec: CellSpec) -> OpenCell:
+        """Make a folder for a job."""
+        folder = tempfile.TemporaryDirectory(prefix="cellblock-", ignore_cleanup_errors=True)
+        self._cells[spec.name] = HostCell(Path(folder.name)), folder
+        return OpenCell(spec.name, HostCell.info)
 
-    def settle(self) -> None:
-        """Do nothing: a job's processes are gone before its result is there."""
+    def cell(self, opened: OpenCell) -> HostCell:
+        """The job's processes."""
+        return self._cells[opened.name][0]
+
+    def adopt(self, descriptors: Sequence[int]) -> tuple[Stream, ...]:
+        """None: the job's streams are those of its processes."""
+        return ()
+
+    def adapt(self, opened: OpenCell, limits: Limits) -> NoReturn:
+        """Raise `EngineFailed`: no limit of memory or CPU holds on the host."""
+        raise EngineFailed("The legacy mode has no limits of memory and CPU that could be changed.")
+
+    def open_egress(self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Labels) -> NoReturn:
+        """Raise `EngineFailed`: a list of hosts needs a cell. The request is refused before it gets here."""
+        raise EngineFailed("The legacy mode can't keep a job to a list of hosts.")
+
+    def remove(self, name: str, *, ends: bool = False) -> None:
+        """Kill the processes that are left, and remove the folder. Do nothing if that was done."""
+        if name in self._cells:
+            cell, folder = self._cells.pop(name)
+            cell.destroy()
+            cell.close()
+            folder.cleanup()
+
+    def list(self) -> list[FoundCell]:
+        """None: a process that ends without removing its folders leaves them to the host."""
+        return []
+
+    def now(self) -> float:
+        """The time of the host."""
+        return time.time()
+
+    def ping(self) -> None:
+        """Do nothing: the host is always available."""
 
     def close(self) -> None:
         """Do nothing: nothing is held between jobs."""

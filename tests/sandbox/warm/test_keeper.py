@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.cell import CellInfo
-from sandbox.engines.docker.maker import OpenCell
+from sandbox.engines.engine import OpenCell
 from sandbox.warm import Claim, KeeperClient
 from sandbox.warm.keeper import serve
 from tests.waiting import PATIENCE
@@ -35,7 +35,8 @@ class Stock:
             return None
         number = len(self._near_ends)
         self._given.append(self._near_ends.pop())
-        return OpenCell(CellInfo("docker", container=f"cell-{number}", warm=True), self._given[-1])
+        info = CellInfo("docker", container=f"cell-{number}", warm=True)
+        return OpenCell(f"cell-{number}", info, (self._given[-1],))
 
     def wait_until_full(self, within_s: float) -> bool:
         return within_s > 0
@@ -43,6 +44,17 @@ class Stock:
     def close(self) -> None:
         for end in (*self.far_ends, *self._near_ends):
             end.close()
+
+
+def client_of(path: str) -> KeeperClient:
+    """A claimant at the keeper behind `path`."""
+    return KeeperClient(path, lambda descriptors: tuple(socket.socket(fileno=one) for one in descriptors))
+
+
+def let_go(cell: OpenCell) -> None:
+    """Close the streams of a cell, so that it ends."""
+    for stream in cell.streams:
+        stream.close()
 
 
 @pytest.fixture
@@ -66,44 +78,45 @@ def keeper(stock: Stock, tmp_path: Path) -> Iterator[str]:
 
 
 def test_the_connection_that_is_claimed_leads_to_the_cell(stock: Stock, keeper: str) -> None:
-    with closing(KeeperClient(keeper)) as client:
+    with closing(client_of(keeper)) as client:
         cell = client.claim("bash")
         assert cell is not None
-        with cell.connection:
-            cell.connection.send(b"orders")
+        (stream,) = cell.streams
+        os.write(stream.fileno(), b"orders")
+        stream.close()
 
     assert (cell.name, cell.info.warm, stock.far_ends[2].recv(16)) == ("cell-3", True, b"orders")
 
 
 def test_the_claimant_holds_the_only_end(stock: Stock, keeper: str) -> None:
-    with closing(KeeperClient(keeper)) as client:
+    with closing(client_of(keeper)) as client:
         cell = client.claim("bash")
         assert cell is not None
-        cell.connection.close()
+        let_go(cell)
 
     stock.far_ends[2].settimeout(10)
     assert stock.far_ends[2].recv(1) == b""
 
 
 def test_no_cell_is_given_twice(keeper: str) -> None:
-    with closing(KeeperClient(keeper)) as one, closing(KeeperClient(keeper)) as other:
+    with closing(client_of(keeper)) as one, closing(client_of(keeper)) as other:
         cells = [client.claim("bash") for client in (one, other, one, other)]
     names = [cell.name for cell in cells if cell]
     for cell in filter(None, cells):
-        cell.connection.close()
+        let_go(cell)
 
     assert (sorted(names), cells[3]) == (["cell-1", "cell-2", "cell-3"], None)
 
 
 def test_a_runtime_with_no_cell_gets_none(keeper: str) -> None:
-    with closing(KeeperClient(keeper)) as client:
+    with closing(client_of(keeper)) as client:
         assert client.claim("cobol") is None
 
 
 def test_without_a_keeper_every_claim_is_in_vain_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with closing(KeeperClient(str(tmp_path / "nowhere"))) as client:
+    with closing(client_of(str(tmp_path / "nowhere"))) as client:
         assert client.claim("bash") is None
     assert "cells are made cold" in caplog.text
 
@@ -112,21 +125,22 @@ def test_a_claimant_that_vanishes_leaves_the_keeper_serving(stock: Stock, keeper
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as rude:
         rude.connect(keeper)
         rude.send(b"bash")
-    with closing(KeeperClient(keeper)) as client:
+    with closing(client_of(keeper)) as client:
         cell = client.claim("bash")
     assert cell is not None
-    cell.connection.close()
+    let_go(cell)
     # What nobody could be given any more is let go of, and so ends by itself.
     stock.far_ends[2].settimeout(10)
     assert stock.far_ends[2].recv(1) == b""
 
 
 def test_a_claimed_connection_is_not_inherited_by_programs(keeper: str) -> None:
-    with closing(KeeperClient(keeper)) as client:
+    with closing(client_of(keeper)) as client:
         cell = client.claim("bash")
     assert cell is not None
-    with cell.connection:
-        assert not os.get_inheritable(cell.connection.fileno())
+    (stream,) = cell.streams
+    assert not os.get_inheritable(stream.fileno())
+    stream.close()
 
 
 @pytest.fixture
@@ -142,7 +156,7 @@ def frozen(tmp_path: Path) -> Iterator[socket.socket]:
 def test_a_keeper_that_does_not_answer_costs_a_quarter_of_a_second_and_its_late_answer_is_nobodys(
     frozen: socket.socket, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with closing(KeeperClient(frozen.getsockname())) as client:
+    with closing(client_of(frozen.getsockname())) as client:
         began = time.monotonic()
         assert client.claim("bash") is None
         assert 0.2 < time.monotonic() - began < 2 * PATIENCE
@@ -169,7 +183,7 @@ def test_a_claim_that_is_interrupted_leaves_its_answer_to_nobody(
     before = signal.signal(signal.SIGALRM, strike)
     keeper = threading.Thread(target=interrupt)
     try:
-        with closing(KeeperClient(frozen.getsockname())) as client:
+        with closing(client_of(frozen.getsockname())) as client:
             keeper.start()
             with pytest.raises(LookupError):
                 client.claim("bash")
@@ -186,18 +200,18 @@ def test_a_keeper_that_hangs_up_is_asked_anew_by_the_next_claim(frozen: socket.s
         with frozen.accept()[0] as other:
             other.recv(64)
             with socket.socket() as cell:
-                socket.send_fds(other, [b'{"engine": "docker", "container": "c"}'], [cell.fileno()])
+                socket.send_fds(other, [b'{"name": "c", "info": {"engine": "docker"}}'], [cell.fileno()])
 
     keeper = threading.Thread(target=hang_up_once)
     keeper.start()
-    with closing(KeeperClient(frozen.getsockname())) as client:
+    with closing(client_of(frozen.getsockname())) as client:
         first, second = client.claim("bash"), client.claim("bash")
     keeper.join()
     assert first is None
     assert second is not None
-    second.connection.close()
+    let_go(second)
     assert second.name == "c"
 
 
 def test_a_claimant_waits_for_no_keeper_to_fill_its_shelves(tmp_path: Path) -> None:
-    assert KeeperClient(str(tmp_path / "nowhere")).wait_until_full(0)
+    assert client_of(str(tmp_path / "nowhere")).wait_until_full(0)

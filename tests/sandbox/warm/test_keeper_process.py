@@ -17,7 +17,7 @@ import docker.errors
 import pytest
 
 from sandbox.engines.docker.image_choice import find_image
-from sandbox.engines.docker.maker import new_name
+from sandbox.engines.engine import new_name
 from tests.engine_checkpoint import engine_checkpoint
 from tests.programs import ROOT
 from tests.waiting import PATIENCE, wait_until

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -14,10 +15,10 @@ import pytest
 from config import load_catalogue, load_settings
 from sandbox import EngineFailed, EngineUnreachable, ImageMissing
 from sandbox.cell import CellInfo
-from sandbox.engines.docker.clock import ask_the_time
-from sandbox.engines.docker.maker import OpenCell
+from sandbox.engines.docker.client import ask_the_time
+from sandbox.engines.engine import OpenCell
+from sandbox.limits import warm_limits
 from sandbox.warm import WarmPool
-from sandbox.warm.pool import warm_limits
 from tests.conftest import OWNER, cells, running_cells
 from tests.engine_checkpoint import Checkpoint
 from tests.sandbox.measured import measuring
@@ -56,7 +57,8 @@ def hung() -> Iterator[Callable[[], tuple[OpenCell, socket.socket]]]:
     def make() -> tuple[OpenCell, socket.socket]:
         near, far = socket.socketpair()
         ends.extend((near, far))
-        return OpenCell(CellInfo("docker", container=f"cell-{len(ends) // 2}"), near), far
+        name = f"cell-{len(ends) // 2}"
+        return OpenCell(name, CellInfo("docker", container=name), (near,)), far
 
     yield make
     for end in ends:
@@ -136,7 +138,7 @@ def test_a_cell_that_is_closed_or_says_anything_is_passed_over_and_discarded(
     reset, other = hung()
     far.close()
     mouth.send(b"x")
-    reset.connection.send(b"x")
+    os.write(reset.streams[0].fileno(), b"x")
     other.close()
     shelve(idle, closed, talking, reset, alive)
     with measuring() as measured:

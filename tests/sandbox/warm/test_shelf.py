@@ -8,7 +8,7 @@ import pytest
 
 from config.warm import WarmRange
 from sandbox.cell import CellInfo
-from sandbox.engines.docker.maker import OpenCell
+from sandbox.engines.engine import OpenCell
 from sandbox.warm.shelf import Shelf
 
 AGE_S = 100.0
@@ -16,7 +16,7 @@ AGE_S = 100.0
 
 def cell(name: str) -> OpenCell:
     with socket.socket() as unused:
-        return OpenCell(CellInfo(engine="docker", container=name), unused)
+        return OpenCell(name, CellInfo(engine="docker", container=name), (unused,))
 
 
 def test_the_oldest_cell_is_taken_first() -> None:

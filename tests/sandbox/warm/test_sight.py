@@ -86,7 +86,7 @@ def test_a_claimant_knows_when_the_engine_was_last_away(
 ) -> None:
     if text:
         path.write_text(text)
-    assert KeeperClient(str(path.with_name("socket"))).last_away() == last_away
+    assert KeeperClient(str(path.with_name("socket")), lambda _: ()).last_away() == last_away
 
 
 def test_it_looks_every_second(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ def test_a_folder_that_goes_during_a_look_is_no_error(path: Path, monkeypatch: p
     def gone(*_: object) -> None:
         path.parent.rmdir()
 
-    monkeypatch.setattr("sandbox.warm.sight.ping", gone)
+    monkeypatch.setattr("sandbox.engines.docker.engine.ping", gone)
     monkeypatch.setattr("sandbox.warm.sight.time.sleep", lambda _: None)
     look_again_and_again(load_settings(), path)
     assert not path.exists()

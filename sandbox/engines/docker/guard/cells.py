@@ -11,13 +11,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from config.runtimes import RuntimeLimits
-from sandbox.egress.proxy import PROXY_IMAGE, proxy_request
-from sandbox.egress.relay import relay_request
+from sandbox.egress.proxy import PROXY_IMAGE, proxy_profile
+from sandbox.egress.relay import relay_profile
+from sandbox.engines.docker.create_call import container_config, create_call
 from sandbox.engines.docker.guard.labels import check_labels, limits_of
 from sandbox.engines.docker.guard.listed import check_rules
 from sandbox.engines.docker.guard.refused import Refused
+from sandbox.labels import RUNTIME
 from sandbox.limits import read_limits, resolve_limits
-from sandbox.profile import by_operator, container_config
+from sandbox.profile import by_operator
 
 if TYPE_CHECKING:
     from config import Settings
@@ -48,7 +50,7 @@ class GuardedCells:
         if not isinstance(body, dict):
             raise Refused("a create call without a configuration")
         labels = check_labels(body.get("Labels"), self._settings)
-        runtime, image = labels.get("cellblock.runtime", ""), str(body.get("Image"))[:_IMAGE_CHARS]
+        runtime, image = labels.get(RUNTIME, ""), str(body.get("Image"))[:_IMAGE_CHARS]
         if not self._images.is_runtime(runtime):
             raise Refused("the catalogue has no such runtime as the label names")
         chosen = await self._images.find(runtime, image)
@@ -98,16 +100,17 @@ class GuardedCells:
         host = body.get("HostConfig")
         if isinstance(host, dict) and str(host.get("NetworkMode")).startswith(_OTHERS):
             cell, proxy = _container(host, "NetworkMode"), _container(host, "IpcMode")
-            _same(body, relay_request(**every, cell=cell, proxy=proxy))
+            _same(body, create_call(relay_profile(**every, cell=cell, proxy=proxy)))
             # By their ids, so that the engine joins the same containers that were checked.
             cell, proxy = await self._owned.container(cell), await self._owned.container(proxy)
-            return relay_request(**every, cell=cell, proxy=proxy)
+            return create_call(relay_profile(**every, cell=cell, proxy=proxy))
         entry = body.get("Entrypoint")
         rules = entry[-1] if isinstance(entry, list) and entry else None
         if not isinstance(rules, str):
             raise Refused("the image of the proxies is for them alone")
         check_rules(rules, self._settings)
-        return _same(body, proxy_request(**every, exit_network=self._settings.network_exit, rules=rules))
+        profile = proxy_profile(**every, exit_network=self._settings.network_exit, rules=rules)
+        return _same(body, create_call(profile))
 
 
 def _env(body: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from sandbox.engines.docker.guard.order import Order
 from sandbox.engines.docker.guard.owned import Owned
 from sandbox.engines.docker.guard.refused import Refused
 from sandbox.engines.docker.guard.strict_json import parse_json
+from sandbox.labels import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +85,7 @@ class Judge:
         labels, status = asked.get("label", []), asked.get("status", [])
         if not _are_texts(labels) or not _are_texts(status) or not set(status) <= set(_STATUS):
             raise Refused("containers are found by their label and status")
-        labels = sorted({*labels, f"cellblock.owner={self._settings.owner}"})
+        labels = sorted({*labels, f"{OWNER}={self._settings.owner}"})
         filters = {"label": labels} | ({"status": status} if status else {})
         return Order.of(call, *call.path, query=query | {"filters": _json(filters)})
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engines.docker.guard.refused import Refused
-from sandbox.limits import LIMITS_LABEL, read_limits
+from sandbox.labels import DEADLINE, LIMITS, OWNER
+from sandbox.limits import read_limits
 from sandbox.payload import is_text
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ def check_labels(labels: object, settings: Settings) -> dict[str, str]:
     Raises:
         Refused: they are not, or their deadline is so late that no reaper would remove the container.
     """
-    if not isinstance(labels, dict) or labels.get("cellblock.owner") != settings.owner:
+    if not isinstance(labels, dict) or labels.get(OWNER) != settings.owner:
         raise Refused("the labels do not name this deployment as the owner")
     if not all(_NAME.fullmatch(name) and _is_value(value) for name, value in labels.items()):
         raise Refused("there are labels that no worker writes")
     if not _is_near(labels, settings):
-        raise Refused("the label cellblock.deadline is no time, or too far away")
+        raise Refused(f"the label {DEADLINE} is no time, or too far away")
     return labels
 
 
@@ -45,11 +46,11 @@ def limits_of(labels: Mapping[str, str], settings: Settings) -> Limits:
         Refused: there are none, or they exceed the operator's maxima.
     """
     try:
-        limits = read_limits(labels.get(LIMITS_LABEL, ""), settings)
+        limits = read_limits(labels.get(LIMITS, ""), settings)
     except (ValueError, OverflowError, RecursionError) as error:
-        raise Refused(f"the label {LIMITS_LABEL}: {str(error)[:100]}") from None
-    if limits.text != labels[LIMITS_LABEL]:
-        raise Refused(f"the label {LIMITS_LABEL} is not as a worker writes it")
+        raise Refused(f"the label {LIMITS}: {str(error)[:100]}") from None
+    if limits.text != labels[LIMITS]:
+        raise Refused(f"the label {LIMITS} is not as a worker writes it")
     return limits
 
 
@@ -60,7 +61,7 @@ def _is_value(value: object) -> bool:
 
 def _is_near(labels: Mapping[str, Any], settings: Settings) -> bool:
     try:
-        deadline = float(labels["cellblock.deadline"])
+        deadline = float(labels[DEADLINE])
     except (KeyError, ValueError):
         return False
     return deadline < time.time() + settings.longest.reap_s + settings.warm_age + _CLOCK_S

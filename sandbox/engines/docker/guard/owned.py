@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engines.docker.guard.refused import Refused
+from sandbox.labels import OWNER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,7 @@ class Owned:
             found = await self._engine.inspect("containers", name, "json")
             if found is None:
                 raise Missing(f"No such container: {name[:64]}")
-            if _labels(found).get("cellblock.owner") != self._owner:
+            if _labels(found).get(OWNER) != self._owner:
                 raise Refused("the container is none of this deployment's")
             self._ids[name] = found["Id"]
             if len(self._ids) > _REMEMBERED:

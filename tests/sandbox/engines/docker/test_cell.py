@@ -16,9 +16,9 @@ from sandbox.cell import CellInfo
 from sandbox.engines.docker.cell import DockerCell
 from sandbox.engines.docker.client import connect
 from sandbox.engines.docker.image_choice import find_image
-from sandbox.engines.docker.maker import OpenCell, new_name
+from sandbox.engines.docker.removal import remove_container
+from sandbox.engines.engine import OpenCell, new_name
 from sandbox.events import Closed, Output
-from sandbox.remover import remove_container
 from sandbox.supervisor.orders import KILL, TERMINATE
 from tests.waiting import PATIENCE, wait_until
 
@@ -51,7 +51,7 @@ def no_engine() -> docker.APIClient:
 def cell_on(
     near: socket.socket, name: str = "", client: Callable[[], docker.APIClient] = no_engine
 ) -> DockerCell:
-    return DockerCell(OpenCell(CellInfo("docker", container=name), near), client, bound_s=0.3)
+    return DockerCell(OpenCell(name, CellInfo("docker", container=name), (near,)), client, bound_s=0.3)
 
 
 def framed(text: bytes, stream: int = 1) -> bytes:

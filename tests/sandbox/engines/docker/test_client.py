@@ -18,7 +18,8 @@ from sandbox import CellLost, EngineFailed, EngineUnfit, EngineUnreachable, Imag
 from sandbox.engines.docker import ping as engine_ping
 from sandbox.engines.docker.client import connect, docker_address, map_error, mapped_errors
 from sandbox.engines.docker.image_choice import find_image
-from sandbox.engines.docker.ping import level_of, ping
+from sandbox.engines.docker.ping import ping
+from sandbox.outage import level_of
 from tests.engine_stand_in import standing_in
 from tests.waiting import PATIENCE
 

@@ -12,9 +12,11 @@ import pytest
 from config import load_catalogue, load_settings
 from config.hosts import Host
 from sandbox import EngineFailed
-from sandbox.egress.proxy import PROXY_IMAGE, PROXY_READY, proxy_request, squid_rules
-from sandbox.egress.relay import RELAY_READY, proxy_environment, relay_request
-from sandbox.engines.docker.egress import _await_ready, outlet_names
+from sandbox.egress.proxy import PROXY_IMAGE, PROXY_READY, proxy_profile, squid_rules
+from sandbox.egress.relay import RELAY_READY, proxy_environment, relay_profile
+from sandbox.engines.docker.create_call import create_call
+from sandbox.engines.docker.egress import _await_ready
+from sandbox.engines.engine import egress_names
 from sandbox.limits import resolve_limits
 from tests.waiting import PATIENCE
 
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 LIMITS = resolve_limits({}, load_catalogue()["bash"].limits, load_settings())
 EVERY: dict[str, Any] = {"image": "i", "limits": LIMITS, "labels": {"k": "v"}, "oci_runtime": "crun"}
-RELAY = relay_request(**EVERY, cell="cellblock-0", proxy="cellblock-0-2")
-PROXY = proxy_request(**EVERY, exit_network="exit", rules="rules")
+RELAY = create_call(relay_profile(**EVERY, cell="cellblock-0", proxy="cellblock-0-2"))
+PROXY = create_call(proxy_profile(**EVERY, exit_network="exit", rules="rules"))
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ def test_a_part_that_never_says_anything_useful_is_given_up_in_time(
 
 
 def test_the_parts_of_a_way_out_are_called_after_their_cell() -> None:
-    assert outlet_names("cellblock-0") == ("cellblock-0-1", "cellblock-0-2")
+    assert egress_names("cellblock-0") == ("cellblock-0-1", "cellblock-0-2")
 
 
 def test_programs_learn_of_their_proxy_in_either_spelling() -> None:

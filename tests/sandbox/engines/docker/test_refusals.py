@@ -11,8 +11,9 @@ import pytest
 from config import load_settings
 from sandbox import EngineFailed, EngineUnfit, EngineUnreachable, ImageMissing, Sandbox, SandboxUnavailable
 from sandbox.cell import JobTags
+from sandbox.cell_source import CellSource
 from sandbox.egress.proxy import PROXY_IMAGE
-from sandbox.engines.docker.clock import ask_the_time
+from sandbox.engines.docker.client import ask_the_time
 from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.docker.image_choice import find_image
 from sandbox.warm import WarmPool
@@ -101,7 +102,7 @@ def test_memory_swap_and_cores_of_a_warm_cell_become_those_of_its_job(
 ) -> None:
     settings = behind().settings.model_copy(update={"warm": "0,bash=1"})
     job = behind().parse("true", memory="64m", cpus=0.5)
-    with closing(DockerEngine(settings, WarmPool(settings))) as own:
+    with closing(CellSource(settings, DockerEngine(settings), WarmPool(settings))) as own:
         assert own.warm_up(60 * PATIENCE)
         with own.acquire(job, JobTags()) as cell:
             about = engine.inspect_container(cell.info.container or "")["HostConfig"]
@@ -205,7 +206,8 @@ def test_a_cell_may_stay_until_its_job_is_past_every_rung_of_its_time(
 ) -> None:
     sandbox = behind()
     job = sandbox.parse("true", timeout=100, grace=10)
-    with closing(DockerEngine(sandbox.settings)) as own, own.acquire(job, JobTags("t-1", "w@h")) as cell:
+    source = CellSource(sandbox.settings, DockerEngine(sandbox.settings))
+    with closing(source) as own, own.acquire(job, JobTags("t-1", "w@h")) as cell:
         labels = engine.inspect_container(cell.info.container or "")["Config"]["Labels"]
         left_s = float(labels["cellblock.deadline"]) - ask_the_time(engine)
     assert left_s == pytest.approx(job.ladder(sandbox.settings.margin).reap_s, abs=3 * PATIENCE)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.engines.docker.socket_memory import SOCKET_BYTES, bound_sockets, bounds_sockets
+from sandbox.engines.docker.socket_memory import bound_sockets, bounds_sockets
+from sandbox.profile import SOCKET_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path

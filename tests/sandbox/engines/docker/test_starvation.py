@@ -18,8 +18,8 @@ from sandbox import CellLost, Sandbox
 from sandbox.cell import CellInfo
 from sandbox.engines.docker.cell import DockerCell
 from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.maker import OpenCell
 from sandbox.engines.docker.starvation import Starvation, StarvationGauge
+from sandbox.engines.engine import OpenCell
 from sandbox.events import Closed
 from tests.conftest import running_cells
 from tests.waiting import wait_until
@@ -164,7 +164,9 @@ def test_a_job_that_has_ended_is_followed_no_longer_though_its_container_runs(
     name = leave("sleep 600", start=True)
     near, far = socket.socketpair()
     with near, far:
-        cell = DockerCell(OpenCell(CellInfo("docker", container=name), near), lambda: engine, bound_s=5)
+        cell = DockerCell(
+            OpenCell(name, CellInfo("docker", container=name), (near,)), lambda: engine, bound_s=5
+        )
         cell._gauge = gauge = StarvationGauge(name, lambda: engine)
         assert is_followed()
         if how == "the gauge is closed":

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from config import load_settings
 from sandbox import Status
-from sandbox.cell import CellInfo, Evidence, JobTags
+from sandbox.cell import Cell, CellInfo, Evidence, JobTags
+from sandbox.cell_source import CellSource
 from sandbox.engines.host.cell import HostCell
 from sandbox.engines.host.engine import HostEngine
 from sandbox.events import Archived, Closed, Ended, Event, Output, Started
@@ -82,14 +84,15 @@ def test_files_can_be_started_and_what_is_made_is_the_users_alone_to_write(host:
 def test_a_job_whose_follower_fails_is_killed_and_leaves_nothing(folders: Path, parse: Parse) -> None:
     before = psutil.Process().num_fds()
 
-    def fail(cell: HostCell) -> None:
+    def fail(cell: Cell) -> None:
+        assert isinstance(cell, HostCell)
         cell.start(parse("sleep 60 & sleep 60"))
         wait_until(lambda: process_of(cell).children(), 10, "the job runs")
         family.extend([process_of(cell), *process_of(cell).children()])
         raise ZeroDivisionError
 
     family: list[psutil.Process] = []
-    with pytest.raises(ZeroDivisionError), HostEngine().acquire(parse(), JobTags()) as cell:
+    with pytest.raises(ZeroDivisionError), _host().acquire(parse(), JobTags()) as cell:
         fail(cell)
     wait_until(lambda: not any(one.is_running() for one in family), 5, "the job is gone")
     assert (psutil.Process().num_fds(), list(folders.iterdir())) == (before, [])
@@ -198,9 +201,14 @@ def test_no_process_is_of_a_job_that_has_not_started(tmp_path: Path) -> None:
     cell.close()
 
 
+def _host() -> CellSource:
+    settings = load_settings(enable_docker=False)
+    return CellSource(settings, HostEngine())
+
+
 def test_the_engine_of_the_host_holds_nothing(host: Sandbox) -> None:
-    engine = HostEngine()
-    assert engine.warm_up(0)
-    engine.settle()
-    engine.close()
+    source = _host()
+    assert source.warm_up(0)
+    source.settle()
+    source.close()
     assert host.run("true").status is Status.SUCCEEDED

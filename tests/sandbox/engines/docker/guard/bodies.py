@@ -9,11 +9,13 @@ import docker
 
 from config import Settings, load_catalogue
 from config.hosts import Host
-from sandbox.egress.proxy import PROXY_IMAGE, proxy_request, squid_rules
-from sandbox.egress.relay import relay_request
+from sandbox.egress.proxy import PROXY_IMAGE, proxy_profile, squid_rules
+from sandbox.egress.relay import relay_profile
+from sandbox.engines.docker.create_call import container_config, create_call
 from sandbox.engines.docker.image_choice import find_image
-from sandbox.limits import LIMITS_LABEL, Limits, resolve_limits
-from sandbox.profile import by_operator, container_config
+from sandbox.labels import LIMITS
+from sandbox.limits import Limits, resolve_limits
+from sandbox.profile import by_operator
 
 __all__ = ["cell_body", "every_body"]
 
@@ -52,8 +54,8 @@ def every_body(engine: docker.APIClient, settings: Settings, own: str) -> dict[s
     return {
         "cell": cell_body(engine, settings),
         "cell with a network": cell_body(engine, settings, network="bridge"),
-        "relay": relay_request(**every, cell=own, proxy=own),
-        "proxy": proxy_request(**every, exit_network=settings.network_exit, rules=rules),
+        "relay": create_call(relay_profile(**every, cell=own, proxy=own)),
+        "proxy": create_call(proxy_profile(**every, exit_network=settings.network_exit, rules=rules)),
     }
 
 
@@ -66,5 +68,5 @@ def _labels(settings: Settings, runtime: str, limits: Limits) -> dict[str, str]:
         "cellblock.deadline": f"{time.time() + 60:.0f}",
         "cellblock.state": "job",
         "cellblock.process": "",
-        LIMITS_LABEL: limits.text,
+        LIMITS: limits.text,
     }

@@ -23,7 +23,8 @@ from sandbox.engines.docker.guard.images import GuardedImages
 from sandbox.engines.docker.guard.owned import Owned
 from sandbox.engines.docker.guard.refused import Refused
 from sandbox.engines.docker.guard.strict_json import parse_json
-from sandbox.limits import LIMITS_LABEL, resolve_limits
+from sandbox.labels import LIMITS
+from sandbox.limits import resolve_limits
 from tests.conftest import OWNER, unavailable
 from tests.sandbox.engines.docker.guard.bodies import cell_body, every_body
 from tests.sandbox.engines.docker.guard.guard import NAME, Guard
@@ -209,7 +210,7 @@ def test_a_cell_beyond_the_operators_maxima_is_refused(
         body = cell_body(engine, calls_settings, limits=more)
     except (OverflowError, TypeError):
         body = cell_body(engine, calls_settings)
-        body["Labels"][LIMITS_LABEL] = more.text
+        body["Labels"][LIMITS] = more.text
     with pytest.raises(Refused):
         judged(json.dumps(body))
 
@@ -227,9 +228,9 @@ def test_a_cell_beyond_the_operators_maxima_is_refused(
         {"cellblock.task": "x" * 4097},
         {"cellblock.task": None},
         {"cellblock.task": "\ud800"},
-        {LIMITS_LABEL: "{}"},
-        {LIMITS_LABEL: "[" * 100_000},
-        {LIMITS_LABEL: "1" * 10_000},
+        {LIMITS: "{}"},
+        {LIMITS: "[" * 100_000},
+        {LIMITS: "1" * 10_000},
     ],
     ids=lambda labels: json.dumps(labels)[:60],
 )

@@ -13,10 +13,11 @@ import pytest
 from config import Settings, load_catalogue
 from sandbox import Sandbox, Status
 from sandbox.egress.proxy import PROXY_IMAGE
-from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.clock import EngineClock
+from sandbox.engines.docker.client import ask_the_time, connect
+from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.docker.image_choice import find_image
-from sandbox.engines.docker.maker import DockerMaker, Labels, new_name
+from sandbox.engines.engine import CellSpec, new_name
+from sandbox.labels import Labels
 from sandbox.reaper import due, reap
 from tests.conftest import unavailable
 from tests.sandbox.engines.docker.guard.bodies import cell_body
@@ -114,18 +115,19 @@ def test_the_reaper_finds_and_removes_what_is_due(
     guarded_settings: Settings, engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # To a process that lives here a cell is left, whatever its label says.
-    monkeypatch.setattr("sandbox.engines.docker.maker.this_process", lambda: "another machine/1/2")
+    monkeypatch.setattr("sandbox.labels.this_process", lambda: "another machine/1/2")
     with closing(connect(guarded_settings)) as client:
         body, name = cell_body(engine, guarded_settings), new_name()
         body["Labels"] |= {"cellblock.process": "another machine/1/1", "cellblock.deadline": "1"}
         client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
-        assert name in due(client, guarded_settings)
-        assert name in reap(client, guarded_settings)
+    with closing(DockerEngine(guarded_settings)) as own:
+        assert name in due(own, guarded_settings)
+        assert name in reap(own, guarded_settings)
 
 
 def test_the_engines_clock_is_read_through_it(guarded_settings: Settings, engine: docker.APIClient) -> None:
     with closing(connect(guarded_settings)) as client:
-        assert abs(EngineClock(client).now() - EngineClock(engine).now()) < 5
+        assert abs(ask_the_time(client) - ask_the_time(engine)) < 5
 
 
 def test_a_worker_that_vanishes_takes_its_cell_along(
@@ -133,10 +135,18 @@ def test_a_worker_that_vanishes_takes_its_cell_along(
 ) -> None:
     """The guard hangs up at the engine where its client has hung up, so that the supervisor ends."""
     with closing(connect(guarded_settings)) as client:
-        maker = DockerMaker(client, guarded_settings)
-        labels = Labels(state="job", deadline=maker.clock.now() + 60)
-        left = maker.make(new_name(), load_catalogue()["bash"], _limits(guarded_settings), labels)
-        left.connection.close()
+        limits = _limits(guarded_settings)
+        labels = Labels(
+            owner=guarded_settings.owner,
+            runtime="bash",
+            state="job",
+            deadline=ask_the_time(client) + 60,
+            limits=limits.text,
+        )
+        with closing(DockerEngine(guarded_settings)) as own:
+            left = own.make(CellSpec(new_name(), load_catalogue()["bash"], limits, labels))
+        for stream in left.streams:
+            stream.close()
         wait_until(lambda: client.inspect_container(left.name)["State"]["Status"] == "exited", 10, "it ends")
         client.remove_container(left.name, force=True)
 

@@ -18,7 +18,8 @@ from sandbox.engines.docker.guard.listed import check_rules
 from sandbox.engines.docker.guard.order import Order
 from sandbox.engines.docker.guard.refused import Refused
 from sandbox.engines.docker.guard.strict_json import parse_json
-from sandbox.limits import LIMITS_LABEL, Limits
+from sandbox.labels import LIMITS as LABEL
+from sandbox.limits import Limits
 
 SETTINGS = load_settings(owner="we", network_hosts="*.example.com")
 LIMITS = Limits(10.0, 1.0, 64 << 20, 1.0, 32, 1 << 20, 1000)
@@ -157,7 +158,7 @@ def test_a_deadline_lies_a_day_beyond_the_longest_job_at_most(more_s: float, *, 
 
 
 def test_limits_are_read_from_their_label() -> None:
-    assert limits_of({LIMITS_LABEL: LIMITS.text}, SETTINGS) == LIMITS
+    assert limits_of({LABEL: LIMITS.text}, SETTINGS) == LIMITS
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_limits_are_read_from_their_label() -> None:
 )
 def test_limits_beyond_the_maxima_or_written_otherwise_are_refused(text: str) -> None:
     with pytest.raises(Refused, match=r"cellblock\.limits"):
-        limits_of({LIMITS_LABEL: text}, SETTINGS)
+        limits_of({LABEL: text}, SETTINGS)
     with pytest.raises(Refused, match=r"cellblock\.limits"):
         limits_of({}, SETTINGS)
 

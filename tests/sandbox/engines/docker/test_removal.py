@@ -14,7 +14,8 @@ import requests
 from config import load_settings
 from sandbox import EngineFailed, EngineUnreachable
 from sandbox.engines.docker.client import connect
-from sandbox.remover import remove_cell, remove_container, remove_until_gone
+from sandbox.engines.docker.removal import remove_container, remove_until_gone
+from sandbox.remover import remove_cell
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:

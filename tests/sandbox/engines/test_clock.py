@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from config import load_settings
-from sandbox.engines.docker import clock as module
-from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.clock import EngineClock
+from sandbox.engines import clock as module
+from sandbox.engines.clock import EngineClock
+from sandbox.engines.docker.client import ask_the_time, connect
 from tests.clock import Clock
 from tests.engine_checkpoint import engine_checkpoint
 
@@ -31,7 +32,7 @@ def asked(engine: docker.APIClient) -> Iterator[tuple[EngineClock, Checkpoint]]:
         engine_checkpoint() as checkpoint,
         closing(connect(load_settings(docker_host=checkpoint.url))) as client,
     ):
-        yield EngineClock(client), checkpoint
+        yield EngineClock(partial(ask_the_time, client)), checkpoint
 
 
 def test_between_two_answers_it_goes_on_by_the_machines_own_clock(

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sandbox.profile import container_config
+from sandbox.profile import cell_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandbox.limits import Limits
+    from sandbox.profile import Profile
 
-__all__ = ["companion_config"]
+__all__ = ["companion_profile"]
 
 _CPUS = 0.5
 _PIDS = 16
 _DISK_BYTES = 1 << 20
 
-_SECCOMP = "seccomp="
 _SENDING = {"sendmmsg", "sendmsg", "sendto"}
 
 
-def companion_config(
+def companion_profile(
     *,
     image: str,
     limits: Limits,
@@ -32,22 +32,19 @@ def companion_config(
     network: str,
     oci_runtime: str | None,
     program: list[str],
-) -> dict[str, Any]:
-    """The body of the engine's create call. Of the job's `limits` only the time limits are used."""
+) -> Profile:
+    """The profile of a companion. Of the job's `limits` only the time limits are used."""
     own = replace(limits, memory_bytes=memory_bytes, cpus=_CPUS, pids=_PIDS, disk_bytes=_DISK_BYTES)
-    body = container_config(
+    profile = cell_profile(
         image=image, limits=own, labels=labels, env={}, network=network, oci_runtime=oci_runtime
     )
-    body["HostConfig"]["SecurityOpt"] = [_sending(line) for line in body["HostConfig"]["SecurityOpt"]]
-    return body | {"Entrypoint": ["/bin/sh", "-c", *program]}
+    return replace(profile, program=("/bin/sh", "-c", *program), seccomp=_sending(profile.seccomp))
 
 
-def _sending(option: str) -> str:
+def _sending(seccomp: str) -> str:
     """Allow sending with any flag. HAProxy uses MSG_MORE, which a job could misuse and may not use."""
-    if not option.startswith(_SECCOMP):
-        return option
-    rules = json.loads(option.removeprefix(_SECCOMP))
+    rules = json.loads(seccomp)
     for rule in rules["syscalls"]:
         if _SENDING.intersection(rule["names"]):
             rule.pop("args", None)
-    return f"{_SECCOMP}{json.dumps(rules)}"
+    return json.dumps(rules)

@@ -9,25 +9,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import load_catalogue, load_settings
-from sandbox.engines.docker.maker import DockerMaker, Labels, new_name
+from sandbox.engines.engine import new_name
+from sandbox.labels import Labels
 from sandbox.limits import read_limits
 from sandbox.process_mark import this_process
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
-    import docker
-
     from sandbox import Limits, Sandbox
     from tests.engine_checkpoint import Checkpoint
 
 BASH = load_catalogue()["bash"]
 
 
-def test_a_container_says_whose_it_is_what_for_and_until_when(
-    engine: docker.APIClient, limits: Limits
-) -> None:
+def test_a_container_says_whose_it_is_what_for_and_until_when(limits: Limits) -> None:
     settings = load_settings(owner="we")
-    written = DockerMaker(engine, settings).written(BASH, Labels("job", 1234.6, "t-1", "w@h"), limits)
+    written = Labels(
+        owner="we",
+        runtime="bash",
+        state="job",
+        deadline=1234.6,
+        limits=limits.text,
+        task="t-1",
+        worker="w@h",
+    ).written()
     assert read_limits(written.pop("cellblock.limits"), settings) == limits
     assert written == {
         "cellblock.owner": "we",
@@ -64,20 +69,21 @@ PROGRAM = """
 import os
 from config import load_catalogue, load_settings
 from sandbox import EngineFailed
-from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.maker import DockerMaker, Labels, new_name
-from sandbox.warm.pool import warm_limits
+from sandbox.engines.docker.engine import DockerEngine
+from sandbox.engines.engine import CellSpec, new_name
+from sandbox.labels import Labels
+from sandbox.limits import warm_limits
 
 settings, bash, kept = load_settings(pull="never"), load_catalogue()["bash"], []
-client = connect(settings)
-maker = DockerMaker(client, settings)
+engine, limits = DockerEngine(settings), warm_limits(bash, settings)
+labels = Labels(owner=settings.owner, runtime="bash", state="job", deadline=1.0, limits=limits.text)
 for _ in range(3):
     name = new_name()
     try:
-        maker.make(name, bash, warm_limits(bash, settings), Labels("job", 1.0))
+        engine.make(CellSpec(name, bash, limits, labels))
     except EngineFailed as error:
         kept.append(error)  # and with it all that its frames held
-    client.remove_container(name, force=True)
+    engine.remove(name)
     print(len(os.listdir("/proc/self/fd")))
 """
 

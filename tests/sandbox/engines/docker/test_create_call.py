@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from config import load_settings
-from sandbox.profile import by_operator, container_config
+from sandbox.engines.docker.create_call import container_config
+from sandbox.profile import by_operator
 from sandbox.supervisor import SUPERVISOR
 
 if TYPE_CHECKING:

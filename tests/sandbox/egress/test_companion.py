@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from config import load_catalogue, load_settings
-from sandbox.egress.proxy import proxy_request
-from sandbox.egress.relay import relay_request
+from sandbox.egress.proxy import proxy_profile
+from sandbox.egress.relay import relay_profile
+from sandbox.engines.docker.create_call import container_config, create_call
 from sandbox.limits import resolve_limits
-from sandbox.profile import container_config
 
 LIMITS = resolve_limits({}, load_catalogue()["bash"].limits, load_settings())
 EVERY: dict[str, Any] = {"image": "i", "limits": LIMITS, "labels": {}, "oci_runtime": None}
-RELAY = relay_request(**EVERY, cell="cellblock-0", proxy="cellblock-0-2")
-PROXY = proxy_request(**EVERY, exit_network="bridge", rules="rules")
+RELAY = create_call(relay_profile(**EVERY, cell="cellblock-0", proxy="cellblock-0-2"))
+PROXY = create_call(proxy_profile(**EVERY, exit_network="bridge", rules="rules"))
 CELL = container_config(**EVERY, env={}, network="bridge")
 OWN = {
     *("NetworkMode", "IpcMode", "Sysctls", "SecurityOpt"),

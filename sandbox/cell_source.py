@@ -1,0 +1,151 @@
+"""Gives each job its cell: a warm one if the job fits into it, else a new one."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sandbox.engines import open_engine
+from sandbox.engines.clock import EngineClock
+from sandbox.engines.engine import CellSpec, egress_names, new_name
+from sandbox.errors import EngineUnfit, EngineUnreachable, SandboxUnavailable
+from sandbox.labels import Labels
+from sandbox.limits import warm_limits
+from sandbox.outage import Outage
+from sandbox.remover import Remover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from config import Settings
+    from sandbox.cell import Cell, JobTags
+    from sandbox.engines.engine import Engine, OpenCell, Stream
+    from sandbox.job import Job
+    from sandbox.limits import Limits
+    from sandbox.warm import ClaimPool
+
+__all__ = ["CellSource"]
+
+
+class CellSource:
+    """Makes or claims cells on one engine, and removes each of them whatever happened in it."""
+
+    def __init__(self, settings: Settings, engine: Engine, pool: ClaimPool | None = None) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._pool = pool
+        self._clock = EngineClock(engine.now)
+        self._remover = Remover(partial(open_engine, settings))
+
+    @contextmanager
+    def acquire(self, job: Job, tags: JobTags) -> Iterator[Cell]:
+        """A started cell for `job`, removed when the block is left.
+
+        Raises:
+            SandboxUnavailable: no engine, no image, or the engine failed. No cell is left then.
+        """
+        opened = self._claim(job) or self._make(job, tags)
+        try:
+            with self._egress(job, tags, opened) as env:
+                yield self._engine.cell(replace(opened, env={**opened.env, **env}))
+        finally:
+            self._remove(opened.name, opened.streams)
+
+    def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
+        """The outage that caused `error` in a job that began at `since`, a time of the monotonic clock.
+
+        None: the engine answers, and has answered all the time since then. The engine is asked whatever the
+        error was: a cell may close because of the engine or of its job.
+        """
+        if isinstance(error, EngineUnfit):
+            return Outage(error)
+        try:
+            self._engine.ping()
+        except EngineUnreachable as away:
+            return Outage(away)
+        was_away = self._pool is not None and self._pool.last_away() > since
+        return Outage(error, is_over=True) if was_away else None
+
+    def warm_up(self, within_s: float) -> bool:
+        """Whether this process's own pool of warm cells, if it has one, is full within `within_s` seconds."""
+        return self._pool is None or self._pool.wait_until_full(within_s)
+
+    def settle(self) -> None:
+        """Wait until the cells of all jobs that have ended are gone."""
+        self._remover.settle()
+
+    def close(self) -> None:
+        """Wait until every cell of this process is gone, then close the connections. No job may run."""
+        if self._pool:
+            self._pool.close()
+        self._remover.close()
+        self._engine.close()
+
+    def _claim(self, job: Job) -> OpenCell | None:
+        """A warm cell that the job fits into, if there is one. Its memory and CPU limits become the job's."""
+        if self._pool is None or job.network is True or not _fits(job.limits, self._warm(job)):
+            return None
+        opened = self._pool.claim(job.runtime.name)
+        if opened is None or _is_same(job.limits, self._warm(job)):
+            return opened
+        try:
+            self._engine.adapt(opened, job.limits)
+        except SandboxUnavailable:
+            self._remove(opened.name, opened.streams)
+            return None
+        return replace(opened, env=job.runtime.environment(job.limits.memory_bytes))
+
+    def _make(self, job: Job, tags: JobTags) -> OpenCell:
+        # The cell of a job with a list of hosts has no network either: its relay joins the cell's namespace.
+        network = job.network is True
+        spec = CellSpec(new_name(), job.runtime, job.limits, self._labels(job, tags), network=network)
+        try:
+            return self._engine.make(spec)
+        except BaseException:
+            # Removed by its name: the engine may have made it although the call was given up.
+            self._remove(spec.name)
+            raise
+
+    @contextmanager
+    def _egress(self, job: Job, tags: JobTags, opened: OpenCell) -> Iterator[Mapping[str, str]]:
+        """The way out of a job with a list of hosts, as variables for it. It is closed with the block."""
+        if isinstance(job.network, bool):
+            yield {}
+            return
+        egress, labels = None, self._labels(job, tags)
+        try:
+            egress = self._engine.open_egress(opened.name, job.network, job.limits, labels)
+            yield egress.env
+        finally:
+            for name in egress_names(opened.name):
+                self._remove(name, (egress.streams[name],) if egress else ())
+
+    def _remove(self, name: str, streams: tuple[Stream, ...] = ()) -> None:
+        if self._engine.removes_slowly:
+            self._remover.remove(name, streams)
+        else:
+            self._engine.remove(name)
+
+    def _labels(self, job: Job, tags: JobTags) -> Labels:
+        return Labels(
+            owner=self._settings.owner,
+            runtime=job.runtime.name,
+            state="job",
+            deadline=self._clock.now() + job.ladder(self._settings.margin).reap_s,
+            limits=job.limits.text,
+            task=tags.task_id,
+            worker=tags.worker,
+        )
+
+    def _warm(self, job: Job) -> Limits:
+        return warm_limits(job.runtime, self._settings)
+
+
+def _fits(limits: Limits, warm: Limits) -> bool:
+    return (limits.pids, limits.disk_bytes) == (warm.pids, warm.disk_bytes)
+
+
+def _is_same(limits: Limits, warm: Limits) -> bool:
+    return (limits.memory_bytes, limits.cpus) == (warm.memory_bytes, warm.cpus)

@@ -1,0 +1,94 @@
+"""Writes and reads the labels of a container: whose it is, what for, and until when it may stay."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sandbox.process_mark import is_gone, lives_here, this_process
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DEADLINE", "LIMITS", "OWNER", "RUNTIME", "FoundLabels", "Labels"]
+
+OWNER, TASK, WORKER = "cellblock.owner", "cellblock.task", "cellblock.worker"
+RUNTIME, STATE, PROCESS = "cellblock.runtime", "cellblock.state", "cellblock.process"
+DEADLINE = "cellblock.deadline"
+#: The label with a container's limits. The guard makes the configuration again from it and compares the two.
+LIMITS = "cellblock.limits"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """The labels of a new container.
+
+    `state` is "warm" or "job". `deadline` is in Unix seconds of the engine's clock. `process` is the mark of
+    the process that makes the container. `limits` is their text, which `read_limits` reads.
+    """
+
+    owner: str
+    runtime: str
+    state: str
+    deadline: float
+    limits: str
+    task: str = ""
+    worker: str = ""
+    process: str = field(default_factory=this_process)
+
+    def written(self) -> dict[str, str]:
+        """The labels as an engine keeps them."""
+        return {
+            OWNER: self.owner,
+            TASK: self.task,
+            WORKER: self.worker,
+            RUNTIME: self.runtime,
+            DEADLINE: f"{self.deadline:.0f}",
+            STATE: self.state,
+            PROCESS: self.process,
+            LIMITS: self.limits,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLabels:
+    """The labels of a container that an engine lists. Anyone may have written them."""
+
+    written: Mapping[str, str]
+
+    @property
+    def deadline(self) -> float:
+        """Until when the container may stay; infinity without such a label.
+
+        Text that is no number gives 0, so that it protects nothing.
+        """
+        try:
+            moment = float(self.written.get(DEADLINE, "inf"))
+        except ValueError:
+            return 0.0
+        return 0.0 if math.isnan(moment) else moment
+
+    @property
+    def is_for_job(self) -> bool:
+        """Whether the container was made for a job, and not for the warm pool."""
+        return self.written.get(STATE) == "job"
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this process made the container."""
+        return self._process == this_process()
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether the process that made it has certainly ended."""
+        return is_gone(self._process)
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether the process that made it certainly runs, on this machine."""
+        return lives_here(self._process)
+
+    @property
+    def _process(self) -> str:
+        return self.written.get(PROCESS, "")
