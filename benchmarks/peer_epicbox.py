@@ -1,4 +1,4 @@
-"""Runs in epicbox's own environment: for each line of input, one `echo hi`, and its seconds as JSON."""
+"""Runs in epicbox's environment. For each line of input: one `echo hi`, and its seconds as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import epicbox
 
 
 def main(image: str) -> None:
-    """Answer until the input ends."""
+    """Answer each line until the input ends."""
     epicbox.configure(profiles=[epicbox.Profile("bench", image)])
     limits = {"cputime": 5, "realtime": 10, "memory": 64}
     for _ in sys.stdin:
