@@ -1,4 +1,4 @@
-"""What runs the examples would notice if they were wrong."""
+"""The code that runs the examples must notice wrong examples."""
 
 from __future__ import annotations
 
