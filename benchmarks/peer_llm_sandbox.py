@@ -22,7 +22,7 @@ def main(image: str, kind: str) -> None:
             started = time.perf_counter()
             try:
                 said = run(reused) if reused else run_fresh(image)
-            except Exception as error:  # noqa: BLE001  whatever it is belongs into the table
+            except Exception as error:  # noqa: BLE001  the table shows every error
                 answer: dict[str, object] = {"error": f"{type(error).__name__}: {error}"}
             else:
                 answer = {"seconds": time.perf_counter() - started}

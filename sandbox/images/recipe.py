@@ -63,7 +63,7 @@ def runtimes(folder: Path = RECIPES) -> tuple[str, ...]:
 
 
 def load_recipe(runtime: str, folder: Path = RECIPES) -> Recipe:
-    """The recipe of this runtime, merged with the one that it extends. `folder` comes before cellblock's recipes.
+    """The recipe of this runtime, from `folder` or from cellblock, merged with the one that it extends.
 
     Raises ImageBuildFailed if there is no recipe, or if a value in it is wrong.
     """
