@@ -13,7 +13,7 @@ STEP_S = 300
 
 @dataclass(frozen=True, slots=True)
 class WrongClock:
-    """Sets the clock of Python programs that have `settings` in their environment, but not the monotonic one."""
+    """Sets the clock of Python programs that have `settings` in their environment; not the monotonic one."""
 
     path: Path
     off_s: float = 0.0

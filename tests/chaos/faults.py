@@ -30,7 +30,7 @@ Mend = Callable[[], None]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault, `gap_s` seconds after the one before it. Some kinds affect only the worker with this number."""
+    """A fault, `gap_s` seconds after the one before it. Some kinds affect only the worker of this number."""
 
     kind: str
     worker: int
