@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(data)
 
-    do_HEAD = do_GET  # noqa: N815  as the base class has it
+    do_HEAD = do_GET  # noqa: N815  the name comes from the base class
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""
