@@ -1,4 +1,4 @@
-"""Ends a test run in which nothing happens, and reports where. No timeout ends a process in the kernel."""
+"""Ends a test run in which nothing happens, and reports where. Not every stuck process obeys a timeout."""
 
 from __future__ import annotations
 
