@@ -1,1 +1,1 @@
-"""Measures cellblock and what it is compared with: `make bench`, or `python -m benchmarks`."""
+"""Benchmarks of cellblock and of the tools it is compared with: `make bench`, or `python -m benchmarks`."""

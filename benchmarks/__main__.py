@@ -1,4 +1,4 @@
-"""Measures, and says what it found.
+"""Runs the benchmarks and shows the results.
 
 python -m benchmarks [WHAT…] [--full | --quick] [--no-publish]
 """
@@ -45,7 +45,7 @@ _ALONE: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]
     "celery-settings": measure_celery_settings,
     "footprint": measure_footprint,
 }
-# Too long for a run of everything.
+# These take too long to be part of a run without arguments.
 _ASKED: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]] = {
     "live": measure_live,
     "stress": measure_stress,
@@ -56,11 +56,11 @@ _PROCESSES = 8
 
 
 def main() -> int:
-    """Measure what is asked for; everything, if nothing is."""
+    """Run the chosen benchmarks, or the default ones if none is chosen."""
     options = _options()
     scale = FULL if options.full else QUICK if options.quick else DEFAULT
     console, started = Console(width=None if sys.stdout.isatty() else 140), time.monotonic()
-    # However it is told to end, what it has started is stopped.
+    # SIGTERM becomes an exception, so that everything that this run started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with Surroundings() as around:
@@ -97,7 +97,7 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(around: Surroundings, scale: Scale, what: list[str], console: Console) -> list[Finding]:
-    """Those that share workers first; then, with none there, those that need quiet."""
+    """First the benchmarks that share workers. Then the ones that need a quiet machine, without workers."""
     findings: list[Finding] = []
     with console.status("starting") as status:
         say: Callable[[str], None] = status.update

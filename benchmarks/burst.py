@@ -1,4 +1,4 @@
-"""Twenty jobs at once on twenty waiting cells, and how long until the pool is full again."""
+"""Sends twenty jobs at once to a pool of twenty warm cells, and times how long the pool takes to refill."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WARM_UPS = 1
 def measure_burst(
     around: Surroundings, workers: Workers, scale: Scale, say: Callable[[str], None]
 ) -> Finding:
-    """Burst after burst, each on a full pool."""
+    """Send one burst after another, each to a full pool."""
     jobs, caller = workers.warm_cells, Caller(workers.warm.broker_url)
     answered, refilled, warm = [], [], 0
     try:

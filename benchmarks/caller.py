@@ -1,4 +1,4 @@
-"""An app that sends jobs to a worker and waits for their results: Celery, and nothing of ours."""
+"""An app that sends jobs to a worker and waits for their results. It uses Celery and no cellblock code."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _QUEUE = "cellblock"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A result, and the seconds from the call until the caller had it."""
+    """A result, and the seconds from the call until the caller received it."""
 
     result: dict[str, Any]
     seconds: float
 
 
 class Caller:
-    """One app. Its threads share nothing: Celery keeps a result consumer for each of them."""
+    """One app. Threads can share it: Celery keeps one result consumer for each thread."""
 
     def __init__(self, url: str, results: str | None = None) -> None:
         self._app = Celery("bench", broker=url, backend=results or url, set_as_current=False)
@@ -54,10 +54,10 @@ class Caller:
         return Answer(result, time.perf_counter() - started)
 
     def receive(self, sent: AsyncResult[Any]) -> dict[str, Any]:
-        """The result of a command that succeeds.
+        """The result of a job, which must succeed.
 
         Raises:
-            BenchError: it did not.
+            BenchError: the job did not succeed.
         """
         result: dict[str, Any] = sent.get(timeout=_PATIENCE_S, interval=0.01)
         if result["status"] != "succeeded":
@@ -65,5 +65,5 @@ class Caller:
         return result
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connections."""
         self._app.close()

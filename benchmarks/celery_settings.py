@@ -1,4 +1,4 @@
-"""What Celery's and Redis's settings do to one warm job at a time: measured rather than believed."""
+"""Measures how single Celery and Redis settings change the time of a warm job."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class _Running:
 
 
 def measure_celery_settings(around: Surroundings, scale: Scale, say: Callable[[str], None]) -> Finding:
-    """One worker for each variant, all there at once, asked in turn."""
+    """Start one worker for each variant, all at the same time, and measure them in turn."""
     missing: dict[str, str] = {}
     with ExitStack() as stack:
         running = []
@@ -109,7 +109,7 @@ def _ask(around: Surroundings, one: _Running, *, keep: bool) -> None:
 
 
 def _drain(one: _Running, *, keep: bool) -> None:
-    """Refused requests: everything that Celery and Redis do for a job, and no cell."""
+    """Send requests that are refused: Celery and Redis do all their work for a job, but no cell is used."""
     pid = one.worker.process.pid
     before, started = cpu_of_tree(pid), time.perf_counter()
     for sent in [one.caller.send(runtime="no-such-runtime") for _ in range(_BACKLOG)]:
@@ -120,7 +120,7 @@ def _drain(one: _Running, *, keep: bool) -> None:
 
 
 def _hiredis() -> str:
-    """A folder with hiredis, which no environment of ours has."""
+    """A folder with hiredis installed, because cellblock's own environment does not have it."""
     folder = cache_folder() / "hiredis"
     if not folder.exists():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--retries=0", "--timeout=10"]

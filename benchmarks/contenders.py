@@ -1,4 +1,4 @@
-"""Everything that can run `echo hi`: cellblock in its ways, and what people use instead."""
+"""Every way to run `echo hi` that is compared: the modes of cellblock, and common alternatives."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def _nothing() -> None:
 
 @dataclass(slots=True)
 class Contender:
-    """`once` gives the seconds of one run; `prepare` runs before it, unmeasured.
+    """One way to run. `once` returns the seconds of one run; `prepare` runs before it and is not measured.
 
-    In each round it runs `times` times, or in the first `slow_rounds` alone if it is `slow`.
+    Each round has `times` runs. A `slow` contender takes part only in the first `slow_rounds` rounds.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The workers that a run's contenders share, and how many cells wait in the warm one."""
+    """The workers that the contenders of a run share, and the number of warm cells of the warm one."""
 
     warm: Worker
     cold: Worker
@@ -83,7 +83,7 @@ class Workers:
 
 @contextmanager
 def contenders(around: Surroundings, workers: Workers) -> Iterator[tuple[list[Contender], dict[str, str]]]:
-    """Those that can be had here, and why the others cannot."""
+    """The contenders that work on this machine, and for each other one the reason why it does not."""
     openers: dict[str, Callable[[ExitStack], Contender]] = {
         INPROC_WARM: lambda stack: _inproc_warm(around, stack),
         INPROC_COLD: lambda stack: _inproc_cold(around, stack),
@@ -115,7 +115,7 @@ def contenders(around: Surroundings, workers: Workers) -> Iterator[tuple[list[Co
 
 
 def image_of(around: Surroundings, runtime: str = "bash") -> str:
-    """The id of the image that a runtime's cells are made from, so that all use the same one."""
+    """The id of the image of a runtime's cells, so that all contenders use the same image."""
     with Sandbox(around.settings("image")) as sandbox:
         found = sandbox.run("true", runtime).image_id
     if found is None:
@@ -222,7 +222,7 @@ def _sdk_run(around: Surroundings, stack: ExitStack) -> Contender:
 
 @contextmanager
 def sdk_client() -> Iterator[docker.DockerClient]:
-    """The SDK as people use it, on the engine that everything else here uses."""
+    """The Docker SDK with its defaults, connected to the engine that all contenders use."""
     client = docker.DockerClient(base_url=docker_address(load_settings()))
     try:
         yield client
@@ -231,7 +231,7 @@ def sdk_client() -> Iterator[docker.DockerClient]:
 
 
 def sdk_run(client: docker.DockerClient, image: str) -> None:
-    """One plain container with no network, to its removal."""
+    """Run one plain container without a network, and wait until it is removed."""
     said = client.containers.run(image, ["echo", "hi"], remove=True, network_mode="none")
     if said != b"hi\n":
         raise BenchError(f"The SDK's container gave a wrong answer: {said!r}")

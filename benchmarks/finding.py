@@ -1,4 +1,4 @@
-"""What a measurement found: a table for people, the numbers for programs, and a plot where one helps."""
+"""The result of a benchmark: a table, the raw numbers, and a plot where it helps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Finding"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`name` is the mark in the pages that it belongs to, and the stem of its figures' files."""
+    """One result. `name` is its marker in the pages, and the start of the file names of its figures."""
 
     name: str
     title: str

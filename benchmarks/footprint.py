@@ -1,4 +1,4 @@
-"""What waiting costs: memory of each warm cell, and processor time while nothing happens."""
+"""Measures an idle worker: the memory of each warm cell, and the processor time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CELLS = 12
 
 
 def measure_footprint(around: Surroundings, scale: Scale, say: Callable[[str], None]) -> Finding:
-    """A worker with twelve warm cells, at rest. No other worker of this run may be there."""
+    """Measure an idle worker with twelve warm cells. No other worker of this run may exist at that time."""
     with around.worker("idle", "--concurrency=2", CELLBLOCK_WARM=f"0,bash={_CELLS}") as worker:
         around.wait_warm(worker, _CELLS)
         say("footprint: memory")

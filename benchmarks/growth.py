@@ -1,4 +1,4 @@
-"""Whether the thousandth job costs more than the first: rate, processor time and memory by number of jobs."""
+"""Measures whether later jobs cost more than the first: rate, processor time and memory by number of jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["measure_growth"]
 def measure_growth(
     around: Surroundings, workers: Workers, scale: Scale, say: Callable[[str], None]
 ) -> Finding:
-    """A backlog of each size, sent at once and received to the last result."""
+    """For each size: send that many jobs at once, and wait for all results."""
     host = [_backlog(workers.host, "host mode", jobs, say) for jobs in scale.host_jobs]
     cells = []
     for jobs in scale.cell_jobs:

@@ -1,4 +1,4 @@
-"""`docker run` with the flags that the cell's profile stands for."""
+"""`docker run` with flags that match the cell's profile."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["docker_run"]
 
 
 def docker_run(image: str, *command: str, rm: bool = True) -> list[str]:
-    """The command line; without `rm` the container starts in the background and stays."""
+    """The command line. Without `rm` the container starts in the background and is not removed at its end."""
     room = "size=64m,nr_inodes=16384,nosuid,nodev"
     limits = ["--memory=512m", "--memory-swap=512m", "--cpus=2", "--pids-limit=128", "--oom-score-adj=900"]
     ulimits = [f"--ulimit={limit}" for limit in ("core=0", "nofile=1024", "fsize=67108864", "msgqueue=0")]

@@ -1,4 +1,4 @@
-"""How long each runtime's smallest program takes, on top of its bare cell."""
+"""Measures the smallest program of each runtime, and the same cell without that program."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["measure_hello"]
 
-# class A { static void Main() { System.Console.WriteLine("hello"); } }, by `mcs -optimize+`, deflated.
+# Compiled by `mcs -optimize+` and compressed with deflate:
+# class A { static void Main() { System.Console.WriteLine("hello"); } }
 _ASSEMBLY = (
     "eNrtVs9vG0UU/mbtRE5KoyJVVSpQ2aapFKGyMk2kghSBmx+0gaSJ6jStKqRmvR6chd0da3Zckh4gEgIJgUT5P3rgUIkIgdQjB4p6LJcq"
     "Bw5w6r0HypvZ2XqdWIJyJc+eN++9/ebNN29mx166fhslAGVqT58CO8ikhn+WbWojr/wwgrtD90/usMX7J1c3wtRtS9GSfuwGfpII5Ta4"
@@ -56,7 +57,7 @@ _STEPS = ("bare cell", "compile", "run")
 
 
 def measure_hello(around: Surroundings, scale: Scale, say: Callable[[str], None]) -> Finding:
-    """Each runtime in turn, cold cells, against a cell of the same image that runs `true`."""
+    """Run each runtime in turn in cold cells, and compare with a cell of the same image that runs `true`."""
     found: dict[str, dict[str, list[float]]] = {name: {step: [] for step in _STEPS} for name in _HELLOS}
     missing: dict[str, str] = {}
     with Sandbox(around.settings("hello")) as sandbox:

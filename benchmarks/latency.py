@@ -1,4 +1,4 @@
-"""How long one `echo hi` takes, by every way, in turn."""
+"""Measures how long one `echo hi` takes in each contender; the contenders take turns."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STEPS = ("queued", "acquire", "run", "collect", "return")
 def measure_latency(
     around: Surroundings, workers: Workers, scale: Scale, say: Callable[[str], None]
 ) -> list[Finding]:
-    """The table of all contenders, and where the time through Celery goes."""
+    """The table of all contenders, and how the time through Celery divides into steps."""
     with contenders(around, workers) as (there, missing):
         times: dict[str, list[float]] = {one.name: [] for one in there}
         for number in range(-_WARM_UPS, scale.rounds):

@@ -1,4 +1,4 @@
-"""Live output: how soon a line is seen, and what streaming a flood costs the job and Redis."""
+"""Measures live output: the delay of one line, and what streaming a lot of output costs the job and Redis."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["measure_live"]
 
-# The follower is a program that has to start first.
+# The follower is a program, which needs time to start.
 _LINE = "sleep 2; date +%s.%N"
 _FLOOD_BYTES = 100_000_000
 _FLOOD = f"yes 0123456789abcdef0123456789abcdef | head -c {_FLOOD_BYTES}"
-# A job is stopped at 64 times as much.
+# A job is stopped when its output reaches 64 times the limit.
 _FLOOD_LIMIT = "4m"
 
 
 def measure_live(around: Surroundings, scale: Scale, say: Callable[[str], None]) -> Finding:
-    """A line's way to `cellblock logs -f`, and a flood with live output off, on, and on with a follower."""
+    """Time a line until `cellblock logs -f` shows it, and a flood with live output off, on, and followed."""
     rounds = 5 * scale.slow_rounds
     with around.worker("live", "--concurrency=1", CELLBLOCK_WARM="0,bash=2") as worker:
         caller = Caller(worker.broker_url)
@@ -43,7 +43,7 @@ def measure_live(around: Surroundings, scale: Scale, say: Callable[[str], None])
             late_ms.append(_late_ms(caller, worker))
         floods: dict[str, list[float]] = {"off": [], "on": [], "followed": []}
         stream_bytes = 0
-        # They are over in a third of a second, of which a busy moment takes much.
+        # A flood takes a third of a second, so a short disturbance changes one measurement a lot.
         for number in range(4 * rounds):
             for how, seconds in floods.items():
                 say(f"live: flood {number} of {4 * rounds}")
@@ -64,7 +64,7 @@ def _late_ms(caller: Caller, worker: Worker) -> float:
 
 
 def _flood(caller: Caller, worker: Worker, how: str) -> tuple[float, int]:
-    """The job's seconds, and what its stream then takes in Redis."""
+    """The seconds that the job took, and the bytes that its stream then uses in Redis."""
     sent = caller.send(f"sleep 1.5; {_FLOOD}", live=how != "off", output_limit=_FLOOD_LIMIT)
     follower = _following(worker, sent.id, subprocess.DEVNULL) if how == "followed" else nullcontext()
     with follower:

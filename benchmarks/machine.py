@@ -1,4 +1,4 @@
-"""What the figures were measured on: enough to judge them by, nothing that tells whose machine it is."""
+"""Describes the machine of a measurement: enough to judge the figures, nothing that identifies its owner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["describe_machine", "machine_sentence"]
 
 
 def describe_machine(engine: docker.APIClient) -> dict[str, str | int | float]:
-    """Cores, kernel, engine and versions, and how busy the machine was when this was asked."""
+    """Cores, kernel, engine, versions, and the load at the time of the call."""
     about = engine.info()
     return {
         "day": datetime.now(UTC).date().isoformat(),
@@ -35,7 +35,7 @@ def describe_machine(engine: docker.APIClient) -> dict[str, str | int | float]:
 
 
 def machine_sentence(about: dict[str, str | int | float]) -> str:
-    """The same for people."""
+    """The same as a sentence."""
     return (
         f"Measured on {about['day']}: {about['cores']} cores ({about['processor']}),"
         f" {about['memory_gib']} GiB,"

@@ -1,4 +1,4 @@
-"""What a well-behaved job notices of a bomb beside it: one worker that runs two jobs at a time."""
+"""Measures a well-behaved job while another job attacks: one worker that runs two jobs at a time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ while :; do
 done 2>/dev/null
 """
 
-#: The command, its runtime and what it asks for; each has the default limits, but for these.
+#: The command, its runtime, and the limits that differ from the defaults.
 BOMBS: dict[str, tuple[list[str], str, dict[str, Any]]] = {
     "CPU": (["sh", "-c", _SPIN], "bash", {}),
     "memory": (["python3", "-c", _HOARD], "python", {}),
@@ -50,7 +50,7 @@ BOMBS: dict[str, tuple[list[str], str, dict[str, Any]]] = {
     "output": (["sh", "-c", "yes & yes >&2; wait"], "bash", {"output_limit": "16m"}),
     "disk": (["sh", "-c", _FILL], "bash", {}),
 }
-#: Something to compute, and something to say.
+#: It computes something and prints the result.
 NEIGHBOUR = (["python3", "-c", "print(sum(range(500_000)))"], "python")
 
 _ALONE = "alone"
@@ -60,7 +60,7 @@ _CELLS = 4
 
 
 def measure_neighbour(around: Surroundings, scale: Scale, say: Callable[[str], None]) -> list[Finding]:
-    """With cells made when a job comes, and with warm ones. Any error of the neighbour ends the run."""
+    """Measure without a warm pool and with one. Any error of the well-behaved job ends the run."""
     found = []
     for pool, warm in (("off", "0"), ("on", f"0,python={_CELLS}")):
         with around.worker(f"neighbour-{pool}", "--concurrency=2", CELLBLOCK_WARM=warm) as worker:
@@ -69,7 +69,7 @@ def measure_neighbour(around: Surroundings, scale: Scale, say: Callable[[str], N
 
 
 def _measure(worker: Worker, rounds: int, say: Callable[[str], None]) -> dict[str, tuple[Spread, str]]:
-    """In turn, a few at a time, so that whatever else the machine does meets all of them alike."""
+    """Measure all cases in turn, ten jobs at a time, so that other load affects all cases equally."""
     times: dict[str, list[float]] = {what: [] for what in (_ALONE, *BOMBS)}
     endings = {bomb: Counter[str]() for bomb in BOMBS}
     _jobs(worker.broker_url, _WARM_UPS)
@@ -98,7 +98,7 @@ def _jobs(url: str, rounds: int) -> list[float]:
 
 @contextmanager
 def exploding(url: str, bomb: str, each_s: float = 5.0) -> Iterator[Counter[str]]:
-    """A bomb at any time, one after the other, while the block runs; how each of them ended."""
+    """Run one bomb after another while the block runs. Gives how many bombs ended with each status."""
     over, burning, endings = threading.Event(), threading.Event(), Counter[str]()
 
     def ignite() -> None:

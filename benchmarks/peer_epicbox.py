@@ -1,4 +1,4 @@
-"""Runs in epicbox's own environment: for each line of input, one `echo hi`, and its seconds as JSON."""
+"""Runs in epicbox's environment. For each line of input: one `echo hi`, and its seconds as JSON."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import epicbox
 
 
 def main(image: str) -> None:
-    """Answer until the input ends."""
+    """Answer each line until the input ends."""
     epicbox.configure(profiles=[epicbox.Profile("bench", image)])
     limits = {"cputime": 5, "realtime": 10, "memory": 64}
     for _ in sys.stdin:
         started = time.perf_counter()
         try:
             result = epicbox.run("bench", "echo hi", limits=limits)
-        except Exception as error:  # noqa: BLE001  whatever it is belongs into the table
+        except Exception as error:  # noqa: BLE001  the table shows every error
             answer: dict[str, object] = {"error": f"{type(error).__name__}: {error}"}
         else:
             answer = {"seconds": time.perf_counter() - started}

@@ -1,4 +1,4 @@
-"""Runs in llm-sandbox's own environment: for each line of input, one `echo hi`, and its seconds as JSON.
+"""Runs in llm-sandbox's environment. For each line of input: one `echo hi`, and its seconds as JSON.
 
 python peer_llm_sandbox.py IMAGE fresh|reused
 """
@@ -15,14 +15,14 @@ from llm_sandbox import SandboxSession
 
 
 def main(image: str, kind: str) -> None:
-    """Answer until the input ends."""
+    """Answer each line until the input ends."""
     shared = session(image) if kind == "reused" else nullcontext()
     with shared as reused:
         for _ in sys.stdin:
             started = time.perf_counter()
             try:
                 said = run(reused) if reused else run_fresh(image)
-            except Exception as error:  # noqa: BLE001  whatever it is belongs into the table
+            except Exception as error:  # noqa: BLE001  the table shows every error
                 answer: dict[str, object] = {"error": f"{type(error).__name__}: {error}"}
             else:
                 answer = {"seconds": time.perf_counter() - started}
@@ -32,19 +32,19 @@ def main(image: str, kind: str) -> None:
 
 
 def session(image: str) -> Any:  # noqa: ANN401
-    """A session as its own pages show it, with no network and nothing to install, as there is none here."""
+    """A session as llm-sandbox's documentation shows it, but without network and installation."""
     return SandboxSession(
         lang="python", image=image, skip_environment_setup=True, runtime_configs={"network_mode": "none"}
     )
 
 
 def run(opened: Any) -> str:  # noqa: ANN401
-    """What the command writes in an open session."""
+    """The output of the command in an open session."""
     return str(opened.execute_command("echo hi").stdout)
 
 
 def run_fresh(image: str) -> str:
-    """The same in a session of its own."""
+    """The same in a new session."""
     with session(image) as opened:
         return run(opened)
 

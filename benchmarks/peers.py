@@ -1,4 +1,4 @@
-"""The peers that install from PyPI, each in an environment of its own, each timed inside its own process."""
+"""Other sandboxes from PyPI. Each has its own virtual environment and is timed in its own process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _INSTALL_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """`packages` are what pip installs; `program` lies beside this module; `argument` is for it."""
+    """A sandbox. pip installs `packages`; `program` is a file in this folder, and gets `argument`."""
 
     name: str
     environment: str
@@ -60,7 +60,7 @@ LLM_SANDBOX_REUSED = Peer(
 
 
 def cache_folder() -> Path:
-    """Where environments and raw results are kept between runs."""
+    """The folder that keeps environments and raw results between runs."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base, "cellblock", "bench")
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,16 +68,16 @@ def cache_folder() -> Path:
 
 
 class PeerProcess:
-    """A peer at work in its own interpreter: a line in, the seconds of one run out."""
+    """The process of a peer: it reads one line and answers with the seconds of one run."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def once(self) -> float:
-        """Seconds of one run, as measured in the peer's process.
+        """Seconds of one run, measured in the peer's process.
 
         Raises:
-            BenchError: the peer failed, and what it said.
+            BenchError: the peer failed. The message has the peer's error.
         """
         if self._process.stdin is None or self._process.stdout is None:
             raise BenchError("The peer has no streams.")
@@ -94,10 +94,10 @@ class PeerProcess:
 
 @contextmanager
 def running_peer(peer: Peer, image: str) -> Iterator[PeerProcess]:
-    """The peer, installed if it is not yet.
+    """Start the peer, after installing it if necessary.
 
     Raises:
-        BenchError: it cannot be installed here, and why.
+        BenchError: the peer can't be installed here. The message says why.
     """
     python = _environment(peer)
     program = Path(__file__).with_name(peer.program)
@@ -112,7 +112,7 @@ def running_peer(peer: Peer, image: str) -> Iterator[PeerProcess]:
 
 
 def _environment(peer: Peer) -> Path:
-    """The interpreter of the peer's environment."""
+    """The Python interpreter of the peer's environment."""
     folder = cache_folder() / peer.environment
     python, stamp = folder / "bin" / "python", folder / ".stamp"
     wanted = " ".join(peer.packages)

@@ -1,4 +1,4 @@
-"""Bars in SVG, by hand: readable on light and dark pages, with units, and small enough for a repository."""
+"""Draws bar charts as small SVG files with units, readable on light and dark pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar; ours stand out."""
+    """One bar. The bars of cellblock have another colour."""
 
     name: str
     value: float
@@ -37,7 +37,7 @@ class Part:
 
 
 def bars(title: str, unit: str, drawn: Sequence[Bar], *, logarithmic: bool = False) -> str:
-    """One bar for each name."""
+    """A chart with one bar for each name."""
     axis = _Axis(max(bar.value for bar in drawn), logarithmic)
     body = []
     for number, bar in enumerate(drawn):
@@ -51,7 +51,7 @@ def bars(title: str, unit: str, drawn: Sequence[Bar], *, logarithmic: bool = Fal
 
 
 def grouped_bars(title: str, unit: str, groups: Mapping[str, Sequence[Part]]) -> str:
-    """For each group a bar of every part, and a legend."""
+    """A chart with one bar for each part of each group, and a legend."""
     axis = _Axis(max(part.value for parts in groups.values() for part in parts))
     body, row = [], 1
     for name, parts in groups.items():
@@ -67,7 +67,7 @@ def grouped_bars(title: str, unit: str, groups: Mapping[str, Sequence[Part]]) ->
 
 
 def stacked_bars(title: str, unit: str, groups: Mapping[str, Sequence[Part]]) -> str:
-    """For each group one bar that its parts make up, and a legend."""
+    """A chart with one bar for each group, stacked from its parts, and a legend."""
     axis = _Axis(max((sum(part.value for part in parts) for parts in groups.values()), default=1.0))
     body = []
     for row, (name, parts) in enumerate(groups.items(), start=1):
@@ -81,7 +81,7 @@ def stacked_bars(title: str, unit: str, groups: Mapping[str, Sequence[Part]]) ->
 
 
 class _Axis:
-    """From 0 to a round number above the largest value; from 1 to that value where it is logarithmic."""
+    """From 0 to a round number above the largest value. A logarithmic axis: from 1 to the largest value."""
 
     def __init__(self, largest: float, logarithmic: bool = False) -> None:  # noqa: FBT001, FBT002
         self._logarithmic = logarithmic
@@ -94,7 +94,7 @@ class _Axis:
             self._most = self.ticks[-1]
 
     def length(self, value: float) -> float:
-        """Pixels."""
+        """The length of a bar in pixels."""
         if self._logarithmic:
             return _ROOM * math.log10(max(value, 1.05)) / math.log10(self._most)
         return _ROOM * value / self._most

@@ -1,4 +1,4 @@
-"""Processor time and memory of the worker and of the engine."""
+"""Measures processor time and memory of the worker and of the engine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
 def tree(pid: int) -> list[psutil.Process]:
-    """A process and everything below it."""
+    """A process and all its descendants."""
     try:
         root = psutil.Process(pid)
         return [root, *root.children(recursive=True)]
@@ -30,30 +30,31 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def cpu_of_tree(pid: int) -> float:
-    """Seconds of processor time of a process and its descendants, those that have ended among them."""
+    """Seconds of processor time of a process and its descendants, including those that have ended."""
     return _sum(tree(pid), _used_s)
 
 
 def cpu_of_engine() -> float:
-    """Seconds of the engine: daemon, containerd, shims, runc, and what runs in the cells.
+    """Seconds of processor time of the engine: daemon, containerd, shims, runc, and what runs in the cells.
 
-    A shim is nobody's child: when it ends, its time and that of its cell pass to process 1.
+    A shim is a child of process 1. When the shim ends, its time and that of its cell are added to process 1.
     """
     every = {p.pid: p for root in _engine() for p in tree(root.pid)}
     return _sum(every.values(), _used_s) + _reaped_s(psutil.Process(1))
 
 
 def cpu_at_rest(pid: int | None) -> dict[int, float]:
-    """Seconds of each process of a tree, or of the engine, to the nanosecond: for what hardly does a thing.
+    """Seconds of processor time of each process. The resolution is nanoseconds, for idle processes.
 
-    Unlike the others it knows nothing of threads and processes that have ended.
+    `pid` is the root of a process tree; None means the engine. Unlike the other functions, this one does not
+    count threads and processes that have ended.
     """
     roots = [pid] if pid else [p.pid for p in _engine()]
     return {p.pid: _scheduled_s(p.pid) for root in roots for p in tree(root)}
 
 
 def pss(pid: int) -> int:
-    """Bytes of memory of one process, what it shares counted by its share; 0 when it has gone."""
+    """Bytes of memory of one process, with its share of shared memory; 0 if the process has ended."""
     try:
         found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
     except OSError:
@@ -62,7 +63,7 @@ def pss(pid: int) -> int:
 
 
 def cell_pss(engine: docker.APIClient, name: str) -> tuple[int, int]:
-    """Bytes of a container's shim, and of everything in it."""
+    """Bytes of memory of a container's shim, and of all processes in the container."""
     first: int = engine.inspect_container(name)["State"]["Pid"]
     shim = psutil.Process(first).ppid()
     return pss(shim), sum(pss(process.pid) for process in tree(first))

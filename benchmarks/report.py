@@ -1,4 +1,4 @@
-"""Says what was found: on the terminal, as JSON, in Markdown, as figures, and in the pages that show it."""
+"""Writes the results: to the terminal, as JSON, as Markdown, as figures, and into the documentation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FIGURES = ROOT / "docs" / "figures"
 
 
 def show(console: Console, finding: Finding) -> None:
-    """A table for people."""
+    """Print the result as a table."""
     table = Table(title=finding.title, box=None, title_justify="left", title_style="bold", expand=False)
     for number, name in enumerate(finding.header):
         table.add_column(
@@ -41,7 +41,7 @@ def show(console: Console, finding: Finding) -> None:
 
 
 def markdown(finding: Finding) -> str:
-    """The same for a page."""
+    """The result as a Markdown table."""
     lines = [
         f"| {' | '.join(finding.header)} |",
         f"|{'---|' * len(finding.header)}",
@@ -53,7 +53,7 @@ def markdown(finding: Finding) -> str:
 
 
 def save(folder: Path, stem: str, about: dict[str, str | int | float], findings: Sequence[Finding]) -> None:
-    """The numbers as JSON, and the tables as Markdown, in `folder`."""
+    """Write the numbers as JSON and the tables as Markdown to `folder`."""
     raw = {"machine": about, **{finding.name: finding.raw for finding in findings}}
     (folder / f"{stem}.json").write_text(json.dumps(raw, indent=2, ensure_ascii=False) + "\n")
     parts = [machine_sentence(about), *(f"## {f.title}\n\n{markdown(f)}" for f in findings)]
@@ -61,7 +61,7 @@ def save(folder: Path, stem: str, about: dict[str, str | int | float], findings:
 
 
 def publish(about: dict[str, str | int | float], findings: Sequence[Finding]) -> None:
-    """Write the figures, and the tables between their marks in the pages."""
+    """Write the figures, and replace the tables between the markers in the pages."""
     _FIGURES.mkdir(parents=True, exist_ok=True)
     for finding in findings:
         for name, drawing in finding.figures.items():

@@ -1,4 +1,4 @@
-"""Times that were measured, and what is said of them."""
+"""Statistics of measured times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Spread", "spread"]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Milliseconds, by nearest rank: with fewer than a hundred samples p99 is the slowest one."""
+    """Milliseconds by nearest rank. With fewer than a hundred samples p99 is the slowest sample."""
 
     count: int
     p50_ms: float
@@ -20,12 +20,12 @@ class Spread:
     p99_ms: float
 
     def to_dict(self) -> dict[str, float]:
-        """The numbers as JSON takes them."""
+        """The numbers as a dictionary for JSON."""
         return asdict(self)
 
 
 def spread(seconds: Sequence[float]) -> Spread:
-    """The spread of times in seconds."""
+    """The spread of these times, given in seconds."""
     ordered = sorted(seconds)
     return Spread(
         len(ordered),

@@ -1,4 +1,4 @@
-"""How much is measured: as fits into ten minutes, as a page of figures deserves, or just enough to try."""
+"""How much to measure: for a run of about ten minutes, for published figures, or for a quick trial."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["DEFAULT", "FULL", "QUICK", "Scale"]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Counts and seconds of each measurement."""
+    """The counts and seconds of each benchmark."""
 
     rounds: int
     slow_rounds: int

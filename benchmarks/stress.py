@@ -1,4 +1,4 @@
-"""Eight claimers on one pool: each job marks its cell, and would find the mark of another."""
+"""Eight processes use one pool. Each job marks its cell, and fails if the cell already has a mark."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MARK = "test ! -e /workspace/mark && test ! -e /tmp/mark && touch /workspace/ma
 
 
 def measure_stress(around: Surroundings, scale: Scale, say: Callable[[str], None]) -> Finding:
-    """All jobs of eight processes at once. A job that finds a mark fails, and ends the run with an error."""
+    """Send all jobs of eight processes at once. A job that finds a mark ends the run with an error."""
     jobs = _CLAIMERS * scale.stress_jobs
     options = (f"--concurrency={_CLAIMERS}",)
     with around.worker("stress", *options, CELLBLOCK_WARM=f"0,bash={_CELLS}") as worker:

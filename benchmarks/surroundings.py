@@ -1,4 +1,4 @@
-"""What a run needs around it, and takes away again: a private Redis, workers, and an eye on their cells."""
+"""Starts what a run needs and stops it at the end: a private Redis and workers. Also watches their cells."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _START_S = 60.0
 _STOP_S = 60.0
 _FULL_S = 60.0
 _GONE_S = 60.0
-# Longer than a used cell may linger.
+# Longer than a used cell may still exist.
 _CALM_S = 0.7
 
 
 class BenchError(RuntimeError):
-    """The benchmark cannot go on, and why."""
+    """The benchmark can't continue. The message says why."""
 
 
 def wait_until(there: Callable[[], Any], within_s: float, what: str) -> None:
-    """Ask until `there` says yes.
+    """Wait until `there` returns something true.
 
     Raises:
-        BenchError: it did not within `within_s` seconds.
+        BenchError: it did not do so within `within_s` seconds.
     """
     until = time.monotonic() + within_s
     while not there():
@@ -54,7 +54,7 @@ def wait_until(there: Callable[[], Any], within_s: float, what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker that runs, and the owner that is written on its cells."""
+    """A running worker, and the owner in the labels of its cells."""
 
     process: subprocess.Popen[bytes]
     broker_url: str
@@ -63,7 +63,7 @@ class Worker:
 
 @dataclass(slots=True)
 class Surroundings:
-    """Everything that one run has started. A context: leaving it stops all and sees that no cell is left."""
+    """Everything that one run has started. A context: at its end all is stopped, and no cell may be left."""
 
     run: str = field(default_factory=lambda: f"bench-{secrets.token_hex(4)}")
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -86,17 +86,17 @@ class Surroundings:
         self._stack.close()
 
     def settings(self, name: str, **overrides: object) -> Settings:
-        """Settings for cells in this process, under an owner of their own."""
+        """Settings for cells of this process, with an owner of their own."""
         return load_settings(owner=f"{self.run}-{name}", pull="never", **overrides)
 
     def new_database(self) -> str:
-        """The URL of a database of the private Redis that nobody else uses."""
+        """The URL of an unused database of the private Redis."""
         self._databases += 1
         return f"{self.redis_url}/{self._databases}"
 
     @contextmanager
     def private_redis(self) -> Iterator[str]:
-        """A Redis server that keeps nothing, by its URL without a database."""
+        """A Redis server that stores nothing on disk. Gives its URL without a database."""
         program = shutil.which("redis-server")
         if program is None:
             raise BenchError("There is no redis-server. Try: apt-get install redis-server")
@@ -111,7 +111,7 @@ class Surroundings:
     def worker(
         self, name: str, *options: str, program: tuple[str, ...] = ("cli", "worker"), **settings: str
     ) -> Iterator[Worker]:
-        """A worker as an operator starts it, once it is ready and its pool is full."""
+        """A worker, started as an operator starts it. Gives it once it is ready."""
         log, url, owner = self.folder / f"{name}.log", self.new_database(), f"{self.run}-{name}"
         ours = {"CELLBLOCK_BROKER_URL": url, "CELLBLOCK_OWNER": owner, "CELLBLOCK_PULL": "never"}
         env = os.environ | ours | settings
@@ -125,7 +125,7 @@ class Surroundings:
             yield Worker(process, url, owner)
 
     def wait_warm(self, worker: Worker, cells: int, used: Collection[str] = ()) -> None:
-        """Wait until so many cells of a worker wait and none of the `used` ones is left."""
+        """Wait until the worker has this many warm cells, and none of the `used` ones exists any more."""
 
         def is_full() -> bool:
             states = self._cells(worker.owner)
@@ -134,7 +134,7 @@ class Surroundings:
         wait_until(is_full, _FULL_S, f"{cells} warm cells wait")
 
     def wait_calm(self, worker: Worker, cells: int) -> None:
-        """The same, where nobody knows which ones were used: until no cell has come or gone for a while."""
+        """As `wait_warm` if the used cells are not known: wait until no cell has come or gone for a while."""
         since, names = time.monotonic(), set[str]()
 
         def is_calm() -> bool:
@@ -147,11 +147,11 @@ class Surroundings:
         wait_until(is_calm, _FULL_S, f"{cells} warm cells wait, and nothing changes")
 
     def wait_gone(self, owner: str) -> None:
-        """Wait until an owner has no cell left but those that wait."""
+        """Wait until this owner has no cells with a job."""
         wait_until(lambda: not self._cells(owner, "job"), _GONE_S, "the cells are gone")
 
     def containers(self, owner: str) -> list[str]:
-        """The names of an owner's containers."""
+        """The names of this owner's containers."""
         return list(self._cells(owner))
 
     def _cells(self, owner: str, state: str = "") -> dict[str, str]:
@@ -168,7 +168,7 @@ class Surroundings:
 
 
 def _forget_settings() -> None:
-    """No setting of whoever runs this changes what is measured, but for the engine's address."""
+    """Remove the user's settings, which would change the measurement; keep those that choose the engine."""
     kept = {"CELLBLOCK_DOCKER_HOST", "CELLBLOCK_OCI_RUNTIME"}
     for variable in {variable_of(name, Settings.model_fields) for name in Settings.model_fields} - kept:
         os.environ.pop(variable, None)
@@ -187,7 +187,7 @@ def _process(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # a Ctrl-C is for this process, which then stops the others in order
+            start_new_session=True,  # Ctrl-C goes only to this process, which then stops the others in order.
         )
     try:
         yield process

@@ -1,4 +1,4 @@
-"""How many jobs per second, for as long as one likes, and what each costs in processor time."""
+"""Measures sustained jobs per second, and the processor time of each job."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["measure_throughput"]
 
 _IN_FLIGHT = (1, 2, 4, 8)
-# Longer than a full pool lasts at any parallelism, so that the pool's refilling is measured, not its stock.
+# Longer than a full pool lasts at any parallelism. So this measures how fast the pool refills, not its size.
 _WARM_UP_S = 1.5
 _WARM, _COLD, _SDK = "cellblock, pool on", "cellblock, pool off", "SDK containers.run loop"
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """`loop` runs jobs in one thread, calling its argument after each, until that says to stop."""
+    """One way to run jobs. `loop` runs jobs in one thread, and stops when its argument returns False."""
 
     name: str
     loop: Callable[[Callable[[], bool]], None]
@@ -58,7 +58,7 @@ class _Sustained:
 def measure_throughput(
     around: Surroundings, workers: Workers, scale: Scale, say: Callable[[str], None]
 ) -> Finding:
-    """Every way at every parallelism, in turn."""
+    """Measure every way at every parallelism, in turn."""
     with _ways(around, workers) as ways:
         found = {(way.name, in_flight): _Sustained() for way in ways for in_flight in _IN_FLIGHT}
         for number in range(scale.sustained_rounds):
@@ -104,7 +104,7 @@ def _celery(name: str, worker: Worker, quiet: Callable[[], None]) -> _Way:
 
 
 def _sustain(way: _Way, in_flight: int, window_s: float, found: _Sustained) -> None:
-    """Keep so many jobs in flight, and count those that end within the window that follows the warm-up."""
+    """Keep this many jobs in flight. Count the jobs that end within the window after the warm-up."""
     stop, ends, errors = threading.Event(), [], list[BaseException]()
 
     def go_on() -> bool:

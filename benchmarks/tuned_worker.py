@@ -1,4 +1,4 @@
-"""A worker with some of Celery's settings changed.
+"""Starts a worker with some of Celery's settings changed.
 
 python -m benchmarks.tuned_worker JSON OPTIONS…
 """
@@ -12,7 +12,7 @@ from tasks import app
 
 
 def main() -> None:
-    """Start it in this process."""
+    """Start the worker in this process."""
     changes, *options = sys.argv[1:]
     app.conf.update(json.loads(changes))
     app.worker_main(["worker", "--loglevel=INFO", *options])

@@ -1,4 +1,4 @@
-"""Enqueues jobs from an app that has nothing of cellblock installed: Celery and the task's name are enough.
+"""Enqueues jobs from an app that has only Celery installed, and knows the task by its name.
 
     echo '[["echo hello", "bash"]]' | python examples/by_name.py redis://localhost:6379/0
 

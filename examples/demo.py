@@ -1,6 +1,6 @@
-"""The demo: real commands in real cells, through Celery on Redis, by a real worker with an autoscaled pool.
+"""The demo: runs real commands in real cells, through Celery and Redis, on a real worker with autoscaling.
 
-`make demo` sets up what it needs and runs it. It exits with 1 when a result is not what it should be.
+`make demo` sets up what it needs and runs it. The exit code is 1 if a result is not the expected one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A job of the demo, what must come of it, and what the cell stands in the way of."""
+    """One job of the demo, its expected result, and what the cell prevents."""
 
     title: str
     cmd: str
@@ -88,7 +88,7 @@ SAMPLES = (
 
 
 def main() -> int:
-    """Set up, run every sample, take down; 0 when each came out as it must."""
+    """Start everything, run all samples, stop everything. Returns 0 if every result is as expected."""
     started = time.monotonic()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cellblock-demo-")))
@@ -105,7 +105,7 @@ def main() -> int:
 
 
 def provide_images() -> None:
-    """Pull what a registry has, if one answers soon; else build from Debian packages."""
+    """Pull the images if a registry answers soon; otherwise build them from Debian packages."""
     settings = load_settings()
     client = connect(settings)
     missing = [name for name in RUNTIMES if not find_image(client, f"cellblock/{name}:local")]
@@ -132,7 +132,7 @@ def _cellblock(*arguments: str, timeout_s: float, quiet: bool = False) -> bool:
 
 @contextmanager
 def private_redis(folder: Path) -> Iterator[str]:
-    """A Redis of our own on a free port of this host, with nothing written to disk."""
+    """A private Redis on a free port of this host, which writes nothing to disk."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder))
@@ -144,7 +144,7 @@ def private_redis(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def worker(folder: Path) -> Iterator[None]:
-    """A worker with a pool that grows with the backlog; it ends its jobs before it stops."""
+    """A worker whose pool grows with the backlog; it finishes its jobs before it stops."""
     log = folder / "worker.log"
     command = [sys.executable, "-m", "cli", "worker", "--autoscale", "4,2", "--hostname", "demo@%h"]
     os.environ.setdefault("CELLBLOCK_PULL", "never")
@@ -174,7 +174,7 @@ def _wait_until(there: Any, within_s: float, problem: str, log: Path | None = No
 
 
 def enqueue(url: str) -> dict[Sample, AsyncResult[Any]]:
-    """Half of the jobs from this process, half from one that has never heard of cellblock."""
+    """Enqueue half of the jobs from this process, and half from an app that has only Celery."""
     from tasks import app, run_sandboxed
 
     jobs = {s.title: run_sandboxed.delay(s.cmd, s.runtime, **s.options) for s in SAMPLES if not s.by_name}
@@ -189,7 +189,7 @@ def enqueue(url: str) -> dict[Sample, AsyncResult[Any]]:
 
 
 def run_samples(jobs: dict[Sample, AsyncResult[Any]]) -> int:
-    """Print each result as it arrives; the number of those that are not as they must be."""
+    """Print each result as it arrives. Returns the number of unexpected results."""
     wrong = 0
     _row("job", "status", "exit", "time", "peak", "the cell prevented", style="bold")
     pending = dict(jobs)

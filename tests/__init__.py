@@ -1,1 +1,1 @@
-"""The tests: units beside real engines, a real Redis and real workers."""
+"""The tests: unit tests, and tests with real engines, a real Redis and real workers."""

@@ -1,4 +1,4 @@
-"""Redis servers of every kind that a worker can use, each a real program of the test's own."""
+"""Starts Redis servers of every kind that a worker can use. Each is a real program for one test."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "server_with_tls",
 ]
 
-#: Has every character that means something in an address.
+#: It has every character with a special meaning in an address.
 PASSWORD = "a/b?c#d@e%f:g"  # noqa: S105
 ENCODED = "a%2Fb%3Fc%23d%40e%25f%3Ag"
 
@@ -38,7 +38,7 @@ _START_S = 20.0
 def redis_program(
     folder: Path, *arguments: str, program: str = "redis-server"
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A Redis program, killed in the end: what it holds is of no use to anybody."""
+    """Run a Redis program, and kill it at the end: its data is not needed."""
     with (folder / f"{program}.log").open("ab") as log:
         process = subprocess.Popen(
             [shutil.which(program) or program, *arguments], cwd=folder, stdout=log, stderr=log
@@ -51,7 +51,7 @@ def redis_program(
 
 
 def certificates(folder: Path) -> dict[str, Path]:
-    """An authority of our own, and a certificate of 127.0.0.1 that it has signed."""
+    """Make a certificate authority, and a certificate for 127.0.0.1 that it has signed."""
     paths = {name: folder / f"{name}.pem" for name in ("ca", "ca-key", "cert", "key", "request")}
     extensions = folder / "extensions"
     extensions.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
@@ -76,7 +76,7 @@ def _openssl(*arguments: str | Path) -> None:
 
 @contextmanager
 def server_with_tls(folder: Path, *more: str) -> Iterator[tuple[int, dict[str, Path]]]:
-    """A Redis that speaks TLS alone, and asks for a client's certificate if `more` says so."""
+    """Run a Redis that accepts only TLS. With options in `more` it can ask for a client's certificate."""
     port, paths = free_port(), certificates(folder)
     files = ("--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem", "--tls-ca-cert-file", "ca.pem")
     options = ("--port", "0", "--tls-port", str(port), *files, "--tls-auth-clients", "no", *more)
@@ -96,7 +96,7 @@ def server_with_tls(folder: Path, *more: str) -> Iterator[tuple[int, dict[str, P
 
 @contextmanager
 def server_on_socket(folder: Path) -> Iterator[Path]:
-    """A Redis that listens on a socket of the file system alone."""
+    """Run a Redis that listens only on a Unix socket."""
     path = folder / "redis.sock"
     options = ("--port", "0", "--unixsocket", str(path), "--requirepass", PASSWORD, "--save", "")
     with redis_program(folder, *options), redis.Redis(unix_socket_path=str(path), password=PASSWORD) as one:
@@ -117,14 +117,14 @@ class Sentinels:
         return f"sentinel://:{ENCODED}@127.0.0.1:{self.port}/3?master_name=cells"
 
     def primary_port(self) -> int:
-        """Where the primary is by now."""
+        """The port of the current primary."""
         with redis.Redis(port=self.port, decode_responses=True) as client:
             return int(client.sentinel_get_master_addr_by_name("cells")[1])
 
 
 @contextmanager
 def sentinels(folder: Path) -> Iterator[Sentinels]:
-    """Two Redis servers, the second a replica of the first, and who watches them."""
+    """Run two Redis servers, the second a replica of the first, and a Sentinel that watches them."""
     first, second, port = free_port(), free_port(), free_port()
     with ExitStack() as stack:
         options = ("--requirepass", PASSWORD, "--masterauth", PASSWORD, "--save", "")

@@ -1,4 +1,4 @@
-"""Chromium without a window, driven by the W3C WebDriver protocol: the few calls that the tests need."""
+"""Drives headless Chromium with the few calls of the W3C WebDriver protocol that the tests need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-sh
 
 
 class Browser:
-    """One window. Elements are told by CSS."""
+    """One window. Elements are chosen by CSS selectors."""
 
     def __init__(self, driver: str) -> None:
         self._http = requests.Session()
@@ -30,15 +30,15 @@ class Browser:
         self._address = f"{driver}/session/{opened['value']['sessionId']}"
 
     def open(self, url: str) -> None:
-        """Show a page."""
+        """Open a page."""
         self._call("url", {"url": url})
 
     def text(self, css: str = "body") -> str:
-        """What a reader sees of the first such element; nothing, if there is none."""
+        """The visible text of the first element that matches; empty if there is none."""
         return str(self._script("return document.querySelector(arguments[0])?.innerText ?? ''", css))
 
     def click(self, css: str) -> None:
-        """Click the first such element, once it is there and the page's scripts have run."""
+        """Click the first element that matches, once it exists and the page is loaded."""
         found = wait_until(lambda: self._is_loaded() and self._find(css), 15, f"{css} is on the page")
         self._call(f"element/{found}/click", {})
 
@@ -65,7 +65,7 @@ class Browser:
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """A browser, and its driver. What they leave lies in a folder whose path has room for a socket."""
+    """Run a browser and its driver. Their temporary folder has a short path, because it holds a socket."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="cellblock-", ignore_cleanup_errors=True) as folder:
         yield from _running_browser(folder)
 

@@ -1,4 +1,4 @@
-"""The time of one module of the product, where a test has put its own in the place of `time`."""
+"""A clock that tests put in place of `time` in one module of the product."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """Stands still until a test moves it, or somebody sleeps."""
+    """Its time changes only when a test sets it, or when the module sleeps."""
 
     def __init__(self, now_s: float = 1000.0) -> None:
         self.now_s = now_s
         self.slept_s: list[float] = []
 
     def monotonic(self) -> float:
-        """As `time.monotonic`."""
+        """Like `time.monotonic`."""
         return self.now_s
 
     def sleep(self, seconds: float) -> None:
-        """As `time.sleep`, in no time."""
+        """Like `time.sleep`, but returns at once."""
         self.slept_s.append(seconds)
         self.now_s += seconds

@@ -1,4 +1,4 @@
-"""Fixtures that the whole suite shares, and the checks that no test leaves anything behind."""
+"""Fixtures for the whole suite, and checks that no test leaves anything behind."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("cellblock", deadline=None)
 hypothesis.settings.load_profile("cellblock")
 
-#: Written on every container of this run, so that nobody else's is ever looked at.
+#: In the labels of every container of this run, so that the tests touch no other container.
 OWNER = os.environ.get("TEST_OWNER") or f"test-{secrets.token_hex(6)}"
 
-#: The worker's own, so that its log can be searched for it.
+#: The password of the worker's broker. A test searches the worker's log for it.
 BROKER_PASSWORD = secrets.token_hex(8)
 
 _GONE_S = 15.0
 _TAIL_CHARS = 6000
 _MARGIN_S = 15.0
-# Those before are modules' own.
+# Modules of tests use the databases below 64 for themselves.
 _databases = itertools.count(64)
-# What starts a broker of its own, by its name in a module of tests.
+# A module of tests that has one of these names starts its own broker.
 _BROKERS = {"ChaosWorker", "DurableRedis", "PrivateRabbit", "running_redis", "running_worker", "sentinels"}
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """A test is marked by what it uses, or what its module starts; what takes long comes first."""
+    """Mark each test by what it or its module uses, and put the slow tests first."""
     for item in items:
         names = getattr(item, "fixturenames", ())
         if "engine" in names:
@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
 
 
 def _rank(item: pytest.Item) -> int:
-    """Side by side, the last ones are small then, and no process is left alone with a long file."""
+    """The slowest first, so that with pytest-xdist no process works alone on a long file at the end."""
     if "chaos" in item.path.parts or "deploy" in item.path.parts:
         return 0
     return next((at for at, name in enumerate(("broker", "engine"), 1) if item.get_closest_marker(name)), 3)
@@ -74,7 +74,7 @@ def _rank(item: pytest.Item) -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that fails shows what the programs that it started have logged."""
+    """Add the logs of a failed test's programs to its report."""
     report = yield
     folder = getattr(item, "funcargs", {}).get("tmp_path")
     if report.failed and folder:
@@ -84,7 +84,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What a shell starts in the background ignores SIGINT, and what tests start and interrupt would too."""
+    """Accept SIGINT, which background processes of a shell ignore. Programs that tests start inherit this."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("numprocesses", None):
         config.pluginmanager.register(Stall())
@@ -92,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _settings_of_nobody() -> Iterator[None]:
-    """No setting of whoever runs the tests reaches them, nor the programs that they start."""
+    """Remove the user's settings, so that neither the tests nor their programs see them."""
     with pytest.MonkeyPatch.context() as patch:
         for variable in filter(is_ours, list(os.environ)):
             patch.delenv(variable)
@@ -114,7 +114,7 @@ def _fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Removal goes on behind a result, so that it gets a while; then nothing may be left."""
+    """Check that a test leaves nothing. Removal goes on after a result, so wait a while."""
     mine = psutil.Process()
     uses = request.node.get_closest_marker
     client = request.getfixturevalue("engine") if uses("engine") else None
@@ -136,18 +136,18 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def cells(client: docker.APIClient) -> list[str]:
-    """The containers of this run, whatever their state, by their ids."""
+    """The ids of this run's containers, in any state."""
     return [cell["Id"] for cell in client.containers(all=True, filters={"label": f"cellblock.owner={OWNER}"})]
 
 
 def running_cells(client: docker.APIClient) -> list[str]:
-    """Those that run: of a job before, one may be on its way out still."""
+    """The ids of the running containers. A container of an earlier job may still be in removal."""
     filters = {"label": f"cellblock.owner={OWNER}", "status": "running"}
     return [cell["Id"] for cell in client.containers(filters=filters)]
 
 
 def about_last_seen(client: docker.APIClient, command: str) -> dict[str, Any]:
-    """What the engine says of the cell once `command` runs; it is killed then, so that none ends too soon."""
+    """The engine's description of the cell once `command` runs. The cell is killed then, not earlier."""
     wait_until(lambda: runs(command), 10, "the job runs")
     (cell,) = running_cells(client)
     about: dict[str, Any] = client.inspect_container(cell)
@@ -156,7 +156,7 @@ def about_last_seen(client: docker.APIClient, command: str) -> dict[str, Any]:
 
 
 def remove_cells(client: docker.APIClient) -> None:
-    """Take away what a dead worker left, as a reaper would once its deadline has passed."""
+    """Remove what a dead worker left, as a reaper would do after the deadline."""
     for cell in cells(client):
         remove_container(client, cell, _GONE_S)
 
@@ -166,14 +166,14 @@ def _volumes(client: docker.APIClient) -> list[object]:
 
 
 def _remove_keys(url: str) -> None:
-    """The next test is not to answer for them."""
+    """Remove the keys, so that the next test does not fail because of them."""
     for number, _, key in (one.partition(":") for one in _lasting_keys(url)):
         with redis.Redis.from_url(f"{url}/{number}") as database:
             database.delete(key)
 
 
 def _lasting_keys(url: str) -> list[str]:
-    """Keys with no expiry in any database, but for the bindings by which kombu finds its queues."""
+    """The keys without expiry in all databases, except kombu's bindings of queues."""
     keys = []
     with redis.Redis.from_url(url, decode_responses=True) as server:
         used = [int(name.removeprefix("db")) for name in server.info("keyspace")]
@@ -185,7 +185,7 @@ def _lasting_keys(url: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.APIClient]:
-    """The container engine; a machine without one skips the test, but for CI."""
+    """Gives a client of the container engine. Without an engine the test is skipped, or fails in CI."""
     try:
         client = connect(load_settings())
     except SandboxUnavailable as error:
@@ -196,7 +196,7 @@ def engine() -> Iterator[docker.APIClient]:
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis server of this run's own, by its URL without a database."""
+    """Gives the URL of this run's own Redis server, without a database."""
     if shutil.which("redis-server") is None:
         unavailable("There is no redis-server. Try: apt-get install redis-server")
     with running_redis(tmp_path_factory.mktemp("redis")) as url:
@@ -204,7 +204,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def unavailable(why: str) -> None:
-    """What the test needs is missing here; in CI that is a failure."""
+    """Skip the test because something is missing on this machine; in CI it fails instead."""
     if os.environ.get("CI"):
         pytest.fail(why)
     pytest.skip(why)
@@ -212,13 +212,13 @@ def unavailable(why: str) -> None:
 
 @pytest.fixture
 def broker_url(redis_url: str) -> str:
-    """A database of the private Redis that no other test uses."""
+    """Gives the URL of a database of the private Redis that no other test uses."""
     return f"{redis_url}/{next(_databases)}"
 
 
 @pytest.fixture(scope="session")
 def sandbox(engine: docker.APIClient) -> Iterator[Sandbox]:
-    """Cells on the real engine."""
+    """Gives a sandbox on the real engine."""
     choice = ImageChoice(engine)
     with Sandbox(load_settings(pull="never")) as real:
         for name in ("bash", "python"):
@@ -231,7 +231,7 @@ def sandbox(engine: docker.APIClient) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def host() -> Iterator[Sandbox]:
-    """The legacy mode: commands on this very host."""
+    """Gives a sandbox in host mode: commands run on this host."""
     with Sandbox(load_settings(enable_docker=False)) as real:
         yield real
 
@@ -240,7 +240,7 @@ def host() -> Iterator[Sandbox]:
 def worker(
     redis_url: str, engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Worker]:
-    """A real worker with two processes, on a database of its own."""
+    """Gives a real worker with two processes, on a database of its own."""
     with redis.Redis.from_url(redis_url) as server:
         server.execute_command("ACL", "SETUSER", "tester", "on", f">{BROKER_PASSWORD}", "~*", "&*", "+@all")
     url = redis_url.replace("://", f"://tester:{BROKER_PASSWORD}@")
@@ -251,7 +251,7 @@ def worker(
 
 @pytest.fixture(scope="session")
 def client_of() -> Iterator[Callable[[str], Celery]]:
-    """Makes what any other app has: Celery with an address, our queue's name, and nothing of ours."""
+    """Gives a function that makes an app for a broker's URL: Celery and the queue's name, nothing else."""
     apps: list[Celery] = []
 
     def make(url: str) -> Celery:
@@ -267,5 +267,5 @@ def client_of() -> Iterator[Callable[[str], Celery]]:
 
 @pytest.fixture(scope="session")
 def byname(worker: Worker, client_of: Callable[[str], Celery]) -> Celery:
-    """An app that knows the worker's task by its name alone."""
+    """Gives an app that knows the worker's task only by its name."""
     return client_of(worker.broker_url)

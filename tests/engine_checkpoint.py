@@ -1,4 +1,4 @@
-"""A door before the real engine that reads what is asked of it, and fails the calls that a test names."""
+"""A proxy to the real engine that reads the requests and can fail the ones that a test names."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Rule:
 
 
 class Checkpoint(Door):
-    """Every call is written down in `calls`, as "POST /containers/name/start"."""
+    """A proxy that records every call in `calls`, such as "POST /containers/name/start"."""
 
     def __init__(self, path: Path) -> None:
         self.calls: list[str] = []
@@ -49,35 +49,35 @@ class Checkpoint(Door):
         times: int = 1 << 30,
         done: bool = False,
     ) -> None:
-        """Answer the next `times` calls that match the pattern `call` with `status` and these words.
+        """Answer the next `times` calls that match the pattern `call` with this status and message.
 
-        If `done`, the engine does what it was asked for all the same.
+        With `done` the engine still gets the call and does it.
         """
         self._rules.append(
             _Rule(re.compile(call), times, status, b'{"message": "%s"}' % says.encode(), is_done=done)
         )
 
     def answer(self, call: str, body: bytes) -> None:
-        """Answer such calls with this JSON, in the engine's place."""
+        """Answer these calls with this JSON instead of the engine's answer."""
         self._rules.append(_Rule(re.compile(call), 1 << 30, _OK, body))
 
     def hang_up_on(self, call: str, *, times: int = 1 << 30) -> None:
-        """Close the connection in place of an answer."""
+        """Close the connection of these calls without an answer."""
         self._rules.append(_Rule(re.compile(call), times))
 
     def stall(self, call: str, *, times: int = 1 << 30) -> threading.Event:
-        """Keep such calls until the event is set, which lets them go on to the engine."""
+        """Hold these calls until the returned event is set; then they go to the engine."""
         rule = _Rule(re.compile(call), times, _STALLED)
         self._rules.append(rule)
         return rule.freed
 
     def obey(self) -> None:
-        """Fail no call any more."""
+        """Let all calls through again."""
         self._free()
         self._rules.clear()
 
     def close(self) -> None:
-        """Be no more."""
+        """Stop the proxy."""
         self._free()
         super().close()
 
@@ -107,7 +107,7 @@ class Checkpoint(Door):
         call = f"{method.decode()} {path}"
         self.calls.append(call)
         rule = next((one for one in self._rules if one.left and one.call.fullmatch(call)), None)
-        # One call for each connection, so that every call comes by here.
+        # With one call for each connection, every call is seen here.
         only = said if b"Upgrade:" in said else said.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
         if rule is None:
             super()._lead(guest, only)
@@ -138,7 +138,7 @@ def _end(said: bytes) -> int:
 
 
 def _answer(status: int, body: bytes) -> bytes:
-    """As the engine does it: a refusal comes whole, and what streams comes in chunks."""
+    """An answer in the engine's form: errors have a length, and other answers come in chunks."""
     head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nConnection: close\r\n".encode()
     if status != _OK:
         return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -147,7 +147,7 @@ def _answer(status: int, body: bytes) -> bytes:
 
 @contextmanager
 def engine_checkpoint() -> Iterator[Checkpoint]:
-    """A checkpoint on a socket of its own, which lets everything through at first."""
+    """Run a proxy on its own socket. At first it lets every call through."""
     with tempfile.TemporaryDirectory(prefix="cb-gate-") as folder:
         checkpoint = Checkpoint(Path(folder, "s"))
         try:

@@ -1,4 +1,4 @@
-"""A door before the real engine: it can be shut, which no test may do to the engine itself."""
+"""A proxy to the real engine that a test can close. The engine itself must stay up for other tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Door", "engine_door"]
 
 
 class Door:
-    """Passes on what comes to its socket, as long as it is open."""
+    """Passes on all bytes of its socket while it is open."""
 
     def __init__(self, path: Path) -> None:
         self.url = f"unix://{path}"
@@ -32,7 +32,7 @@ class Door:
         threading.Thread(target=self._let_in, daemon=True).start()
 
     def shut(self) -> None:
-        """Break every connection, and hang up on whoever comes."""
+        """Break every connection, and close new ones at once."""
         with self._lock:
             self._open = False
             for end in self._through:
@@ -40,11 +40,11 @@ class Door:
                     end.shutdown(socket.SHUT_RDWR)
 
     def open(self) -> None:
-        """Let in who comes."""
+        """Accept connections again."""
         self._open = True
 
     def close(self) -> None:
-        """Be no more."""
+        """Stop the proxy."""
         self.shut()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -60,7 +60,7 @@ class Door:
                     guest.close()
 
     def _lead(self, guest: socket.socket, said: bytes = b"") -> None:
-        """Between the guest, who has `said` this already, and the engine."""
+        """Connect this client to the engine, and first send what the client has said already."""
         engine = socket.socket(socket.AF_UNIX)
         engine.connect(self._engine)
         engine.sendall(said)
@@ -75,7 +75,7 @@ class Door:
                 target.sendall(data)
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
-        # The other direction may go on for long: each end is closed when nothing comes from it any more.
+        # The other direction may last much longer. So each side is closed when nothing more comes from it.
         with self._lock:
             self._through.discard(source)
         if target not in self._through:
@@ -85,7 +85,7 @@ class Door:
 
 @contextmanager
 def engine_door(path: Path) -> Iterator[Door]:
-    """An open door to the engine, on the socket `path`."""
+    """Run an open proxy to the engine on the socket `path`."""
     door = Door(path)
     try:
         yield door

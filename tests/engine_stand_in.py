@@ -1,4 +1,4 @@
-"""A stand-in for the engine's API on a socket of its own: there is no registry here to pull from."""
+"""A fake engine API on a Unix socket, for tests of pulls: no registry can be reached."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["StandIn", "standing_in"]
 
 
 class StandIn(socketserver.ThreadingUnixStreamServer):
-    """Knows the images that it is given, answers every pull with `lines`, and says `about` of itself.
+    """It has these images, answers every pull with `lines`, and returns `about` as its info.
 
-    It refuses what no worker asks for, as a proxy does that stands before an engine.
+    It refuses requests that no worker makes, like a proxy in front of an engine.
     """
 
     daemon_threads = True
@@ -31,7 +31,7 @@ class StandIn(socketserver.ThreadingUnixStreamServer):
         self.version: dict[str, object] = {"ApiVersion": "1.41"}
         self.images = images
         self.about: dict[str, object] = {}
-        #: The status of its answer to who asks for its plugins.
+        #: The status of the answer about plugins.
         self.plugins = 403
         self.lines: list[dict[str, object]] = []
         self.pulled: list[tuple[str, str]] = []
@@ -63,11 +63,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, *self.server.lines)
 
     def do_DELETE(self) -> None:
-        """It has no containers: who is told so need not try again until its patience ends."""
+        """Say that the container does not exist, so that the client does not retry until its timeout."""
         self._answer(404, {"message": "No such container"})
 
     def _answer(self, code: int, *lines: dict[str, object]) -> None:
-        """In chunks, as the engine does: one for each line."""
+        """Send the lines in chunks, as the engine does."""
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
@@ -81,12 +81,12 @@ class _Handler(BaseHTTPRequestHandler):
         return "a client on a Unix socket"
 
     def log_message(self, *_: object, **__: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def standing_in(path: Path, **images: dict[str, object]) -> Iterator[StandIn]:
-    """An engine that answers on the socket `path`."""
+    """Run a fake engine on the socket `path`."""
     with StandIn(path, images) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What needs no test to be seen: style, stale pages, types, layers. The first step that fails says what mends it.
+# Checks style, generated pages, types and layers. The first step that fails says how to repair it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

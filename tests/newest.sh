@@ -1,5 +1,5 @@
 #!/bin/bash
-# The tests that need neither an engine nor a broker, with the newest Python that is supported.
+# Runs the tests that need neither an engine nor a broker, with the newest supported Python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,4 +1,4 @@
-"""Real programs that tests start: a private Redis, workers, the command line."""
+"""Starts real programs for tests: a private Redis, workers, Flower and the command line."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ __all__ = [
 ROOT = Path(__file__).parents[1]
 
 _ORIGINAL = ("ENABLE_DOCKER", "DOCKER_TIMEOUT", "DOCKER_MEMORY_LIMIT", "DOCKER_CPU_LIMIT")
-# A lonely worker need not wait for others at its start.
+# A worker without other workers need not wait for their answers at its start.
 _QUIET = "--without-gossip --without-mingle"
 _START_S = 30.0
 _STOP_S = 30.0
 
 
 def is_ours(variable: str) -> bool:
-    """Whether a variable of the environment is one of cellblock's settings."""
+    """Whether an environment variable is one of cellblock's settings."""
     return variable.startswith("CELLBLOCK_") or variable.removesuffix("_FILE") in _ORIGINAL
 
 
 def free_port() -> int:
-    """A port of the loopback on which nobody listens."""
+    """A free port of the loopback interface."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -58,7 +58,7 @@ def free_port() -> int:
 
 @contextmanager
 def running_redis(folder: Path) -> Iterator[str]:
-    """A Redis server of our own that keeps nothing, by its URL."""
+    """Run a Redis server that stores nothing on disk. Gives its URL without a database."""
     program, port = shutil.which("redis-server") or "redis-server", free_port()
     options = {"--port": str(port), "--bind": "127.0.0.1", "--save": "", "--dir": str(folder)}
     arguments = [word for option in options.items() for word in option]
@@ -84,7 +84,7 @@ def _answers(port: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A worker that runs, its broker and what it logs."""
+    """A running worker, its broker and its log."""
 
     process: subprocess.Popen[bytes]
     broker_url: str
@@ -92,7 +92,7 @@ class Worker:
 
     @property
     def pool(self) -> list[psutil.Process]:
-        """The processes that run its jobs; its other child is the keeper."""
+        """The processes that run jobs. The worker's other child is the keeper."""
         children = psutil.Process(self.process.pid).children()
         return [child for child in children if "sandbox.warm.keeper" not in _line_of(child)]
 
@@ -102,7 +102,7 @@ class Worker:
 
 
 def _line_of(process: psutil.Process) -> list[str]:
-    """Its command line; none, of one that has ended and is still there."""
+    """The command line; empty for a process that has ended but still exists."""
     line: list[str] | None = process.as_dict(["cmdline"])["cmdline"]
     return line or []
 
@@ -115,7 +115,7 @@ def running_worker(
     program: str = f"cli worker {_QUIET}",
     **settings: str,
 ) -> Iterator[Worker]:
-    """A worker, once it is ready; SIGTERM at the end must end it, unless the test kills it before."""
+    """Run a worker, given once it is ready. SIGTERM must end it at the end, unless the test has killed it."""
     log_file = folder / f"worker-{secrets.token_hex(4)}.log"
     command = [sys.executable, "-m", *program.split(), *options]
     env = os.environ | {"CELLBLOCK_BROKER_URL": broker_url, "CELLBLOCK_PULL": "never"} | settings
@@ -134,7 +134,7 @@ def running_worker(
 
 @contextmanager
 def running_flower(folder: Path, broker_url: str, login: str) -> Iterator[str]:
-    """Flower, for who has the `login`, by its host and port, once it is connected."""
+    """Run Flower with this login. Gives its host and port once it is connected to the broker."""
     port, log = free_port(), folder / "flower.log"
     command = [sys.executable, "-m", "cli", "flower", "--address=127.0.0.1", f"--port={port}"]
     env = os.environ | {"CELLBLOCK_BROKER_URL": broker_url, "CELLBLOCK_FLOWER_BASIC_AUTH": login}
@@ -154,7 +154,7 @@ def running_flower(folder: Path, broker_url: str, login: str) -> Iterator[str]:
 def run_cli(
     *arguments: str, stdin: str = "", cwd: Path | str = ROOT, **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    """The `cellblock` command, run to its end."""
+    """Run the `cellblock` command to its end."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "CELLBLOCK_PULL": "never"} | settings
     command = [sys.executable, "-m", "cli", *arguments]
     return subprocess.run(
@@ -163,11 +163,11 @@ def run_cli(
 
 
 def unique_sleep(seconds: int) -> str:
-    """A command that sleeps so long and a fraction: no other process has it in its command line."""
+    """A command that sleeps this long plus a random fraction, so that its command line is unique."""
     return f"sleep {seconds}.{secrets.randbelow(10**9):09}"
 
 
 def runs(words: str) -> bool:
-    """Whether any process of this machine has `words` in its command line, in whatever cell."""
+    """Whether any process of this host has `words` in its command line, including processes in cells."""
     lines = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
     return any(words in line for line in lines)

@@ -1,8 +1,8 @@
 #!/bin/bash
-# The whole suite, in the environment that deploy/with-services.sh gives: style, types, layers, pages, tests.
+# Runs the whole suite: style, types, layers, pages, tests. Needs the environment of deploy/with-services.sh.
 set -euo pipefail
 
-# Beside each other: one reads, the other mostly waits for packages.
+# Both at the same time: the checks need the processor, and the build mostly waits for packages.
 tests/lint.sh &
 cellblock images build --quiet
 wait $!
@@ -10,7 +10,7 @@ export PYTEST_DEBUG_TEMPROOT="$TMPDIR"
 if [ $# -gt 0 ]; then
   python -m pytest "$@"
 else
-  # Side by side, because most tests wait for something; then those that nothing may run beside.
+  # Several at a time, because most tests wait for something. Then the tests that must run alone.
   python -m pytest -n 4 --max-worker-restart=0 --dist loadfile --no-loadscope-reorder -m 'not alone'
   python -m pytest -n 1 --max-worker-restart=0 -m alone
 fi

@@ -1,4 +1,4 @@
-"""Ends a run that stands still, and says where: a process may be stuck where no timeout reaches it."""
+"""Ends a test run in which nothing happens, and reports where. Not every stuck process obeys a timeout."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.waiting import PATIENCE
 
 __all__ = ["Stall"]
 
-#: Longer than any test of the suite takes with all of its clean-up.
+#: Longer than any test of the suite with its clean-up.
 _BOUND_S = 420.0 * PATIENCE
 _TOLD = ("State", "SigBlk", "SigCgt", "SigPnd", "ShdPnd")
 
 
 class Stall:
-    """A plug-in of the process that hands out the tests. It ends a process that stalls with SIGABRT.
+    """A plugin of pytest-xdist's main process. It ends processes without progress with SIGABRT.
 
-    That process then writes the stack of each of its threads, and its test fails as one that crashed.
+    Such a process writes the stack of each of its threads, and its test fails as crashed.
     """
 
     def __init__(self, bound_s: float = _BOUND_S) -> None:
@@ -35,22 +35,22 @@ class Stall:
         self._stalled = False
 
     def pytest_sessionstart(self) -> None:
-        """Look now and then, until the end."""
+        """Check from time to time, until the run ends."""
         threading.Thread(target=self._look, daemon=True).start()
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Stop looking. What was ended on its way out of a test may have passed it all the same."""
+        """Stop the checks. If a process was ended, the run fails, even if its test was reported as passed."""
         self._over.set()
         if self._stalled:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """A test begins somewhere."""
+        """Note that a test has begun."""
         self._moved = time.monotonic()
         self._running.add(nodeid)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        """A test is over."""
+        """Note that a test has ended."""
         self._moved = time.monotonic()
         self._running.discard(nodeid)
 
@@ -72,7 +72,7 @@ class Stall:
 
 
 def _about(process: psutil.Process) -> str:
-    """What it is, and what it waits for in the kernel."""
+    """The command, the signal masks, and the kernel function that the process waits in."""
     folder = Path(f"/proc/{process.pid}")
     lines = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
     told = " ".join(f"{name}={lines[name].strip()}" for name in _TOLD)

@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules name nothing that a worker does not serve."""
+"""The dashboard and the alert rules use only metrics that a worker serves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TARGETS = {
 ALERTS = (ROOT / "deploy/prometheus/alerts.yml").read_text()
 RULES = dict(re.findall(r"alert: (\w+)\n +expr: (?:>-\n)?(.*?)\n +(?:for|labels):", ALERTS, re.DOTALL))
 HOW_TO = (ROOT / "docs/how-to/monitor.md").read_text()
-# What Prometheus adds to what it scrapes, and what the buckets of a histogram have.
+# Labels that Prometheus adds, and the label of a histogram's buckets.
 ADDED = {"instance", "job", "le"}
 
 

@@ -1,4 +1,4 @@
-"""The private parts of libraries that the product uses: each is there still, and listed with its reason."""
+"""The private names of libraries that the product uses: each still exists, and is listed with its reason."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PAGE = ROOT / "docs/explanation/private-parts.md"
 PACKAGES = ("config", "sandbox", "tasks", "cli")
 _ROW = re.compile(r"^\| `([\w.]+)` \| `([\w/.]+)` \|", re.MULTILINE)
 ROWS = _ROW.findall(PAGE.read_text())
-# Public, whatever its name says.
+# These are public, although the name begins with an underscore.
 _NOT_PRIVATE = {"_exit"}
 
 
 def uses() -> dict[str, set[str]]:
-    """Each private name that its module does not define, with the modules that use it."""
+    """Each private name that a module uses and does not define, with the modules that use it."""
     found = defaultdict(set)
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):

@@ -1,4 +1,4 @@
-"""What the README promises points at what proves it."""
+"""Each guarantee in the README links to the test that proves it."""
 
 from __future__ import annotations
 

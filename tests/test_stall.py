@@ -1,4 +1,4 @@
-"""A run of tests that stands still ends, and names the test that stood."""
+"""A test run in which nothing happens is ended, and the report names the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place where a test waits: for a fact, within a bound."""
+"""The only place where tests wait: for a condition, within a time limit."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 __all__ = ["PATIENCE", "becomes", "wait_until"]
 
-#: How many times slower than the usual one the machine may be: an emulated one is 20 times slower.
+#: How many times slower than a usual machine this one is. An emulated machine is 20 times slower.
 PATIENCE = float(os.environ.get("PATIENCE", "1"))
 
 T = TypeVar("T")
 
 
 def wait_until(predicate: Callable[[], T], within_s: float, what: str) -> T:
-    """The first truthy answer of `predicate`; the test fails when none comes within `within_s` seconds.
+    """The first truthy answer of `predicate`. The test fails if there is none within `within_s` seconds.
 
-    They are seconds of the usual machine, and more on a slow one.
+    The time limit is for a usual machine; it is longer on a slow one.
     """
     answer = becomes(predicate, within_s)
     if not answer:
@@ -31,7 +31,7 @@ def wait_until(predicate: Callable[[], T], within_s: float, what: str) -> T:
 
 
 def becomes(predicate: Callable[[], T], within_s: float) -> T:
-    """The first truthy answer of `predicate`, or the last one that came within `within_s` such seconds."""
+    """The first truthy answer of `predicate`, or the last answer. The time limit is as in `wait_until`."""
     until = time.monotonic() + within_s * PATIENCE
     while not (answer := predicate()) and time.monotonic() <= until:
         time.sleep(0.02)

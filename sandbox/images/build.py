@@ -60,10 +60,10 @@ def build(
     prefix: str = "cellblock",
     progress: Progress = silent,
 ) -> BuiltImage:
-    """Build and load `<prefix>/<runtime>:local`, unless the engine has it as the recipe wants it.
+    """Build and load `<prefix>/<runtime>:local`, unless the engine already has an up-to-date image.
 
-    `force` fetches the package lists anew and builds in any case. Without it an up-to-date image is
-    returned at once, even without a network. Raises ImageBuildFailed; the tag is then left as it was.
+    `force` fetches the package lists again and always builds. Without it an up-to-date image is returned at
+    once, even without a network. Raises ImageBuildFailed; the tag is then not changed.
     """
     cache = cache or Cache.default()
     with _storing(cache), engine.speaking():

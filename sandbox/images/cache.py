@@ -16,7 +16,7 @@ __all__ = ["Cache"]
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder whose whole content can be fetched again: deleting it costs nothing but time."""
+    """A folder whose whole content can be fetched again. So it may be deleted at any time."""
 
     root: Path
 

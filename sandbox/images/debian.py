@@ -1,7 +1,7 @@
 """Ask apt which packages a recipe needs, as if nothing were installed, and download them.
 
 No root is needed, because the host's package state is neither read nor changed. Package lists, downloads and
-the (empty) status file are in a folder of our own. Only the host's choice of sources is used.
+the (empty) status file are in a separate folder. Only the host's package sources are used.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SECONDS: Final = 600
 _BATCH: Final = 8
 _INSTALLED: Final = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 
-# The host's hooks are cleared: they are meant for its own lists and downloads, and may need root.
+# The host's hooks are removed: they are meant for its own lists and downloads, and may need root.
 _CONFIGURATION: Final = """\
 #clear APT::Architectures;
 #clear APT::Update;
@@ -63,7 +63,7 @@ class Debian:
     def closure(self, choices: Iterable[Sequence[str]], exclude: Sequence[str]) -> tuple[Package, ...]:
         """The chosen packages and all that they depend on, without what `exclude` leaves out (see `needed`).
 
-        Raises ImageBuildFailed if a choice has no available name or the dependencies cannot be met.
+        Raises ImageBuildFailed if no name of a choice is available, or if the dependencies cannot be met.
         """
         self._lay_out()
         chosen = self._chosen(tuple(choices))
@@ -75,9 +75,9 @@ class Debian:
         return needed(parse_stanzas(self._apt("apt-cache", "show", *exact)), chosen, exclude)
 
     def download(self, packages: Sequence[Package], progress: Progress) -> tuple[Path, ...]:
-        """The .debs, fetched where they are missing; `progress` counts packages in the step `download`.
+        """Fetch the missing .debs. `progress` counts packages in the step `download`.
 
-        Raises ImageBuildFailed if one cannot be fetched or is not what the lists promised.
+        Raises ImageBuildFailed if one cannot be fetched, or if its hash is not the one in the package lists.
         """
         self._lay_out()
         missing = [package for package in packages if not self._deb(package).exists()]

@@ -1,4 +1,4 @@
-"""The few things that a build asks of the Docker engine."""
+"""The calls to the Docker engine that a build needs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PresentImage:
 
 @contextmanager
 def speaking() -> Iterator[None]:
-    """Raise errors of the engine, or of the connection to it, as ImageBuildFailed."""
+    """Turn errors of the engine, or of the connection to it, into ImageBuildFailed."""
     try:
         yield
     except (DockerException, RequestException) as error:
@@ -67,7 +67,7 @@ def load(client: docker.APIClient, archive: Iterator[bytes]) -> None:
 
 
 def discard(client: docker.APIClient, image: PresentImage) -> None:
-    """Remove an image that we built and that has lost its tag; one still in use stays."""
+    """Remove an image that cellblock has built and whose tag is gone. An image in use stays."""
     with suppress(APIError):
         now = client.inspect_image(image.image_id)  # type: ignore[no-untyped-call]
         if image.key and not now["RepoTags"]:

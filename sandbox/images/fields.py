@@ -14,7 +14,7 @@ _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
 class Fields:
-    """A table of a recipe. Error messages call it `place`."""
+    """A table of a recipe. `place` is its name in error messages."""
 
     def __init__(self, table: Mapping[str, object], place: str) -> None:
         self._table = table

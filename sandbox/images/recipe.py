@@ -57,15 +57,15 @@ class Recipe:
 
 
 def runtimes(folder: Path = RECIPES) -> tuple[str, ...]:
-    """The runtimes that have a recipe, by name: those in `folder`, and our own."""
+    """The names of the runtimes that have a recipe in `folder` or in cellblock itself."""
     found = (*folder.glob("*/recipe.toml"), *RECIPES.glob("*/recipe.toml"))
     return tuple(sorted({path.parent.name for path in found}))
 
 
 def load_recipe(runtime: str, folder: Path = RECIPES) -> Recipe:
-    """The recipe of this runtime, joined to the one that it extends: from `folder`, or else one of our own.
+    """The recipe of this runtime, from `folder` or from cellblock, merged with the one that it extends.
 
-    Raises ImageBuildFailed if there is none or a value in it is wrong.
+    Raises ImageBuildFailed if there is no recipe, or if a value in it is wrong.
     """
     return _loaded(runtime, folder, ())
 

@@ -76,7 +76,7 @@ def fetch(source: Source, folder: Path) -> Path:
 def source_entries(source: Source, archive: Path) -> Iterator[Entry]:
     """The files that the recipe takes from the archive, with their paths in the image.
 
-    Raises ImageBuildFailed if the archive lacks one that the recipe names.
+    Raises ImageBuildFailed if a file that the recipe names is not in the archive.
     """
     missing = set(source.files)
     for entry in _tgz(archive) if source.client == "npm" else _zip(archive):
@@ -110,7 +110,7 @@ def _argv(source: Source, folder: str) -> list[str]:
 
 
 def _pip() -> list[str]:
-    """The pip of this interpreter, or else the one on the path: a virtual environment may lack its own."""
+    """The pip of this interpreter, or else the one on PATH, because a virtual environment may have no pip."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     return [shutil.which("pip3") or "pip"]

@@ -1,4 +1,4 @@
-"""What the package lists say about packages, and which of them are needed in the end."""
+"""What the package lists say about packages, and which of the packages are needed."""
 
 from __future__ import annotations
 

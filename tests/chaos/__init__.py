@@ -1,1 +1,1 @@
-"""The chaos run: mixed jobs with a known end each, while everything around them is struck at random."""
+"""The chaos run: jobs of many kinds, each with a known result, while faults happen at random."""

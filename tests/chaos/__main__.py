@@ -23,7 +23,7 @@ _WORKERS = 2
 
 
 def main() -> int:
-    """Run every seed; 0 when all of them are good."""
+    """Run every seed. Returns 0 if all runs are good."""
     options = _options()
     source = connect(load_settings())
     reports = []

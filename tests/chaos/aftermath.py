@@ -1,4 +1,4 @@
-"""What is left when a run is over."""
+"""Finds what is left at the end of a run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Left", "find_left", "messages_in", "stop_workers"]
 
-# As long as a reaper may take, whatever is left.
+# A reaper needs at most this long, whatever is left.
 _GONE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Jobs without a result, and things that nobody took away."""
+    """The jobs without a result, and everything that should have been removed."""
 
     lost: list[str]
     stuck: list[str]
@@ -34,7 +34,7 @@ class Left:
 
 
 def find_left(stage: Stage, unfinished: AbstractSet[str]) -> Left:
-    """Look for the unfinished jobs in Redis, and give the workers a minute to take everything else away."""
+    """Look for the unfinished jobs in Redis. Give the workers a minute to remove everything else."""
     with stage.redis.client() as client:
         known = messages_in(client)
         keys = [key for key in client.scan_iter() if client.ttl(key) == -1 and not key.startswith(_OF_KOMBU)]
@@ -48,7 +48,7 @@ def find_left(stage: Stage, unfinished: AbstractSet[str]) -> Left:
 
 
 def stop_workers(stage: Stage) -> list[str]:
-    """SIGTERM every worker; those that did not end in order."""
+    """Stop every worker with SIGTERM. Returns the ones that did not end with exit code 0."""
     codes = {post.worker.hostname: post.worker.stop() for post in stage.posts}
     return [f"{name}: {code}" for name, code in codes.items() if code != 0]
 
@@ -57,7 +57,7 @@ _OF_KOMBU = ("_kombu.binding", "unacked")
 
 
 def messages_in(client: redis.Redis) -> str:
-    """Everything in the broker that may hold a job: its queues and what has been taken from them."""
+    """Everything in the broker that may contain a job: queues and unacknowledged messages."""
     texts: list[str] = []
     for key in client.scan_iter():
         kind = client.type(key)

@@ -1,4 +1,4 @@
-"""Watches an engine's containers from outside: which job was started where and when, and what is left."""
+"""Watches an engine's containers from outside: which job started where and when, and what is left."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AGAIN_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class CellStart:
-    """A container that was started for a job, and when, in Unix seconds."""
+    """A container that was started for a job, and the time of the start in Unix seconds."""
 
     job_id: str
     worker: str
@@ -32,7 +32,7 @@ class CellStart:
 
 
 class CellWatch:
-    """Reads the engine's events, and comes back when the engine does. A context."""
+    """Reads the engine's events, and connects again after the engine was away. A context."""
 
     def __init__(self, engine: PrivateEngine, owner: str) -> None:
         self._engine = engine
@@ -54,25 +54,25 @@ class CellWatch:
         self._thread.join()
 
     def starts(self) -> list[CellStart]:
-        """Every start so far, the oldest first."""
+        """All starts so far, the oldest first."""
         with self._lock:
             return sorted(self._starts.values(), key=lambda start: start.at)
 
     def running_on(self, worker: str) -> list[str]:
-        """The jobs whose cells run, as far as is known, for the worker with this hostname."""
+        """The jobs whose cells run for the worker with this hostname, as far as the events tell."""
         with self._lock:
             open_ = (s for name, s in self._starts.items() if name not in self._ends)
             return [start.job_id for start in open_ if start.worker == worker]
 
     def twice_at_once(self) -> list[str]:
-        """The jobs of which a second cell was started while the first one lived."""
+        """The jobs whose second cell started while the first one still ran."""
         by_job: dict[str, list[CellStart]] = {}
         for start in self.starts():
             by_job.setdefault(start.job_id, []).append(start)
         return [job_id for job_id, starts in by_job.items() if self._overlap(starts)]
 
     def engine_died(self) -> None:
-        """Every cell that runs ends with its engine, or is ended by the next one, which tells nobody."""
+        """Note that every running cell has ended. A new engine reports no event for cells that it ends."""
         with self._lock:
             now = time.time()
             for name in self._starts.keys() - self._ends.keys():
@@ -94,14 +94,14 @@ class CellWatch:
             self._closing.wait(_AGAIN_S)
 
     def _read(self) -> None:
-        """In slices, each from where the last one ended: a stream without an end could not be left."""
+        """Read the events in short intervals, because a read without an end could not be stopped."""
         client = docker.APIClient(self._engine.url, version="1.41", timeout=5)
         try:
             while not self._closing.is_set():
                 until = time.time()
                 if until > self._since:
                     filters = {"type": "container", "label": f"cellblock.owner={self._owner}"}
-                    # Fractions of seconds, which the engine takes and the SDK's types do not.
+                    # Fractions of seconds: the engine accepts them, but the SDK's types do not.
                     span: Any = {"since": self._since, "until": until}
                     for event in client.events(**span, filters=filters, decode=True):
                         self._take(event)
@@ -122,11 +122,11 @@ class CellWatch:
 
 
 def containers_of(client: docker.APIClient, owner: str) -> list[str]:
-    """The names of an owner's containers, whatever their state."""
+    """The names of an owner's containers, in any state."""
     found = client.containers(all=True, filters={"label": f"cellblock.owner={owner}"})
     return [(cell["Names"] or [cell["Id"]])[0].removeprefix("/") for cell in found]
 
 
 def volumes_of(client: docker.APIClient) -> list[str]:
-    """The names of all volumes: no cell has any."""
+    """The names of all volumes. No cell should have one."""
     return [volume["Name"] for volume in client.volumes()["Volumes"] or []]

@@ -1,4 +1,4 @@
-"""Clocks that are wrong, and are set to another time while everything runs."""
+"""Clocks that are wrong, and that are set to another time during the run."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 
 __all__ = ["STEP_S", "WrongClock"]
 
-#: By how much a clock is set, either way.
+#: A clock is set forward or back by this much.
 STEP_S = 300
 
 
 @dataclass(frozen=True, slots=True)
 class WrongClock:
-    """The clock of Python programs that have `settings` in their environment, but for their monotonic one."""
+    """Sets the clock of Python programs that have `settings` in their environment; not the monotonic one."""
 
     path: Path
     off_s: float = 0.0
 
     @property
     def settings(self) -> dict[str, str]:
-        """Environment variables."""
+        """The environment variables for a program with this clock."""
         self.set(0.0)
         return {
             "CHAOS_CLOCK_FILE": str(self.path),
@@ -28,7 +28,7 @@ class WrongClock:
         }
 
     def set(self, step_s: float) -> None:
-        """Be so many seconds further off than at the beginning."""
+        """Set the clock this many seconds further off than at the start."""
         fresh = self.path.with_suffix(".fresh")
         fresh.write_text(str(self.off_s + step_s))
         fresh.replace(self.path)

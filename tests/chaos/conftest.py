@@ -1,4 +1,4 @@
-"""Workers that may be struck, and a link to the engine that may be stalled."""
+"""Fixtures that start workers for a test to kill, and a proxy in front of the engine."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ _START_S = 40.0
 
 
 class Hire(Protocol):
-    """Starts a worker called `name`."""
+    """Starts a worker with this name and these settings."""
 
     def __call__(self, name: str, **settings: str) -> ChaosWorker:
-        """The worker, once it is ready."""
+        """Returns the worker once it is ready."""
 
 
 class Send(Protocol):
-    """`delay` of a task that is known by its name alone."""
+    """Sends a job by the task's name, like `delay`."""
 
     def __call__(self, *args: object, **kwargs: object) -> AsyncResult[Any]:
-        """The handle of a job that has been sent."""
+        """Returns the handle of the sent job."""
 
 
 @pytest.fixture
 def send(broker_url: str, client_of: Callable[[str], Celery]) -> Send:
-    """Sends to the workers of this test."""
+    """Gives a function that sends a job to the workers of this test."""
     client = client_of(broker_url)
     return lambda *args, **kwargs: client.send_task(TASK, args, kwargs)
 
 
 @contextmanager
 def hiring(engine: docker.APIClient, folder: Path, concurrency: int, **shared: str) -> Iterator[Hire]:
-    """Starts workers whose settings are `shared` and their own, and sees that nothing is left of them."""
+    """Gives a function that starts workers. At the end it stops them and removes their cells."""
     workers: list[ChaosWorker] = []
 
     def start(name: str, **settings: str) -> ChaosWorker:
@@ -71,18 +71,18 @@ def hiring(engine: docker.APIClient, folder: Path, concurrency: int, **shared: s
 
 @pytest.fixture
 def hire(broker_url: str, tmp_path: Path, engine: docker.APIClient) -> Iterator[Hire]:
-    """Starts workers on a database of their own."""
+    """Gives a function that starts workers on a database of this test."""
     with hiring(engine, tmp_path, concurrency=1, CELLBLOCK_BROKER_URL=broker_url) as start:
         yield start
 
 
 @pytest.fixture
 def link() -> Iterator[StallingProxy]:
-    """What a worker may be given as its engine: the real one, behind a proxy."""
+    """Gives a proxy in front of the real engine, for a worker to use as its engine."""
     address = docker_address(load_settings())
     if not address.startswith("unix://"):
         unavailable("The engine is not on a Unix socket.")
-    # Not pytest's own folder: its path is too long for a socket.
+    # Not in pytest's own folder: its path is too long for a socket.
     with (
         tempfile.TemporaryDirectory(prefix="cb-link-") as folder,
         StallingProxy(Path(address.removeprefix("unix://")), Path(folder, "s")) as proxy,
@@ -92,7 +92,7 @@ def link() -> Iterator[StallingProxy]:
 
 @pytest.fixture
 def unfinished(broker_url: str) -> Iterator[None]:
-    """The test leaves a job behind that nobody is there to finish."""
+    """Empties the database after a test that leaves an unfinished job."""
     yield
     with redis.Redis.from_url(broker_url) as database:
         database.flushdb()
@@ -100,6 +100,6 @@ def unfinished(broker_url: str) -> Iterator[None]:
 
 @pytest.fixture
 def root() -> None:
-    """Only root may do what the test does."""
+    """Skips the test unless it runs as root."""
     if os.geteuid() != 0:
         unavailable("Only root can do this.")

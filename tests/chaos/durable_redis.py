@@ -1,4 +1,4 @@
-"""A Redis server that keeps what it has acknowledged, so that it can be killed and started again."""
+"""A Redis server that keeps everything that it has acknowledged, so that it can be killed and restarted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DurableRedis", "Fsync"]
 
-#: Redis' own `appendfsync`. Under `everysec` Redis itself may lose two seconds when its disk is slow.
+#: Redis's `appendfsync`. With `everysec` Redis itself may lose two seconds of writes on a slow disk.
 Fsync = Literal["always", "everysec"]
 
 _START_S = 30.0
@@ -29,7 +29,7 @@ _CALL_S = 2.0
 
 
 class DurableRedis:
-    """A server in `folder`, with its append-only file. A context."""
+    """A server with an append-only file in `folder`. A context."""
 
     def __init__(self, folder: Path, fsync: Fsync = "always") -> None:
         self.port = free_port()
@@ -51,7 +51,7 @@ class DurableRedis:
         self.kill()
 
     def start(self) -> None:
-        """Start it, and wait for nothing."""
+        """Start the server, without waiting until it answers."""
         options = {"--port": str(self.port), "--bind": "127.0.0.1", "--save": "", "--dir": str(self._folder)}
         options |= {"--appendonly": "yes", "--appendfsync": self.fsync, "--maxmemory-policy": "noeviction"}
         words = [word for option in options.items() for word in option]
@@ -62,18 +62,18 @@ class DurableRedis:
             )
 
     def kill(self) -> None:
-        """SIGKILL it."""
+        """Kill the server with SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send the server a signal."""
         if self._process is not None:
             self._process.send_signal(number)
 
     def answers(self) -> bool:
-        """Whether it is up and has read its file."""
+        """Whether the server is up and has read its file."""
         try:
             with self.client() as client:
                 return bool(client.ping())
@@ -81,25 +81,25 @@ class DurableRedis:
             return False
 
     def client(self) -> redis.Redis:
-        """A connection to it that nothing stands in the way of."""
+        """A direct connection to the server, without a proxy."""
         once = Retry(NoBackoff(), 0)
         return redis.Redis(port=self.port, decode_responses=True, socket_timeout=_CALL_S, retry=once)
 
     @contextmanager
     def filled(self) -> Iterator[None]:
-        """While in it, there is no room for anything more."""
+        """A context in which the server refuses writes, because its memory is full."""
         with self.client() as client:
             client.config_set("maxmemory", 1)
             try:
                 yield
             finally:
-                # One that was killed meanwhile has forgotten it.
+                # A server that was killed and restarted meanwhile no longer has this setting.
                 with suppress(redis.ConnectionError, redis.TimeoutError):
                     client.config_set("maxmemory", 0)
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """While in it, it follows a primary that is not there, as after a failover, with all that it has."""
+        """A context in which the server is read-only, because it follows a primary that doesn't exist."""
         with self.client() as client:
             client.replicaof("127.0.0.1", str(free_port()))
             try:
@@ -108,7 +108,7 @@ class DurableRedis:
                 client.replicaof("NO", "ONE")
 
     def reset_connections(self) -> None:
-        """Have it close the connection of everybody else."""
+        """Make the server close the connections of all other clients."""
         with self.client() as client:
             for kind in ("normal", "pubsub"):
                 client.client_kill_filter(_type=kind, skipme=True)

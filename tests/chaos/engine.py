@@ -1,4 +1,4 @@
-"""A Docker engine of our own, with its own containerd, folders and socket: it may be killed at will."""
+"""A private Docker engine with its own containerd, folders and socket, so that a test may kill it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ __all__ = ["PrivateEngine"]
 _START_S = 60.0
 _CALL_S = 60
 
-# Cells have no network. One of its own keeps the engine from deleting the bridge of the host's own engine.
+# Cells have no network. Without a network namespace of its own, this engine would delete the host engine's
+# bridge.
 _APART = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
 
 
 class PrivateEngine:
-    """An engine in `folder`, whose path must be short: sockets lie in it. A context, for root alone."""
+    """An engine in `folder`. The path must be short, because it holds sockets. A context; needs root."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "docker.sock"
@@ -47,7 +48,7 @@ class PrivateEngine:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Nothing in it is worth an orderly end."""
+        """Kill it: an orderly stop would keep nothing of use."""
         self.die_whole()
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in reversed([path for path in mounts if path.startswith(f"{self._folder}/")]):
@@ -55,7 +56,7 @@ class PrivateEngine:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def start(self) -> None:
-        """Start whichever of the two daemons does not run, and wait for neither."""
+        """Start each of the two daemons that does not run, without waiting until they answer."""
         if _is_over(self._containerd):
             self._containerd = self._spawn("containerd", "--config", str(self._configuration()))
         if _is_over(self._dockerd):
@@ -63,13 +64,13 @@ class PrivateEngine:
             self._dockerd = self._spawn("dockerd", *_APART, *self._places())
 
     def wait_until_up(self) -> None:
-        """Wait until it answers."""
+        """Wait until the engine answers."""
         wait_until(lambda: self.answers() or _is_over(self._dockerd), _START_S, "the private engine answers")
         if _is_over(self._dockerd):
             raise RuntimeError("The private engine ended:\n" + (self._folder / "dockerd.log").read_text())
 
     def answers(self) -> bool:
-        """Whether it is up."""
+        """Whether the engine answers."""
         with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
             client = docker.APIClient(self.url, timeout=2, version="1.41")
             try:
@@ -79,7 +80,7 @@ class PrivateEngine:
         return False
 
     def client(self) -> docker.APIClient:
-        """A connection to it that nothing stands in the way of."""
+        """A direct connection to the engine, without a proxy."""
         return docker.APIClient(self.url, version="auto", timeout=_CALL_S)
 
     def load(self, source: docker.APIClient, images: Iterable[str]) -> None:
@@ -93,25 +94,25 @@ class PrivateEngine:
         client.close()
 
     def kill(self, *, whole: bool) -> None:
-        """SIGKILL the daemon, and its containerd as well if `whole`. What runs in containers goes on."""
+        """Kill dockerd, and with `whole` containerd too. Processes in containers go on."""
         for process in (self._dockerd, self._containerd if whole else None):
             if process is not None:
                 process.kill()
                 process.wait()
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the daemon."""
+        """Send dockerd a signal."""
         if self._dockerd is not None:
             self._dockerd.send_signal(number)
 
     def stop(self) -> None:
-        """Have the daemon end in order, with every container, as `systemctl stop` does."""
+        """Stop dockerd and every container in order, as `systemctl stop` does."""
         self.send(signal.SIGTERM)
         if self._dockerd is not None:
             self._dockerd.wait(_START_S)
 
     def die_whole(self) -> None:
-        """SIGKILL it and everything that runs on it, as when the machine loses its power."""
+        """Kill the engine and everything that runs on it, as a power failure does."""
         self.kill(whole=True)
         shims = self._shims()
         for process in [*shims, *(child for shim in shims for child in _children(shim))]:
@@ -124,7 +125,7 @@ class PrivateEngine:
         return [p for p in psutil.process_iter(["cmdline"]) if address in (p.info["cmdline"] or ())]
 
     def _spawn(self, program: str, *options: str) -> subprocess.Popen[bytes]:
-        # Beyond the path of an ordinary user, also where root came by su.
+        # /usr/sbin is not on an ordinary user's path, which root keeps after `su`.
         path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin") or program
         with (self._folder / f"{program}.log").open("ab") as log:
             command = ["unshare", "--net", path, *options]
@@ -140,7 +141,7 @@ class PrivateEngine:
         ]
 
     def _configuration(self) -> Path:
-        """A file: containerd takes its places from nothing else."""
+        """Write the configuration file. Containerd can be given its folders in no other way."""
         path = self._folder / "containerd.toml"
         path.write_text(
             f'version = 2\nroot = "{self._folder}/containerd"\nstate = "{self._folder}/run"\n'

@@ -1,4 +1,4 @@
-"""The faults: each strikes now, and says how it is mended and after how long."""
+"""The faults. Each can be caused at once, and has a way to repair it and a duration."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 
 __all__ = ["FAULTS", "Fault", "Mend", "fault_plan", "strike"]
 
-#: What ends a fault. Doing it twice does no harm.
+#: Repairs a fault. Calling it twice does no harm.
 Mend = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One strike: `gap_s` after the one before it, at the worker with this number where it is at one."""
+    """A fault, `gap_s` seconds after the one before it. Some kinds affect only the worker of this number."""
 
     kind: str
     worker: int
     gap_s: float
     lasts_s: float
-    # In [0, 1): which one of several.
+    # From 0 up to but not including 1. Chooses one of several processes or cells.
     choice: float
 
 
 def fault_plan(
     random: Random, kinds: Collection[str], count: int, workers: int, mean_gap_s: float
 ) -> Iterator[Fault]:
-    """So many faults. Every kind comes as often as any other; what a seed gives never changes."""
+    """Plan `count` faults with every kind equally often. The same seed always gives the same plan."""
     kinds = list(kinds)
     for number in range(count):
         if number % len(kinds) == 0:
@@ -56,7 +56,7 @@ def fault_plan(
 
 
 def strike(fault: Fault, stage: Stage) -> Mend | None:
-    """Do it. What mends it, which may do nothing; None where there was nothing to strike."""
+    """Cause the fault. Returns how to repair it, or None if there was nothing to affect."""
     return FAULTS[fault.kind].act(stage, stage.posts[fault.worker], fault.choice)
 
 
@@ -170,7 +170,7 @@ def _stall_network(_: Stage, post: Post, _choice: float) -> Mend | None:
 
 
 def _set_clock(_: Stage, post: Post, choice: float) -> Mend | None:
-    """And back again in the end, which is another step."""
+    """Set the clock of one worker. The repair sets it back."""
     post.clock.set(_step_s(choice))
     return lambda: post.clock.set(0)
 
@@ -191,7 +191,7 @@ def _step_s(choice: float) -> float:
 
 
 def _remove_cell(stage: Stage, _: Post, choice: float) -> Mend | None:
-    """As an operator does by mistake: `docker rm --force`."""
+    """Remove a cell as an operator may do by mistake: `docker rm --force`."""
     client = None
     with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
         client = stage.engine.client()

@@ -1,4 +1,4 @@
-"""Jobs of every kind, each with the one end that it may have whatever happens around it."""
+"""Jobs of every kind. Each has exactly one right end, whatever faults happen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ChaosJob:
-    """A request and what must come of it: the task's state, and some keys of its result."""
+    """A request and its right end: the task's state, and some keys of its result."""
 
     id: str
     kind: str
@@ -29,7 +29,7 @@ class ChaosJob:
     answer: Fields
 
     def is_right(self, state: str, answer: object) -> bool:
-        """Whether a job may have ended like this."""
+        """Whether this is the job's right end."""
         given = answer if isinstance(answer, Mapping) else {}
         return state == self.state and all(given.get(key) == value for key, value in self.answer.items())
 
@@ -43,7 +43,7 @@ class _Kind:
 
 
 def job_plan(random: Random, count: int, *, python: bool) -> Iterator[ChaosJob]:
-    """So many jobs, every kind as often as any other; with `python` some of them run in its image."""
+    """Plan `count` jobs with every kind equally often. With `python` some of them use the Python image."""
     kinds = _BASH | (_PYTHON if python else {})
     names = list(kinds)
     for number in range(count):

@@ -1,7 +1,7 @@
-"""Counts the messages that die with a worker: `python -m tests.chaos.losses`.
+"""Counts the messages that are lost when a worker is killed: `python -m tests.chaos.losses`.
 
-No-op jobs on the host, a saturated worker, and SIGKILLs of it at random moments. `--stock` shows the same
-with the transport that comes with Celery.
+A busy worker runs jobs that do nothing on the host, and is killed with SIGKILL at random moments. `--stock`
+measures the same with the transport that comes with Celery.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Losses", "count_losses"]
 
 _START_S = 60.0
-# Without a single new result: longer than it takes to notice that a worker is gone.
+# No new result for this long means the end: it is longer than it takes to notice that a worker is gone.
 _STALLED_S = 60.0
 _STOCK = ("celery", "-A", "tests.chaos.stock", "worker")
 _TASK = "cellblock.run_sandboxed"
@@ -41,7 +41,7 @@ _TASK = "cellblock.run_sandboxed"
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What became of the jobs; `pending` ones are still in Redis, `lost` ones nowhere."""
+    """The counts of a run. `pending` jobs are still in Redis; `lost` jobs are nowhere."""
 
     transport: str
     jobs: int
@@ -54,7 +54,7 @@ class Losses:
 
 
 def count_losses(jobs: int, kills: int, *, seed: int = 1, stock: bool = False) -> Losses:
-    """Send all jobs at once, kill the worker again and again while it is busy, and see what is left."""
+    """Send all jobs at once, kill the busy worker again and again, and count what is left."""
     random, began = Random(seed), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cb-losses-") as name, DurableRedis(Path(name)) as server:
         ids = _send(server.url, jobs)
@@ -89,7 +89,7 @@ def count_losses(jobs: int, kills: int, *, seed: int = 1, stock: bool = False) -
 
 
 def main() -> int:
-    """Measure, print, and fail if anything was lost."""
+    """Measure and print. Returns 1 if a job was lost or has a wrong result."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.losses", description=__doc__)
     parser.add_argument("--jobs", type=int, default=12_000)
     parser.add_argument("--kills", type=int, default=20)

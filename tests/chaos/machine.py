@@ -1,4 +1,4 @@
-"""A machine: an engine and a worker that need nothing of another machine but the broker."""
+"""A machine: an engine and a worker that share only the broker with other machines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _START_S = 60.0
 
 
 class Machine:
-    """A context. `folder` is the machine's own, and its path is short: the engine's sockets lie in it."""
+    """A context. `folder` is for this machine only; its path must be short, because it holds sockets."""
 
     def __init__(self, folder: Path, source: docker.APIClient, **settings: str) -> None:
         folder.mkdir()
@@ -47,12 +47,12 @@ class Machine:
         self.engine.__exit__()
 
     def cells(self) -> list[str]:
-        """The containers on it, whoever made them."""
+        """The ids of all containers of this machine."""
         with closing(self.engine.client()) as client:
             return [cell["Id"] for cell in client.containers(all=True)]
 
     def die(self) -> None:
-        """SIGKILL everything, the worker first: else it would still see how its cells go."""
+        """Kill everything. The worker goes first, so that it can't see its cells end."""
         others = [*self.worker.pool(), *self.worker.keepers()]
         self.worker.kill()
         for process in others:

@@ -1,6 +1,6 @@
-"""Outages of Redis that last: `python -m tests.chaos.outages`, every kind at its whole length.
+"""Outages of Redis: `python -m tests.chaos.outages` runs every kind with several durations.
 
-Jobs wait, run and end meanwhile. Each has to succeed, once, and its worker has to live.
+Jobs wait, run and end during the outage. Each job must succeed exactly once, and the worker must not end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SETTLE_S = 150.0
 _BEFORE_S = 2.0
 _NOTHING = {"status": "PENDING", "result": None}
 
-#: What is struck, and how: the broker, the results, which are a Redis of their own then, or the one for both.
+#: Who is affected and how: the broker, the result backend (then a Redis of its own), or one Redis for both.
 KINDS = (
     "both killed",
     "broker killed",
@@ -45,7 +45,7 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """One of the kinds, for so many seconds, while so many jobs are there."""
+    """An outage of this kind for `lasts_s` seconds, with this number of jobs."""
 
     kind: str
     lasts_s: float
@@ -55,7 +55,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many jobs ended how, `SUCCESS succeeded 1` if all is right, and what became of the worker."""
+    """The counts of the jobs' ends (`SUCCESS succeeded 1` is the right one), and how the worker ended."""
 
     endings: Counter[str]
     took_s: float
@@ -65,12 +65,12 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing but time was lost."""
+        """Whether every job succeeded at its first attempt, and the worker did not end too soon."""
         return set(self.endings) == {"SUCCESS succeeded 1"} and not self.worker_ended and self.stopped == 0
 
 
 def strike(outage: Outage) -> Outcome:
-    """Have it happen to one worker with four processes, two seconds after its jobs were sent."""
+    """Run one worker with four processes. The outage begins two seconds after its jobs were sent."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cb-outage-")))
         stores = [stack.enter_context(DurableRedis(_made(folder / "broker")))]
@@ -97,7 +97,7 @@ def strike(outage: Outage) -> Outcome:
 
 
 def _send(app: Celery, number: int) -> str:
-    """Some are over before the outage, some end in it, and most wait."""
+    """Send a job. Some jobs end before the outage, some end during it, and most wait."""
     return str(app.send_task(_TASK, [f"sleep {number % 5}; echo {number}", "bash"], queue="cellblock").id)
 
 
@@ -121,7 +121,7 @@ def _wait_till(moment: float) -> None:
 
 
 def _metas(store: DurableRedis, ids: list[str]) -> list[dict[str, Any]]:
-    """What is stored of each, as far as it can be told."""
+    """The stored results. PENDING stands for those that can't be read now."""
     if not store.answers():
         return [_NOTHING]
     with store.client() as client:
@@ -142,7 +142,7 @@ def _made(folder: Path) -> Path:
 
 
 def main() -> int:
-    """Strike with each of them; 0 when nothing but time was lost."""
+    """Run every kind of outage. Returns 0 if all outcomes are good."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.outages", description=__doc__)
     parser.add_argument("--only", action="append", choices=KINDS, help="may be repeated")
     parser.add_argument("--lasts", action="append", type=float, help="seconds; may be repeated")

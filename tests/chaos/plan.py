@@ -1,4 +1,4 @@
-"""All that a seed decides."""
+"""Everything that follows from a seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Plan"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The jobs and the faults, in their order."""
+    """The jobs and the faults of a run, in order."""
 
     seed: int
     jobs: tuple[ChaosJob, ...]
@@ -38,12 +38,12 @@ class Plan:
         python: bool,
         kinds: Collection[str] = tuple(FAULTS),
     ) -> Self:
-        """The plan that belongs to a seed; with `python` some jobs run in its image."""
+        """The plan for this seed. With `python` some jobs use the Python image."""
         random = Random(seed)
         made = tuple(job_plan(random, jobs, python=python))
         return cls(seed, made, tuple(fault_plan(random, kinds, faults, workers, mean_gap_s)))
 
     @property
     def lasts_s(self) -> float:
-        """From the first job to the last fault."""
+        """Seconds from the first job to the last fault."""
         return sum(fault.gap_s for fault in self.faults)

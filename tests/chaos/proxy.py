@@ -1,4 +1,4 @@
-"""A proxy that stands in a connection's way: it stalls, cuts, or holds one answer back."""
+"""A proxy that can stall or cut connections, or hold back one answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Address", "StallingProxy"]
 
-#: A Unix socket, or a port of the loopback.
+#: A Unix socket, or a port on the loopback interface.
 Address = Path | int
 
 _log = logging.getLogger("chaos.proxy")
@@ -27,13 +27,13 @@ _DATE = re.compile(rb"\r\nDate: ([^\r]+ GMT)\r\n")
 
 
 class StallingProxy:
-    """Passes bytes on between whoever connects to `address` and `target`. A context."""
+    """Passes bytes between the clients of `address` and `target`. A context."""
 
     def __init__(self, target: Address, listen: Path | None = None) -> None:
         self.address: Address = listen or free_port()
-        #: Set once the answer to a request is being held back.
+        #: Set while an answer is held back.
         self.held = threading.Event()
-        #: By how many seconds the clock that answers tell is off.
+        #: The Date in answers is off by this many seconds.
         self.clock_off_s = 0.0
         self._target = target
         self._pattern: bytes | None = None
@@ -45,7 +45,7 @@ class StallingProxy:
 
     @property
     def url(self) -> str:
-        """The address as the Docker SDK takes it."""
+        """The address in the form that the Docker SDK accepts."""
         return (
             f"unix://{self.address}" if isinstance(self.address, Path) else f"tcp://127.0.0.1:{self.address}"
         )
@@ -63,19 +63,19 @@ class StallingProxy:
         self._loop.close()
 
     def stall(self) -> None:
-        """Nothing passes any more, and nobody is told: as when a daemon hangs or packets are dropped."""
+        """Let nothing pass and close no connection, as if a daemon hangs or packets are dropped."""
         self._do(self._open.clear)
 
     def hold_answer(self, pattern: bytes) -> None:
-        """Let the next request with `pattern` in it pass, and nothing back on its connection until healed."""
+        """Let the next request that contains `pattern` pass, and hold back its answer until `heal`."""
         self._pattern = pattern
 
     def cut(self) -> None:
-        """Reset every connection, and refuse new ones."""
+        """Reset every connection and refuse new ones."""
         self._do(self._close)
 
     def heal(self) -> None:
-        """Let everything pass, also what was held back."""
+        """Let everything pass again, including what was held back."""
         self.held.clear()
         self._pattern = None
         asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
@@ -145,7 +145,7 @@ class StallingProxy:
 
 
 class _Link:
-    """One client's connection and the one that was made for it."""
+    """A client's connection, and the connection to the target that belongs to it."""
 
     def __init__(self, near: asyncio.StreamWriter) -> None:
         self.may_answer = asyncio.Event()
@@ -161,7 +161,7 @@ class _Link:
 
 
 def _told_late(data: bytes, off_s: float) -> bytes:
-    """With the heads of HTTP answers dated by another clock."""
+    """Change the Date in HTTP answers by `off_s` seconds."""
     return _DATE.sub(lambda found: b"\r\nDate: " + _later(found[1], off_s) + b"\r\n", data)
 
 

@@ -1,4 +1,4 @@
-"""Sends the jobs evenly over the run, as an app does that has nothing of ours."""
+"""Sends the jobs evenly over the run, like an app that has only Celery."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TASK = "cellblock.run_sandboxed"
 
 
 class Publisher:
-    """A context: entering it begins to send. A job whose sending failed may have been sent all the same."""
+    """A context that sends from its start on. A job whose sending failed may have been sent nevertheless."""
 
     def __init__(self, broker_url: str, jobs: Sequence[ChaosJob], every_s: float) -> None:
         self._app = Celery("elsewhere", broker=broker_url, set_as_current=False)
@@ -35,9 +35,9 @@ class Publisher:
         self._every_s = every_s
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
-        #: When each job had been sent, in Unix seconds, by its id.
+        #: The time of each sent job in Unix seconds, by the job's id.
         self.sent_at: dict[str, float] = {}
-        #: How many were sent once more because it could not be told whether they had been sent.
+        #: How many jobs were sent again because it was unknown whether they had been sent.
         self.sent_again = 0
 
     def __enter__(self) -> Self:
@@ -51,7 +51,7 @@ class Publisher:
 
     @property
     def is_done(self) -> bool:
-        """Whether every job has been sent."""
+        """Whether all jobs have been sent."""
         return len(self.sent_at) == len(self._jobs)
 
     def _work(self) -> None:

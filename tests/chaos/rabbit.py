@@ -1,4 +1,4 @@
-"""A RabbitMQ server of our own, from Debian's package, with nothing in common with the system's."""
+"""A private RabbitMQ server from Debian's package, separate from the system's server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROGRAMS", "PrivateRabbit"]
 
-#: Debian's own scripts beside these change to another user, who may not write in our folder.
+#: The scripts in /usr/sbin change to another user, who can't write to the test's folder. These do not.
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 
 _START_S = 60.0
@@ -23,7 +23,7 @@ _STOP_S = 30.0
 
 
 class PrivateRabbit:
-    """A server that keeps everything in `folder`. A context."""
+    """A server that keeps all its files in `folder`. A context."""
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
@@ -63,11 +63,11 @@ class PrivateRabbit:
         assert self._process is not None
         self._process.terminate()
         self._process.wait(_STOP_S)
-        # Erlang's own name server, which was started along with it.
+        # Erlang's name server, which RabbitMQ has started.
         subprocess.run(["epmd", "-kill"], env=self._env, capture_output=True, check=False)
 
     def close_connections(self) -> None:
-        """Have it hang up on everybody."""
+        """Make the server close all connections."""
         self._control(["close_all_connections", "as planned"])
 
     def _is_up(self) -> bool:

@@ -1,4 +1,4 @@
-"""How long it took until work went on, in seconds."""
+"""How long it took until jobs ended again after a fault, in seconds."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def after_each(strikes: Iterable[Strike], outcomes: Outcomes) -> list[float]:
 
 
 def slowest(strikes: Sequence[Strike], outcomes: Outcomes, most: int = 5) -> list[str]:
-    """The faults after which the next result took longest, with the seconds."""
+    """The faults with the longest times to the next result, with these times."""
     lags = [(lag, strike) for strike in strikes for lag in after_each([strike], outcomes)]
     worst = sorted(lags, key=lambda pair: -pair[0])[:most]
     return [f"{lag:.1f} s after {strike.kind} at {strike.worker or 'all'}" for lag, strike in worst]
 
 
 def after_each_struck(strikes: Iterable[Strike], outcomes: Outcomes) -> list[float]:
-    """From each fault at a worker to that worker's own next result, its mending and restart included."""
+    """From each fault at one worker to the next result of that worker, including repair and restart."""
     by_worker: dict[str, list[float]] = {}
     for outcome in sorted(outcomes.values(), key=lambda outcome: outcome.at):
         if isinstance(outcome.answer, Mapping):
@@ -42,7 +42,7 @@ def after_each_struck(strikes: Iterable[Strike], outcomes: Outcomes) -> list[flo
 def again_after_death(
     strikes: Iterable[Strike], outcomes: Outcomes, starts: Sequence[CellStart]
 ) -> list[float]:
-    """From a worker's death to the next start of each job that ran there, or to its result."""
+    """From a worker's death to the next start of each job that ran there, or to the job's result."""
     lags = []
     for strike in strikes:
         for job_id in strike.ran:
@@ -53,6 +53,6 @@ def again_after_death(
 
 
 def _lags(pairs: Iterable[tuple[float, list[float]]]) -> list[float]:
-    """From each moment to the first of the times after it; nothing where none came after."""
+    """From each moment to the first later time. A moment without a later time is left out."""
     firsts = ((since, next((at for at in times if at > since), None)) for since, times in pairs)
     return [round(at - since, 3) for since, at in firsts if at is not None]

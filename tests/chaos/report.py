@@ -1,4 +1,4 @@
-"""What came of a chaos run, as text and as JSON."""
+"""The report of a chaos run, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 __all__ = ["Report", "percentile"]
 
-# What the project promises of a run, with its default settings.
+# What the project promises for a run with the default settings.
 _RECOVERY_P95_S = 15.0
 _AGAIN_AFTER_WORKER_DEATH_S = 30.0
 
 
 @dataclass(slots=True)
 class Report:
-    """The figures; times are seconds. The lists name each case, so that it can be looked into."""
+    """The counts; times are in seconds. The lists name each case, so that it can be examined."""
 
     seed: int
     jobs: int
@@ -23,34 +23,34 @@ class Report:
     fsync: str
     clock_off_s: int
     faults: dict[str, int]
-    #: Nothing anywhere knows of the job any more, and it has no result.
+    #: The job has no result, and no queue contains it.
     lost: list[str]
-    #: It is still in a queue, or taken by somebody, and has no result.
+    #: The job has no result, but is still in a queue or among the unacknowledged messages.
     stuck: list[str]
     wrong: list[str]
     changed: list[str]
-    #: A second cell was started while the first lived.
+    #: A second cell started while the first one still ran.
     doubled: list[str]
     cells_left: list[str]
     volumes_left: list[str]
     keys_left: list[str]
-    #: By themselves: a service manager would have started them again, as the run has.
+    #: Workers that ended without being killed. The run starts them again, as a service manager does.
     workers_that_ended: list[str]
     workers_that_did_not_stop: list[str]
     sent_again: int
     run_again: int
     #: From each fault to the next result of any job.
     recovery_s: list[float]
-    #: From a fault at a worker to that worker's next result.
+    #: From a fault at one worker to that worker's next result.
     recovery_of_struck_s: list[float]
     #: From a worker's death to the next start, or the result, of each job that ran on it.
     again_after_death_s: list[float]
-    #: The faults after which the next result took longest.
+    #: The faults with the longest times to the next result.
     slowest: list[str]
 
     @property
     def is_good(self) -> bool:
-        """Whether it keeps what the project promises."""
+        """Whether the run keeps what the project promises."""
         bad = (self.lost, self.stuck, self.wrong, self.changed, self.cells_left, self.volumes_left)
         return (
             not any(bad)
@@ -59,7 +59,7 @@ class Report:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, for machines."""
+        """Everything, for JSON."""
         summary = {
             "good": self.is_good,
             "recovery_p50_s": percentile(self.recovery_s, 50),
@@ -100,7 +100,7 @@ class Report:
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """Of the values, in their own unit; 0 where there are none."""
+    """A percentile, in the unit of the values; 0 if there are no values."""
     if len(values) < 2:
         return values[0] if values else 0.0
     return quantiles(values, n=100, method="inclusive")[percent - 1]

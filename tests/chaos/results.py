@@ -1,4 +1,4 @@
-"""Watches the results of all jobs from outside: when each came, and whether any changed afterwards."""
+"""Watches the results of all jobs from outside: when each came, and whether it changed later."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RESULT_KEY", "Outcome", "ResultWatch"]
 
-#: What the key of a result begins with; the job's id follows.
+#: The start of a result's key. The job's id follows.
 RESULT_KEY = "celery-task-meta-"
 _FINAL = frozenset({"SUCCESS", "FAILURE", "REVOKED"})
 _LISTEN_S = 0.1
@@ -29,7 +29,7 @@ _LOOK_EVERY_S = 0.5
 
 @dataclass(slots=True)
 class Outcome:
-    """The first final state of a job, when it was seen (Unix seconds), and what it was changed to later."""
+    """The first final state of a job, the time when it was seen in Unix seconds, and all later changes."""
 
     state: str
     answer: Any
@@ -38,9 +38,9 @@ class Outcome:
 
 
 class ResultWatch:
-    """Listens to what is published about the results, and looks at their keys besides. A context.
+    """Subscribes to the published results, and also reads their keys. A context.
 
-    It talks to Redis itself, with nothing in between, and comes back when Redis does.
+    It connects to Redis without a proxy, and connects again after Redis was away.
     """
 
     def __init__(self, server: DurableRedis, ids: Collection[str]) -> None:
@@ -60,7 +60,7 @@ class ResultWatch:
         self._thread.join()
 
     def outcomes(self) -> dict[str, Outcome]:
-        """What has come so far, by the jobs' ids."""
+        """The outcomes so far, by the jobs' ids."""
         with self._lock:
             return dict(self._outcomes)
 
@@ -93,7 +93,7 @@ class ResultWatch:
                 self._note_gone(job_id)
 
     def _note(self, job_id: str, text: str | bytes, *, heard: bool) -> None:
-        """What is heard may be older than what was seen: it counts as a change only if it is final."""
+        """Note a state. A published one may be older than the stored one, so only a final one is a change."""
         record = json.loads(text)
         state, answer = record["status"], record["result"]
         with self._lock:

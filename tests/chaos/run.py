@@ -27,7 +27,7 @@ __all__ = ["run_chaos"]
 
 
 def run_chaos(plan: Plan, stage: Stage, settle_s: float, say: Say) -> Report:
-    """Send the jobs of `plan`, strike, wait for the rest at most `settle_s` seconds, and count."""
+    """Send the jobs of `plan`, cause the faults, wait up to `settle_s` seconds for the rest, and count."""
     began = time.monotonic()
     jobs = {job.id: job for job in plan.jobs}
 
@@ -45,7 +45,7 @@ def run_chaos(plan: Plan, stage: Stage, settle_s: float, say: Say) -> Report:
             striker.act()
             return striker.is_done and publisher.is_done
 
-        # The plan has an end, and every strike a bound of its own.
+        # No limit is needed: the plan has an end, and every fault has its own limit.
         becomes(over, math.inf)
         say(f"everything is struck, mended and sent; {len(jobs) - len(results.outcomes())} results to come")
         becomes(lambda: len(results.outcomes()) == len(jobs), settle_s)

@@ -1,4 +1,4 @@
-"""Everything that a chaos run strikes at: two workers, their proxies, one engine and one Redis."""
+"""Everything that a chaos run affects: two workers, their proxies, one engine and one Redis."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _START_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A worker, and what stands between it and the world."""
+    """A worker, with its proxies to the engine and to Redis, and its clock."""
 
     worker: ChaosWorker
     engine_link: StallingProxy
@@ -38,9 +38,9 @@ class Post:
 
 @dataclass(slots=True)
 class Stage:
-    """A context: entering it starts everything, leaving it ends everything, however badly it was struck.
+    """A context that starts everything, and ends everything in whatever state it is.
 
-    `clock_off_s` is by how many seconds the clock of the last worker is wrong.
+    The clock of the last worker is wrong by `clock_off_s` seconds.
     """
 
     images: Iterable[str]
@@ -57,7 +57,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            # Not pytest's own folder: its path is too long for the sockets in it.
+            # Not in pytest's own folder: its path is too long for the sockets.
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cb-chaos-")))
             self.redis = stack.enter_context(DurableRedis(self.folder, self.fsync))
             place = self.folder / "e"
@@ -76,7 +76,7 @@ class Stage:
         self._stack.close()
 
     def keep_logs(self, folder: Path) -> None:
-        """Copy what everybody has logged."""
+        """Copy all logs to `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         for log in (*self.folder.glob("*.log"), *self.folder.glob("e/*.log")):
             shutil.copy(log, folder)

@@ -1,4 +1,4 @@
-"""Our application with the Redis transport that comes with Celery, to measure what it loses: `celery -A`."""
+"""Cellblock's app with the Redis transport that comes with Celery, to measure what it loses: `celery -A`."""
 
 from __future__ import annotations
 

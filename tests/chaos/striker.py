@@ -1,4 +1,4 @@
-"""Strikes as planned, and mends."""
+"""Causes the planned faults and repairs them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PATIENCE_S = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A fault that struck at Unix seconds; the worker that it was at, and the jobs that died with it."""
+    """A fault that happened: when (Unix seconds), at which worker, and the jobs whose worker was killed."""
 
     kind: str
     at: float
@@ -39,7 +39,7 @@ class Strike:
 
 
 class Striker:
-    """Striking and mending are short, so that one thread does both; faults overlap."""
+    """Causes and repairs faults in one thread, because each step is short. Faults may overlap."""
 
     def __init__(self, faults: Sequence[Fault], stage: Stage, cells: CellWatch, say: Say) -> None:
         self.strikes: list[Strike] = []
@@ -54,11 +54,11 @@ class Striker:
 
     @property
     def is_done(self) -> bool:
-        """Whether everything was struck, and everything is mended."""
+        """Whether all faults have happened and are repaired."""
         return not self._planned and not self._mends
 
     def act(self) -> None:
-        """Do what is due by now."""
+        """Do everything that is due."""
         now = time.monotonic()
         for post in self._stage.posts:
             post.worker.revive()
@@ -68,7 +68,7 @@ class Striker:
             self._strike(self._planned.pop(0)[1])
 
     def _is_worth_it(self, due: float, fault: Fault, now: float) -> bool:
-        """Who is struck at work should be at work; that is waited for, for a while."""
+        """Whether to cause the fault now. Some faults wait up to 6 seconds until their worker has a job."""
         hostname = self._stage.posts[fault.worker].worker.hostname
         is_idle = fault.kind in _AT_WORK and not self._cells.running_on(hostname)
         return not is_idle or now > due + _PATIENCE_S

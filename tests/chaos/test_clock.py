@@ -55,7 +55,7 @@ def test_a_job_does_not_notice_that_the_clock_of_its_worker_is_set(
 def test_cells_before_and_after_a_step_of_the_engines_clock_run_to_their_end(
     hire: Hire, send: Send, link: StallingProxy, sleep: str, step_s: int
 ) -> None:
-    """Also in the eyes of a second worker's reaper, which looks every two seconds."""
+    """A second worker's reaper, which looks every two seconds, must not remove the cells either."""
     hire("one", **MARGIN, CELLBLOCK_DOCKER_HOST=link.url)
     before = send(f"{sleep}; echo whole", "bash", timeout=15)
     wait_until(lambda: runs(sleep), 20, "the job runs")

@@ -1,4 +1,4 @@
-"""A worker whose connections to Redis are cut while it has nothing else to hear."""
+"""The connections of a worker to Redis are cut while no other worker sends messages."""
 
 from __future__ import annotations
 

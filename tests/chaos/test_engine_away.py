@@ -1,4 +1,4 @@
-"""A real engine that dies, or stands still, while jobs wait and run."""
+"""A real engine dies or stops answering while jobs wait and run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.conftest import Send
 
-#: Longer than the engine is given to answer; for minutes by hand.
+#: Longer than the timeout for the engine's answers. Set it to minutes for a run by hand.
 AWAY_S = float(os.environ.get("CHAOS_AWAY_S", "12"))
 JOBS = 30
 

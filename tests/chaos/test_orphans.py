@@ -1,4 +1,4 @@
-"""A container that was made for a worker that never learned of it."""
+"""A container was created for a worker that never received the engine's answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever Redis is, for longer than a job's limits: its jobs end as if nothing had been, only later."""
+"""Redis is away, full or read-only for longer than a job's limits: the jobs still succeed, only later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import psutil
 
 MARGIN_S = 3
-#: The hard limit of a job is 12 seconds after its start, and a lease lasts 2.
+#: With these the hard limit of a job is 12 seconds after its start, and a lease lasts 2 seconds.
 BRISK = {"ENABLE_DOCKER": "false", "CELLBLOCK_MARGIN": str(MARGIN_S), "DOCKER_TIMEOUT": "5000"}
 LASTS_S = 14.0
 
@@ -71,7 +71,7 @@ def test_sigterm_ends_a_worker_in_its_bound_while_results_wait_and_loses_none(
             wait_until(
                 lambda: runs(sleep) if begun else first.log().count("received") >= 2, 20, "they are taken"
             )
-            # By its answer the worker's loop has come around, and given each process its job.
+            # When it answers, the worker's loop has run once and has given each process its job.
             assert app.control.broadcast("ping", reply=True, timeout=5, limit=1)
         store.kill()
         wait_until(lambda: "hung up" in first.log(), 20, "the worker has met it")

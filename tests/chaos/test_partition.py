@@ -1,4 +1,4 @@
-"""A worker that Redis hears nothing of: it gives up what it runs before anybody else can begin it."""
+"""A worker can't reach Redis: it gives up its running job before another worker can start that job."""
 
 from __future__ import annotations
 

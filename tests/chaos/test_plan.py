@@ -1,4 +1,4 @@
-"""What a seed decides."""
+"""What follows from a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RabbitMQ as the broker, by its URL alone; results go to Redis."""
+"""RabbitMQ as the broker, chosen by its URL alone. Results go to Redis."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbit]:
-    """A server for the tests of this module; starting one takes seconds."""
+    """Gives one RabbitMQ server for all tests of this module, because its start takes seconds."""
     if not PROGRAMS.is_dir():
         unavailable("There is no RabbitMQ. Try: apt-get install rabbitmq-server")
     with PrivateRabbit(tmp_path_factory.mktemp("rabbit")) as server:
@@ -37,20 +37,20 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbit]:
 
 @pytest.fixture
 def settings(rabbit: PrivateRabbit, broker_url: str) -> dict[str, str]:
-    """All that an operator sets."""
+    """Gives the settings that an operator needs for RabbitMQ."""
     return {"CELLBLOCK_BROKER_URL": rabbit.url, "CELLBLOCK_RESULT_BACKEND": broker_url}
 
 
 @pytest.fixture
 def hire(settings: dict[str, str], tmp_path: Path, engine: docker.APIClient) -> Iterator[Hire]:
-    """Starts a worker, once it is ready."""
+    """Gives a function that starts a worker."""
     with hiring(engine, tmp_path, concurrency=2, **settings) as start:
         yield start
 
 
 @pytest.fixture
 def send(settings: dict[str, str]) -> Iterator[Send]:
-    """Sends as an app does that has nothing of ours."""
+    """Gives a function that sends a job like an app that has only Celery."""
     broker, backend = settings.values()
     app = Celery("elsewhere", broker=broker, backend=backend, set_as_current=False)
     yield lambda *args, **kwargs: app.send_task(TASK, args, kwargs, queue="cellblock")
@@ -59,7 +59,7 @@ def send(settings: dict[str, str]) -> Iterator[Send]:
 
 @pytest.fixture
 def sleep() -> str:
-    """A command that takes two seconds, like no other."""
+    """Gives a command that takes two seconds and can be found by its unique text."""
     return unique_sleep(2)
 
 

@@ -1,4 +1,4 @@
-"""Each rung of the ladder alone, while those before it fail."""
+"""Each rung of the ladder of limits by itself, while all earlier rungs fail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.chaos.conftest import Hire, Send
     from tests.chaos.proxy import StallingProxy
 
-# A rung every so many seconds: long enough for a busy machine, short enough for a test.
+# Seconds between two rungs: long enough for a busy machine, short enough for a test.
 MARGIN_S = 2
 MARGIN = {"CELLBLOCK_MARGIN": str(MARGIN_S)}
 TIMEOUT_S, GRACE_S = 2.0, 0.5
@@ -33,7 +33,7 @@ LATE_S = 10.0
 
 @pytest.fixture
 def seconds() -> str:
-    """How long a job sleeps: so long that it never ends, and like no other."""
+    """Gives the time that a job sleeps: longer than the test, and with a unique text."""
     return f"300.{secrets.randbelow(10**9):09}"
 
 
@@ -103,7 +103,7 @@ def test_a_killed_workers_job_dies_with_it(
 def test_any_reaper_removes_the_cell_of_a_killed_worker(
     hire: Hire, send: Send, link: StallingProxy, engine: docker.APIClient, unfinished: None, seconds: str
 ) -> None:
-    """Its connection stays open at the proxy, so that the supervisor does not notice and goes on."""
+    """The proxy keeps the connection open, so the supervisor does not notice that the worker is dead."""
     worker = hire("one", **MARGIN, CELLBLOCK_DOCKER_HOST=link.url)
     send(f"sleep {seconds}", **LIMITS)
     cell = started(engine, seconds)

@@ -1,4 +1,4 @@
-"""A short chaos run; `make chaos` is the long one."""
+"""A short chaos run. `make chaos` is the long one."""
 
 from __future__ import annotations
 

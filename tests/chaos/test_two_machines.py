@@ -1,4 +1,4 @@
-"""Two machines with an engine and a worker each, and one broker."""
+"""Two machines, each with an engine and a worker, use one broker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def machines(engine: docker.APIClient, broker_url: str, root: None) -> Iterator[tuple[Machine, Machine]]:
-    """Called one and two."""
+    """Gives two machines, called one and two."""
     if shutil.which("containerd") is None:
         unavailable("There is no containerd. Try: apt-get install containerd")
     settings = {"CELLBLOCK_BROKER_URL": broker_url}

@@ -1,4 +1,4 @@
-"""A worker that may be killed, frozen and started again, with proxies between it and everything it needs."""
+"""A worker that a test may kill, freeze and start again."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _ABORT_S = 5.0
 
 @dataclass(slots=True)
 class ChaosWorker:
-    """A worker called `name`; `log_file` holds what all its lives have logged."""
+    """A worker called `name`. `log_file` has the logs of all its runs."""
 
     name: str
     settings: dict[str, str]
     log_file: Path
     options: tuple[str, ...] = ("--concurrency=2",)
     program: tuple[str, ...] = ("cli", "worker")
-    #: The exit codes of those of its lives that nobody ended.
+    #: The exit codes of the runs that ended without being killed.
     ended_by_itself: list[int] = field(default_factory=list, init=False)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _killed: bool = field(default=False, init=False)
 
     @property
     def hostname(self) -> str:
-        """What its results and the labels of its cells call it."""
+        """The worker's name in results and in the labels of its cells."""
         return f"{self.name}@chaos"
 
     @property
     def is_alive(self) -> bool:
-        """Whether its main process runs, frozen or not."""
+        """Whether the main process exists, even if it is frozen."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def is_ready(self) -> bool:
-        """Whether one of its lives has come to take jobs."""
+        """Whether the worker has logged that it is ready, in any of its runs."""
         return self.log_file.exists() and " ready." in self.log()
 
     def log(self) -> str:
@@ -54,7 +54,7 @@ class ChaosWorker:
         return self.log_file.read_text(errors="replace")
 
     def start(self) -> None:
-        """Start it, if it is not alive, and wait for nothing."""
+        """Start it unless it is alive, without waiting until it is ready."""
         if self.is_alive:
             return
         command = [sys.executable, "-m", *self.program, "--hostname", self.hostname, *self.options]
@@ -66,32 +66,32 @@ class ChaosWorker:
             )
 
     def revive(self) -> None:
-        """Start it again if it ended by itself, as a service manager does."""
+        """Start it again if it ended without being killed, as a service manager does."""
         if self._process is not None and not self._killed and not self.is_alive:
             self.ended_by_itself.append(self._process.returncode)
             self.start()
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to its main process."""
+        """Send a signal to the main process."""
         if self._process is not None and self.is_alive:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL its main process."""
+        """Kill the main process with SIGKILL."""
         if self._process is not None:
             self._killed = True
             self._process.kill()
             self._process.wait()
 
     def stop(self) -> int | None:
-        """SIGTERM it; its exit code, None when it had to be killed."""
+        """Stop it with SIGTERM. Returns the exit code, or None if it had to be killed."""
         if self._process is None:
             return None
         self.send(signal.SIGCONT)
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             return self._process.wait(_STOP_S)
-        # Python then writes into the log what each thread is at.
+        # At this signal Python writes the stack of each thread to the log.
         self._process.send_signal(signal.SIGABRT)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_ABORT_S)
@@ -99,11 +99,11 @@ class ChaosWorker:
         return None
 
     def pool(self) -> list[psutil.Process]:
-        """The processes that run jobs: forked, so that their command line is that of the main one."""
+        """The processes that run jobs. They are forked, so their command line is that of the main process."""
         return [child for child, line in self._children() if "sandbox.warm.keeper" not in line]
 
     def keepers(self) -> list[psutil.Process]:
-        """The keeper of its warm cells, if it is there."""
+        """The keeper of the warm cells, if there is one."""
         return [child for child, line in self._children() if "sandbox.warm.keeper" in line]
 
     def _children(self) -> list[tuple[psutil.Process, list[str]]]:

@@ -1,4 +1,4 @@
-"""A terminal that a test looks at: what a person's own would have been sent."""
+"""A terminal for tests, which records what a command sends to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["on_a_terminal"]
 
 
 def on_a_terminal(*arguments: str, cwd: str | None = None, **settings: str) -> tuple[int, str]:
-    """The exit code of the `cellblock` command on a terminal, and all that it sent there."""
+    """Run the `cellblock` command on a terminal. Returns its exit code, and all that it sent there."""
     ours, theirs = pty.openpty()
     env = os.environ | {"PYTHONPATH": str(ROOT), "CELLBLOCK_PULL": "never", "TERM": "xterm"} | settings
     command = [sys.executable, "-m", "cli", *arguments]
@@ -25,7 +25,7 @@ def on_a_terminal(*arguments: str, cwd: str | None = None, **settings: str) -> t
 
 
 def _read(terminal: int) -> bytes:
-    """The next bytes; none once nobody holds the other end."""
+    """The next bytes; none when the other end is closed."""
     try:
         return os.read(terminal, 65_536)
     except OSError:

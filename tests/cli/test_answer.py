@@ -1,4 +1,4 @@
-"""Results that somebody else has written, examined before anything of them is shown."""
+"""Results that other programs have written are checked before they are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which commands there are, and which options each has; scripts rely on every one."""
+"""All commands and their options. Scripts rely on each of them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def whole() -> Any:
 
 
 def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
-    """Each command of the group and of the groups in it."""
+    """Each command of the group and of its subgroups."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, f"{before}{name} ")
@@ -56,7 +56,7 @@ def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def options(command: Any) -> dict[str, object]:
-    """Its options with their defaults."""
+    """The command's options with their defaults."""
     given = (one for one in command.params if one.opts[0].startswith("-"))
     return {" ".join((*one.opts, *one.secondary_opts)): one.default for one in given}
 

@@ -1,4 +1,4 @@
-"""`cellblock doctor`, and what other commands say of an installation that is not in order."""
+"""`cellblock doctor`, and the messages of other commands when the installation has a problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a result, and what is saved of it."""
+"""What the command says about a result, and what it saves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ABC: dict[str, Any] = {"size": 3, "base64": "YWJj"}
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which the command runs."""
+    """Gives the folder in which the command runs."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def finished(
     capsysbinary: pytest.CaptureFixture[bytes], live: bool = False, **changes: Any
 ) -> tuple[int, str, str]:
-    """The exit code, and what stands on both outputs."""
+    """The exit code, and the text on both outputs."""
     with pytest.raises(typer.Exit) as leaving:
         finish(read_answer(GOOD | {"stdout": "", "stdout_bytes": 0} | changes), shown_live=live)
     out, err = capsysbinary.readouterr()

@@ -1,4 +1,4 @@
-"""What the command line does with results, streams and messages that no worker of ours has written."""
+"""How the command line handles results, streams and messages that no worker has written."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def server(broker_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def forge(server: redis.Redis) -> Callable[[object], None]:
-    """Stores what somebody who reaches Redis would."""
+    """Gives a function that stores a result, as anybody with access to Redis could."""
 
     def store(meta: object) -> None:
         payload = meta if isinstance(meta, bytes) else json.dumps(meta)
@@ -40,7 +40,7 @@ def forge(server: redis.Redis) -> Callable[[object], None]:
 
 
 def answer(**changes: Any) -> dict[str, Any]:
-    """A success of Celery's with a result of a job, of which some keys are forged."""
+    """A result in Celery's form with the state SUCCESS, in which `changes` replaces some keys."""
     result = {
         "status": "succeeded", "exit_code": 0, "signal": None, "stdout": "", "stderr": "", "stdout_bytes": 0,
         "stderr_bytes": 0, "stdout_truncated": False, "stderr_truncated": False, "engine": "docker",
@@ -93,7 +93,7 @@ def test_a_name_forges_no_line_and_moves_no_terminal(
 
 
 def error(name: str, module: str, *arguments: object) -> dict[str, Any]:
-    """A failure of Celery's."""
+    """A result in Celery's form with the state FAILURE."""
     about = {"exc_type": name, "exc_module": module, "exc_message": arguments}
     return {"status": "FAILURE", "task_id": JOB, "result": about}
 

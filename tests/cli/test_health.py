@@ -1,4 +1,4 @@
-"""`cellblock health`: quick, and right about a worker that can't take jobs."""
+"""`cellblock health` answers quickly, and correctly for a worker that can't take jobs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def health(beat: Path | str) -> subprocess.CompletedProcess[str]:
 
 
 def ails(beat: Path, words: str) -> bool:
-    """Whether the worker is said to be ill, and why."""
+    """Whether `health` reports a problem with these words."""
     outcome = health(beat)
     return outcome.returncode == 1 and words in outcome.stderr
 
@@ -109,7 +109,7 @@ def test_a_dead_keeper_stops_its_sign_of_life(
     with running_worker(tmp_path, broker_url, "--concurrency=1", CELLBLOCK_HEARTBEAT=str(beat)) as worker:
 
         def is_missed() -> bool:
-            """The worker starts it again, after a while that grows."""
+            """Kill the keeper again and again, because the worker restarts it with a growing delay."""
             for child in psutil.Process(worker.process.pid).children():
                 with suppress(psutil.NoSuchProcess):
                     if "sandbox.warm.keeper" in child.cmdline():
@@ -120,7 +120,7 @@ def test_a_dead_keeper_stops_its_sign_of_life(
 
 
 def signs(beat: Path) -> dict[str, float]:
-    """What the worker has written, once it has written something."""
+    """What the worker has written to its heartbeat file."""
     content: dict[str, float] = json.loads(beat.read_text())
     return content
 
@@ -150,7 +150,7 @@ def test_it_takes_less_than_a_third_of_a_second(beat: Path) -> None:
 
 
 def judged(monkeypatch: pytest.MonkeyPatch, beat: Path, **changes: object) -> int:
-    """The exit code for such a heartbeat of this process, at second 1000 of the monotonic clock."""
+    """The exit code for such a heartbeat of this process, when the monotonic clock shows 1000 s."""
     signs: dict[str, object] = {"pid": psutil.Process().pid, "bound_s": 60, "loop": 1000, "keeper": 1000}
     beat.write_text(json.dumps(signs | changes))
     monkeypatch.setenv("CELLBLOCK_HEARTBEAT", str(beat))
@@ -168,7 +168,7 @@ def test_a_sign_of_life_may_be_as_old_as_the_bound_and_no_older(
 
 def test_a_worker_of_another_user_is_alive_all_the_same(monkeypatch: pytest.MonkeyPatch, beat: Path) -> None:
     def kill(pid: int, number: int) -> None:
-        """As the kernel answers for a process of another user: the tests may run as root."""
+        """Answer as the kernel does for a process of another user, even if the tests run as root."""
         raise PermissionError
 
     monkeypatch.setattr("os.kill", kill)

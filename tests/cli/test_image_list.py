@@ -1,4 +1,4 @@
-"""`cellblock images ls`: which image a runtime would use, and why."""
+"""`cellblock images ls` shows which image a runtime would use, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cellblock images pull`. No registry is reached here: a stand-in for the engine tells what one would."""
+"""`cellblock images pull`, with a fake engine instead of a registry."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def pull(stand_in: StandIn, name: str) -> list[LayerProgress]:
 
 
 def on_a_terminal(*arguments: str, **settings: str) -> str:
-    """What the command writes to standard error when that is a terminal."""
+    """What the command writes to standard error if that is a terminal."""
     ours, theirs = pty.openpty()
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"} | settings
     process = subprocess.Popen([sys.executable, "-m", "cli", *arguments], env=environment, stderr=theirs)
     os.close(theirs)
     shown = b""
-    # A terminal whose other end is closed reads as an error.
+    # A terminal whose other end is closed gives an error when read.
     with os.fdopen(ours, "rb", buffering=0) as terminal, suppress(OSError):
         while piece := terminal.read(4096):
             shown += piece

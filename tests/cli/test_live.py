@@ -1,4 +1,4 @@
-"""`cellblock logs`, `submit --follow` and `ps`, on a real worker."""
+"""`cellblock logs`, `submit --follow` and `ps` with a real worker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         """The `cellblock` command."""
 
         def __call__(self, *arguments: str) -> CompletedProcess[str]:
-            """What became of it."""
+            """Runs the command to its end."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def cellblock(worker: Worker) -> Cli:
 
 @pytest.fixture
 def start(worker: Worker) -> Start:
-    """Starts the command, whose outputs are then read while it runs."""
+    """Gives a function that starts the command, so that a test can read its output while it runs."""
     env = os.environ | {"CELLBLOCK_BROKER_URL": worker.broker_url}
 
     def popen(*arguments: str) -> subprocess.Popen[bytes]:
@@ -103,7 +103,7 @@ def test_logs_f_shows_a_line_within_a_tenth_of_a_second(start: Start, byname: Ce
     assert following.stdout
     seen = [(float(line), time.time()) for line in following.stdout]
     following.communicate(timeout=10)
-    # What was written before the follower had started comes as soon as it has.
+    # Lines from before the follower's start come at once when it starts. They do not count.
     late = [read - written for written, read in seen if written > seen[0][1]]
     assert statistics.median(late) < 0.1
     assert (len(seen), following.returncode) == (40, 0)

@@ -1,4 +1,4 @@
-"""How `cellblock logs` writes the entries of a job's live output."""
+"""How `cellblock logs` prints the entries of a job's live output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def out(data: bytes, kind: str = "stdout", time: float = 0.5, skipped: int = 0) 
 def shown(
     capfdbinary: Read, entries: Iterable[LiveEntry], *, timestamps: bool = False, as_json: bool = False
 ) -> tuple[str, str]:
-    """What stands on both outputs."""
+    """The text on both outputs."""
     printer = _Printer(timestamps=timestamps, raw=False, as_json=as_json)
     for entry in entries:
         printer.show(entry)

@@ -1,4 +1,4 @@
-"""What the options of `run` and `submit` ask for."""
+"""The requests that the options of `run` and `submit` make."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def call(*arguments: str) -> Result:
     @app.command()
     @takes_a_job
     def command(request: dict[str, Any], loud: bool = False) -> None:
-        """The request, and an option of the command's own."""
+        """Print the request and the command's own option."""
         typer.echo(repr((request, loud)))
 
     return CliRunner().invoke(app, arguments)
 
 
 def asked(*arguments: str) -> dict[str, Any]:
-    """The request that these arguments make."""
+    """The request for these arguments."""
     outcome = call(*arguments)
     assert outcome.exit_code == 0, outcome.output
     request: dict[str, Any] = literal_eval(outcome.output)[0]

@@ -1,4 +1,4 @@
-"""What `submit` and `result` make of what is stored of a job, and what the command leaves with."""
+"""What `submit` and `result` print for a stored state, and their exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for a job that nobody takes: when it is said, how often, and where the job went."""
+"""Waiting for a job that no worker takes: when the command says so, how often, and what it says."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAYS = "cellblock: job 7 is waiting for a worker: "
 
 @pytest.fixture
 def server(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
-    """The broker of this process's settings; whoever is alive there is forgotten in the end."""
+    """Gives the broker of this process's settings, and empties it at the end."""
     monkeypatch.setenv("CELLBLOCK_BROKER_URL", broker_url)
     with redis.Redis.from_url(broker_url) as client:
         yield client
@@ -27,7 +27,7 @@ def server(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.R
 
 
 def alive(server: redis.Redis, queue: str, for_s: float = 60) -> None:
-    """As a worker says that it takes from `queue`."""
+    """Announce a worker for `queue`, as workers do."""
     server.zadd("cellblock.consumers", {queue: server.time()[0] + for_s})
     server.sadd(f"cellblock.consumer:{queue}", queue, f"{queue}\x06\x163")
 
@@ -77,7 +77,7 @@ def test_it_is_said_once_and_after_two_seconds(
 ) -> None:
     now = time.monotonic()
     moments = iter([now, now + 1.9, now + 2, now + 9])
-    # A clock that a test can set.
+    # The code under test reads this clock.
     monkeypatch.setattr("cli.patience.time", type("Clock", (), {"monotonic": lambda: next(moments)}))
     patience = Patience("7", {"cmd": "true", "runtime": "bash"})
     lines = []

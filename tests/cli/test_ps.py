@@ -1,4 +1,4 @@
-"""`cellblock ps`: what it shows of each job, and of those that it does not show."""
+"""`cellblock ps`: what it shows about each job, and about the jobs that it leaves out."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_job_is_as_old_as_its_start_or_else_its_sending(
 
 @pytest.fixture
 def waiting(broker_url: str, client_of: Callable[[str], Celery]) -> Iterator[list[str]]:
-    """The ids of three jobs that no worker takes, the next one first."""
+    """Gives the ids of three jobs that no worker takes, the next one first."""
     app = client_of(broker_url)
     yield [str(app.send_task("cellblock.run_sandboxed", ["true", "bash"]).id) for _ in range(3)]
     with redis.Redis.from_url(broker_url) as server:

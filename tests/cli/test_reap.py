@@ -1,4 +1,4 @@
-"""`cellblock reap`: by hand what every worker does by itself."""
+"""`cellblock reap` does once what every worker does regularly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def owner(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A deployment of the test's own."""
+    """Gives an owner that only this test uses."""
     name = f"test-{secrets.token_hex(4)}"
     monkeypatch.setenv("CELLBLOCK_OWNER", name)
     return name
@@ -40,7 +40,7 @@ def test_what_is_due_is_removed_and_named_and_nobody_elses_is_touched(
 
 @contextmanager
 def gone(engine: docker.APIClient, owner: str) -> Iterator[str]:
-    """A container that is due, and that must be gone in the end."""
+    """Gives a container that is past its deadline. It must be removed at the end of the test."""
     with suppress(docker.errors.NotFound), left_behind(engine, owner) as name:
         yield name
     with pytest.raises(docker.errors.NotFound):

@@ -1,4 +1,4 @@
-"""`cellblock submit` and `result`, through a real worker."""
+"""`cellblock submit` and `result` with a real worker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         """The `cellblock` command."""
 
         def __call__(self, *arguments: str) -> CompletedProcess[str]:
-            """What became of it."""
+            """Runs the command to its end."""
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def cellblock(worker: Worker) -> Cli:
 
 @pytest.fixture
 def unserved(redis_url: str) -> Iterator[None]:
-    """Takes away what a test leaves in a queue that nobody serves."""
+    """Removes the jobs that a test leaves in queues without a worker."""
     yield
     with redis.Redis.from_url(redis_url) as server:
         used = [int(name.removeprefix("db")) for name in server.info("keyspace")]

@@ -1,4 +1,4 @@
-"""Where files are saved whose names a job has chosen."""
+"""Where the command saves files whose names a job has chosen."""
 
 from __future__ import annotations
 
@@ -116,5 +116,5 @@ def test_nothing_stays_open_whether_it_went_well_or_not(target: Path) -> None:
 
 
 def open_files() -> int:
-    """How many descriptors this process has."""
+    """The number of open descriptors of this process."""
     return psutil.Process().num_fds()

@@ -1,4 +1,4 @@
-"""What `cellblock run` shows while a job runs, and of a job that it only explains."""
+"""What `cellblock run` shows while a job runs, and what `--explain` shows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HOST = {"ENABLE_DOCKER": "false"}
 
 @pytest.fixture
 def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
-    """`cellblock run` in this process and an empty folder, on the host."""
+    """Gives a function that runs `cellblock run` in this process in host mode, in an empty folder."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ENABLE_DOCKER", "false")

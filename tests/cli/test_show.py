@@ -1,4 +1,4 @@
-"""What reaches the two outputs of the command, and how."""
+"""What the command writes to its two outputs, and how."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ATTACK = "\x1b[2J"
 
 
 class Terminal:
-    """An output that says that it is a terminal, and keeps what is written and when it was sent off."""
+    """An output that claims to be a terminal. It records what is written and when it is flushed."""
 
     encoding = "latin-1"
 
@@ -42,7 +42,7 @@ class Terminal:
 
 
 def screen_of(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Our standard output from now on."""
+    """Replace standard output by such a terminal."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     return terminal

@@ -1,4 +1,4 @@
-"""What is shown of text that somebody else chose."""
+"""How text from other people is shown on a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cli.terminal import StreamText, json_text, printable
 
-any_text = st.text(st.characters(), max_size=200)  # lone surrogates and all
+any_text = st.text(st.characters(), max_size=200)  # including lone surrogates
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | any_text,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(any_text, inner, max_size=3),

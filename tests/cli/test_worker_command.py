@@ -1,4 +1,4 @@
-"""What `cellblock worker` tells Celery, and what it starts beside it."""
+"""Which options `cellblock worker` passes to Celery, and what else it starts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_celery_is_told_the_level_of_its_log_and_the_size_of_its_pool(
 def test_what_is_asked_for_on_the_command_line_reaches_celery(
     monkeypatch: pytest.MonkeyPatch, asked: list[str], told: list[str]
 ) -> None:
-    """Nothing is started: its broker and its engine are not asked for."""
+    """The broker and the engine are not needed, because nothing is started."""
     heard: list[str] = []
 
     def start(options: list[str], *, quiet: bool) -> None:
@@ -63,7 +63,7 @@ def test_what_is_asked_for_on_the_command_line_reaches_celery(
         heard.extend(options)
 
     for variable in ("CELLBLOCK_CONCURRENCY", "CELLBLOCK_AUTOSCALE"):
-        # So that what the command sets is taken back.
+        # Let monkeypatch restore the variables that the command sets.
         monkeypatch.setenv(variable, "")
         monkeypatch.delenv(variable)
     for part in ("wait_for_broker", "_warn_of_redis", "require_engine", "_told_to_stop"):
@@ -100,7 +100,7 @@ def test_a_pool_is_judged_however_it_is_asked_for(
 
 
 def test_a_worker_knows_that_it_was_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a signal that nobody else hears: at Celery's, tasks.shutdown would end this process later."""
+    """The test uses a signal of its own. Celery's real one would later end this process."""
     shutting_down = Signal(name="worker_shutting_down", providing_args=["sig", "how", "exitcode"])
     monkeypatch.setattr("cli.worker.signals", SimpleNamespace(worker_shutting_down=shutting_down))
     told = _told_to_stop()
@@ -111,7 +111,7 @@ def test_a_worker_knows_that_it_was_told_to_stop(monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def silent_engine(tmp_path: Path) -> Iterator[str]:
-    """An engine that takes every connection and answers nothing."""
+    """Gives the address of an engine that accepts connections and never answers."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "engine.sock"))
         listener.listen()
@@ -122,7 +122,7 @@ def test_missing_images_are_pulled_beside_the_worker_and_not_longer_than_it_runs
     silent_engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CELLBLOCK_DOCKER_HOST", silent_engine)
-    # As long as it would wait by itself.
+    # Without the end of the worker, the pull would wait for the engine this long.
     monkeypatch.setenv("CELLBLOCK_MARGIN", "1000")
     before = children()
     with _pulling(load_settings()):
@@ -139,7 +139,7 @@ def test_nothing_is_pulled_where_nothing_may_be(settings: dict[str, Any]) -> Non
 
 
 def children() -> set[psutil.Process]:
-    """The programs that this process has started."""
+    """The child processes of this process."""
     return set(psutil.Process().children())
 
 
@@ -152,7 +152,7 @@ def test_a_redis_that_takes_nothing_is_waited_for_and_it_is_said_once_a_minute(
 
     monkeypatch.setattr(broker_wait, "_LOOK_S", 0.02)
     passed_s = [0.0]
-    # A clock that a test can set.
+    # The code under test reads this clock.
     monkeypatch.setattr(broker_wait, "time", type("Clock", (), {"monotonic": lambda: passed_s[0]}))
     said = ""
 

@@ -1,4 +1,4 @@
-"""Addresses of brokers and result backends: how they are read, and how Celery gets them."""
+"""Addresses of brokers and result backends: how they are parsed and passed to Celery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the values of a setting end: the last that is taken, and the first that is not."""
+"""The bounds of the settings: the last value that is accepted, and the first that is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment gets that sets nothing, value by value; apps and runbooks rely on each."""
+"""The default of every setting. Apps and operators rely on them."""
 
 from __future__ import annotations
 

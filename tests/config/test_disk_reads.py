@@ -1,4 +1,4 @@
-"""How fast cells may read from disks, as an operator writes it."""
+"""The setting that limits how fast cells read from disks."""
 
 from __future__ import annotations
 

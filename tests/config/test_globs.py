@@ -81,7 +81,7 @@ def test_no_shortcut_changes_what_matches(pieces: list[str], path: str) -> None:
 
 
 def _tried_in_every_way(pattern: str, path: str) -> bool:
-    """The meaning of a pattern, with no thought of how long it takes."""
+    """Match in a simple and slow way, to compare with."""
 
     @cache
     def match(at: int, of: int) -> bool:
@@ -139,7 +139,7 @@ def test_the_start_of_a_pattern_is_what_it_names_outright(pattern: str, start: s
 
 @pytest.mark.parametrize("pattern", ["*a" * 30 + "b", "**/*a*" * 15 + "b", "[!b]*" * 30 + "c"])
 def test_more_patterns_take_no_more_steps(pattern: str) -> None:
-    """What is left of the work is that of reading the path, and of ever new steps."""
+    """Most of the work is to read the path and to compute new states, for any number of patterns."""
     path = "/".join(["a" * 60] * 16)
     one, many = compile_glob(pattern), compile_glob(*(f"{pattern}{number}" for number in range(256)))
     assert (one.fullmatch(path), many.fullmatch(path)) == (None, None)

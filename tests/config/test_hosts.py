@@ -1,4 +1,4 @@
-"""How hosts are written, and which ones a pattern covers."""
+"""How hosts are written, and which hosts a pattern matches."""
 
 from __future__ import annotations
 

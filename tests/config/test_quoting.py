@@ -1,4 +1,4 @@
-"""What came from outside stands in a message of ours short, on one line and with nothing raw."""
+"""Text from outside is quoted in messages: short, on one line and without control characters."""
 
 from __future__ import annotations
 

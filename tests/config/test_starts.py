@@ -1,4 +1,4 @@
-"""How each runtime starts a job that gives files and no command, word by word."""
+"""The exact commands that each runtime uses for a job with files and no command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from config import load_catalogue
 GXX = "g++ -O2 -pthread -o program {all}"
 JAVA = "java -Xmx{double_memory_mib}m -XX:+UseSerialGC -XX:-UsePerfData"
 
-# Files, the compiler's command, the program's.
+# The files, the command of the compiler, the command of the program.
 STARTS: dict[str, list[tuple[str, str, str]]] = {
     "node": [
         ("main.js main.mjs main.cjs index.js index.mjs index.cjs", "", "node {entry}"),

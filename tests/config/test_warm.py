@@ -1,4 +1,4 @@
-"""How many warm cells an operator asks for."""
+"""The setting for the number of warm cells."""
 
 from __future__ import annotations
 

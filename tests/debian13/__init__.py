@@ -1,1 +1,1 @@
-"""A Debian 13 machine of our own, under qemu, and the tests that run in it against its own engine."""
+"""Runs tests in a Debian 13 machine under QEMU, with that machine's own engine."""

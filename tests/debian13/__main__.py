@@ -1,4 +1,4 @@
-"""Makes the machine's disks, starts it, and ends as the tests in it do: those named, or the selection."""
+"""Makes the machine's disks, starts it, and runs the given tests in it, or the ones in selection.txt."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SELECTION = Path(__file__).with_name("selection.txt")
 
 
 def main() -> int:
-    """Say how long each step took; the exit code is pytest's, or 125 where it did not get as far."""
+    """Run the tests and print each step's time. Returns pytest's exit code, or 125 if no tests ran."""
     began = time.monotonic()
 
     def say(what: str) -> None:
         print(f"· {what} ({time.monotonic() - began:.0f} s)", file=sys.stderr)
 
-    # As an exception, so that the machine goes off and the cargo goes away.
+    # SIGTERM becomes an exception, so that the machine is stopped and the cargo disk is deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tests = sys.argv[1:] or _SELECTION.read_text().splitlines()
     engine = os.environ.get("ENGINE") or _ENGINES[0]

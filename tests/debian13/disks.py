@@ -1,4 +1,4 @@
-"""The two disks of the machine: the system's, which is kept, and the cargo's, made anew for each run."""
+"""The two disks of the machine: the system disk, which is kept, and the cargo disk, made for each run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROOM_MIB = 256
 
 
 def system() -> Path:
-    """The folder with `root.ext4`, `vmlinuz` and `initrd.img`: what Debian's packages make of it."""
+    """The folder with `root.ext4`, `vmlinuz` and `initrd.img`, made from Debian packages if necessary."""
     packages, script = _HERE / "packages.txt", _HERE / "root.sh"
 
     def make(folder: Path) -> None:
@@ -34,7 +34,7 @@ def system() -> Path:
 
 
 def cargo(folder: Path, images: Iterable[str], engine: str, tests: Iterable[str]) -> Path:
-    """A disk with this repository, the packages that it needs, `images`, and what is to be done with them."""
+    """Make a disk with this repository, its Python packages, `images`, and the names of engine and tests."""
     tree, disk = folder / "tree", folder / "cargo.ext4"
     tree.mkdir()
     _copy_sources(tree / "repository")
@@ -52,7 +52,7 @@ def cargo(folder: Path, images: Iterable[str], engine: str, tests: Iterable[str]
 
 
 def _packages() -> Path:
-    """What `constraints.txt` names, for the machine's own Python: hashed as here, and installed from here."""
+    """The packages of `constraints.txt` for the machine's Python version, installed here with hash checks."""
 
     def make(folder: Path) -> None:
         there = ("--python-version", "3.13", "--only-binary", ":all:", "--target", folder)
@@ -63,7 +63,7 @@ def _packages() -> Path:
 
 
 def _copy_sources(target: Path) -> None:
-    """What a commit of everything here would hold."""
+    """Copy all files that git does not ignore."""
     listed = command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     for name in filter(None, listed):
         if (ROOT / name).is_file():
@@ -81,6 +81,6 @@ def _save(images: Iterable[str], folder: Path) -> None:
 
 
 def _mirror() -> str:
-    """Where this machine itself gets Debian from; nothing where it is no Debian: debootstrap knows one."""
+    """The Debian mirror of this host. Empty on other distributions: debootstrap then uses its default."""
     wanted = ("Origin: Debian", "Label: Debian", "Created-By: Packages")
     return command("apt-get", "indextargets", "--format", "$(REPO_URI)", *wanted).partition("\n")[0]

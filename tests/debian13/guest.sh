@@ -1,5 +1,5 @@
 #!/bin/bash
-# Inside the machine: tells what it is, gives the engine its images, runs the tests.
+# Runs inside the machine: prints the versions, loads the images into the engine, and runs the tests.
 set -uo pipefail
 cd /cargo/repository
 export PATIENCE=20 HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/cargo/packages CI=true
@@ -27,7 +27,7 @@ for image in /cargo/images/*.tar; do
   docker load --quiet --input "$image"
 done
 say "the images are loaded"
-# Not to a terminal, so that it prints lines and no colours.
+# Through a pipe, because on a terminal pytest prints colours and overwrites lines.
 python3 -um pytest -p no:cacheprovider -p no:randomly --timeout=1200 --durations=10 --tb=short \
   --junit-xml=/cargo/junit.xml @/cargo/tests | cat
 echo "${PIPESTATUS[0]}" >/cargo/exit_code

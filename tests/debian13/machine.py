@@ -1,4 +1,4 @@
-"""The machine itself: switched on, listened to, and switched off."""
+"""Starts the machine, copies its output, and waits for its end."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ __all__ = ["run"]
 
 _SHAPE = ("-smp", "2", "-m", "2560", "-cpu", "max")
 _BARE = ("-nic", "none", "-display", "none", "-no-reboot")
-# Guards against holes in the processor cost time and change nothing that is tested.
+# Mitigations against processor flaws cost time and change nothing that the tests examine.
 _KERNEL = "root=/dev/vda rw console=ttyS0 quiet panic=1 mitigations=off systemd.firstboot=off"
 _MOST_S = 7200
 
 
 def run(system: Path, cargo: Path, console: Path) -> int:
-    """What the tests in the machine ended with, pytest's exit code; what they say goes to standard output.
+    """Run the machine, and write the tests' output to standard output. Returns pytest's exit code.
 
     Raises:
-        CannotRun: the machine did not get as far; `console` has its messages.
+        CannotRun: the machine did not run the tests. `console` has its messages.
     """
     command_line: list[str | Path] = [
         *("nice", "-n", "19", "qemu-system-x86_64", *_SHAPE, *_BARE),
         *("-accel", os.environ.get("ACCEL") or "tcg,thread=multi"),
         *("-kernel", system / "vmlinuz", "-initrd", system / "initrd.img", "-append", _KERNEL),
-        # The system's disk stays as it is: what the machine writes there is thrown away.
+        # The system disk is not changed: QEMU discards what the machine writes to it.
         *("-drive", f"file={system / 'root.ext4'},if=virtio,format=raw,snapshot=on"),
         *("-drive", f"file={cargo},if=virtio,format=raw,cache=unsafe"),
         *("-serial", f"file:{console}", "-serial", "stdio"),

@@ -3,7 +3,7 @@
 #
 #   root.sh FOLDER MIRROR PACKAGE…
 #
-# As root, in a mount namespace of its own, so that whatever is mounted goes with it.
+# Run it as root in a mount namespace of its own, so that all mounts end with it.
 set -euo pipefail
 folder=$1 mirror=$2
 shift 2
@@ -14,7 +14,7 @@ inside() { chroot "$tree" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"
 debootstrap --variant=minbase trixie "$tree" $mirror
 
 mountpoint -q "$tree/proc" || mount -t proc proc "$tree/proc"
-# Nothing is started here: these are the services of a machine that does not run yet.
+# Do not start services during the installation: the machine does not run yet.
 printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d"
 chmod +x "$tree/usr/sbin/policy-rc.d"
 inside apt-get install -y --no-install-recommends "$@"

@@ -1,4 +1,4 @@
-"""Other people's programs, and the folder where what they made is kept."""
+"""Runs programs of this host, and keeps their results in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class CannotRun(RuntimeError):
-    """The machine cannot be made or started, and why."""
+    """The machine can't be made or started. The message says why."""
 
 
 def command(*argv: str | Path, input_text: str | None = None) -> str:
-    """The standard output of a program.
+    """Run a program. Returns its standard output.
 
     Raises:
-        CannotRun: it is not there or has failed; the end of what it said is in the message.
+        CannotRun: the program is missing or has failed. The message has the end of its output.
     """
     try:
         done = subprocess.run(
@@ -38,7 +38,7 @@ def command(*argv: str | Path, input_text: str | None = None) -> str:
 
 
 def kept(name: str, made_from: str, make: Callable[[Path], None]) -> Path:
-    """The folder `name` of the user's cache, made anew when what it is `made_from` has changed."""
+    """The folder `name` in the user's cache. It is made again when `made_from` has changed."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cellblock" / "debian13"
     folder = base / f"{name}-{sha256(made_from.encode()).hexdigest()[:16]}"
     if folder.exists():
@@ -48,7 +48,7 @@ def kept(name: str, made_from: str, make: Callable[[Path], None]) -> Path:
         shutil.rmtree(old)
     with tempfile.TemporaryDirectory(dir=base, prefix="new-") as scratch:
         make(Path(scratch))
-        # The rename makes it whole or not there.
+        # With the rename the folder is either complete or missing.
         Path(scratch).chmod(0o755)
         Path(scratch).rename(folder)
         Path(scratch).mkdir()

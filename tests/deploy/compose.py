@@ -1,4 +1,4 @@
-"""`compose.yaml`, run for real under a name of its own, with images built from our recipes."""
+"""Runs `compose.yaml` under a project name of its own, with images built from cellblock's recipes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 
 __all__ = ["Deployment", "compose_program", "running_deployment"]
 
-#: Short margins, so that the reaper takes away what a killed worker left while the test waits.
+#: The margins are short, so that the reaper removes a killed worker's cells during the test.
 _SETTINGS = """
 CELLBLOCK_CONCURRENCY=2
 CELLBLOCK_MARGIN=3
@@ -32,7 +32,7 @@ _UP_S = 60.0
 
 
 def compose_program() -> list[str] | None:
-    """Docker's own plug-in, else Debian's program; None where there is neither."""
+    """The command of Docker's plug-in, or of Debian's program; None if neither is installed."""
     plugin = ["docker", "compose"]
     if (
         shutil.which("docker")
@@ -44,7 +44,7 @@ def compose_program() -> list[str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What runs, and how to talk to it."""
+    """A running deployment, and the ways to reach it."""
 
     program: list[str]
     project: str
@@ -52,7 +52,7 @@ class Deployment:
     engine: docker.APIClient
 
     def compose(self, *arguments: str) -> str:
-        """What `docker-compose` says."""
+        """Run `docker compose`. Returns its output."""
         command = [*self.program, "--env-file", "deploy/offline.env", *arguments]
         done = subprocess.run(
             command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=False, timeout=300
@@ -62,7 +62,7 @@ class Deployment:
 
     @contextmanager
     def updating(self) -> Iterator[subprocess.Popen[bytes]]:
-        """`deploy/update.sh` at its work, with new settings; what it says is shown if the test fails."""
+        """Run `deploy/update.sh` with new settings. Its output is shown if the test fails."""
         with Path(self.env["WORKER_SETTINGS"]).open("a") as settings:
             settings.write("CELLBLOCK_DRAIN=6\n")
         command = [str(ROOT / "deploy/update.sh"), *self.program, "--env-file", "deploy/offline.env"]
@@ -71,27 +71,27 @@ class Deployment:
 
     @property
     def owner(self) -> str:
-        """What is written on its cells."""
+        """The owner in the labels of its cells."""
         return self.env["CELLBLOCK_OWNER"]
 
     @property
     def broker_url(self) -> str:
-        """Redis as an app on this host reaches it, with the secret's password."""
+        """The URL of Redis for apps on this host, with the password from the secret."""
         secret = Path(self.env["SECRETS"], "broker_url").read_text().strip()
         return secret.replace("redis:6379", f"127.0.0.1:{self.env['REDIS_PORT']}")
 
     @property
     def flower_url(self) -> str:
-        """Flower as a browser on this host reaches it."""
+        """The URL of Flower for this host."""
         return f"http://127.0.0.1:{self.env['FLOWER_PORT']}"
 
     @property
     def prometheus_url(self) -> str:
-        """Prometheus as an operator on this host reaches it, once its profile is up."""
+        """The URL of Prometheus for this host. Its profile must be started."""
         return f"http://127.0.0.1:{self.env['PROMETHEUS_PORT']}"
 
     def containers(self, service: str | None = None) -> list[str]:
-        """The ids of a service's containers that run; of all services, whatever their state, without one."""
+        """The ids of a service's running containers. Without a service: all containers, in any state."""
         labels = [f"com.docker.compose.project={self.project}"]
         labels += [f"com.docker.compose.service={service}"] if service else []
         found = self.engine.containers(all=service is None, filters={"label": labels})
@@ -108,12 +108,12 @@ class Deployment:
         ]
 
     def cells(self, *labels: str) -> list[str]:
-        """The names of its cells, whatever their state."""
+        """The names of its cells, in any state."""
         wanted = [f"cellblock.owner={self.owner}", *labels]
         return [cell["Names"][0] for cell in self.engine.containers(all=True, filters={"label": wanted})]
 
     def workers(self, app: Celery) -> dict[str, list[str]]:
-        """The ids of the jobs that each worker runs, on a new connection: Redis may have been restarted."""
+        """The ids of the running jobs by worker. The connection is new: Redis may have been restarted."""
         with app.connection_for_write() as connection:
             answers = app.control.inspect(timeout=1.0, connection=connection).active() or {}
         return {name: [task["id"] for task in tasks] for name, tasks in answers.items()}
@@ -121,7 +121,7 @@ class Deployment:
 
 @contextmanager
 def running_deployment(program: list[str], folder: Path, engine: docker.APIClient) -> Iterator[Deployment]:
-    """Redis, one worker and Flower, up; in the end `down -v` must leave nothing."""
+    """Start Redis, one worker and Flower. At the end `down -v` must leave nothing."""
     settings, secrets = folder / "worker.env", folder / "secrets"
     settings.write_text(_SETTINGS)
     subprocess.run([ROOT / "deploy/secrets.sh", secrets], check=True)

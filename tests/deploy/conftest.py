@@ -14,7 +14,7 @@ from tests.deploy.compose import Deployment, compose_program, running_deployment
 
 @pytest.fixture(scope="module")
 def deployment(engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """Everything in compose.yaml, started as its first lines say."""
+    """Gives the services of compose.yaml, started as its first lines say."""
     program = compose_program()
     if program is None:
         unavailable("There is no docker-compose. Try: apt-get install docker-compose")
@@ -25,5 +25,5 @@ def deployment(engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def app(deployment: Deployment, client_of: Callable[[str], Celery]) -> Celery:
-    """An app on this host that knows Redis's address and the task's name."""
+    """Gives an app on this host that knows only Redis's address and the task's name."""
     return client_of(deployment.broker_url)

@@ -1,4 +1,4 @@
-"""The whole deployment of compose.yaml: jobs through it, more workers, a worker killed."""
+"""The whole deployment of compose.yaml: jobs, more workers, and a killed worker."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_worker_has_no_socket_no_rights_and_a_root_that_cannot_be_written(depl
 
 
 def test_the_guard_lets_a_cell_through_and_nothing_else(deployment: Deployment) -> None:
-    """What else it refuses is in tests/sandbox/engines/docker/guard."""
+    """tests/sandbox/engines/docker/guard tests everything else that the guard refuses."""
     (container,) = deployment.containers("engine-proxy")
     (network,) = deployment.engine.inspect_container(container)["NetworkSettings"]["Networks"].values()
     address = f"http://{network['IPAddress']}:2375/v1.41"
@@ -116,7 +116,7 @@ def test_redis_and_flower_ask_for_a_password(deployment: Deployment) -> None:
 
 @pytest.fixture(scope="module")
 def prometheus(deployment: Deployment) -> Iterator[Callable[[str], Any]]:
-    """Asks the Prometheus of the profile `observability`; Grafana is in no Debian and not started."""
+    """Gives a function that asks Prometheus. Grafana is not started, because Debian has no package of it."""
     deployment.compose("up", "--detach", "prometheus")
     yield lambda path: _answer(f"{deployment.prometheus_url}/api/v1/{path}")
     deployment.compose("rm", "--stop", "--force", "-v", "prometheus")
@@ -167,7 +167,7 @@ def test_three_workers_share_the_jobs_and_one_killed_takes_only_its_own_cell(
 def test_an_update_leaves_the_queue_no_moment_without_a_worker(
     deployment: Deployment, app: Celery, send: Callable[..., AsyncResult[Any]]
 ) -> None:
-    # After a restart of Redis and the end of a worker, in tests before.
+    # Earlier tests have restarted Redis and ended a worker.
     wait_until(lambda: _answering(app), 60, "the workers answer")
     before, counted, jobs = set(deployment.containers("worker")), list[int](), list[AsyncResult[Any]]()
     with deployment.updating() as update:
@@ -182,7 +182,7 @@ def test_an_update_leaves_the_queue_no_moment_without_a_worker(
 
 
 def _answering(app: Celery) -> int:
-    """How many workers answer, on a new connection: Celery may have one from before a restart of Redis."""
+    """How many workers answer. The connection is new, since Redis may have been restarted."""
     with app.connection_for_write() as connection:
         return len(app.control.ping(timeout=1.0, connection=connection) or ())
 
@@ -192,7 +192,7 @@ def _all_busy(workers: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def _answer(url: str) -> Any:
-    """What Prometheus says, or nothing while it starts."""
+    """The data of Prometheus's answer; None while it starts."""
     try:
         answer = requests.get(url, timeout=5)
     except requests.ConnectionError:
@@ -206,7 +206,7 @@ def _scraped(targets: Any) -> set[str]:
 
 
 def _evaluated(rules: Any) -> set[str]:
-    """The alerts that stand in no error."""
+    """The names of the alerts that Prometheus could evaluate without an error."""
     groups = rules["groups"] if rules else []
     return {rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "ok"}
 

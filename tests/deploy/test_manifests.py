@@ -1,4 +1,4 @@
-"""What can be said of compose.yaml and of the manifests for Kubernetes without running them."""
+"""Checks of compose.yaml and the Kubernetes manifests that need no running deployment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 WORKER = yaml.safe_load((ROOT / "deploy/kubernetes/worker.yaml").read_text())
 POD = WORKER["spec"]["template"]["spec"]
 AUTHENTICATION, SCALER = yaml.safe_load_all((ROOT / "deploy/kubernetes/scaler.yaml").read_text())
-#: What kombu puts between a queue's name and a priority.
+#: What kombu puts between the name of a queue and a priority.
 SEPARATOR = "\x06\x16"
 
 

@@ -1,1 +1,1 @@
-"""The pages: that they build, and that everything they show is so."""
+"""Tests of the pages: they must build, and everything they show must be right."""

@@ -1,7 +1,8 @@
-"""The blocks of a page, as its author fenced them.
+"""Reads the fenced blocks of a page.
 
-A block that starts with a comment which is nothing but a file's name is that file. `console` is a session of
-the shell, with what it prints; `python` is run; `sh` is what changes a machine, and is read but not run.
+A block whose first line is a comment with only a file's name is that file. A `console` block has commands
+of a shell and their output. A `python` block is run. An `sh` block would change the machine, so it is
+read but not run.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ __all__ = ["PAGES", "Block", "Page", "read_page"]
 
 _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _NAME = re.compile(r"(?:#|//) ([\w./-]+\.\w+)\n")
-#: What a page says that has a test of its own, which needs more than a worker.
+#: Marks a page whose examples are run by another test, because they need more than a worker.
 _ELSEWHERE = re.compile(r"<!-- run by (tests/[\w/]+\.py) -->")
 
-#: Every page that somebody wrote, by its path in the repository.
+#: All pages that are not generated, by their paths in the repository.
 PAGES = sorted(
     str(path.relative_to(ROOT))
     for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))
@@ -30,7 +31,7 @@ PAGES = sorted(
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What stands between two fences. `file` is the name of the file that it is."""
+    """The text between two fences. `file` is the file's name if the block is a file."""
 
     language: str
     text: str
@@ -39,24 +40,24 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page's blocks in their order."""
+    """The blocks of a page in order."""
 
     path: Path
     blocks: tuple[Block, ...]
     elsewhere: str | None
 
     def of(self, language: str) -> list[Block]:
-        """The blocks in a language that are no files."""
+        """The blocks in this language that are not files."""
         return [block for block in self.blocks if block.language == language and block.file is None]
 
     @property
     def runs(self) -> bool:
-        """Whether the page has anything to run that no other test runs."""
+        """Whether the page has blocks to run that no other test runs."""
         return self.elsewhere is None and bool(self.of("console") or self.of("python"))
 
 
 def read_page(name: str) -> Page:
-    """The page at a path in the repository."""
+    """Read the page at this path in the repository."""
     text = (ROOT / name).read_text()
     elsewhere = _ELSEWHERE.search(text)
     blocks = tuple(_block(language, dedent(body)) for _, language, body in _FENCE.findall(text))

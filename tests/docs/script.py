@@ -1,4 +1,4 @@
-"""Turns the blocks of a page into programs that fail when the page is wrong."""
+"""Turns the blocks of a page into programs that fail if the page is wrong."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MARK = "@@ step"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A command of a console, and what the page says that it prints; `…` stands for anything."""
+    """A command of a console block, and the output that the page shows. `…` stands for any text."""
 
     command: str
     output: str
 
 
 def steps(console: str) -> Iterator[Step]:
-    """The commands after `$ `, which go on after `> `, each with the lines below it."""
+    """The commands after `$ ` with their continuation lines after `> `, each with the output below it."""
     for part in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
         command, *rest = part.splitlines()
         while rest and rest[0].startswith("> "):
@@ -32,7 +32,7 @@ def steps(console: str) -> Iterator[Step]:
 
 
 def session(commands: Iterable[Step]) -> str:
-    """A script of the shell that runs all of them and marks where each begins."""
+    """A shell script that runs all commands and prints a mark before each."""
     lines = ["exec 2>&1"]
     for number, step in enumerate(commands):
         lines += [f"printf '\\n{_MARK} %d\\n' {number}", step.command]
@@ -40,12 +40,12 @@ def session(commands: Iterable[Step]) -> str:
 
 
 def prints(transcript: str) -> list[str]:
-    """What each of the commands of a session printed."""
+    """The output of each command of a session."""
     return [part.strip("\n") for part in re.split(rf"^{_MARK} \d+\n", transcript, flags=re.MULTILINE)[1:]]
 
 
 def checked_python(text: str) -> str:
-    """The text, where each expression with a literal in a comment behind it must have that value."""
+    """Add checks to the code: an expression with a literal in a comment behind it must have that value."""
     notes = {
         token.start[0]: token.string.lstrip("# ")
         for token in tokenize.generate_tokens(io.StringIO(text).readline)

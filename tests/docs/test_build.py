@@ -1,4 +1,4 @@
-"""The pages are built without a warning, every link and every place in a page found."""
+"""The pages build without warnings, and every link and every anchor in them exists."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_pages_are_built_without_a_warning(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def texts() -> str:
-    """Everything that the code can say, with gaps where values go."""
+    """All string constants of the product, with gaps in place of values."""
     folders = ("cli", "config", "sandbox", "tasks")
     trees = (ast.parse(path.read_text()) for folder in folders for path in (ROOT / folder).rglob("*.py"))
     constants = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))

@@ -29,7 +29,7 @@ ADDRESS = "redis://localhost:6379/0"
 FLOWER = "localhost:5555"
 FLOWER_USER = "apps:a-long-password"
 ALL = [read_page(name) for name in PAGES]
-#: Options that are not of ours but Celery's, Flower's and pip's own.
+#: Commands that also accept options of Celery, Flower or pip.
 PASSES_ON = ("cellblock worker", "cellblock flower")
 
 
@@ -39,7 +39,7 @@ def titled(page: Page) -> str:
 
 @pytest.fixture(scope="module")
 def url(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The broker of a worker of the pages' own, with no password, as on the pages."""
+    """Gives the URL of a broker without a password, as on the pages, with a worker of its own."""
     folder = tmp_path_factory.mktemp("pages")
     with running_redis(folder) as server, running_worker(folder, f"{server}/0", "--concurrency=2"):
         yield f"{server}/0"
@@ -47,7 +47,7 @@ def url(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def environment(url: str, tmp_path: Path) -> dict[str, str]:
-    """That of somebody who follows the page: `cellblock` and `python` are the ones under test."""
+    """Gives a reader's environment, in which `cellblock` and `python` are the programs under test."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, words in (("cellblock", "-m cli"), ("python", "")):
@@ -65,14 +65,14 @@ def environment(url: str, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def flower(url: str, tmp_path: Path) -> Iterator[str]:
-    """Where Flower listens, with the password that the pages have."""
+    """Gives the address of Flower, which accepts the password that the pages use."""
     with running_flower(tmp_path, url, FLOWER_USER) as address:
         yield address
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the page is followed."""
+    """Gives an empty folder in which the commands of the page run."""
     place = tmp_path / "page"
     place.mkdir()
     return place
@@ -96,7 +96,7 @@ def test_the_page_does_what_it_says(
 
 @pytest.fixture
 def here(page: Page, url: str, request: pytest.FixtureRequest) -> Callable[[str], str]:
-    """Puts the addresses of this run in the place of those that the pages have."""
+    """Gives a function that replaces the addresses of the pages by those of this run."""
     addresses = {ADDRESS: url}
     if FLOWER in page.path.read_text():
         addresses[FLOWER] = request.getfixturevalue("flower")
@@ -110,7 +110,7 @@ def here(page: Page, url: str, request: pytest.FixtureRequest) -> Callable[[str]
 
 
 def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
-    """What it prints, on both streams together."""
+    """The output of the command, on both streams together."""
     done = subprocess.run(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=100, check=False,
@@ -119,7 +119,7 @@ def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
 
 
 def fits(told: str, printed: str) -> bool:
-    """Whether it is what the page has, where `…` stands for anything."""
+    """Whether the output matches the page's text, in which `…` stands for any text."""
     pattern = ".*?".join(map(re.escape, told.strip().split("…")))
     return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
@@ -150,7 +150,7 @@ def test_the_commands_that_are_shown_exist(page: Page) -> None:
 
 
 def own_commands(script: str) -> Iterator[list[str]]:
-    """The words of each call of `cellblock` that begins a line."""
+    """The words of each `cellblock` command at the start of a line."""
     for line in re.findall(r"^(?:\S+=\S+ )*(cellblock .*)", script, re.MULTILINE):
         words = shlex.shlex(line, posix=True, punctuation_chars=True)
         words.whitespace_split = True

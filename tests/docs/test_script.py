@@ -1,4 +1,4 @@
-"""What runs the examples would notice if they were wrong."""
+"""The code that runs the examples must notice wrong examples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_transcript_is_told_apart_by_its_marks() -> None:
 
 
 def test_a_wrong_value_in_a_comment_is_an_error() -> None:
-    exec(checked_python("1 + 1  # 2\n"), {})  # noqa: S102  that is what it is for
+    exec(checked_python("1 + 1  # 2\n"), {})  # noqa: S102  the test must run the checked code
     with pytest.raises(AssertionError, match="1 \\+ 1 is 2, and not 3"):
         exec(checked_python("1 + 1  # 3\n"), {})  # noqa: S102
 

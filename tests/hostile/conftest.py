@@ -1,4 +1,4 @@
-"""Hostile programs, the cells that they run in, and the proof that the worker survives them."""
+"""Fixtures for hostile programs and their cells, and the check that the worker survives them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Python = Callable[..., Result]
 
 @pytest.fixture(scope="session")
 def python(sandbox: Sandbox) -> Python:
-    """Runs a Python program in a cell."""
+    """Gives a function that runs a Python program in a cell."""
 
     def run(source: str, **request: object) -> Result:
         return sandbox.run(["python3", "-Wignore", "-c", source], "python", **request)
@@ -36,7 +36,7 @@ def python(sandbox: Sandbox) -> Python:
 
 @pytest.fixture(scope="module", autouse=True)
 def _worker_is_alive_afterwards(sandbox: Sandbox, engine: docker.APIClient) -> Iterator[None]:
-    """After each family a well-behaved job runs as if nothing had happened, and no cell is left."""
+    """Check after each module that an ordinary job succeeds and that no cell is left."""
     yield
     result = sandbox.run("echo alive", timeout=20)
     assert (result.status, result.stdout) == (Status.SUCCEEDED, "alive\n")
@@ -46,7 +46,7 @@ def _worker_is_alive_afterwards(sandbox: Sandbox, engine: docker.APIClient) -> I
 
 @pytest.fixture
 def leaky(engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Python]:
-    """Runs a Python program in a cell that does not hide its supervisor's memory."""
+    """Gives a function that runs a Python program in a cell that does not hide its supervisor's memory."""
 
     def without_masks(**about: Any) -> dict[str, Any]:
         body = container_config(**about)
@@ -60,7 +60,7 @@ def leaky(engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 @pytest.fixture(scope="module")
 def server(engine: docker.APIClient) -> Iterator[dict[str, str]]:
-    """The addresses of servers that jobs may list."""
+    """Gives the addresses of servers that jobs may list."""
     if find_image(engine, PROXY_IMAGE) is None:
         unavailable(f"There is no {PROXY_IMAGE}. Try: cellblock images build proxy")
     with serving(engine) as addresses:
@@ -69,6 +69,6 @@ def server(engine: docker.APIClient) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def listing(server: dict[str, str]) -> Iterator[Sandbox]:
-    """Cells whose proxies get out to where the servers look public."""
+    """Gives a sandbox whose proxies reach the servers at addresses that look public."""
     with listing_hosts(server, "public") as made:
         yield made

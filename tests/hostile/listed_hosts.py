@@ -1,4 +1,4 @@
-"""Servers of our own under names that jobs may list, and cells whose proxies get out to them."""
+"""Test servers with names that jobs may list, and cells whose proxies can reach them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import docker
 
 LISTED, OTHER = "api.example.com", "other.example.com"
-#: Takes connections, and nothing of what they bring.
+#: Accepts connections and never reads from them.
 DEAF = f"{LISTED}:9000"
 _SERVER = """
 import http.server, socket, threading
@@ -39,9 +39,9 @@ with socket.socket() as deaf:
 
 @contextmanager
 def serving(engine: docker.APIClient) -> Iterator[dict[str, str]]:
-    """Servers under both names, at addresses that look public and at private ones, by their networks."""
+    """Run servers with both names. Gives their public-looking and private addresses, and a name."""
     name = f"hosts-{secrets.token_hex(4)}"
-    # Of the public Internet, as far as the proxy can tell; routed nowhere but between these containers.
+    # The proxy takes these addresses for public ones. They are routed only between these containers.
     public = f"11.{secrets.randbelow(256)}.{secrets.randbelow(256)}.0/24"
     with _network(engine, f"{name}-public", public), _network(engine, f"{name}-private", None):
         container = engine.create_container(
@@ -76,7 +76,7 @@ def _network(engine: docker.APIClient, name: str, subnet: str | None) -> Iterato
 
 @contextmanager
 def listing_hosts(server: dict[str, str], where: str, **settings: object) -> Iterator[Sandbox]:
-    """Cells that may list hosts, whose proxies get out to the servers' public or private addresses."""
+    """Give a sandbox with lists of hosts. Its proxies reach the servers' public or private addresses."""
     exits = f"{server['name']}-{where}"
     about = {
         "pull": "never",

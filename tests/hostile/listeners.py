@@ -1,4 +1,4 @@
-"""Services of the host that listen at every address, and remember who was heard."""
+"""Servers of this host that listen at every address and record what they receive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UDP_LITE = 136
 
 
 class Listeners:
-    """TCP, UDP and UDP-Lite on one port of every address, IPv4 and IPv6, and in a group of multicast."""
+    """TCP, UDP and UDP-Lite on one port of every address (IPv4 and IPv6), and in a multicast group."""
 
     def __init__(self) -> None:
         self.heard: set[str] = set()

@@ -1,4 +1,4 @@
-"""What becomes of the profile when a line is missing, and the test that must notice."""
+"""Changes that weaken the profile, each with the test that must notice it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNIT = "tests/sandbox/engines/docker/test_create_call.py::test_"
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change of the create call's body; `lines` are the keys that it weakens."""
+    """One change of the body of the create call. `lines` are the keys that it weakens."""
 
     lines: tuple[str, ...]
     weaken: Callable[[Body], object]
@@ -80,7 +80,7 @@ def _seccomp(change: Callable[[Body], object], call: str = "", *, test: str = ""
 
 
 def _allow(*names: str) -> Callable[[Body], object]:
-    """Whatever the arguments."""
+    """Allow these system calls with any arguments."""
 
     def change(rules: Body) -> None:
         others = [rule for rule in rules["syscalls"] if not set(rule["names"]) & set(names)]
@@ -90,7 +90,7 @@ def _allow(*names: str) -> Callable[[Body], object]:
 
 
 def _open_family(number: int) -> Callable[[Body], object]:
-    """With any type and protocol."""
+    """Allow sockets of this family with any type and protocol."""
 
     def change(rules: Body) -> None:
         family = {"index": 0, "value": number, "op": "SCMP_CMP_EQ"}
@@ -100,7 +100,7 @@ def _open_family(number: int) -> Callable[[Body], object]:
 
 
 def _open_level(number: int) -> Callable[[Body], object]:
-    """With any option."""
+    """Allow socket options of this level."""
 
     def change(rules: Body) -> None:
         level = {"index": 1, "value": number, "op": "SCMP_CMP_EQ"}
@@ -113,7 +113,7 @@ def _old_calls(rules: Body) -> None:
     rules["archMap"][0]["subArchitectures"] = ["SCMP_ARCH_X86"]
 
 
-#: What is no wall: names, streams, the cell's own program; a network, and a rate, that the operator chooses.
+#: Keys that protect nothing: names, streams, the cell's own program, and values that the operator chooses.
 EXEMPT = {
     "BlkioDeviceReadBps",
     *("Image", "Entrypoint", "Cmd", "WorkingDir", "Env", "Labels", "HostConfig"),
@@ -229,7 +229,7 @@ MUTANTS = {
     "ShmSize": _host("ShmSize", 64 << 20, f"{_DISK}a_full_place_gives_enospc_and_nothing_beyond_its_size"),
     "IpcMode": Mutant(
         ("IpcMode",),
-        # The engine refuses limits of the host's own namespace.
+        # The engine refuses sysctls in the host's own namespace.
         lambda body: body["HostConfig"].update(IpcMode="host", Sysctls={}),
         f"{_NETWORK}the_namespace_of_shared_memory_is_not_the_hosts",
     ),

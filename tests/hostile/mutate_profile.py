@@ -1,4 +1,4 @@
-"""Takes the profile's lines away one by one, and shows which test fails then. Exit 1 if a line is not missed.
+"""Weakens the lines of the profile one by one, and shows the tests that fail. Exits with 1 if none does.
 
 python -m tests.hostile.mutate_profile [MUTANT]
 """
@@ -31,18 +31,18 @@ _TESTS_FAILED = 1
 
 @dataclass
 class Failures:
-    """A plugin of pytest that notes which tests failed."""
+    """A pytest plugin that records the failed tests."""
 
     names: list[str]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note a test's own failure, or its fixtures'; an engine that refuses the mutant proves nothing."""
+        """Record a failure of a test or its fixtures, except that the engine has refused the mutant."""
         if report.failed and "SandboxUnavailable" not in report.longreprtext:
             self.names.append(report.nodeid.rpartition("::")[2])
 
 
 def main() -> int:
-    """Run one mutant, or all of them, each in a process of its own."""
+    """Run one mutant in this process, or each mutant in a process of its own."""
     if len(sys.argv) > 1:
         print(json.dumps(failures_under(MUTANTS[sys.argv[1]])))
         return 0
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def failures_in_a_process(name: str) -> list[str]:
-    """The tests that fail under a mutant; one that hangs has been noticed as well."""
+    """The tests that fail with this mutant. A test that hangs counts as failed."""
     command = [sys.executable, "-m", "tests.hostile.mutate_profile", name]
     try:
         done = subprocess.run(
@@ -71,7 +71,7 @@ def failures_in_a_process(name: str) -> list[str]:
 
 
 def failures_under(mutant: Mutant) -> list[str]:
-    """The mapped test, run with the profile so changed."""
+    """Run the mutant's test with the changed profile. Returns the failed tests."""
     setattr(create_call, "container_config", mutated(create_call.container_config, mutant.weaken))  # noqa: B010
     failures = Failures([])
     with redirect_stdout(io.StringIO()):
@@ -82,7 +82,7 @@ def failures_under(mutant: Mutant) -> list[str]:
 
 
 def mutated(hardened: Callable[..., Body], weaken: Callable[[Body], object]) -> Callable[..., Body]:
-    """A profile that `weaken` has changed."""
+    """A profile that `weaken` changes after it is made."""
 
     def weakened(**about: Any) -> Body:
         body = hardened(**about)
@@ -93,7 +93,7 @@ def mutated(hardened: Callable[..., Body], weaken: Callable[[Body], object]) -> 
 
 
 def uncovered() -> list[str]:
-    """Keys of the profile that nobody has thought of here."""
+    """The keys of the profile that are in no mutant and are not exempt."""
     body = create_call.container_config(image="", limits=profile_limits(), labels={}, env={})
     touched = EXEMPT | {word for mutant in MUTANTS.values() for word in mutant.lines}
     ulimits = {limit["Name"] for limit in body["HostConfig"]["Ulimits"]}
@@ -101,7 +101,7 @@ def uncovered() -> list[str]:
 
 
 def profile_limits() -> Any:
-    """Any limits: only the keys count."""
+    """Limits with any values: only the keys of the profile count."""
     from config import load_catalogue, load_settings
     from sandbox.limits import resolve_limits
 

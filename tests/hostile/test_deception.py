@@ -1,4 +1,4 @@
-"""Fooling the worker about what a job did: the supervisor's words, its streams, its processes, its memory."""
+"""Jobs that try to deceive the worker about their end, by the supervisor's words, streams or memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-#: Every readable byte of every process of the cell, and what lies in the pipes, but for its own.
+#: Searches the readable memory of all other processes of the cell.
 SEARCH = """
 import os, re
 def memory(pid):
@@ -30,7 +30,7 @@ def secrets(pid): return {hit for part in memory(pid) for hit in re.findall(rb'[
 def others(): return [int(pid) for pid in os.listdir('/proc') if pid.isdigit() and int(pid) != os.getpid()]
 """
 FOUND = SEARCH + "print([hit for pid in others() for hit in secrets(pid)])"
-#: The supervisor's memory lies open here: of all that looks like a nonce, each is told as the end.
+#: Reports an end with everything that looks like a nonce. Needs a cell that shows the supervisor's memory.
 FORGE = (
     SEARCH
     + """

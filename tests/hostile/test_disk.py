@@ -1,4 +1,4 @@
-"""Filling what can be written: bytes, inodes, names, links, descriptors."""
+"""Jobs that fill what they can write to: bytes, inodes, names, links, descriptors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ try:
     while True: held.append(open('/dev/null'))
 except OSError as error: print(error.errno, len(held) < 1024)
 """
-#: Seconds that it takes to read 4 MB past the page cache.
+#: Prints the seconds for reading 4 MB without the page cache.
 DIRECT = """
 import mmap, os, sys, time
 began, room, left = time.monotonic(), mmap.mmap(-1, 1 << 20), 4
@@ -53,7 +53,7 @@ with open('hole', 'wb') as f:
 
 
 def host_disk(engine: docker.APIClient) -> str:
-    """The disk that the engine's images are on, as a whole."""
+    """The whole disk that has the engine's images."""
     number = Path(engine.info()["DockerRootDir"]).stat().st_dev
     found = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
     disk = found.parent if (found / "partition").exists() else found
@@ -123,7 +123,7 @@ def test_a_crash_leaves_no_core(sandbox: Sandbox) -> None:
 
 
 def test_a_sync_never_reaches_the_disks_of_the_host(python: Python) -> None:
-    # The kernel itself would say that there is no such file.
+    # Without the rule, the kernel would answer with an error about the descriptor.
     assert python("import ctypes; print(ctypes.CDLL(None).syncfs(-1))").stdout == "0\n"
 
 

@@ -1,4 +1,4 @@
-"""Every place that might be written, read or reached by its name; and what the next cell finds of it."""
+"""All places that a job might write, read or find by name, and what the next cell finds there."""
 
 from __future__ import annotations
 
@@ -89,13 +89,13 @@ def asked(sandbox: Sandbox, source: str, paths: tuple[str, ...]) -> dict[str, An
 
 @pytest.fixture(scope="module")
 def written(sandbox: Sandbox) -> dict[str, bool]:
-    """Which paths a job could write to."""
+    """Gives for each path whether a job could write to it."""
     return asked(sandbox, WRITE, (*UNWRITABLE, *CONTROLS))
 
 
 @pytest.fixture(scope="module")
 def seen(sandbox: Sandbox) -> dict[str, Any]:
-    """What a job reads in paths."""
+    """Gives for each path what a job could read there."""
     return asked(sandbox, READ, (*HIDDEN, *ROUNDABOUT))
 
 
@@ -212,7 +212,7 @@ def test_the_environment_of_the_supervisor_holds_no_secret(
 
 @pytest.fixture
 def warm(engine: docker.APIClient) -> Iterator[Sandbox]:
-    """One warm cell at a time, so that each job gets the next one of the same place."""
+    """Gives a sandbox with one warm cell at a time: the second job gets the cell made after the first."""
     with Sandbox(load_settings(pull="never", warm="0,bash=1")) as real:
         assert real.warm_up(60 * PATIENCE)
         yield real

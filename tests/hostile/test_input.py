@@ -1,4 +1,4 @@
-"""Requests made to hurt: commands, standard input, environments and file names."""
+"""Malicious requests: commands, standard input, environments and file names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""System calls that no job needs, each really made, by a C program that the sandbox itself compiled."""
+"""System calls that no job needs. A C program, compiled in the sandbox, really makes each of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-#: What the call is, by how it is written in C.
+#: The name of each call, and how it is written in C.
 FORBIDDEN = {
     "unshare users": "unshare(CLONE_NEWUSER)",
     "unshare mounts": "unshare(CLONE_NEWNS)",
@@ -145,7 +145,7 @@ FORBIDDEN = {
     "huge pages": "(long) mmap(0, 1 << 21, 1, 0x22 | MAP_HUGETLB, -1, 0)",
     "huge pages by gigabyte": "(long) mmap(0, 1 << 30, 1, 0x22 | MAP_HUGETLB | 30 << 26, -1, 0)",
     "a huge file": 'memfd_create("x", 4)',
-    # Of no size: the kernel itself would complain of that.
+    # The size is 0: without the rule, the kernel would answer with an error about it.
     "a huge segment": "shmget(IPC_PRIVATE, 0, 04000 | 0600)",
 }
 
@@ -226,7 +226,7 @@ int main(void) {
 
 @pytest.fixture(scope="module")
 def answers(sandbox: Sandbox) -> dict[str, str]:
-    """What the kernel answered to each forbidden call."""
+    """Gives the kernel's answer to each forbidden call."""
     calls = "\n".join(f'TRY("{name}", {call});' for name, call in FORBIDDEN.items())
     result = sandbox.run(None, files={"main.c": PROGRAM.replace("CALLS", calls)}, timeout=20)
     assert result.status is Status.SUCCEEDED, result.stderr
@@ -309,7 +309,7 @@ OPTIONS = {
 
 @pytest.fixture(scope="module")
 def sweep(python: Python) -> dict[str, list[list[int]]]:
-    """Which families, types and protocols of sockets, and which options of theirs, the list lets through."""
+    """Gives the socket families, types, protocols and options that the system call filter allows."""
     found: dict[str, list[list[int]]] = json.loads(python(SWEEP, timeout=60).stdout)
     return found
 

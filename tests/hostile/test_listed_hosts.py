@@ -1,4 +1,4 @@
-"""A job with a list of hosts: it reaches those, by servers of our own, and tries everything else."""
+"""A job with a list of hosts reaches the listed test servers, and nothing else that it tries."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ Ways = dict[str, list[str]]
 
 
 def tried(sandbox: Sandbox, ways: Ways) -> dict[str, str]:
-    """What came of each way, tried in one cell that may reach the listed host."""
+    """The result of each way, tried in one cell that may reach the listed host."""
     argv = ["python3", "-c", CLIENT, json.dumps(ways)]
     result = sandbox.run(argv, "python", network=[LISTED, "gone.example.com"], timeout=60)
     assert result.status is Status.SUCCEEDED, result.stderr
@@ -167,13 +167,13 @@ def test_without_its_proxy_a_job_reaches_nothing(
 
 
 def _proxies(engine: docker.APIClient) -> list[str]:
-    """Those that run, by their ids: the second of the two that a cell's way out is made of."""
+    """The ids of the running proxies. Each is the second of the two containers behind a cell with a list."""
     found = engine.containers(filters={"label": f"cellblock.owner={OWNER}"})
     return [container["Id"] for container in found if container["Names"][0].endswith("-2")]
 
 
 def _has_spoken(engine: docker.APIClient, proxy: str) -> bool:
-    """Whether it has sent its cell more than it takes to connect."""
+    """Whether the proxy has sent more than the bytes of a connection's start."""
     networks: dict[str, Any] = engine.stats(proxy, stream=False).get("networks", {})
     return bool(sum(one["tx_bytes"] for one in networks.values()) > 2000)
 

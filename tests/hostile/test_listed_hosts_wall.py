@@ -1,4 +1,4 @@
-"""A list of hosts is a wall: from such a cell nothing but the job's own proxy is heard, by any protocol."""
+"""A cell with a list of hosts reaches only its own proxy, with any protocol."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-# Each way with each kind of address; what is sent says so, and is the job's own whoever hears it.
+# Tries each way with each kind of address. Each message names both, so that the listeners can tell them.
 KNOCK = """
 import concurrent.futures, json, os, socket, struct, sys, time
 port, addresses = json.loads(sys.argv[1])
@@ -123,7 +123,7 @@ KINDS = (
 
 
 def _addresses(engine: docker.APIClient, server: dict[str, str]) -> dict[str, list[str]]:
-    """What there is to reach, by its kind."""
+    """The addresses that a job might reach, by kind."""
     own = [address for of_one in psutil.net_if_addrs().values() for address in of_one]
     by_4 = [one for one in own if one.family == socket.AF_INET and not one.address.startswith("127.")]
     by_6 = [one.address.partition("%")[0] for one in own if one.family == socket.AF_INET6]
@@ -142,7 +142,7 @@ Came = tuple[set[str], list[list[str]]]
 
 
 def _knock(sandbox: Sandbox, addresses: dict[str, list[str]], network: object) -> Came:
-    """What services of the host heard of a job that tried everything, and what the job says of it."""
+    """Run a job that tries everything. Gives what servers of this host received, and what the job reports."""
     with Listeners() as listeners:
         argv = ["python3", "-c", KNOCK, json.dumps([listeners.port, addresses])]
         result = sandbox.run(argv, "python", network=network, timeout=60)
@@ -171,7 +171,7 @@ def test_nothing_is_heard_of_a_job_and_nothing_answers_it_at(knocked: Came, kind
     heard, came = knocked
     answers = {way for way, tried, got in came if tried == kind and got == "Answered"}
     assert not {said for said in heard if said.endswith(f", {kind}")}
-    assert answers <= ({"ping"} if kind == "its loopback" else set())  # the cell's own
+    assert answers <= ({"ping"} if kind == "its loopback" else set())  # this is the cell's own answer
 
 
 def test_the_same_tries_are_heard_of_a_cell_with_a_network(

@@ -1,4 +1,4 @@
-"""The relay and the proxy of a job with a list of hosts: what they let through, and what becomes of them."""
+"""The relay and the proxy of a job with a list of hosts: what they let through, and how they are removed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 _TABLE = Path("/proc/sys/net/netfilter/nf_conntrack_count")
-# What other work on this host may add meanwhile.
+# Other programs on this host may add up to this many entries meanwhile.
 _OTHERS = 1000
 FLOOD = """
 import socket, time
@@ -45,7 +45,7 @@ while time.monotonic() < until or sent < 20_000:
         s.sendto(b'x', ('127.0.0.1', 3128)); sent += 1
 print(sent)
 """
-# As many as a hundred at a time; each is one connection of the proxy's to the host.
+# The proxy allows a hundred connections at a time; each makes it open one to the host.
 TUNNELS = """
 import concurrent.futures, socket, time
 begin = time.monotonic()
@@ -59,7 +59,7 @@ def open_tunnels(_):
 with concurrent.futures.ThreadPoolExecutor(64) as pool: opened = sum(pool.map(open_tunnels, range(64)))
 print(opened / (time.monotonic() - begin + 1))
 """
-# One connection to the proxy, many requests: each would be a connection to the host of its own.
+# One connection to the proxy with many requests: each would make the proxy connect to the host.
 REQUESTS = """
 import socket
 with socket.create_connection(('127.0.0.1', 3128)) as s:
@@ -68,7 +68,8 @@ with socket.create_connection(('127.0.0.1', 3128)) as s:
     first = s.makefile('rb').read()
 print(first.count(b'HTTP/1.1 200'), b'Connection: close' in first)
 """
-# All that the way out takes of what nobody reads; the job's own buffers are small, since they are the job's.
+# Fills all buffers on the way to a host that never reads. The job's own buffers are kept small, because they
+# are charged to the job.
 FILL = """
 import socket, time
 full = []
@@ -86,13 +87,13 @@ print(sent)
 
 
 def _tcp_bytes() -> int:
-    """What the kernel holds for all TCP of this host."""
+    """The bytes that the kernel holds for all TCP connections of this host."""
     (held,) = re.findall(r"^TCP: .* mem (\d+)$", Path("/proc/net/sockstat").read_text(), re.MULTILINE)
     return int(held) * resource.getpagesize()
 
 
 def _remembered() -> int:
-    """The entries in the host's table of connections; without the table there is nothing to fill."""
+    """The number of entries in the host's connection table; 0 without a table."""
     return int(_TABLE.read_text()) if _TABLE.exists() else 0
 
 
@@ -115,7 +116,7 @@ def test_a_connection_to_the_proxy_is_one_to_the_host(listing: Sandbox) -> None:
 
 
 def test_a_connection_of_a_job_that_has_ended_is_forgotten(listing: Sandbox, server: dict[str, str]) -> None:
-    """The engine strikes the proxy's address from the table as it removes the container."""
+    """The engine removes the proxy's address from the table when it removes the container."""
     before = _remembered()
     assert listing.run(["python3", "-c", TUNNELS], "python", network=[LISTED], timeout=60).exit_code == 0
     listing.settle()
@@ -124,7 +125,7 @@ def test_a_connection_of_a_job_that_has_ended_is_forgotten(listing: Sandbox, ser
 
 @pytest.fixture
 def waiting(listing: Sandbox, engine: docker.APIClient) -> Iterator[dict[str, dict[str, Any]]]:
-    """A job that waits, and what the engine says of its containers, by their parts."""
+    """Gives the engine's description of the containers of a waiting job, by role."""
     with ThreadPoolExecutor(1) as pool:
         job = pool.submit(listing.run, "while [ ! -e ended ]; do sleep 0.1; done", network=[LISTED])
         try:
@@ -132,7 +133,7 @@ def waiting(listing: Sandbox, engine: docker.APIClient) -> Iterator[dict[str, di
             yield _parts(engine)
         finally:
             for cell in running_cells(engine):
-                # With the first the others end too.
+                # When the first one is killed, the others end too.
                 with suppress(docker.errors.APIError):
                     engine.kill(cell)
             job.exception()

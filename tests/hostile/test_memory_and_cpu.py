@@ -1,4 +1,4 @@
-"""Memory in every form that counts, and processor time."""
+"""All kinds of memory that the limit counts, and processor time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A well-behaved job beside a bomb, on one worker that runs two at a time."""
+"""An ordinary job next to a bomb, on one worker that runs two jobs at a time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def caller(worker: Worker) -> Iterator[Caller]:
 
 
 def seconds(caller: Caller) -> list[float]:
-    """Of a few jobs, one after the other; any that does not succeed is an error."""
+    """The seconds of a few jobs, one after another. An unsuccessful job is an error."""
     return [caller.run(*NEIGHBOUR).seconds for _ in range(JOBS)]
 
 

@@ -1,4 +1,4 @@
-"""Reaching anything but the cell itself: by name, by address, by socket file, by other families."""
+"""Jobs that try to reach anything outside the cell: by name, address, socket file or other families."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
 
 @pytest.fixture(scope="module")
 def reached(sandbox: Sandbox) -> dict[str, dict[str, str]]:
-    """What came of trying each address, by TCP and by UDP."""
+    """Gives the result of TCP and of UDP for each address."""
     result = sandbox.run(["python3", "-c", TRY, json.dumps(ADDRESSES)], "python", timeout=30)
     answers: dict[str, dict[str, str]] = json.loads(result.stdout)
     return answers

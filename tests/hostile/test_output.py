@@ -1,4 +1,4 @@
-"""Floods, trickles and odd bytes on both streams."""
+"""Too much output, slow output and unusual bytes on both streams."""
 
 from __future__ import annotations
 

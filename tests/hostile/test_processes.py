@@ -1,4 +1,4 @@
-"""Processes and signals: bombs, daemons, stopped and stubborn processes, signals to the supervisor."""
+"""Processes and signals: fork bombs, daemons, stopped processes, and signals to the supervisor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory that the kernel holds for a job, and whether that job's limit counts it."""
+"""Memory that the kernel holds for a job, and whether the job's limit counts it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.waiting import PATIENCE
 if TYPE_CHECKING:
     from sandbox import Sandbox
 
-# Two of them at a time would count each for the other.
+# Two of these tests at a time would measure each other's memory.
 pytestmark = [pytest.mark.engine, pytest.mark.alone]
 
 LIMIT = 64 << 20
-#: What all that is too small to be named may come to.
+#: Small uses of memory that are not tested one by one may add up to this.
 BEYOND = 64 << 20
 
-#: Each makes one thing more and fills it, in C; 0 when there is no more to be had.
+#: C code that makes one more object and fills it. It gives 0 when no more can be had.
 POOLS = {
     "answers of netlink": """
         int s = socket(AF_NETLINK, SOCK_RAW, 0);

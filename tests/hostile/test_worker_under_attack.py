@@ -1,4 +1,4 @@
-"""A worker behind hostile jobs: its memory, descriptors and threads, the engine's disk, the next job."""
+"""The worker after hostile jobs: its memory, descriptors and threads, the engine's disk, the next job."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ HOSTILE = {
 
 @dataclass(frozen=True)
 class Attacked:
-    """A worker with one process, and an app that sends to it."""
+    """A worker with one process, and an app that sends jobs to it."""
 
     worker: Worker
     app: Celery
@@ -64,7 +64,7 @@ class Attacked:
         return [parent, *parent.children(recursive=True)]
 
     def holdings(self) -> dict[int, tuple[int, int]]:
-        """The open descriptors and the threads of each process."""
+        """The numbers of open descriptors and threads of each process."""
         return {process.pid: (process.num_fds(), process.num_threads()) for process in self.family()}
 
 
@@ -78,14 +78,14 @@ def attacked(
     url = f"{redis_url}/63"
     with running_worker(tmp_path_factory.mktemp("attacked"), url, "--concurrency=1") as worker:
         made = Attacked(worker, client_of(url))
-        # Connections are kept for later jobs: the most that a job needs have been made.
+        # The worker keeps connections for later jobs. After these jobs it has all that it will need.
         survive(made, "deaf to SIGTERM", "flood")
         yield made
 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """What the jobs behind the hostile ones gave, and what the worker held before the first."""
+    """The results of the jobs after the hostile ones, and what the worker held before the first."""
 
     behind: dict[str, dict[str, Any]]
     held: dict[int, tuple[int, int]]
@@ -98,7 +98,7 @@ def aftermath(attacked: Attacked) -> Aftermath:
 
 
 def survive(attacked: Attacked, *names: str) -> dict[str, dict[str, Any]]:
-    """What an ordinary job behind each of the hostile ones gives."""
+    """The result of an ordinary job after each of the hostile jobs."""
     behind = {}
     for name in names:
         stdin = "x" * 1_000_000 if name == "never reads" else None
@@ -109,14 +109,14 @@ def survive(attacked: Attacked, *names: str) -> dict[str, dict[str, Any]]:
 
 
 def peak_bytes(process: psutil.Process) -> int:
-    """The most memory that was in use since `forget_peaks`, as the kernel itself noted it."""
+    """The peak of the process's memory since `forget_peaks`, as the kernel recorded it."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
     return int(kilobytes) * 1024
 
 
 def forget_peaks(attacked: Attacked) -> int:
-    """Have the kernel note peaks anew; the memory that is in use now."""
+    """Reset the peaks that the kernel records. Returns the memory that is in use now."""
     for process in attacked.family():
         Path(f"/proc/{process.pid}/clear_refs").write_text("5")
     return sum(map(peak_bytes, attacked.family()))
@@ -143,7 +143,7 @@ def test_a_flood_past_the_limit_takes_no_more_memory_than_what_is_kept_of_it(att
 
 
 def sizes_on_disk(engine: docker.APIClient, cell: str) -> Iterator[int]:
-    """What a cell has written to the engine's disk, again and again."""
+    """Measure the bytes that a cell has written to the engine's disk, until the cell is gone."""
     while found := engine.containers(all=True, size=True, filters={"id": cell}):
         yield found[0].get("SizeRw", 0)
 

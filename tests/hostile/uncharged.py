@@ -1,8 +1,8 @@
-"""What the kernel of this host holds for its programs, in whosever account or in nobody's.
+"""Measures the memory that the kernel holds for programs, whether it is charged to a cgroup or not.
 
-Free memory itself would do on an idle machine. Other programs come and go, so that only what the kernel holds
-for itself is looked at: slabs that can't be reclaimed, buffers of sockets, tables of pages, what it maps for
-itself. Of these a cell's share counts as the cell's memory, or is what must not be.
+On an idle machine free memory would be enough. Because other programs start and end, only the kernel's own
+memory is measured: unreclaimable slabs, socket buffers, page tables and vmalloc areas. The part that a cell
+causes must be charged to the cell, or must not exist.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["Held", "holding"]
 
 _EVERY_S = 0.05
-#: So many measurements in a row make what is held, and no passing peak of other programs.
+#: A value counts only if this many measurements in a row reach it. Short peaks of other programs do not.
 _LASTING = 8
 _MEMORY = re.compile(r"^(?:SUnreclaim|VmallocUsed|PageTables):\s+(\d+) kB$", re.MULTILINE)
 _SOCKETS = re.compile(r"\bmem (\d+)$", re.MULTILINE)
 
 
 class Held:
-    """Follows what the kernel holds."""
+    """Follows the kernel's memory."""
 
     def __init__(self) -> None:
         self._last: deque[int] = deque(maxlen=_LASTING)
@@ -36,11 +36,11 @@ class Held:
 
     @property
     def most_bytes(self) -> int:
-        """The most that lasted, above what there was before."""
+        """The largest lasting increase since the start, in bytes."""
         return self._most - self._before
 
     def measure(self) -> None:
-        """Look once more."""
+        """Measure once more."""
         self._last.append(_held_bytes())
         if len(self._last) == _LASTING:
             self._most = max(self._most, min(self._last))
@@ -48,7 +48,7 @@ class Held:
 
 @contextmanager
 def holding() -> Iterator[Held]:
-    """Follow it while the block runs."""
+    """Measure repeatedly while the block runs."""
     held, over = Held(), threading.Event()
 
     def follow() -> None:

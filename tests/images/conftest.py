@@ -1,4 +1,4 @@
-"""A package archive of our own, so that nothing here needs the network."""
+"""A private package archive, so that these tests need no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Publish = Callable[[], None]
 
 @pytest.fixture
 def deb(tmp_path: Path) -> Deb:
-    """Build a small .deb; a file's value is its text, or `-> target` for a symlink."""
+    """Gives a function that builds a small .deb. A file's value is its text, or `-> target` for a symlink."""
     pool = tmp_path / "pool"
     pool.mkdir()
 
@@ -47,7 +47,7 @@ def deb(tmp_path: Path) -> Deb:
 
 @pytest.fixture
 def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
-    """Make apt see the .debs built so far, and no others."""
+    """Gives a function that makes all .debs built so far the only packages that apt sees."""
     pool = tmp_path / "pool"
     sources = tmp_path / "sources.list"
     sources.write_text(f"deb [trusted=yes] copy:{pool} ./\n")
@@ -82,7 +82,7 @@ def prefix(client: docker.APIClient) -> Iterator[str]:
 
 @contextmanager
 def own_tags(client: docker.APIClient) -> Iterator[str]:
-    """A prefix for tags of our own, gone afterwards with their images."""
+    """A prefix for image tags. All images with it are removed at the end."""
     prefix = f"cellblock-test-{token_hex(4)}"
     yield prefix
     for image in client.images():

@@ -1,4 +1,4 @@
-"""A registry of images on this host, whose images hold one file each: the real engine pulls from it."""
+"""An image registry on this host, from which the real engine can pull. Each image has one file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 class Registry(ThreadingHTTPServer):
-    """Holds what it is given, under the names `<repository>:<tag>` and by its digest."""
+    """Stores images under `<repository>:<tag>` and under their digests."""
 
     daemon_threads = True
 
@@ -33,7 +33,7 @@ class Registry(ThreadingHTTPServer):
         self.blobs: dict[str, tuple[str, bytes]] = {}
 
     def push(self, tag: str, content: str) -> str:
-        """An image with such a file, from now on under that tag; its digest."""
+        """Store an image with this file under the tag. Returns its digest."""
         tar = io.BytesIO()
         with tarfile.open(fileobj=tar, mode="w") as archive:
             entry = tarfile.TarInfo("content")
@@ -79,10 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(data)
 
-    do_HEAD = do_GET  # noqa: N815  as the base class has it
+    do_HEAD = do_GET  # noqa: N815  the name comes from the base class
 
     def log_message(self, *_: object) -> None:
-        """It has nothing to say."""
+        """Log nothing."""
 
 
 def _digest(data: bytes) -> str:
@@ -91,7 +91,7 @@ def _digest(data: bytes) -> str:
 
 @contextmanager
 def running_registry() -> Iterator[Registry]:
-    """A registry that the engine takes without TLS, since it is on the loopback."""
+    """Run a registry on the loopback interface, where the engine accepts it without TLS."""
     with Registry() as registry:
         threading.Thread(target=registry.serve_forever, daemon=True).start()
         yield registry

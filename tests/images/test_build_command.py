@@ -1,4 +1,4 @@
-"""`cellblock images build`, from a package archive of our own."""
+"""`cellblock images build` with a private package archive."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PATH = "/bin"
 
 @pytest.fixture
 def runtime(tmp_path: Path, client: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The name of a recipe of an operator's own, whose image goes in the end."""
+    """Gives the name of an operator's recipe. Its image is removed at the end."""
     name = f"fake{token_hex(4)}"
     folder = tmp_path / "recipes" / name
     folder.mkdir(parents=True)

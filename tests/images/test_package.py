@@ -17,7 +17,7 @@ PACKAGE = Package("libx", "1:2.3-4", "amd64", "x", "0" * 64)
 
 @pytest.fixture
 def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Has dpkg-deb be this shell text."""
+    """Gives a function that replaces dpkg-deb by a shell script."""
     path = tmp_path / "bin" / "dpkg-deb"
     path.parent.mkdir()
 

@@ -1,4 +1,4 @@
-"""An image that is named by its digest is that very image, or an error: nothing stands in for it."""
+"""An image with a digest is exactly that image or an error. No other image replaces it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def registry(engine: docker.APIClient) -> Iterator[Registry]:
 
 
 def python(image: str) -> Runtime:
-    """The runtime with another image. That of its local build is on this engine."""
+    """The Python runtime with this image. Its locally built image exists on this engine."""
     return load_catalogue()["python"].model_copy(update={"image": image})
 
 
 @pytest.fixture
 def pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A catalogue whose Python is an image that nobody has."""
+    """Writes a catalogue whose Python image does not exist. Gives the image's name."""
     name = f"python@{ABSENT}"
     (tmp_path / "runtimes.toml").write_text(f'[python]\nimage = "{name}"\n')
     monkeypatch.setenv("CELLBLOCK_RUNTIMES", str(tmp_path / "runtimes.toml"))
@@ -82,7 +82,7 @@ def test_a_tag_that_is_another_image_now_does_not_stand_in(
 
 
 def test_an_answer_for_another_digest_is_not_taken_for_the_pinned_image() -> None:
-    """Whatever the engine makes of a name with a tag and a digest."""
+    """The engine may answer with another image for a name with a tag and a digest."""
     found = {"Id": "sha256:1", "Size": 1, "RepoDigests": [f"python@sha256:{'b' * 64}"]}
     assert read_image(found, f"python:3.11@{ABSENT}") is None
 

@@ -1,4 +1,4 @@
-"""Adding a runtime takes one catalogue entry and one recipe: those that the how-to shows."""
+"""A new runtime needs one catalogue entry and one recipe, as in the how-to."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs" / "how-to" / "add-a-runtime.md"
 BLOCK = re.compile(r"^```(?:toml|perl)\n# (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-#: The text of each file on the page, by its name there.
+#: The text of each file on the page, by the file's name.
 FILES = {path.removeprefix("/etc/cellblock/"): text for path, text in BLOCK.findall(PAGE.read_text())}
 
 
 @pytest.fixture(scope="module")
 def operators(engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The operator's folder as the page has it, but that the image gets a name of this test's own."""
+    """Gives the operator's folder from the page, with another image name for this test."""
     folder = tmp_path_factory.mktemp("operator")
     recipe = folder / "recipes/perl/recipe.toml"
     recipe.parent.mkdir(parents=True)
@@ -41,7 +41,7 @@ def operators(engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def perl(operators: Path) -> Iterator[Sandbox]:
-    """A sandbox that knows Perl."""
+    """Gives a sandbox that has the runtime Perl."""
     settings = load_settings(
         runtimes=operators / "runtimes.toml", recipes=operators / "recipes", pull="never"
     )

@@ -28,7 +28,7 @@ def tgz(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(tmp_path: Path, tgz: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An npm that hands out the archive and counts how often."""
+    """Makes a fake npm that gives the archive. Gives the file in which npm records its calls."""
     calls = tmp_path / "calls"
     script = tmp_path / "bin" / "npm"
     script.parent.mkdir()

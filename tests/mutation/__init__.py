@@ -1,5 +1,5 @@
-"""Puts one small fault at a time into the product, and tells which ones no test notices.
+"""Makes one small fault (a mutant) at a time in the product, and reports the faults that no test notices.
 
-`python -m tests.mutation.cover` runs the suite and notes which test runs which line, in the programs that
-tests start too. `python -m tests.mutation` then makes the faults, each against the tests that run its line.
+`python -m tests.mutation.cover` runs the suite and records which test runs which line, also in programs that
+tests start. Then `python -m tests.mutation` makes the faults, and runs for each the tests that run its line.
 """

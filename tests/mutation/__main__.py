@@ -1,4 +1,4 @@
-"""Makes faults, and prints those that no test notices. Exit code 1 if there is one that nobody has accepted.
+"""Makes faults and prints those that no test notices. The exit code is 1 if one of them is not accepted.
 
 python -m tests.mutation [PATH…] [--since COMMIT] [--minutes M] [--jobs N] [--sample N] [--seed S]
 """
@@ -29,7 +29,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run what is asked for, within the time that there is."""
+    """Try the chosen faults within the time limit. Returns whether a fault survived."""
     options = _options()
     until = time.monotonic() + 60 * options.minutes
     line_tests, results, report = LineTests(), Results(), Report()
@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
 
 
 def _chosen(options: argparse.Namespace) -> list[Mutant]:
-    """In an order of chance, so that a run that ends early has looked everywhere."""
+    """The chosen faults in random order, so that a run that ends early has tried all parts of the product."""
     paths = [path for path in product_files() if not options.paths or path.startswith(tuple(options.paths))]
     mutants = [one for one in all_mutants(paths) if accepted.reason(one) is None]
     if options.since:

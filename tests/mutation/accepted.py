@@ -1,4 +1,4 @@
-"""The faults that can't be noticed, each with its reason."""
+"""The faults that no test can notice, each with its reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIST = Path(__file__).with_name("accepted.toml")
 
 
 def reason(mutant: Mutant) -> str | None:
-    """Why nobody can notice the fault, if somebody has found out."""
+    """Why no test can notice the fault; None if it is not in the list."""
     line = (ROOT / mutant.path).read_text().splitlines()[mutant.line - 1].strip()
     return next(
         filter(None, (_reasons().get((mutant.path, kind, line)) for kind in (mutant.kind, "any"))), None
@@ -26,7 +26,7 @@ def reason(mutant: Mutant) -> str | None:
 
 
 def stale() -> list[str]:
-    """Entries whose line is not there any more."""
+    """The entries whose line no longer exists."""
     gone = []
     for path, _, line in _reasons():
         file = ROOT / path

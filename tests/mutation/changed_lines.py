@@ -1,4 +1,4 @@
-"""The lines of the product that are new since a commit."""
+"""The lines of the product that have changed since a commit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def changed_lines(since: str) -> dict[str, set[int]]:
 
 
 def parse_diff(diff: str) -> dict[str, set[int]]:
-    """The added lines in a diff without context."""
+    """The added lines of a diff without context lines."""
     lines: dict[str, set[int]] = defaultdict(set)
     path = ""
     for line in diff.splitlines():

@@ -1,4 +1,4 @@
-"""Copies of the repository, in which a fault hurts nobody."""
+"""Copies of the repository, so that a fault does not change the original."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["copies"]
 
 @contextmanager
 def copies(count: int) -> Iterator[list[Path]]:
-    """So many folders, each with the files that git knows, as they are now."""
+    """This many folders, each with a copy of all files that git does not ignore."""
     with TemporaryDirectory(prefix="mutants-") as folder:
         trees = [Path(folder) / str(number) for number in range(count)]
         for tree in trees:

@@ -1,4 +1,4 @@
-"""Runs the suite with coverage, and tells how much of the product and of its error branches was run.
+"""Runs the suite with coverage, and reports which error branches of the product were not run.
 
 python -m tests.mutation.cover [ARGUMENT OF PYTEST…]
 """
@@ -27,7 +27,7 @@ _RUNS = ((*_SIDE_BY_SIDE, "-m", "not alone"), ("-m", "alone"))
 
 
 def main() -> int:
-    """Measure, combine, report; the exit code of pytest."""
+    """Measure, combine and report. Returns the exit code of pytest."""
     chosen = sys.argv[1:]
     if not chosen:
         shutil.rmtree(FOLDER / "coverage", ignore_errors=True)
@@ -50,14 +50,14 @@ def _run(arguments: Sequence[str]) -> int:
 def _combined() -> CoverageData:
     os.environ["COVERAGE_FOLDER"] = str(FOLDER / "coverage")
     coverage = Coverage(config_file=str(CONFIG))
-    coverage.load()  # what earlier runs of other tests have noted
+    coverage.load()  # Load what earlier runs of other tests have recorded.
     coverage.combine([str(FOLDER / "coverage")], strict=False, keep=False)
     coverage.save()
     return coverage.get_data()
 
 
 def report(data: CoverageData) -> list[str]:
-    """How many lines of error branches ran, and which did not."""
+    """The error branches that did not run, and how many did."""
     ran = missed = 0
     lines = []
     for path in sorted(ROOT.glob("*/**/*.py")):

@@ -1,4 +1,4 @@
-"""The bodies of `except` clauses: what runs when something fails."""
+"""Finds the bodies of `except` clauses, which run after an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["error_branches"]
 
 
 def error_branches(source: str) -> Iterator[tuple[int, set[int]]]:
-    """The first line of each `except` clause, and the lines of its body's statements."""
+    """The first line of each `except` clause, and the lines of its body."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ExceptHandler):
             yield node.lineno, {line for statement in node.body for line in _lines(statement)}

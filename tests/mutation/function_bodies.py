@@ -1,4 +1,4 @@
-"""The lines of a module that run when it is called, and not already when it is imported."""
+"""Finds the lines of a module that run in a call, and not during the import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["lines_in_functions"]
 
 
 def lines_in_functions(source: str) -> set[int]:
-    """All lines of the bodies of its functions; a default value belongs to the import."""
+    """All lines of function bodies. Default values belong to the import."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     found: set[int] = set()
     for node in ast.walk(ast.parse(source)):

@@ -1,4 +1,4 @@
-"""Where a line was when the coverage was taken, so that older coverage still tells which tests run it."""
+"""Finds the number that a line had when the coverage was recorded, so that older coverage stays usable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SOURCES = FOLDER / "coverage" / "sources"
 
 
 def keep_sources() -> None:
-    """Keep the product as it is now, beside its coverage."""
+    """Copy the product as it is now to the folder of its coverage."""
     for path in product_files():
         kept = _SOURCES / path
         if not kept.exists():
@@ -28,14 +28,14 @@ def keep_sources() -> None:
 
 
 def line_then(path: str, line: int) -> int:
-    """The line's number at that time; of a new line, that of the nearest line above it that is not new."""
+    """The line's number at that time. A new line gets the number of the nearest older line above it."""
     kept = _SOURCES / path
     return then_of(kept, ROOT / path)[line - 1] if kept.exists() else line
 
 
 @cache
 def then_of(old: Path, new: Path) -> list[int]:
-    """For each line of the new file, its number in the old one."""
+    """For each line of the new file, its number in the old file."""
     before, now = old.read_text().splitlines(), new.read_text().splitlines()
     numbers: list[int] = []
     same = SequenceMatcher(None, before, now, autojunk=False)

@@ -1,4 +1,4 @@
-"""Which tests run a line, as the coverage has noted it."""
+"""Finds the tests that run a line, from the recorded coverage."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LineTests"]
 
-# As long as the tests of one fault may take together, as they took when they passed.
+# The tests of one fault may take this long together, by the times of the recorded run.
 _BUDGET_S = 40.0
 
 
 class LineTests:
-    """The tests of each line, the quickest first."""
+    """The tests of each line, the fastest first."""
 
     def __init__(self, folder: Path = FOLDER / "coverage") -> None:
         self._data = CoverageData(basename=str(folder / ".coverage"))
@@ -45,29 +45,29 @@ class LineTests:
         self._shared_by = shared_by
 
     def of(self, path: str, line: int) -> list[str]:
-        """Those that run the line, as many as fit into the budget."""
+        """The tests that run this line, as many as the time budget allows."""
         if path not in self._lines:
             self._lines[path] = self._data.contexts_by_lineno(path)
             self._called[path] = lines_in_functions((ROOT / path).read_text())
         if line not in self._called[path]:
-            # Whoever imports the module first runs a constant. Any test of the module may miss it.
+            # The first import of the module runs its constants. So any test of it may notice the fault.
             return self.within_budget(
                 path, self._with_sharers(chain.from_iterable(self._lines[path].values()))
             )
-        # A line of a statement that spans several is known by its first.
+        # The coverage of a statement of several lines is recorded for its first line.
         known, line = self._lines[path], line_then(path, line)
         tests = next((known[at] for at in range(line, max(0, line - 12), -1) if known.get(at)), [])
         return self.within_budget(path, self._with_sharers(tests))
 
     def seconds(self, tests: Iterable[str]) -> float:
-        """How long they took."""
+        """The seconds that these tests took in the recorded run."""
         return sum(self._seconds[test] for test in tests)
 
     def within_budget(self, path: str, tests: Iterable[str]) -> list[str]:
-        """Those that take no longer than the budget together, and one at the least; the quickest first.
+        """As many of these tests as the time budget allows, but at least one; the fastest first.
 
-        Those of files that import the module at `path` come in first: they are about it, where others only
-        happen to run the line. Of the others, the quickest of each file comes in before the second of any.
+        Tests of files that import the module at `path` are chosen first: they test it, while others only run
+        the line by chance. Of the others, the fastest test of each file is chosen before a second one of any.
         """
         chosen: list[str] = []
         total = 0.0
@@ -91,7 +91,7 @@ class LineTests:
         return self._seconds[test], test
 
     def _with_sharers(self, tests: Iterable[str]) -> set[str]:
-        """With those whose lines run in a process that an earlier test has started."""
+        """Add the tests that share a process with one of these tests: the line may have run for them."""
         found = {test for test in tests if test in self._shared_by}
         for name in {name for test in found for name in self._shared_by[test]}:
             found |= self._sharers[name]
@@ -100,7 +100,7 @@ class LineTests:
 
 @cache
 def _names(file: str, module: str) -> bool:
-    """Whether a file of tests names the module, as a whole word."""
+    """Whether a test file contains the name of the module as a whole word."""
     parent, _, name = module.rpartition(".")
     text = (ROOT / file).read_text() if (ROOT / file).exists() else ""
     return bool(re.search(rf"\b{re.escape(module)}\b|\bfrom {re.escape(parent)} import .*\b{name}\b", text))

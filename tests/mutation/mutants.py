@@ -1,4 +1,4 @@
-"""All faults that can be made, each by its place and its kind."""
+"""All possible faults, each with its place and its kind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Mutant", "all_mutants", "product_files"]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault: the n-th occurrence of a kind in a file, and the line where it stands."""
+    """A fault: the n-th occurrence of its kind in a file, and its line."""
 
     path: str
     line: int
@@ -27,24 +27,24 @@ class Mutant:
     occurrence: int
 
     def source(self) -> str:
-        """The file with the fault in it."""
+        """The source of the file with this fault."""
         changed: str = mutate_code((ROOT / self.path).read_text(), OPERATORS[self.kind], self.occurrence)
         return changed
 
     def __str__(self) -> str:
-        """Where it is, and what it does."""
+        """The place and the kind."""
         return f"{self.path}:{self.line} {self.kind}"
 
 
 def product_files() -> Iterator[str]:
-    """The files of the product, by their paths in the repository."""
+    """The product's Python files, relative to the repository."""
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
             yield str(path.relative_to(ROOT))
 
 
 def all_mutants(paths: Iterable[str]) -> Iterator[Mutant]:
-    """Every fault in these files."""
+    """Every possible fault in these files."""
     for path in paths:
         counts = dict.fromkeys(OPERATORS, 0)
         source = (ROOT / path).read_text()
@@ -52,7 +52,7 @@ def all_mutants(paths: Iterable[str]) -> Iterator[Mutant]:
         for node in ast_nodes(get_ast(source)):
             for kind, operator in OPERATORS.items():
                 for start, _ in operator.mutation_positions(node):
-                    # What a frozen dataclass forbids nobody does.
+                    # Dataclass options such as `frozen` forbid what no code does, so no test could notice.
                     if not lines[start[0] - 1].startswith("@dataclass("):
                         yield Mutant(path, start[0], kind, counts[kind])
                     counts[kind] += 1

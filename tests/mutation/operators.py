@@ -1,4 +1,4 @@
-"""The kinds of faults: a flipped condition, a dropped call, a wrong number or key, an error not caught."""
+"""The kinds of faults: a negated condition, a removed call, a wrong number or key, an error not caught."""
 
 from __future__ import annotations
 
@@ -26,61 +26,61 @@ _LOG_WORDS = ("_log.", "log.")
 
 
 class DropCall(Operator):  # type: ignore[misc]
-    """Leaves out a statement that is nothing but a call: a clean-up, a lock's release, an expiry."""
+    """Removes a statement that is only a call, such as a clean-up, a release of a lock, or an expiry."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
-        """Each statement that calls something, but for a log line's."""
+        """Every statement that is a call, except calls that write to the log."""
         if node.type == "simple_stmt" and _is_call(node.children[0]):
             yield node.children[0].start_pos, node.children[0].end_pos
 
     def mutate(self, node: Any, index: int) -> Any:
-        """Do nothing in its place."""
+        """Replace the call with `pass`."""
         call = node.children[0]
         node.children[0] = Keyword("pass", call.start_pos, prefix=call.get_first_leaf().prefix)
         return node
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """What it makes of what."""
+        """Examples of the change, for Cosmic Ray."""
         return (Example("close()\n", "pass\n"), Example("a.b(c)\n", "pass\n"))
 
 
 class ChangeNumber(Operator):  # type: ignore[misc]
-    """Makes a number ten times as large, and one larger: a wrong unit or bound."""
+    """Multiplies a number by ten and adds one: a wrong unit or limit."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
-        """Each number."""
+        """Every number."""
         if isinstance(node, Number):
             yield node.start_pos, node.end_pos
 
     def mutate(self, node: Any, index: int) -> Any:
-        """Ten times as much and one more."""
+        """Multiply by ten and add one."""
         node.value = f"({node.value} * 10 + 1)"
         return node
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """What it makes of what."""
+        """Examples of the change, for Cosmic Ray."""
         return (Example("x = 3", "x = (3 * 10 + 1)"),)
 
 
 class ChangeText(Operator):  # type: ignore[misc]
-    """Makes a text another one: a wrong key, name or mode."""
+    """Changes a string: a wrong key, name or mode."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
-        """Each text of one word that is no docstring, no message of the log, and not in a type."""
+        """Every string without spaces, except docstrings, log messages and type annotations."""
         if isinstance(node, String) and _counts(node):
             yield node.start_pos, node.end_pos
 
     def mutate(self, node: Any, index: int) -> Any:
-        """Put a letter before it."""
+        """Put an X before the text."""
         quote = node.value.index(node.value[-1])
         node.value = f"{node.value[: quote + 1]}X{node.value[quote + 1 :]}"
         return node
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        """What it makes of what."""
+        """Examples of the change, for Cosmic Ray."""
         return (Example("x['key']", "x['Xkey']"),)
 
 
@@ -141,7 +141,7 @@ _ARITHMETIC = (
 
 
 class ExceptionReplacer(NamedExceptionReplacer):  # type: ignore[misc]
-    """Catches another exception. The stock one cannot change one that has a dotted name."""
+    """Catches another exception. Cosmic Ray's own operator can't replace dotted names."""
 
     @staticmethod
     def _name_nodes(node: Any) -> list[Any]:

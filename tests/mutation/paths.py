@@ -1,4 +1,4 @@
-"""Where the mutation run finds the product and keeps its notes."""
+"""The folders of the mutation run."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ __all__ = ["CONFIG", "FOLDER", "PACKAGES", "ROOT"]
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("config", "sandbox", "tasks", "cli")
 CONFIG = Path(__file__).with_name("coverage.ini")
-#: Not in the repository: what was measured, and the results so far.
+#: Not in the repository. It has the coverage and the results so far.
 FOLDER = ROOT / ".mutants"

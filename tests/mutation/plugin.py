@@ -1,4 +1,4 @@
-"""A plugin of pytest: every test is a context of the coverage, also in the programs that it starts."""
+"""A pytest plugin that records coverage by test, also in the programs that a test starts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from coverage import Coverage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Of a test that uses one of these, some lines run in a process that another test has started.
+# A test that uses one of these runs some lines in a process that another test has started.
 _SHARED = ("worker", "byname")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Say before each test, and before its fixtures, whose the lines are from now on."""
+    """Set the test as the context of the coverage before its fixtures run."""
     os.environ["COVERAGE_CONTEXT"] = item.nodeid
     measured = Coverage.current()
     if measured is not None:
@@ -28,20 +28,20 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note how long a test took in all, and what it shares with others."""
+    """Record how long a test took, and which shared fixtures it uses."""
     shared = [name for name in _SHARED if name in report.keywords]
     _note({"test": report.nodeid, "seconds": report.duration, "shared": shared})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the report know the fixtures."""
+    """Add the shared fixtures to the keywords of the reports."""
     for item in items:
         item.extra_keyword_matches.update(set(getattr(item, "fixturenames", ())) & set(_SHARED))
 
 
 def _note(fact: dict[str, Any]) -> None:
     folder = os.environ.get("COVERAGE_FOLDER")
-    # With several processes, each has its own reports and the first has all of them.
+    # With pytest-xdist each process has its own reports, and the main process gets all of them.
     if folder and "PYTEST_XDIST_WORKER" not in os.environ:
         with (Path(folder) / "durations.jsonl").open("a") as notes:
             notes.write(json.dumps(fact) + "\n")

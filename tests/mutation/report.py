@@ -1,4 +1,4 @@
-"""What a run of faults has shown."""
+"""The report of a mutation run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Report"]
 
 
 class Report:
-    """Counts by package; names each fault that no test has noticed."""
+    """Counts the faults by package, and names each fault that no test has noticed."""
 
     def __init__(self) -> None:
         self.survivors: list[tuple[Mutant, Verdict]] = []
@@ -26,7 +26,7 @@ class Report:
         self._left = 0
 
     def add(self, found: tuple[Mutant, Verdict] | None) -> None:
-        """Count one fault; None is one for which there was no time."""
+        """Count one fault. None stands for a fault that was not tried for lack of time."""
         if found is None:
             self._left += 1
             return
@@ -39,7 +39,7 @@ class Report:
             self.survivors.append(found)
 
     def lines(self) -> Iterator[str]:
-        """The survivors in the order of the files, then the counts."""
+        """The survivors, sorted by file and line, and then the counts."""
         for mutant, verdict in sorted(self.survivors, key=lambda one: (one[0].path, one[0].line)):
             yield f"{mutant}: {verdict.outcome}"
         for package, made in sorted(self._made.items()):

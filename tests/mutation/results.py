@@ -1,4 +1,4 @@
-"""What came of earlier faults: a file that only grows, and answers for what has not changed since."""
+"""The results of earlier faults, in a file, so that unchanged faults are not tried again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Results"]
 
 
 class Results:
-    """Keeps a verdict as long as the file with the fault and the files of its tests stay as they are."""
+    """A verdict stays valid until the file of the fault or the files of its tests change."""
 
     def __init__(self) -> None:
         self._file = FOLDER / "results.jsonl"
@@ -28,11 +28,11 @@ class Results:
                 self._known[line["key"]] = Verdict(Outcome(line["outcome"]), line["test"])
 
     def get(self, mutant: Mutant, tests: Sequence[str]) -> Verdict | None:
-        """The verdict, if it is known."""
+        """The stored verdict, or None."""
         return self._known.get(_key(mutant, tests))
 
     def add(self, mutant: Mutant, tests: Sequence[str], verdict: Verdict) -> None:
-        """Note it."""
+        """Store the verdict."""
         key = _key(mutant, tests)
         self._known[key] = verdict
         FOLDER.mkdir(exist_ok=True)

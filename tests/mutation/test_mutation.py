@@ -1,4 +1,4 @@
-"""What the mutation run relies on."""
+"""Tests of the parts of the mutation run."""
 
 from __future__ import annotations
 

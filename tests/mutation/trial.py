@@ -1,4 +1,4 @@
-"""One fault against the tests that run its line."""
+"""Tries one fault with the tests that run its line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _START_S = 60.0
 
 
 class Outcome(StrEnum):
-    """What came of a fault."""
+    """The possible results of a fault."""
 
     NOTICED = "noticed"
     SURVIVED = "survived"
@@ -36,14 +36,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a fault, and the test that noticed it."""
+    """The result of a fault, and the test that noticed it."""
 
     outcome: Outcome
     test: str = ""
 
 
 def attempt(mutant: Mutant, tree: Path, tests: Sequence[str], usual_s: float) -> Verdict:
-    """Make the fault in the copy, run the tests there, and mend it."""
+    """Make the fault in the copy, run the tests there, and restore the file."""
     if not tests:
         return Verdict(Outcome.NO_TEST)
     file = tree / mutant.path
@@ -86,7 +86,7 @@ def _verdict(tree: Path, tests: Sequence[str], within_s: float, owner: str) -> V
     except subprocess.TimeoutExpired:
         return Verdict(Outcome.NOTICED, "a test that hangs")
     finally:
-        # Whatever the tests started and a fault has left.
+        # Kill all processes that the tests started and may have left because of the fault.
         _kill_group(process)
     if process.returncode == 0:
         return Verdict(Outcome.SURVIVED)

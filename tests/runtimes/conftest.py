@@ -1,4 +1,4 @@
-"""Small programs in every language, as the files of a job."""
+"""Small programs in every language, as files of a job."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROGRAMS = Path(__file__).with_name("programs")
 
 @pytest.fixture(scope="session")
 def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Compiles the C# of one program, which a runtime of .NET takes as assemblies only."""
+    """Gives a function that compiles a C# program, because the .NET runtime runs only assemblies."""
     if shutil.which("mcs") is None:
         unavailable("There is no C# compiler. Try: apt-get install mono-mcs")
 
@@ -45,7 +45,7 @@ def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 
 def _compile(source: Path) -> None:
-    """A library comes before the main file, whose references it is among."""
+    """Compile one file. Libraries must be compiled before the main file, which refers to them."""
     is_main = source.stem == "main"
     others = [f"-r:{library.name}" for library in source.parent.glob("*.dll") if is_main]
     target = "exe" if is_main else "library"
@@ -56,7 +56,7 @@ def _compile(source: Path) -> None:
 
 @pytest.fixture(scope="session")
 def program(request: pytest.FixtureRequest) -> Program:
-    """The files of a program, by its runtime and its name."""
+    """Gives a function that returns the files of a program by runtime and name."""
 
     def files_of(runtime: str, case: str) -> dict[str, object]:
         if runtime == "dotnet":
@@ -74,7 +74,7 @@ def _content(path: Path) -> dict[str, str]:
 
 @pytest.fixture(params=RUNTIMES)
 def runtime(request: pytest.FixtureRequest, sandbox: Sandbox, engine: docker.APIClient) -> str:
-    """Each runtime in turn, with an image that is here."""
+    """Gives each runtime in turn. Its image must exist on this machine."""
     name: str = request.param
     try:
         ImageChoice(engine).choose(sandbox.catalogue[name])
@@ -85,7 +85,7 @@ def runtime(request: pytest.FixtureRequest, sandbox: Sandbox, engine: docker.API
 
 @pytest.fixture
 def start(sandbox: Sandbox, program: Program, runtime: str) -> Start:
-    """Starts a program of the runtime's, by its files alone."""
+    """Gives a function that starts a program of this runtime by its files alone."""
 
     def started(case: str, **request: object) -> Result:
         return sandbox.run(None, None, files=program(runtime, case), **request)

@@ -1,4 +1,4 @@
-"""What a program in any of the languages can do, and what becomes of one that does too much."""
+"""What programs in all languages can do, and what happens when they exceed a limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine
 
 COMPILED = ("cpp", "java")
-#: What each says of its broken program.
+#: The error of each runtime for its broken program.
 COMPLAINTS = {
     "bash": "yntax error",
     "cpp": "main.cpp:1:21: error: \u2018oops\u2019 was not declared",
@@ -50,7 +50,7 @@ def test_what_a_program_writes_comes_back(start: Start) -> None:
 
 def test_a_broken_program_fails_with_its_tools_words(start: Start, runtime: str) -> None:
     result = start("broken")
-    # .NET aborts.
+    # .NET ends with SIGABRT.
     assert result.status == (Status.SIGNALED if runtime == "dotnet" else Status.FAILED)
     assert result.stage == ("compile" if runtime in COMPILED else "run")
     assert COMPLAINTS[runtime] in result.stderr

@@ -1,4 +1,4 @@
-"""What the catalogue sets right for one language or the other."""
+"""Settings of the catalogue that single languages need."""
 
 from __future__ import annotations
 

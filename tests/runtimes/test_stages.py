@@ -1,4 +1,4 @@
-"""Compile, then run: each stage in a cell of its own, with limits of its own."""
+"""Compile and run are two stages, each in its own cell with its own limits."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-#: Every file of it is read twice by the one above: a compiler is never done.
+#: The file includes itself twice, 60 levels deep, so the compiler practically never ends.
 ENDLESS = "#if __INCLUDE_LEVEL__ < 60\n#include __FILE__\n#include __FILE__\n#endif\n"
-#: As many types as there are paths through a tree.
+#: It needs one type for each path through a tree, which takes much memory.
 GREEDY = """
 template <int depth, int path> struct Tree { Tree<depth - 1, 2 * path> a; Tree<depth - 1, 2 * path + 1> b; };
 template <int path> struct Tree<0, path> {};
@@ -35,7 +35,7 @@ compiled = pytest.mark.parametrize("runtime", ["cpp", "java"], indirect=True)
 
 @pytest.fixture
 def sparing(engine: docker.APIClient, tmp_path: Path) -> Iterator[Callable[[str], Sandbox]]:
-    """Makes an operator who gives compilers little."""
+    """Gives a function that makes a sandbox with low limits for the compiler."""
     with ExitStack() as stack:
 
         def made(limits: str) -> Sandbox:

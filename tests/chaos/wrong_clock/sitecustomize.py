@@ -1,7 +1,8 @@
-"""Python's clock, wrong in every program that finds this on its path, and set anew while it runs.
+"""Gives a wrong clock to every Python program that has this folder on its path.
 
-By how many seconds stands in the file CHAOS_CLOCK_FILE. Monotonic clocks stay right, as they do on a machine
-whose time is set. libfaketime would be more thorough, but `time.sleep` fails under it since Python 3.11.
+The file CHAOS_CLOCK_FILE says how many seconds the clock is off; it is read at every call. Monotonic clocks
+stay right, as on a machine whose clock is set. libfaketime would change more clocks, but with it `time.sleep`
+fails since Python 3.11.
 """
 
 import datetime
@@ -13,7 +14,7 @@ _time, _time_ns = time.time, time.time_ns
 
 
 def _off_s() -> float:
-    with open(_FILE) as file:  # noqa: PTH123  a tenth of Path's time, at every look at the clock
+    with open(_FILE) as file:  # noqa: PTH123  ten times as fast as Path, and called for every time
         return float(file.read() or 0)
 
 

@@ -1,4 +1,4 @@
-"""What `doctor` says of one check."""
+"""A fixture for tests of one check of `doctor`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def examine(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., list[dict[str, Any]]]:
-    """The findings of one check under such settings; the exit code must be as bad as the worst."""
+    """Gives a function that returns the findings of one check. The exit code must match them."""
 
     def findings(check: str, **settings: str) -> list[dict[str, Any]]:
         with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Somebody else's Celery app, whose workers take from whatever queue they are told."""
+"""Another Celery app, whose workers take jobs from any queue that is given to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `doctor` finds of the engine; a stand-in says what no engine here can be made to say."""
+"""What `doctor` finds about the engine. A fake engine gives the answers that the real one can't give here."""
 
 from __future__ import annotations
 

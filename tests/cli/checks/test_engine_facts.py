@@ -1,4 +1,4 @@
-"""What `doctor` makes of what an engine says of itself: each fact up to where it becomes a finding."""
+"""How `doctor` judges each fact that an engine reports, up to the value where it becomes a finding."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_swap_counts_where_there_is_some_and_no_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, swaps: int, can_limit: bool, found: bool
 ) -> None:
     table = "Filename Type Size Used Priority\n" + "/swap file 1 0 -2\n" * swaps
-    # As proc_swaps(5) shows it: a test turns no swap on.
+    # The form is that of proc_swaps(5). A test can't turn swap on.
     monkeypatch.setattr(Path, "read_text", lambda _: table)
     messages = [one.message for one in engine._limits({"SwapLimit": can_limit})]
     assert messages == ["the engine cannot keep jobs out of swap"] * found
@@ -137,7 +137,7 @@ def test_the_disk_of_an_engine_elsewhere_is_not_seen(tmp_path: Path, examine: Ex
 
 @contextmanager
 def open_engine(path: Path) -> Iterator[StandIn]:
-    """One that refuses nothing."""
+    """Gives a fake engine that refuses nothing."""
     with standing_in(path) as stand_in:
         stand_in.about, stand_in.plugins = HEALTHY, 200
         yield stand_in

@@ -1,4 +1,4 @@
-"""Somebody else's `config`, `sandbox` or `tasks` where Python looks first."""
+"""Modules of other software named `config`, `sandbox` or `tasks`, which Python finds first."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WORDS = "Python finds another 'config' before ours"
 
 
 def first(folder: Path) -> dict[str, str]:
-    """The environment in which Python looks there first, and not in the current folder, as in a script."""
+    """The environment of a script in which Python looks in `folder` first, and not in the current folder."""
     return {"PYTHONPATH": f"{folder}:{ROOT}", "PYTHONSAFEPATH": "1"}
 
 
 @pytest.fixture
 def strange(tmp_path: Path) -> Path:
-    """A folder with a module of somebody else's."""
+    """Gives a folder with a foreign `config` module."""
     (tmp_path / "config.py").write_text("DEBUG = True\n")
     return tmp_path
 

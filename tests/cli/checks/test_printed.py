@@ -1,4 +1,4 @@
-"""How `doctor` prints what it finds, and which checks it makes."""
+"""How `doctor` prints its findings, and which checks it runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def finding_all() -> Iterator[Finding]:
-    """One finding of each level."""
+    """Gives one finding of each level."""
     yield ok("fine")
     yield warning("slow", "make haste")
     yield problem("broken\x1b[2J", "mend it")
@@ -57,7 +57,7 @@ def test_a_check_of_more_than_a_second_is_called_slow(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], took_s: float, line: str
 ) -> None:
     moments = iter([0.0, took_s])
-    # A clock that a test can set.
+    # The code under test reads this clock.
     monkeypatch.setattr(printing, "time", type("Clock", (), {"monotonic": lambda: next(moments)}))
     assert printed(monkeypatch, capsys)[1].count("slow: ") == bool(line)
 

@@ -1,4 +1,4 @@
-"""What `doctor` finds of Redis, on servers that really have the fault."""
+"""What `doctor` finds about Redis, on servers that really have the problem."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def server(tmp_path: Path, redis_url: str) -> Iterator[redis.Redis]:
-    """A Redis of the test's own, to spoil."""
+    """Gives a Redis that only this test uses, so that the test may break it."""
     with running_redis(tmp_path) as url, redis.Redis.from_url(url) as client:
         yield client
-        # It would not end before it had written everything.
+        # Without this, Redis writes all its data before it ends.
         client.config_set("save", "")
         client.config_set("appendonly", "no")
 
 
 @pytest.fixture
 def look(server: redis.Redis, examine: Examine) -> Callable[[str], tuple[str, str]]:
-    """The level and the words of the worst finding about that Redis."""
+    """Gives a function that returns the level and message of the worst finding about that Redis."""
 
     def worst(check: str) -> tuple[str, str]:
         url = f"redis://127.0.0.1:{server.get_connection_kwargs()['port']}/0"
@@ -89,7 +89,7 @@ def test_a_snapshot_that_cannot_be_written_is_a_problem(
     server.config_set("save", "3600 1")
     server.config_set("rdbcompression", "no")
     server.set("large", bytes(1 << 20))
-    # A disk that is full, as far as this one program can tell.
+    # For this process the disk is full.
     limit_file_size(server.info()["process_id"], 1 << 16)
     server.bgsave()
     wait_until(lambda: server.info()["rdb_last_bgsave_status"] != "ok", 10, "the snapshot fails")
@@ -97,7 +97,7 @@ def test_a_snapshot_that_cannot_be_written_is_a_problem(
 
 
 def limit_file_size(pid: int, most_bytes: int) -> None:
-    """No file that the process, or a child of it, writes may grow beyond."""
+    """Forbid the process and its children to write files larger than this."""
     import resource
 
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
@@ -134,7 +134,7 @@ def test_a_user_who_may_not_ask_is_told_that_redis_answers_and_no_more(
 def test_a_cluster_is_refused_with_what_can_be_used(tmp_path: Path, examine: Examine) -> None:
     port = free_port()
     (tmp_path / "cluster").mkdir()
-    # Its bus would listen 10,000 ports higher, which there may not be.
+    # By default the port of its bus is 10,000 higher, and may not exist.
     bus = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
     options = ["--port", str(port), *bus, "--save", ""]
     with redis_program(tmp_path / "cluster", *options), redis.Redis(port=port) as client:
@@ -168,6 +168,6 @@ def test_clocks_that_agree_differ_by_less_than_the_way_takes(server: redis.Redis
 
 
 def test_a_clock_that_is_behind_is_measured(server: redis.Redis) -> None:
-    # The host's own clock can't be set for a test.
+    # A test can't set the host's clock.
     skew_s, _ = clock_skew(server, lambda: time.time() - 90)
     assert 89 < skew_s < 91

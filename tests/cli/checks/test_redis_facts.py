@@ -1,4 +1,4 @@
-"""What `doctor` makes of what Redis says of itself: each fact up to where it becomes a finding."""
+"""How `doctor` judges each fact that Redis reports, up to the value where it becomes a finding."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_clocks_may_differ_by_a_second_beyond_what_the_way_takes(
     error_s: float,
     level: str,
 ) -> None:
-    # What was measured: the host's own clock can't be set for a test.
+    # Replace the measurement: a test can't set the host's clock.
     monkeypatch.setattr(queue, "clock_skew", lambda *_: (skew_s, error_s))
     (found,) = examine("clock", CELLBLOCK_BROKER_URL=broker_url)
     assert (found["level"], f"by {abs(skew_s):.3f} s (give or take {error_s:.3f})" in found["message"]) == (

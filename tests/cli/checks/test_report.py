@@ -1,4 +1,4 @@
-"""How `doctor` reports: what is slow, what crashes, what cannot be seen."""
+"""How `doctor` reports checks that are slow, crash, or can't see something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether `doctor` sees that another app's workers take from our queues."""
+"""Whether `doctor` notices workers of another app that take jobs from cellblock's queues."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def finding(broker_url: str) -> dict[str, Any]:
-    """By a process of its own: the app that asks keeps to the broker that it met first."""
+    """The finding of `doctor` in a new process. One process would keep using its first broker."""
     said = run_cli("doctor", "consumers", "--json", CELLBLOCK_BROKER_URL=broker_url).stdout
     (found,) = json.loads(said)
     return dict(found)

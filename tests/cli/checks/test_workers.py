@@ -1,4 +1,4 @@
-"""Whether `doctor` sees the workers that there are."""
+"""Whether `doctor` finds the running workers."""
 
 from __future__ import annotations
 

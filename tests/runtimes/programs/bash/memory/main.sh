@@ -1,2 +1,2 @@
-# A line that never ends is kept until it does.
+# tail keeps the last line in memory, and this line never ends.
 tail /dev/zero
