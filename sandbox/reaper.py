@@ -60,7 +60,7 @@ def reap(
     found = _containers(client, settings)
     deadlines = deadlines or Deadlines(settings)
     deadlines.begin_look(ask_the_time(client), map(_name, found))
-    look = _Look(client, settings.margin, deadlines, leaving)
+    look = _Look(client, settings.engine_margin, deadlines, leaving)
     return [name for container in found if (name := _reap_if_due(look, container))]
 
 
@@ -72,7 +72,7 @@ def due(client: docker.APIClient, settings: Settings) -> list[str]:
     """
     found, deadlines = _containers(client, settings), Deadlines(settings)
     deadlines.begin_look(ask_the_time(client), map(_name, found))
-    look = _Look(client, settings.margin, deadlines)
+    look = _Look(client, settings.engine_margin, deadlines)
     return [_name(container) for container in found if _is_due(look, container)]
 
 

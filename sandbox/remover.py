@@ -93,7 +93,7 @@ def remove_cell(settings: Settings, name: str) -> None:
         SandboxUnavailable: it is still there after a margin.
     """
     with closing(connect(settings)) as client:
-        remove_container(client, name, settings.margin)
+        remove_container(client, name, settings.engine_margin)
 
 
 def _await_end(client: docker.APIClient, name: str) -> None:

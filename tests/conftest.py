@@ -40,7 +40,8 @@ BROKER_PASSWORD = secrets.token_hex(8)
 
 _GONE_S = 15.0
 _TAIL_CHARS = 6000
-_MARGIN_S = 15.0
+# The default of both settings.
+_PATIENT_S = 15.0
 # Those before are modules' own.
 _databases = itertools.count(64)
 # What starts a broker of its own, by its name in a module of tests.
@@ -93,7 +94,8 @@ def _settings_of_nobody() -> Iterator[None]:
             patch.delenv(variable)
         patch.setenv("CELLBLOCK_OWNER", OWNER)
         if PATIENCE > 1:
-            patch.setenv("CELLBLOCK_MARGIN", f"{_MARGIN_S * PATIENCE:g}")
+            for variable in ("CELLBLOCK_ENGINE_MARGIN", "CELLBLOCK_SILENCE"):
+                patch.setenv(variable, f"{_PATIENT_S * PATIENCE:g}")
         yield
 
 

@@ -56,7 +56,7 @@ class WarmPool:
         self._last_claim = 0.0
         self._change = threading.Condition()
         self._closing = False
-        self._remover = Remover(lambda: connect(settings), bound_s=settings.margin)
+        self._remover = Remover(lambda: connect(settings), bound_s=settings.engine_margin)
         self._makers = [
             start_thread(self._work, name=f"cellblock-maker-{number}") for number in range(_MAKERS)
         ]

@@ -33,7 +33,7 @@ def owner() -> str:
 
 @pytest.fixture
 def settings(owner: str) -> Settings:
-    return load_settings(owner=owner, margin=0.5 * PATIENCE)
+    return load_settings(owner=owner, engine_margin=0.5 * PATIENCE)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def gone() -> str:
 def test_what_a_process_made_that_is_gone_goes_at_once(
     engine: docker.APIClient, settings: Settings, leave: Leave, gone: str
 ) -> None:
-    lasting = settings.model_copy(update={"margin": 60})
+    lasting = settings.model_copy(update={"engine_margin": 60})
     leave(start=False, process=gone)
     leave(start=True, process=gone, state="job")
     claimed = leave(start=True, process=gone, state="warm")
@@ -135,7 +135,7 @@ def test_what_a_process_made_that_is_gone_goes_at_once(
 def test_what_a_living_process_made_is_left_to_it_until_it_leaves(
     engine: docker.APIClient, settings: Settings, leave: Leave
 ) -> None:
-    lasting = settings.model_copy(update={"margin": 60})
+    lasting = settings.model_copy(update={"engine_margin": 60})
     mine = leave(start=False, process=this_process(), state="job")
 
     assert reap(engine, lasting) == []
@@ -151,7 +151,7 @@ def test_a_process_of_another_machine_may_live(mark: str) -> None:
 @pytest.fixture
 def lasting(settings: Settings) -> Settings:
     """Settings under which nobody's time is over during a test."""
-    return settings.model_copy(update={"margin": 60})
+    return settings.model_copy(update={"engine_margin": 60})
 
 
 @pytest.mark.parametrize("deadline", ["soon", "", "nan"])
@@ -253,4 +253,4 @@ def _name(engine: docker.APIClient, container: str) -> str:
 
 
 def _client(checkpoint: Checkpoint) -> docker.APIClient:
-    return connect(load_settings(docker_host=checkpoint.url, margin=5 * PATIENCE))
+    return connect(load_settings(docker_host=checkpoint.url, engine_margin=5 * PATIENCE))

@@ -35,7 +35,7 @@ LEAK = ("cellblock_leaks_total", 1.0, {"where": "remover"})
 @pytest.fixture
 def remover(checkpoint: Checkpoint) -> Iterator[Remover]:
     """Gives an engine that refuses half a second."""
-    settings = load_settings(docker_host=checkpoint.url, margin=5 * PATIENCE)
+    settings = load_settings(docker_host=checkpoint.url, engine_margin=5 * PATIENCE)
     remover = Remover(lambda: connect(settings), bound_s=0.5)
     yield remover
     checkpoint.obey()

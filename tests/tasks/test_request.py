@@ -37,12 +37,12 @@ def limits_of(*args: object, **kwargs: object) -> tuple[float, float]:
 
 
 def test_the_limits_follow_the_job_and_not_its_publisher() -> None:
-    rungs = ladder(5, 2, load_settings().margin)
+    rungs = ladder(5, 2, load_settings().engine_margin)
     assert limits_of("true", timeout=5, grace=2) == (rungs.hard_s, rungs.soft_s)
 
 
 def test_a_job_with_no_timeout_gets_the_operators() -> None:
-    rungs = ladder(30, 1, load_settings().margin)
+    rungs = ladder(30, 1, load_settings().engine_margin)
     assert limits_of("true") == (rungs.hard_s, rungs.soft_s)
 
 

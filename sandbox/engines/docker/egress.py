@@ -81,8 +81,8 @@ def open_outlet(
             name: undone.enter_context(closing(_start(client, name, body)))
             for name, body in ((proxy, to_proxy), (relay, to_relay))
         }
-        _await_ready("relay", connections[relay], RELAY_READY, settings.margin)
-        _await_ready("proxy", connections[proxy], PROXY_READY, settings.margin)
+        _await_ready("relay", connections[relay], RELAY_READY, settings.engine_margin)
+        _await_ready("proxy", connections[proxy], PROXY_READY, settings.engine_margin)
         undone.pop_all()
     return Outlet(proxy_environment(), connections)
 

@@ -45,7 +45,7 @@ class DockerEngine:
         self._lock = threading.Lock()
         self._connection: docker.APIClient | None = None
         self._made: DockerMaker | None = None
-        self._remover = Remover(lambda: connect(settings), bound_s=settings.margin)
+        self._remover = Remover(lambda: connect(settings), bound_s=settings.engine_margin)
 
     @contextmanager
     def acquire(self, job: Job, tags: JobTags) -> Iterator[DockerCell]:
@@ -58,7 +58,7 @@ class DockerEngine:
         try:
             with self._way_out(job, tags, opened) as env:
                 opened = replace(opened, env={**opened.env, **env})
-                yield DockerCell(opened, self._client, bound_s=self._settings.margin)
+                yield DockerCell(opened, self._client, bound_s=self._settings.engine_margin)
         finally:
             self._remover.remove(opened.name, opened.connection)
 
@@ -120,7 +120,7 @@ class DockerEngine:
                 self._remover.remove(name, outlet.connections[name] if outlet else None)
 
     def _labels(self, job: Job, tags: JobTags) -> Labels:
-        deadline = self._maker().clock.now() + job.ladder(self._settings.margin).reap_s
+        deadline = self._maker().clock.now() + job.ladder(self._settings.engine_margin).reap_s
         return Labels(state="job", deadline=deadline, task=tags.task_id, worker=tags.worker)
 
     def _make(self, job: Job, tags: JobTags) -> OpenCell:

@@ -49,4 +49,4 @@ def level_of(error: SandboxUnavailable) -> int:
 
 
 def _patience_s(settings: Settings) -> int:
-    return max(1, round(settings.margin * _SHARE))
+    return max(1, round(settings.engine_margin * _SHARE))

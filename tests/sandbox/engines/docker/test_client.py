@@ -167,7 +167,7 @@ def test_an_engine_that_does_not_answer_a_ping_in_time_is_away(checkpoint: Check
     checkpoint.stall("GET /_ping")
     began = time.monotonic()
     with pytest.raises(EngineUnreachable, match="did not answer in time"):
-        ping(load_settings(docker_host=checkpoint.url, margin=1))
+        ping(load_settings(docker_host=checkpoint.url, engine_margin=1))
     assert time.monotonic() - began < 10 * PATIENCE
 
 
