@@ -123,7 +123,7 @@ def test_missing_images_are_pulled_beside_the_worker_and_not_longer_than_it_runs
 ) -> None:
     monkeypatch.setenv("CELLBLOCK_DOCKER_HOST", silent_engine)
     # As long as it would wait by itself.
-    monkeypatch.setenv("CELLBLOCK_MARGIN", "1000")
+    monkeypatch.setenv("CELLBLOCK_ENGINE_MARGIN", "1000")
     before = children()
     with _pulling(load_settings()):
         (puller,) = children() - before

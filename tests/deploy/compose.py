@@ -19,10 +19,11 @@ from tests.waiting import wait_until
 
 __all__ = ["Deployment", "compose_program", "running_deployment"]
 
-#: Short margins, so that the reaper takes away what a killed worker left while the test waits.
+#: Short times, so that the reaper takes away what a killed worker left while the test waits.
 _SETTINGS = """
 CELLBLOCK_CONCURRENCY=2
-CELLBLOCK_MARGIN=3
+CELLBLOCK_ENGINE_MARGIN=3
+CELLBLOCK_SILENCE=3
 CELLBLOCK_DRAIN=5
 CELLBLOCK_NETWORK_HOSTS=example.com
 CELLBLOCK_PULL=never

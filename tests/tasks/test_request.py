@@ -47,7 +47,8 @@ def test_a_job_with_no_timeout_gets_the_operators() -> None:
 
 
 def test_the_operators_settings_move_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CELLBLOCK_MARGIN", "3")
+    monkeypatch.setenv("CELLBLOCK_ENGINE_MARGIN", "3")
+    monkeypatch.setenv("CELLBLOCK_SILENCE", "1")
     assert limits_of("true", timeout=5, grace=1) == (12, 9)
 
 

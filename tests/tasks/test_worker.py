@@ -75,7 +75,7 @@ def test_an_unavailable_sandbox_is_tried_again_after_a_while_and_then_fails(
         settings = {
             "CELLBLOCK_DOCKER_HOST": empty.url,
             "CELLBLOCK_MAX_ATTEMPTS": "2",
-            "CELLBLOCK_MARGIN": "2",
+            "CELLBLOCK_ENGINE_MARGIN": "2",
         }
         with running_worker(tmp_path, broker_url, "--concurrency=1", **settings):
             began = time.monotonic()
