@@ -97,6 +97,16 @@ def test_the_legacy_mode_warns_at_start_and_marks_its_results(
     assert (result["engine"], result["container"], result["status"]) == ("host", None, "succeeded")
 
 
+@pytest.mark.parametrize("program", ["cli worker", "celery -A tasks worker"])
+def test_the_old_name_of_a_setting_is_told_once_in_the_log(
+    tmp_path: Path, broker_url: str, program: str
+) -> None:
+    settings = {"ENABLE_DOCKER": "false", "CELLBLOCK_MARGIN": "15"}
+    with running_worker(tmp_path, broker_url, "--concurrency=1", program=program, **settings) as worker:
+        told = worker.log()
+    assert told.count("CELLBLOCK_MARGIN is the old name of CELLBLOCK_ENGINE_MARGIN") == 1
+
+
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])
 def test_a_worker_that_is_told_to_stop_lets_running_jobs_finish(
     tmp_path: Path, broker_url: str, engine: docker.APIClient, client_of: ClientOf, told: signal.Signals

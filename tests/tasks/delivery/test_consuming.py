@@ -146,6 +146,7 @@ def test_a_consumer_says_five_times_in_that_while_that_it_lives_until_it_ends(
         one.turn(lambda: len(beats) == 5, "five beats")
         assert beats[-1] - beats[0] > 0.6
         timer = one.connection.transport.cycle.beats
+        assert one.channel.registration._silence_s == this_settings().silence == 1
     assert timer.canceled
 
 
