@@ -97,7 +97,7 @@ def test_the_legacy_mode_warns_at_start_and_marks_its_results(
     assert (result["engine"], result["container"], result["status"]) == ("host", None, "succeeded")
 
 
-@pytest.mark.parametrize("program", ["cli worker", "celery -A tasks worker"])
+@pytest.mark.parametrize("program", ["cli worker", "celery -A tasks worker --loglevel=INFO"])
 def test_the_old_name_of_a_setting_is_told_once_in_the_log(
     tmp_path: Path, broker_url: str, program: str
 ) -> None:
