@@ -20,7 +20,7 @@ import docker
 import redis
 
 from config import Settings, load_settings
-from config.variables import variable_of
+from config.variables import OLD_NAMES, variable_of
 from sandbox.engines.docker.client import connect
 
 __all__ = ["ROOT", "BenchError", "Surroundings", "Worker", "wait_until"]
@@ -170,7 +170,8 @@ class Surroundings:
 def _forget_settings() -> None:
     """Remove the user's settings, which would change the measurement; keep those that choose the engine."""
     kept = {"CELLBLOCK_DOCKER_HOST", "CELLBLOCK_OCI_RUNTIME"}
-    for variable in {variable_of(name, Settings.model_fields) for name in Settings.model_fields} - kept:
+    plain = {variable_of(name, Settings.model_fields) for name in Settings.model_fields}
+    for variable in {*plain, *OLD_NAMES} - kept:
         os.environ.pop(variable, None)
         os.environ.pop(f"{variable}_FILE", None)
 

@@ -66,14 +66,14 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         # For an app that asks for a result. A worker waits much longer (tasks/results/worker_backend.py).
         "result_backend_always_retry": True,
         "result_backend_max_sleep_between_retries_ms": 1000,
-        "result_backend_max_retries": math.ceil(4 * settings.margin),
+        "result_backend_max_retries": math.ceil(4 * settings.silence),
         "result_backend_transport_options": {
-            "retry_policy": _patience(4 * settings.margin),
+            "retry_policy": _patience(4 * settings.silence),
             **backend.sentinel_options(**_SENTINEL_TIMEOUTS),
         },
-        # Shorter than a margin: a process that stores a result notices a silent Redis before a limit acts.
-        "redis_socket_timeout": settings.margin / 2,
-        "redis_socket_connect_timeout": min(5.0, settings.margin / 2),
+        # A process that stores a result notices a silent Redis before the next limit acts.
+        "redis_socket_timeout": settings.engine_margin / 2,
+        "redis_socket_connect_timeout": min(5.0, settings.engine_margin / 2),
         **({} if backend.kind is Kind.SOCKET else {"redis_socket_keepalive": True}),
         "redis_backend_health_check_interval": 25.0,
         "redis_retry_on_timeout": True,

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from config.address import Address
 from config.address_text import parse_address
@@ -24,7 +29,7 @@ from config.setting_types import (
     Warm,
     setting,
 )
-from config.variables import explain, key_of, unknown_variables, variable_of
+from config.variables import OLD_NAMES, explain, key_of, unknown_variables, variable_of, warn_of
 from config.warm import WarmSizes, parse_warm
 
 __all__ = ["InvalidSetting", "Settings", "load_settings"]
@@ -110,8 +115,11 @@ class Settings(BaseSettings):
     max_input: Bytes = setting("32m", "The most that `files` and `stdin` may take together.")
     max_files: int = setting(8192, "The most `files`, whatever their size.", ge=1)
     max_artifacts: Bytes = setting("32m", "The most that a job's artifacts may take together.")
-    margin: Seconds = setting(
+    engine_margin: Seconds = setting(
         15.0, "Seconds that the engine may take for one step; the time between two rungs of the time limits."
+    )
+    silence: Seconds = setting(
+        15.0, "Seconds for which Redis may hear nothing of a worker; then others take over its jobs."
     )
 
     owner: str = setting(
@@ -193,8 +201,8 @@ class Settings(BaseSettings):
     @property
     def longest(self) -> Ladder:
         """The ladder of the longest job that these settings allow: one of two stages."""
-        first_s = self.max_timeout + self.max_grace + 2 * self.margin
-        return ladder(first_s + self.max_timeout, self.max_grace, self.margin)
+        first_s = self.max_timeout + self.max_grace + 2 * self.engine_margin
+        return ladder(first_s + self.max_timeout, self.max_grace, self.engine_margin)
 
     @property
     def broker(self) -> Address:
@@ -222,7 +230,7 @@ class Settings(BaseSettings):
     @property
     def stop_s(self) -> float:
         """The time that a worker may need to stop, in seconds. It should not be killed earlier."""
-        return self.drain + 4 * self.margin
+        return self.drain + 4 * self.engine_margin
 
     @property
     def lease_s(self) -> float:
@@ -231,7 +239,7 @@ class Settings(BaseSettings):
         Other workers take longer to notice that a worker is gone. So when they put its jobs back, the leases
         have already run out, and no job waits for its lease.
         """
-        return self.margin * 2 / 3
+        return self.silence * 2 / 3
 
     @property
     def warm_sizes(self) -> WarmSizes:
@@ -321,8 +329,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What the code passes comes first, then the environment, then files that the environment names."""
-        return init_settings, env_settings, _FileSource(settings_cls)
+        """What the code passes comes first, then the environment, then files that the environment names.
+
+        Variables with old names come last.
+        """
+        by_old_names = InitSettingsSource(settings_cls, _by_old_names())
+        return init_settings, env_settings, _FileSource(settings_cls), by_old_names
 
 
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401  each is read as its field is
@@ -345,13 +357,28 @@ class _FileSource(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401
         key = key_of(field_name, Settings.model_fields)
-        variable = f"{variable_of(field_name, Settings.model_fields)}_FILE"
-        path = os.environ.get(variable)
-        try:
-            return (Path(path).read_text().rstrip("\r\n") if path else None), key, False
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidSetting(f"{variable}={path}: the file cannot be read: {error}") from None
+        return _file_of(variable_of(field_name, Settings.model_fields)), key, False
 
     def __call__(self) -> dict[str, Any]:
         found = (self.get_field_value(field, name) for name, field in Settings.model_fields.items())
         return {key: value for value, key, _ in found if value is not None}
+
+
+def _file_of(variable: str) -> str | None:
+    """The content of the file that `<variable>_FILE` names; None if it names none."""
+    path = os.environ.get(f"{variable}_FILE")
+    try:
+        return Path(path).read_text().rstrip("\r\n") if path else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"{variable}_FILE={path}: the file cannot be read: {error}") from None
+
+
+def _by_old_names() -> dict[str, Any]:
+    """The fields that variables with old names set. Warns of each such variable."""
+    found: dict[str, Any] = {}
+    for old, fields in OLD_NAMES.items():
+        value = os.environ.get(old) or _file_of(old)
+        if value is not None:
+            warn_of(old)
+            found |= dict.fromkeys(fields, value)
+    return found

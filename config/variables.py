@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING
 
 from config.quoting import quoted
@@ -15,7 +17,12 @@ if TYPE_CHECKING:
 
     Fields = Mapping[str, FieldInfo]
 
-__all__ = ["explain", "key_of", "unknown_variables", "variable_of"]
+__all__ = ["OLD_NAMES", "explain", "key_of", "unknown_variables", "variable_of", "warn_of"]
+
+_log = logging.getLogger("cellblock")
+
+#: Variables that are accepted under their old names, and the fields that each sets.
+OLD_NAMES = {"CELLBLOCK_MARGIN": ("engine_margin", "silence")}
 
 
 def key_of(field_name: str, fields: Fields) -> str:
@@ -35,8 +42,16 @@ def unknown_variables(names: Iterable[str], fields: Fields) -> list[str]:
     plain = [variable_of(field, fields) for field in fields]
     # CELLBLOCK_CELL marks a job that runs on the host. Such a job may run our command too.
     known = {*plain, *(f"{name}_FILE" for name in plain), "CELLBLOCK_CELL"}
-    wrong = sorted(name for name in names if name.startswith("CELLBLOCK_") and name not in known)
+    accepted = {*known, *OLD_NAMES, *(f"{name}_FILE" for name in OLD_NAMES)}
+    wrong = sorted(name for name in names if name.startswith("CELLBLOCK_") and name not in accepted)
     return [f"{name}: there is no such setting{_nearest(name, known)}" for name in wrong]
+
+
+@cache
+def warn_of(old: str) -> None:
+    """Log once in each process that a variable has an old name. Without a log this goes to standard error."""
+    instead = " and ".join(f"CELLBLOCK_{field.upper()}" for field in OLD_NAMES[old])
+    _log.warning("%s is the old name of %s: set those instead", old, instead)
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

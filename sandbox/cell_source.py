@@ -133,7 +133,7 @@ class CellSource:
             owner=self._settings.owner,
             runtime=job.runtime.name,
             state="job",
-            deadline=self._clock.now() + job.ladder(self._settings.margin).reap_s,
+            deadline=self._clock.now() + job.ladder(self._settings.engine_margin).reap_s,
             limits=job.limits.text,
             task=tags.task_id,
             worker=tags.worker,

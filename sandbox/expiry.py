@@ -31,10 +31,10 @@ class Deadlines:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._margin_s = settings.margin
+        self._margin_s = settings.engine_margin
         self._most_s = max(_MOST_S, settings.longest.reap_s + settings.warm_age)
         # A maker's reading of the clock may be HOLDS_S old, and the maker may need four margins to use it.
-        self._remembers_s = HOLDS_S + 4 * settings.margin
+        self._remembers_s = HOLDS_S + 4 * settings.engine_margin
         self._offsets: deque[tuple[float, float]] = deque()
         self._due: dict[str, float] = {}
         self._dead: dict[str, float] = {}

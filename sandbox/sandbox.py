@@ -42,7 +42,7 @@ class Sandbox:
         self.settings = settings or load_settings()
         self.catalogue = load_catalogue(self.settings.runtimes)
         self._cells = _cell_source(self.settings, keeper)
-        cell_run = CellRun(self._cells.acquire, self.settings.margin, interrupts)
+        cell_run = CellRun(self._cells.acquire, self.settings.engine_margin, interrupts)
         self._run = Run(cell_run, self.settings.max_artifacts)
 
     def __enter__(self) -> Self:

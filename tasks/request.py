@@ -47,7 +47,7 @@ class JobRequest(Request):
         self._eta: datetime | None = _soon(self.eta, self.request_dict.get("retries"))
         job = _job(self.task, message.payload)
         settings = this_settings()
-        rungs = job.ladder(settings.margin) if job else settings.longest
+        rungs = job.ladder(settings.engine_margin) if job else settings.longest
         self.time_limits = (rungs.hard_s, rungs.soft_s)
         self._runtime = job.runtime.name if job else ""
         self._is_over = False

@@ -85,7 +85,7 @@ def _run(task: SandboxTask, turn: Attempt, job: Job) -> Result:
     from tasks.worker import this_sandbox
 
     sandbox = this_sandbox()
-    soft_s = job.ladder(sandbox.settings.margin).soft_s
+    soft_s = job.ladder(sandbox.settings.engine_margin).soft_s
     with limits.running(soft_s), live_output(task.request, turn.attempt) as live:
         result = sandbox.run_job(
             job,

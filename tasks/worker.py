@@ -82,7 +82,7 @@ def _start_keeper(sender: str, **_: object) -> None:
         from sandbox.warm import KeeperProcess
 
         try:
-            _keeper = KeeperProcess(sender, settings.margin)
+            _keeper = KeeperProcess(sender, settings.engine_margin)
         except OSError as error:
             # Celery logs any other exception of a receiver and continues.
             raise SystemExit(f"cellblock: the worker's keeper can't be started: {error}") from error

@@ -45,7 +45,8 @@ BROKER_PASSWORD = secrets.token_hex(8)
 
 _GONE_S = 15.0
 _TAIL_CHARS = 6000
-_MARGIN_S = 15.0
+# The default of both settings.
+_PATIENT_S = 15.0
 # Modules of tests use the databases below 64 for themselves.
 _databases = itertools.count(64)
 # A module of tests that has one of these names starts its own broker.
@@ -98,7 +99,8 @@ def _settings_of_nobody() -> Iterator[None]:
             patch.delenv(variable)
         patch.setenv("CELLBLOCK_OWNER", OWNER)
         if PATIENCE > 1:
-            patch.setenv("CELLBLOCK_MARGIN", f"{_MARGIN_S * PATIENCE:g}")
+            for variable in ("CELLBLOCK_ENGINE_MARGIN", "CELLBLOCK_SILENCE"):
+                patch.setenv(variable, f"{_PATIENT_S * PATIENCE:g}")
         yield
 
 

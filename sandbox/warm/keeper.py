@@ -87,14 +87,14 @@ def _log_like(settings: Settings, worker: str) -> None:
 
 
 def _keep_reaping(settings: Settings) -> None:
-    """Reap now, and then again after each `settings.margin` seconds."""
+    """Reap now, and then again after each `settings.engine_margin` seconds."""
     deadlines = Deadlines(settings)
     while True:
         try:
             _reap(settings, deadlines)
         except Exception:  # noqa: BLE001  a reaper that has died would never be missed
             _log.exception("Reaping failed")
-        time.sleep(settings.margin)
+        time.sleep(settings.engine_margin)
 
 
 def _reap(settings: Settings, deadlines: Deadlines | None = None, *, leaving: bool = False) -> None:

@@ -86,7 +86,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
     Message = Message
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
-        self.registration = Registration(this_settings().margin)
+        self.registration = Registration(this_settings().silence)
         self.in_hand = ""
         self.is_acknowledged = False
         self._last_queue = ""

@@ -77,7 +77,7 @@ class Transport(stock.Transport):  # type: ignore[misc]
         """Consume in this event loop from now on, and start the beats."""
         self.cycle.loop = loop
         super().register_with_event_loop(connection, loop)
-        self.cycle.beats = loop.call_repeatedly(this_settings().margin / _BEATS, self.cycle.beat)
+        self.cycle.beats = loop.call_repeatedly(this_settings().silence / _BEATS, self.cycle.beat)
 
     def close_connection(self, connection: Any) -> None:  # noqa: ANN401
         """Stop the beats and close the connection."""

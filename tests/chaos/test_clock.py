@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.chaos.proxy import StallingProxy
 
 MARGIN_S = 2
-MARGIN = {"CELLBLOCK_MARGIN": str(MARGIN_S)}
+MARGIN = {"CELLBLOCK_ENGINE_MARGIN": str(MARGIN_S)}
 
 
 @pytest.fixture

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from tests.chaos.conftest import Hire, Send
     from tests.chaos.proxy import StallingProxy
 
-MARGIN = {"CELLBLOCK_MARGIN": "2"}
+BRISK = {"CELLBLOCK_ENGINE_MARGIN": "2", "CELLBLOCK_SILENCE": "2"}
 
 
 def test_a_worker_killed_between_create_and_its_answer_leaves_nothing(
     hire: Hire, send: Send, link: StallingProxy, engine: docker.APIClient
 ) -> None:
-    worker = hire("one", **MARGIN, CELLBLOCK_DOCKER_HOST=link.url)
+    worker = hire("one", **BRISK, CELLBLOCK_DOCKER_HOST=link.url)
     link.hold_answer(b"/containers/create")
     handle = send("echo again")
     assert link.held.wait(10), "the engine has answered the create"
     orphan = containers_of(engine, OWNER)
     worker.kill()
     link.heal()
-    hire("two", **MARGIN)
+    hire("two", **BRISK)
     wait_until(lambda: not set(orphan) & set(containers_of(engine, OWNER)), 15, "a reaper has passed")
     assert len(orphan) == 1
     assert handle.get(timeout=40)["stdout"] == "again\n"
@@ -36,7 +36,7 @@ def test_a_worker_killed_between_create_and_its_answer_leaves_nothing(
 def test_a_create_that_was_given_up_and_happened_all_the_same_leaves_nothing(
     hire: Hire, send: Send, link: StallingProxy, engine: docker.APIClient
 ) -> None:
-    hire("one", **MARGIN, CELLBLOCK_DOCKER_HOST=link.url)
+    hire("one", **BRISK, CELLBLOCK_DOCKER_HOST=link.url)
     link.hold_answer(b"/containers/create")
     handle = send("echo again")
     assert link.held.wait(10), "the engine has answered the create"

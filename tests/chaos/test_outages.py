@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 MARGIN_S = 3
 #: With these the hard limit of a job is 12 seconds after its start, and a lease lasts 2 seconds.
-BRISK = {"ENABLE_DOCKER": "false", "CELLBLOCK_MARGIN": str(MARGIN_S), "DOCKER_TIMEOUT": "5000"}
+BRISK = {
+    "ENABLE_DOCKER": "false",
+    "CELLBLOCK_ENGINE_MARGIN": str(MARGIN_S),
+    "CELLBLOCK_SILENCE": "3",
+    "DOCKER_TIMEOUT": "5000",
+}
 LASTS_S = 14.0
 
 

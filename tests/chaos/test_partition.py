@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.conftest import Hire, Send
 
-BRISK = {"CELLBLOCK_MARGIN": "3", "ENABLE_DOCKER": "false"}
+BRISK = {"CELLBLOCK_SILENCE": "3", "ENABLE_DOCKER": "false"}
 
 
 def test_a_job_of_a_worker_that_is_cut_off_never_runs_twice_at_once(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Seconds between two rungs: long enough for a busy machine, short enough for a test.
 MARGIN_S = 2
-MARGIN = {"CELLBLOCK_MARGIN": str(MARGIN_S)}
+MARGIN = {"CELLBLOCK_ENGINE_MARGIN": str(MARGIN_S)}
 TIMEOUT_S, GRACE_S = 2.0, 0.5
 RUNGS = ladder(TIMEOUT_S, GRACE_S, MARGIN_S)
 LIMITS = {"timeout": TIMEOUT_S, "grace": GRACE_S}

@@ -123,7 +123,7 @@ def test_missing_images_are_pulled_beside_the_worker_and_not_longer_than_it_runs
 ) -> None:
     monkeypatch.setenv("CELLBLOCK_DOCKER_HOST", silent_engine)
     # Without the end of the worker, the pull would wait for the engine this long.
-    monkeypatch.setenv("CELLBLOCK_MARGIN", "1000")
+    monkeypatch.setenv("CELLBLOCK_ENGINE_MARGIN", "1000")
     before = children()
     with _pulling(load_settings()):
         (puller,) = children() - before

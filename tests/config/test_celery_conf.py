@@ -25,8 +25,10 @@ def test_every_key_is_one_that_celery_knows(conf: dict[str, Any]) -> None:
 
 
 @given(st.integers(30, 10_000), st.integers(1, 100), st.integers(1, 100))
-def test_no_message_comes_again_while_the_longest_job_may_run(timeout: int, grace: int, margin: int) -> None:
-    settings = load_settings(max_timeout=timeout, max_grace=grace, margin=margin)
+def test_no_message_comes_again_while_the_longest_job_may_run(
+    timeout: int, grace: int, margin_s: int
+) -> None:
+    settings = load_settings(max_timeout=timeout, max_grace=grace, engine_margin=margin_s)
     visibility_s = celery_config(settings)["broker_transport_options"]["visibility_timeout"]
     assert visibility_s > settings.longest.hard_s
 
@@ -81,16 +83,16 @@ def test_the_broker_is_asked_for_ever_and_never_waited_for_for_ever(conf: dict[s
     }
 
 
-@pytest.mark.parametrize(("margin", "connect_s"), [(15, 5.0), (4, 2.0)])
-def test_a_silent_result_backend_is_found_out_before_the_next_rung(margin: float, connect_s: float) -> None:
-    conf = celery_config(load_settings(margin=margin))
-    assert (conf["redis_socket_timeout"], conf["redis_socket_connect_timeout"]) == (margin / 2, connect_s)
+@pytest.mark.parametrize(("margin_s", "connect_s"), [(15, 5.0), (4, 2.0)])
+def test_a_silent_result_backend_is_found_out_before_the_next_rung(margin_s: float, connect_s: float) -> None:
+    conf = celery_config(load_settings(engine_margin=margin_s, silence=100))
+    assert (conf["redis_socket_timeout"], conf["redis_socket_connect_timeout"]) == (margin_s / 2, connect_s)
     assert (conf["redis_backend_health_check_interval"], conf["redis_retry_on_timeout"]) == (25.0, True)
     assert conf["redis_socket_keepalive"] is True
 
 
-def test_an_app_that_asks_for_a_result_has_the_patience_of_four_margins() -> None:
-    conf = celery_config(load_settings(margin=2.6))
+def test_an_app_that_asks_for_a_result_waits_for_redis_four_times_as_long_as_a_worker_may_be_silent() -> None:
+    conf = celery_config(load_settings(silence=2.6, engine_margin=100))
     assert conf["result_backend_always_retry"] is True
     assert conf["result_backend_max_retries"] == 11
     assert conf["result_backend_max_sleep_between_retries_ms"] == 1000
@@ -126,7 +128,7 @@ def test_a_worker_has_our_own_autoscaler_and_consumer_and_tells_what_it_does(con
 
 
 def test_a_message_with_no_limits_gets_those_of_the_longest_job() -> None:
-    settings = load_settings(max_timeout=100, max_grace=10, margin=5)
+    settings = load_settings(max_timeout=100, max_grace=10, engine_margin=5)
     conf = celery_config(settings)
     rungs = (settings.longest.soft_s, settings.longest.hard_s)
     assert (conf["task_soft_time_limit"], conf["task_time_limit"]) == rungs

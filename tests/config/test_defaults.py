@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from config import Settings, load_settings
+from config import Settings, ladder, load_settings
 from config.variables import variable_of
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -40,7 +40,8 @@ DEFAULTS: dict[str, object] = {
     "CELLBLOCK_MAX_INPUT": 32 * MIB,
     "CELLBLOCK_MAX_FILES": 8192,
     "CELLBLOCK_MAX_ARTIFACTS": 32 * MIB,
-    "CELLBLOCK_MARGIN": 15.0,
+    "CELLBLOCK_ENGINE_MARGIN": 15.0,
+    "CELLBLOCK_SILENCE": 15.0,
     "CELLBLOCK_OWNER": "cellblock",
     "CELLBLOCK_DOCKER_HOST": None,
     "CELLBLOCK_OCI_RUNTIME": None,
@@ -66,7 +67,7 @@ DEFAULTS: dict[str, object] = {
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("CELLBLOCK_OWNER", "CELLBLOCK_MARGIN"):
+    for variable in ("CELLBLOCK_OWNER", "CELLBLOCK_ENGINE_MARGIN", "CELLBLOCK_SILENCE"):
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -79,9 +80,16 @@ def test_every_setting_has_the_default_that_is_promised() -> None:
     assert (found, broker.get_secret_value()) == (DEFAULTS, "redis://localhost:6379/0")
 
 
-def test_what_follows_from_the_margin_and_the_drain() -> None:
-    settings = load_settings(margin=6, drain=100)
-    assert (settings.stop_s, settings.lease_s) == (100 + 4 * 6, 4)
+def test_the_engine_margin_moves_the_ladder_and_the_stop_and_no_lease() -> None:
+    settings = load_settings(engine_margin=6, drain=100, max_timeout=100, max_grace=10)
+    assert (settings.stop_s, settings.lease_s) == (100 + 4 * 6, 10)
+    assert settings.longest == ladder(100 + 10 + 2 * 6 + 100, 10, 6)
+
+
+def test_the_silence_moves_the_lease_and_neither_the_ladder_nor_the_stop() -> None:
+    settings, usual = load_settings(silence=6), load_settings()
+    assert settings.lease_s == 4
+    assert (settings.stop_s, settings.longest) == (usual.stop_s, usual.longest)
 
 
 def test_a_message_has_room_for_all_input_with_each_character_escaped() -> None:

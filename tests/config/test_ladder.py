@@ -38,5 +38,5 @@ def test_no_job_has_longer_limits_than_the_longest(
 
 
 def test_the_longest_ladder_holds_two_stages_of_the_longest_job() -> None:
-    settings = load_settings(max_timeout=100, max_grace=10, margin=5)
+    settings = load_settings(max_timeout=100, max_grace=10, engine_margin=5)
     assert settings.longest == ladder(100 + 10 + 2 * 5 + 100, 10, 5)

@@ -22,7 +22,8 @@ __all__ = ["Deployment", "compose_program", "running_deployment"]
 #: The margins are short, so that the reaper removes a killed worker's cells during the test.
 _SETTINGS = """
 CELLBLOCK_CONCURRENCY=2
-CELLBLOCK_MARGIN=3
+CELLBLOCK_ENGINE_MARGIN=3
+CELLBLOCK_SILENCE=3
 CELLBLOCK_DRAIN=5
 CELLBLOCK_NETWORK_HOSTS=example.com
 CELLBLOCK_PULL=never

@@ -225,7 +225,7 @@ def test_the_engine_ends_a_flood_whose_supervisor_hears_no_order(
     result = sandbox.run("yes", timeout=25)
     assert result.status is Status.OUTPUT_LIMIT
     # An engine that is asked for a kill while its output lies unread answers never, or after a margin.
-    assert result.timings.total < load_settings().margin
+    assert result.timings.total < load_settings().engine_margin
 
 
 def test_the_jobs_of_a_worker_killed_by_sigkill_end_by_themselves(engine: docker.APIClient) -> None:

@@ -33,7 +33,7 @@ def owner() -> str:
 
 @pytest.fixture
 def settings(owner: str) -> Settings:
-    return load_settings(owner=owner, margin=0.5 * PATIENCE)
+    return load_settings(owner=owner, engine_margin=0.5 * PATIENCE)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def found_due(settings: Settings, url: str | None = None) -> list[str]:
 
 def _patient_engine(settings: Settings, url: str | None) -> DockerEngine:
     """An engine that may take longer for a call than the reaper's short margin."""
-    return DockerEngine(settings.model_copy(update={"docker_host": url, "margin": 5 * PATIENCE}))
+    return DockerEngine(settings.model_copy(update={"docker_host": url, "engine_margin": 5 * PATIENCE}))
 
 
 def _is_there(engine: docker.APIClient, container: str) -> bool:

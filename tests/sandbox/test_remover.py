@@ -35,7 +35,7 @@ LEAK = ("cellblock_leaks_total", 1.0, {"where": "remover"})
 @pytest.fixture
 def remover(checkpoint: Checkpoint) -> Iterator[Remover]:
     """Gives up an engine that refuses for some seconds."""
-    settings = load_settings(docker_host=checkpoint.url, margin=5 * PATIENCE)
+    settings = load_settings(docker_host=checkpoint.url, engine_margin=5 * PATIENCE)
     remover = Remover(lambda: DockerEngine(settings))
     yield remover
     checkpoint.obey()

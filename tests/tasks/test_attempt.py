@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     ClientOf = Callable[[str], Celery]
 
-ON_HOST = {"ENABLE_DOCKER": "false", "CELLBLOCK_MARGIN": "3"}
+ON_HOST = {"ENABLE_DOCKER": "false", "CELLBLOCK_ENGINE_MARGIN": "3", "CELLBLOCK_SILENCE": "3"}
 
 
 @pytest.fixture

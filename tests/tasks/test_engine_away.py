@@ -125,7 +125,7 @@ def test_an_engine_that_hangs_is_as_good_as_away(
     stalling: StallingProxy, folder: Path, broker_url: str, client_of: Callable[[str], Celery]
 ) -> None:
     client = client_of(broker_url)
-    with worker_behind(stalling.url, folder, broker_url, CELLBLOCK_MARGIN="3") as worker:
+    with worker_behind(stalling.url, folder, broker_url, CELLBLOCK_ENGINE_MARGIN="3") as worker:
         wait_until(lambda: trouble(folder) is None, 10, "the worker is well")
         stalling.stall()
         handles = [send(client, number) for number in range(JOBS)]
@@ -141,7 +141,7 @@ def test_sigterm_ends_a_worker_whose_engine_hangs_and_its_jobs_stay_in_the_queue
     stalling: StallingProxy, folder: Path, broker_url: str, client_of: Callable[[str], Celery]
 ) -> None:
     client = client_of(broker_url)
-    settings = {"CELLBLOCK_MARGIN": "3", "CELLBLOCK_DRAIN": "5"}
+    settings = {"CELLBLOCK_ENGINE_MARGIN": "3", "CELLBLOCK_DRAIN": "5"}
     with worker_behind(stalling.url, folder, broker_url, **settings) as worker:
         stalling.stall()
         wait_until(lambda: trouble(folder), 20, "the worker is not well")

@@ -58,7 +58,7 @@ def test_it_is_given_up_within_its_bound(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, is_worker: bool, bound_s: float
 ) -> None:
     monkeypatch.setenv("CELLBLOCK_PUBLISH_TIMEOUT", "3")
-    monkeypatch.setenv("CELLBLOCK_MARGIN", "10")
+    monkeypatch.setenv("CELLBLOCK_SILENCE", "10")
     monkeypatch.setattr(publishing, "is_worker", lambda: is_worker)
     send, told = sender(redis.ConnectionError("Error 111"))
     with pytest.raises(BrokerUnreachable, match="cannot be reached") as caught:

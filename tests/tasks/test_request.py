@@ -37,17 +37,18 @@ def limits_of(*args: object, **kwargs: object) -> tuple[float, float]:
 
 
 def test_the_limits_follow_the_job_and_not_its_publisher() -> None:
-    rungs = ladder(5, 2, load_settings().margin)
+    rungs = ladder(5, 2, load_settings().engine_margin)
     assert limits_of("true", timeout=5, grace=2) == (rungs.hard_s, rungs.soft_s)
 
 
 def test_a_job_with_no_timeout_gets_the_operators() -> None:
-    rungs = ladder(30, 1, load_settings().margin)
+    rungs = ladder(30, 1, load_settings().engine_margin)
     assert limits_of("true") == (rungs.hard_s, rungs.soft_s)
 
 
 def test_the_operators_settings_move_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CELLBLOCK_MARGIN", "3")
+    monkeypatch.setenv("CELLBLOCK_ENGINE_MARGIN", "3")
+    monkeypatch.setenv("CELLBLOCK_SILENCE", "1")
     assert limits_of("true", timeout=5, grace=1) == (12, 9)
 
 

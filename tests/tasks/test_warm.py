@@ -47,7 +47,7 @@ def warm(
     tmp_path: Path, engine: docker.APIClient, broker_url: str, client_of: Callable[[str], Celery]
 ) -> Iterator[Warm]:
     owner = f"test-{secrets.token_hex(4)}"
-    settings = {"CELLBLOCK_WARM": "0,bash=4", "CELLBLOCK_OWNER": owner, "CELLBLOCK_MARGIN": "2"}
+    settings = {"CELLBLOCK_WARM": "0,bash=4", "CELLBLOCK_OWNER": owner, "CELLBLOCK_ENGINE_MARGIN": "2"}
     with running_worker(tmp_path, broker_url, "--concurrency=3", **settings) as worker:
         made = Warm(worker, owner, client_of(broker_url), engine)
         wait_until(lambda: made.waiting() == 4, 30, "four cells wait")

@@ -75,7 +75,7 @@ def test_an_unavailable_sandbox_is_tried_again_after_a_while_and_then_fails(
         settings = {
             "CELLBLOCK_DOCKER_HOST": empty.url,
             "CELLBLOCK_MAX_ATTEMPTS": "2",
-            "CELLBLOCK_MARGIN": "2",
+            "CELLBLOCK_ENGINE_MARGIN": "2",
         }
         with running_worker(tmp_path, broker_url, "--concurrency=1", **settings):
             began = time.monotonic()
@@ -95,6 +95,16 @@ def test_the_legacy_mode_warns_at_start_and_marks_its_results(
     assert "WARNING" in worker.log()
     assert "ENABLE_DOCKER=false" in worker.log()
     assert (result["engine"], result["container"], result["status"]) == ("host", None, "succeeded")
+
+
+@pytest.mark.parametrize("program", ["cli worker", "celery -A tasks worker --loglevel=INFO"])
+def test_the_old_name_of_a_setting_is_told_once_in_the_log(
+    tmp_path: Path, broker_url: str, program: str
+) -> None:
+    settings = {"ENABLE_DOCKER": "false", "CELLBLOCK_MARGIN": "15"}
+    with running_worker(tmp_path, broker_url, "--concurrency=1", program=program, **settings) as worker:
+        told = worker.log()
+    assert told.count("CELLBLOCK_MARGIN is the old name of CELLBLOCK_ENGINE_MARGIN") == 1
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGQUIT, signal.SIGINT])

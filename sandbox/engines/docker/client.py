@@ -64,7 +64,7 @@ def connect(settings: Settings) -> docker.APIClient:
             " Try: forward its socket, as with ssh -L, and set CELLBLOCK_DOCKER_HOST=unix://…"
         )
     with mapped_errors("connect", address):
-        timeout_s = int(settings.margin) or 1
+        timeout_s = int(settings.engine_margin) or 1
         client = docker.APIClient(base_url=address, version="auto", timeout=timeout_s)
         if "unix://" in address:
             client.mount("http+docker://", _OnePool(address.removeprefix("http+"), timeout_s))

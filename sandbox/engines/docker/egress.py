@@ -67,8 +67,8 @@ def open_egress(
             name: undone.enter_context(closing(_start(client, name, profile)))
             for name, profile in ((proxy, of_proxy), (relay, of_relay))
         }
-        _await_ready("relay", connections[relay], RELAY_READY, settings.margin)
-        _await_ready("proxy", connections[proxy], PROXY_READY, settings.margin)
+        _await_ready("relay", connections[relay], RELAY_READY, settings.engine_margin)
+        _await_ready("proxy", connections[proxy], PROXY_READY, settings.engine_margin)
         undone.pop_all()
     return Egress(proxy_environment(), connections)
 

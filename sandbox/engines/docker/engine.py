@@ -86,7 +86,7 @@ class DockerEngine:
 
     def cell(self, opened: OpenCell) -> DockerCell:
         """The conversation with a container, over its one connection."""
-        return DockerCell(opened, self._client, bound_s=self._settings.margin)
+        return DockerCell(opened, self._client, bound_s=self._settings.engine_margin)
 
     def adopt(self, descriptors: Sequence[int]) -> tuple[socket.socket, ...]:
         """The connection to a container that another process has made."""
@@ -113,7 +113,7 @@ class DockerEngine:
         client = self._client()
         if ends:
             await_end(client, name)
-        remove_container(client, name, self._settings.margin)
+        remove_container(client, name, self._settings.engine_margin)
 
     def list(self) -> list[FoundCell]:
         """The containers with this deployment's label."""

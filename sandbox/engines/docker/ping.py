@@ -38,4 +38,4 @@ def ping(settings: Settings) -> None:
 
 
 def _patience_s(settings: Settings) -> int:
-    return max(1, round(settings.margin * _SHARE))
+    return max(1, round(settings.engine_margin * _SHARE))

@@ -110,7 +110,7 @@ def test_snapshots_tell_how_old_the_last_is_in_minutes() -> None:
 def test_an_hour_is_when_other_apps_workers_give_a_message_back(
     examine: Examine, monkeypatch: pytest.MonkeyPatch, maximum: str, level: str
 ) -> None:
-    monkeypatch.delenv("CELLBLOCK_MARGIN", raising=False)
+    monkeypatch.delenv("CELLBLOCK_ENGINE_MARGIN", raising=False)
     (found,) = examine("visibility", CELLBLOCK_MAX_TIMEOUT=maximum)
     longest_s = 2 * float(maximum) + 120
     assert (found["level"], f"stopped by {longest_s:.0f} s" in found["message"]) == (level, True)

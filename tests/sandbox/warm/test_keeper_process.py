@@ -53,7 +53,7 @@ def running(tmp_path: Path, url: str, *collector: int, **settings: str) -> Itera
     folder.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "sandbox.warm.keeper", str(folder / "socket"), "w@h"]
     command += map(str, collector)
-    own = {"CELLBLOCK_DOCKER_HOST": url, "CELLBLOCK_OWNER": OWNER, "CELLBLOCK_MARGIN": "1"}
+    own = {"CELLBLOCK_DOCKER_HOST": url, "CELLBLOCK_OWNER": OWNER, "CELLBLOCK_ENGINE_MARGIN": "1"}
     env = os.environ | {"CELLBLOCK_WARM": "0", "CELLBLOCK_PULL": "never"} | own | settings
     with log_file.open("wb") as log:
         # Whoever runs the tests may ignore it, and then what they start would.

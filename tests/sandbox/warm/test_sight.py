@@ -38,7 +38,7 @@ def seen(path: Path, count: int, monkeypatch: pytest.MonkeyPatch, address: str) 
             shutil.rmtree(path.parent)
 
     monkeypatch.setattr("sandbox.warm.sight.time.sleep", end)
-    thread = looks(load_settings(docker_host=address, margin=3), path)
+    thread = looks(load_settings(docker_host=address, engine_margin=3), path)
     thread.join(20)
     assert not thread.is_alive(), "it looks on although its folder is gone"
     assert last[-1] is not None

@@ -121,7 +121,7 @@ def test_a_consumer_that_still_has_something_stays_on_the_register_for_others_to
     assert database.smembers(f"cellblock.consumer:{consumer}") == {QUEUE}
 
 
-def test_a_consumer_counts_as_gone_after_the_margin_and_is_forgotten_after_thirty_days(
+def test_a_consumer_counts_as_gone_after_its_silence_and_is_forgotten_after_thirty_days(
     database: Any, one: Looped
 ) -> None:
     database.lpush(QUEUE, message("it"))
@@ -129,7 +129,7 @@ def test_a_consumer_counts_as_gone_after_the_margin_and_is_forgotten_after_thirt
     one.channel.beat()
     consumer = one.channel.registration.consumer
     silent_at = database.zscore("cellblock.consumers", consumer)
-    assert 0 <= silent_at - database.time()[0] - this_settings().margin + 1 <= 1
+    assert 0 <= silent_at - database.time()[0] - this_settings().silence + 1 <= 1
     keys = ["cellblock.consumers", f"cellblock.consumer:{consumer}", f"cellblock.held:{consumer}"]
     assert {round(database.ttl(key) / 10) for key in keys} == {THIRTY_DAYS_S // 10}
 
@@ -137,7 +137,7 @@ def test_a_consumer_counts_as_gone_after_the_margin_and_is_forgotten_after_thirt
 def test_a_consumer_says_five_times_in_that_while_that_it_lives_until_it_ends(
     database: Any, broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CELLBLOCK_MARGIN", "1")
+    monkeypatch.setenv("CELLBLOCK_SILENCE", "1")
     this_settings.cache_clear()
     with looped(broker_url, QUEUE) as one:
         idle(one)
@@ -146,6 +146,7 @@ def test_a_consumer_says_five_times_in_that_while_that_it_lives_until_it_ends(
         one.turn(lambda: len(beats) == 5, "five beats")
         assert beats[-1] - beats[0] > 0.6
         timer = one.connection.transport.cycle.beats
+        assert one.channel.registration._silence_s == this_settings().silence == 1
     assert timer.canceled
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("engine")
 
-#: A worker counts as gone after this, in seconds; all else follows from it.
-MARGIN = {"CELLBLOCK_MARGIN": "3"}
+#: A worker counts as gone after this, in seconds.
+BRISK = {"CELLBLOCK_SILENCE": "3"}
 MOST_S = 30.0
 
 
@@ -47,12 +47,12 @@ def test_a_job_whose_whole_worker_is_killed_runs_again_on_another(
     tmp_path: Path, broker_url: str, client_of: ClientOf
 ) -> None:
     sleep = unique_sleep(3)
-    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN) as doomed:
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **BRISK) as doomed:
         handle = client_of(broker_url).send_task(TASK, [f"{sleep}; echo done", "bash"])
         wait_until(_runs(sleep), ANSWER_S, "the job runs")
         doomed.process.kill()
     wait_until(lambda: not runs(sleep), 5, "the job has died with its worker")
-    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN):
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **BRISK):
         wait_until(_runs(sleep), MOST_S, "the job runs again")
         result = handle.get(timeout=ANSWER_S)
     assert (result["stdout"], result["attempt"]) == ("done\n", 2)
@@ -65,7 +65,7 @@ def test_what_a_worker_had_only_taken_is_given_back(
     database.lmove("cellblock", "cellblock.taken:gone:cellblock", "RIGHT", "LEFT")
     database.sadd("cellblock.consumer:gone", "cellblock")
     database.zadd("cellblock.consumers", {"gone": 1})
-    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN):
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **BRISK):
         assert handle.get(timeout=MOST_S)["stdout"] == "hi\n"
 
 
@@ -74,7 +74,7 @@ def test_a_job_that_is_delivered_twice_runs_once(
 ) -> None:
     sleep = unique_sleep(4)
     app = client_of(broker_url)
-    with running_worker(tmp_path, broker_url, "--concurrency=2", **MARGIN) as worker:
+    with running_worker(tmp_path, broker_url, "--concurrency=2", **BRISK) as worker:
         handle = app.send_task(TASK, [f"{sleep}; echo once", "bash"])
         wait_until(_runs(sleep), ANSWER_S, "the job runs")
         database.client_kill_filter(_type="normal", skipme=True)
@@ -92,7 +92,7 @@ def test_a_job_that_kills_its_process_each_time_fails_and_says_so(
 ) -> None:
     sleep = unique_sleep(30)
     most = {"CELLBLOCK_MAX_ATTEMPTS": "2"}
-    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN, **most) as worker:
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **BRISK, **most) as worker:
         handle = client_of(broker_url).send_task(TASK, [sleep, "bash"])
         for _ in range(2):
             wait_until(_runs(sleep), ANSWER_S, "the job runs")
@@ -108,7 +108,7 @@ def test_a_job_that_takes_its_whole_worker_down_each_time_is_not_retried_for_eve
     handle = client_of(broker_url).send_task(TASK, ["echo never", "bash"])
     database.set(f"cellblock.attempts:{handle.id}", 4, ex=60)
     with (
-        running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN),
+        running_worker(tmp_path, broker_url, "--concurrency=1", **BRISK),
         pytest.raises(Abandoned, match="each time its worker was gone"),
     ):
         handle.get(timeout=ANSWER_S)
@@ -118,7 +118,7 @@ def test_a_job_whose_process_is_frozen_has_timed_out_with_the_output_that_was_st
     tmp_path: Path, broker_url: str, client_of: ClientOf, engine: docker.APIClient
 ) -> None:
     sleep = unique_sleep(30)
-    live = {"CELLBLOCK_MARGIN": "2", "CELLBLOCK_LIVE": "on"}
+    live = {"CELLBLOCK_ENGINE_MARGIN": "2", "CELLBLOCK_LIVE": "on"}
     with running_worker(tmp_path, broker_url, "--concurrency=1", **live) as worker:
         limits = {"timeout": 1, "grace": 0}
         handle = client_of(broker_url).send_task(TASK, [f"echo so far; {sleep}", "bash"], limits)
@@ -147,12 +147,12 @@ def test_a_worker_that_stops_gives_back_what_takes_too_long(
 ) -> None:
     sleep = unique_sleep(30)
     handle = client_of(broker_url).send_task(TASK, [f"{sleep}; echo done", "bash"])
-    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN, CELLBLOCK_DRAIN="1") as stopped:
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **BRISK, CELLBLOCK_DRAIN="1") as stopped:
         wait_until(_runs(sleep), ANSWER_S, "the job runs")
         stopped.process.send_signal(number)
         stopped.process.wait(20)
         assert not runs(sleep)
-    with running_worker(tmp_path, broker_url, "--concurrency=1", **MARGIN):
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **BRISK):
         wait_until(_runs(sleep), ANSWER_S, "the job runs again at once")
         cancel = run_cli("cancel", handle.id, CELLBLOCK_BROKER_URL=broker_url)
         result = handle.get(timeout=ANSWER_S)

@@ -54,7 +54,7 @@ class Watched:
 
 SETTINGS = {
     "CELLBLOCK_WARM": "0,bash=1",
-    "CELLBLOCK_MARGIN": "4",
+    "CELLBLOCK_ENGINE_MARGIN": "4",
     # Of Celery's own: how long a process is kept with nothing to do, in seconds.
     "AUTOSCALE_KEEPALIVE": "1",
 }

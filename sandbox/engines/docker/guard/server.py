@@ -32,7 +32,7 @@ async def serve(settings: Settings, address: str) -> None:
 
     These signals break every connection.
     """
-    engine = GuardedEngine(docker_address(settings), settings.margin)
+    engine = GuardedEngine(docker_address(settings), settings.engine_margin)
     judge = Judge(settings, load_catalogue(settings.runtimes), engine)
 
     async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

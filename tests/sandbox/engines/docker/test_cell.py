@@ -135,7 +135,7 @@ def held(engine: docker.APIClient) -> Iterator[str]:
 
 @pytest.fixture
 def client(checkpoint: Checkpoint) -> Iterator[docker.APIClient]:
-    with closing(connect(load_settings(docker_host=checkpoint.url, margin=3 * PATIENCE))) as client:
+    with closing(connect(load_settings(docker_host=checkpoint.url, engine_margin=3 * PATIENCE))) as client:
         yield client
 
 

@@ -56,10 +56,10 @@ def test_a_variable_that_asks_for_tls_is_refused(monkeypatch: pytest.MonkeyPatch
         connect(load_settings(docker_host=there.url))
 
 
-@pytest.mark.parametrize(("margin", "timeout_s"), [(5.9, 5), (0.3, 1)])
-def test_each_call_is_given_up_after_a_margin(tmp_path: Path, margin: float, timeout_s: int) -> None:
+@pytest.mark.parametrize(("margin_s", "timeout_s"), [(5.9, 5), (0.3, 1)])
+def test_each_call_is_given_up_after_a_margin(tmp_path: Path, margin_s: float, timeout_s: int) -> None:
     with standing_in(tmp_path / "s") as there:
-        settings = load_settings(docker_host=there.url, margin=margin)
+        settings = load_settings(docker_host=there.url, engine_margin=margin_s)
         with closing(connect(settings)) as client:
             assert client.timeout == timeout_s
 
@@ -159,16 +159,16 @@ def test_an_engine_that_answers_anything_else_is_there(checkpoint: Checkpoint) -
     ping(load_settings(docker_host=checkpoint.url))
 
 
-@pytest.mark.parametrize(("margin", "patience_s"), [(0.5, 1), (3, 1), (6, 2), (15, 5)])
-def test_an_engine_has_a_third_of_a_margin_to_answer_a_ping(margin: float, patience_s: int) -> None:
-    assert engine_ping._patience_s(load_settings(margin=margin)) == patience_s
+@pytest.mark.parametrize(("margin_s", "patience_s"), [(0.5, 1), (3, 1), (6, 2), (15, 5)])
+def test_an_engine_has_a_third_of_a_margin_to_answer_a_ping(margin_s: float, patience_s: int) -> None:
+    assert engine_ping._patience_s(load_settings(engine_margin=margin_s)) == patience_s
 
 
 def test_an_engine_that_does_not_answer_a_ping_in_time_is_away(checkpoint: Checkpoint) -> None:
     checkpoint.stall("GET /_ping")
     began = time.monotonic()
     with pytest.raises(EngineUnreachable, match="did not answer in time"):
-        ping(load_settings(docker_host=checkpoint.url, margin=1))
+        ping(load_settings(docker_host=checkpoint.url, engine_margin=1))
     assert time.monotonic() - began < 10 * PATIENCE
 
 

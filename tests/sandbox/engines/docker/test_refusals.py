@@ -42,7 +42,7 @@ def behind(checkpoint: Checkpoint) -> Iterator[Callable[..., Sandbox]]:
     made: list[Sandbox] = []
 
     def make(**settings: Any) -> Sandbox:
-        given = {"pull": "never", "margin": 5 * PATIENCE, "docker_host": checkpoint.url} | settings
+        given = {"pull": "never", "engine_margin": 5 * PATIENCE, "docker_host": checkpoint.url} | settings
         made.append(Sandbox(load_settings(**given)))
         assert made[-1].warm_up(60 * PATIENCE)
         return made[-1]
@@ -144,7 +144,7 @@ def test_an_engine_that_hangs_up_is_unreachable_and_leaves_nothing(
 def test_an_engine_that_stalls_is_given_up_after_a_margin_and_what_it_did_later_is_removed(
     checkpoint: Checkpoint, behind: Callable[..., Sandbox], engine: docker.APIClient
 ) -> None:
-    sandbox = behind(margin=1 * PATIENCE)
+    sandbox = behind(engine_margin=1 * PATIENCE)
     late = checkpoint.stall(START, times=1)
     began = time.monotonic()
     with pytest.raises(EngineUnreachable, match="did not make a cell in time"):
@@ -210,7 +210,7 @@ def test_a_cell_may_stay_until_its_job_is_past_every_rung_of_its_time(
     with closing(source) as own, own.acquire(job, JobTags("t-1", "w@h")) as cell:
         labels = engine.inspect_container(cell.info.container or "")["Config"]["Labels"]
         left_s = float(labels["cellblock.deadline"]) - ask_the_time(engine)
-    assert left_s == pytest.approx(job.ladder(sandbox.settings.margin).reap_s, abs=3 * PATIENCE)
+    assert left_s == pytest.approx(job.ladder(sandbox.settings.engine_margin).reap_s, abs=3 * PATIENCE)
     assert [labels[f"cellblock.{name}"] for name in ("state", "task", "worker")] == ["job", "t-1", "w@h"]
 
 

@@ -31,7 +31,7 @@ REMOVE = "DELETE /containers/[^/]+"
 
 @pytest.fixture
 def client(checkpoint: Checkpoint) -> Iterator[docker.APIClient]:
-    with closing(connect(load_settings(docker_host=checkpoint.url, margin=5 * PATIENCE))) as client:
+    with closing(connect(load_settings(docker_host=checkpoint.url, engine_margin=5 * PATIENCE))) as client:
         yield client
 
 
@@ -110,5 +110,5 @@ def test_a_cell_that_the_engine_keeps_is_given_up_after_a_margin(checkpoint: Che
     checkpoint.refuse(REMOVE, 500)
     began = time.monotonic()
     with pytest.raises(EngineFailed):
-        remove_cell(load_settings(docker_host=checkpoint.url, margin=1), "nobody")
+        remove_cell(load_settings(docker_host=checkpoint.url, engine_margin=1), "nobody")
     assert 1 < time.monotonic() - began < 5 * PATIENCE
