@@ -1,14 +1,14 @@
-"""Watches a running job: enforces its time and output limits, and reports how it ended."""
+"""Follows a running job: keeps its output, enforces its limits, and reports how it ended."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from sandbox.capture import Capture
+from sandbox.deadline import Deadline
 from sandbox.errors import EngineFailed, InvalidJob
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Fault, Output, Started
 from sandbox.result import Status
@@ -22,20 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ending", "Watch"]
 
-# The share of `bound_s` in which the supervisor must kill the job and report its end: half a second by
-# default. After that the engine kills the container.
-_INWARD_KILL_SHARE = 1 / 30
-
-
 # The resolution of the cell's clock: a reading may be too early by this much.
 _CLOCK_STEP_S = 0.01
-
-
-class _Phase(Enum):
-    RUNNING = auto()
-    TERMINATED = auto()
-    KILLED = auto()
-    DESTROYED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +48,13 @@ class Watch:
             STDERR: Capture(job.limits.output_bytes),
         }
         self.is_closed = False
+        self.deadline = Deadline(cell, job.limits, bound_s)
         self._cell = cell
         self._job = job
         self._bound_s = bound_s
-        self._inward_kill_s = bound_s * _INWARD_KILL_SHARE
-        self._onlooker = observer
-        self._phase = _Phase.RUNNING
-        self._stopped: Status | None = None
+        self._observer = observer
         self._sent = 0.0
         self._started: float | None = None
-        self._next_act: float = 0.0
         self._pending: deque[Event] = deque()
         self._early_archive: list[bytes] = []
         # Sparse files look larger than the disk that they are on. At most twice the disk's size is read.
@@ -84,12 +69,11 @@ class Watch:
         """
         self._sent = time.monotonic()
         self._cell.start(self._job)
-        self._next_act = time.monotonic() + self._bound_s - self._inward_kill_s
+        self.deadline.await_start()
         while not self._hears_start():
-            if self._left_s() <= 0:
+            if self.deadline.left_s <= 0:
                 self._demand_end()
-        if not self.is_stopped:
-            self._next_act = (self._started or self._sent) + self._job.limits.timeout_s
+        self.deadline.start(self._started or self._sent)
 
     def until_ended(self) -> Ending:
         """Follow the job to its end, and stop it at its limits.
@@ -108,21 +92,21 @@ class Watch:
                 elif isinstance(event, Closed):
                     return self._ending(None)
             if self._cell.starving:
-                self.stop(Status.OUT_OF_MEMORY)
-            if self._stopped is None and self._onlooker.wants_stop():
-                self.stop(Status.CANCELLED)
-            if self._left_s() <= 0:
-                self._act()
+                self.deadline.stop(Status.OUT_OF_MEMORY)
+            if not self.is_stopped and self._observer.wants_stop():
+                self.deadline.stop(Status.CANCELLED)
+            if self.deadline.left_s <= 0:
+                self.deadline.step()
 
     @property
     def is_stopped(self) -> bool:
         """Whether the job was told to end."""
-        return self._stopped is not None
+        return self.deadline.stopped is not None
 
     def cut_short(self) -> Ending:
         """Kill the job and read its last output, but do not wait for anything that the engine must do."""
-        self.stop(Status.TIMED_OUT)
-        until = time.monotonic() + self._inward_kill_s
+        self.deadline.stop(Status.TIMED_OUT)
+        until = time.monotonic() + self.deadline.inward_kill_s
         while (left_s := until - time.monotonic()) > 0:
             for event in self._events(left_s):
                 if isinstance(event, Output):
@@ -135,14 +119,7 @@ class Watch:
 
     def unconfirmed(self) -> Ending:
         """The ending of a job that was told to end, although nothing confirms that it has ended."""
-        return Ending(self._stopped, None, None, self._duration_s())
-
-    def stop(self, status: Status) -> None:
-        """Kill the job now; the first reason to stop is the one that counts."""
-        self._stopped = self._stopped or status
-        if self._phase in (_Phase.RUNNING, _Phase.TERMINATED):
-            self._cell.kill()
-            self._enter(_Phase.KILLED, self._inward_kill_s)
+        return Ending(self.deadline.stopped, None, None, self._duration_s())
 
     def archive(self) -> Iterator[bytes]:
         """The pieces of the archive that follows the end of a job with artifacts; its size is bounded."""
@@ -160,7 +137,7 @@ class Watch:
     def _events(self, wait_s: float | None = None) -> Iterator[Event]:
         """The events that are left over from the last poll; if there are none, those of the next poll."""
         if not self._pending:
-            self._pending.extend(self._cell.poll(self._left_s() if wait_s is None else wait_s))
+            self._pending.extend(self._cell.poll(self.deadline.left_s if wait_s is None else wait_s))
         while self._pending:
             yield self._pending.popleft()
 
@@ -171,7 +148,7 @@ class Watch:
         that only a started job can cause counts as its start, too.
         """
         for event in self._events():
-            if isinstance(event, Started) and self._stopped is not Status.TIMED_OUT:
+            if isinstance(event, Started) and self.deadline.stopped is not Status.TIMED_OUT:
                 self._started = time.monotonic()
                 return True
             if isinstance(event, Archived | Ended) or (isinstance(event, Output) and event.stream == STDOUT):
@@ -197,7 +174,7 @@ class Watch:
         """
         if self.is_stopped:
             raise self._too_late()
-        self.stop(Status.TIMED_OUT)
+        self.deadline.stop(Status.TIMED_OUT)
 
     def _too_late(self) -> EngineFailed:
         return EngineFailed(f"The cell did not start its job within {self._bound_s:g} s.")
@@ -211,41 +188,19 @@ class Watch:
         if self._archive_left > 0:
             self._early_archive.append(event.data)
         else:
-            self.stop(Status.OUTPUT_LIMIT)
+            self.deadline.stop(Status.OUTPUT_LIMIT)
 
     def _take_output(self, event: Output) -> None:
         capture = self.captures[event.stream]
         capture.feed(event.data)
-        self._onlooker.heard(event.stream, event.data)
+        self._observer.heard(event.stream, event.data)
         if capture.total_bytes > self._job.limits.flood_bytes:
-            self.stop(Status.OUTPUT_LIMIT)
-
-    def _act(self) -> None:
-        """Take the next step: SIGTERM, SIGKILL by the supervisor, SIGKILL by the engine, then an error."""
-        match self._phase:
-            case _Phase.RUNNING:
-                self._stopped = Status.TIMED_OUT
-                self._cell.terminate()
-                self._enter(_Phase.TERMINATED, self._job.limits.grace_s)
-            case _Phase.TERMINATED:
-                self.stop(Status.TIMED_OUT)
-            case _Phase.KILLED:
-                self._cell.destroy()
-                self._enter(_Phase.DESTROYED, self._bound_s)
-            case _Phase.DESTROYED:
-                raise EngineFailed("The engine killed the cell but never closed its streams.")
-
-    def _enter(self, phase: _Phase, lasts_s: float) -> None:
-        self._phase = phase
-        self._next_act = time.monotonic() + lasts_s
-
-    def _left_s(self) -> float:
-        return self._next_act - time.monotonic()
+            self.deadline.stop(Status.OUTPUT_LIMIT)
 
     def _ending(self, report: Ended | None) -> Ending:
         duration_s = self._duration_s(report.lasted_s if report else None)
         evidence = None if report else self._cell.examine()
-        return Ending(self._stopped, report, evidence, duration_s)
+        return Ending(self.deadline.stopped, report, evidence, duration_s)
 
     def _duration_s(self, reported_s: float | None = None) -> float:
         """The seconds that the command took: never fewer than it did, nor more than since the hand-over.

@@ -51,7 +51,7 @@ def test_a_job_that_is_no_longer_wanted_is_cancelled_with_its_output_so_far(sand
     assert time.monotonic() - started < 2 * PATIENCE
 
 
-def test_an_onlooker_knows_the_container_and_hears_what_the_job_wrote(sandbox: Sandbox) -> None:
+def test_an_observer_knows_the_container_and_hears_what_the_job_wrote(sandbox: Sandbox) -> None:
     observer = Listener()
     result = _run(sandbox, "echo out; echo err >&2", observer)
     assert (observer.containers, sorted(observer.heard_bytes.split())) == (
@@ -60,7 +60,7 @@ def test_an_onlooker_knows_the_container_and_hears_what_the_job_wrote(sandbox: S
     )
 
 
-def test_several_onlookers_hear_the_same_and_each_can_end_the_job(sandbox: Sandbox) -> None:
+def test_several_observers_hear_the_same_and_each_can_end_the_job(sandbox: Sandbox) -> None:
     listener, stopper = Listener(), Stopper()
     result = _run(sandbox, "echo heard; sleep 60", together(listener, None, stopper))
     assert result.status is Status.CANCELLED

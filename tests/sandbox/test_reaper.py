@@ -141,7 +141,7 @@ def gone() -> str:
 def test_what_a_process_made_that_is_gone_goes_at_once(
     engine: docker.APIClient, settings: Settings, leave: Leave, gone: str
 ) -> None:
-    lasting = settings.model_copy(update={"margin": 60})
+    lasting = settings.model_copy(update={"engine_margin": 60})
     leave(start=False, process=gone)
     leave(start=True, process=gone, state="job")
     claimed = leave(start=True, process=gone, state="warm")
@@ -153,7 +153,7 @@ def test_what_a_process_made_that_is_gone_goes_at_once(
 def test_what_a_living_process_made_is_left_to_it_until_it_leaves(
     engine: docker.APIClient, settings: Settings, leave: Leave
 ) -> None:
-    lasting = settings.model_copy(update={"margin": 60})
+    lasting = settings.model_copy(update={"engine_margin": 60})
     mine = leave(start=False, process=this_process(), state="job")
 
     assert reaped(lasting) == []
@@ -169,7 +169,7 @@ def test_a_process_of_another_machine_may_live(mark: str) -> None:
 @pytest.fixture
 def lasting(settings: Settings) -> Settings:
     """Settings under which nobody's time is over during a test."""
-    return settings.model_copy(update={"margin": 60})
+    return settings.model_copy(update={"engine_margin": 60})
 
 
 @pytest.mark.parametrize("deadline", ["soon", "", "nan"])

@@ -175,6 +175,7 @@ class SlowCell(ToldCell):
 def test_the_times_of_both_stages_are_added(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(time.monotonic())
     monkeypatch.setattr("sandbox.watch.time", clock)
+    monkeypatch.setattr("sandbox.deadline.time", clock)
     monkeypatch.setattr("sandbox.cell_run.time", clock)
     compiler = SlowCell(clock, [Started()], [Ended(0, Usage())], [archive(program=b"")], [Closed()])
     program = SlowCell(clock, [Started()], [], [Ended(0, Usage())])

@@ -25,6 +25,7 @@ BOUND_S = 15
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock(0.0)
     monkeypatch.setattr("sandbox.watch.time", clock)
+    monkeypatch.setattr("sandbox.deadline.time", clock)
     return clock
 
 
@@ -125,8 +126,8 @@ def test_a_cancelled_job_that_lives_on_is_destroyed_and_stays_cancelled(parse: P
 def test_the_first_reason_to_stop_is_the_one_that_counts(parse: Parse, clock: Clock) -> None:
     cell = PatientCell(clock, (0, [Started()]))
     watch = watched(cell, parse())
-    watch.stop(Status.OUTPUT_LIMIT)
-    watch.stop(Status.CANCELLED)
+    watch.deadline.stop(Status.OUTPUT_LIMIT)
+    watch.deadline.stop(Status.CANCELLED)
     assert (watch.unconfirmed().stopped, watch.is_stopped) == (Status.OUTPUT_LIMIT, True)
     assert len(cell.told) == 1
 
@@ -187,7 +188,7 @@ def test_a_job_that_takes_away_the_news_of_its_start_has_the_time_that_it_has(
     """Counted from when it was handed over, since nobody knows when it began."""
     cell = PatientCell(clock, (3, [first]))
     watch = watched(cell, parse(timeout=5))
-    assert watch._next_act == 5
+    assert watch.deadline._next_step == 5
 
 
 def test_a_job_that_takes_away_the_news_of_its_start_and_is_silent_has_timed_out(

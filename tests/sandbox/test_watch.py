@@ -78,6 +78,7 @@ def test_a_job_that_starves_is_killed_and_was_out_of_memory(parse: Parse) -> Non
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("sandbox.watch.time", clock)
+    monkeypatch.setattr("sandbox.deadline.time", clock)
     return clock
 
 
