@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs/explanation/private-parts.md"
 PACKAGES = ("config", "sandbox", "tasks", "cli")
-_ROW = re.compile(r"^\| `([\w.]+)` \| `([\w/.]+)` \|", re.MULTILINE)
-ROWS = _ROW.findall(PAGE.read_text())
+_SECTION = re.compile(r"^## `([\w/.]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_ROW = re.compile(r"^\| `([\w.]+)` \|", re.MULTILINE)
+ROWS = [(part, module) for module, rows in _SECTION.findall(PAGE.read_text()) for part in _ROW.findall(rows)]
 # Public, whatever its name says.
 _NOT_PRIVATE = {"_exit"}
 
