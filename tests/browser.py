@@ -35,7 +35,15 @@ class Browser:
 
     def text(self, css: str = "body") -> str:
         """What a reader sees of the first such element; nothing, if there is none."""
-        return str(self._script("return document.querySelector(arguments[0])?.innerText ?? ''", css))
+        return str(self.run("return document.querySelector(arguments[0])?.innerText ?? ''", css))
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window this size, in pixels."""
+        self._call("window/rect", {"width": width, "height": height})
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """What a script returns that runs in the page."""
+        return self._call("execute/sync", {"script": script, "args": arguments})
 
     def click(self, css: str) -> None:
         """Click the first such element, once it is there and the page's scripts have run."""
@@ -48,14 +56,11 @@ class Browser:
         self._http.close()
 
     def _is_loaded(self) -> bool:
-        return self._script("return document.readyState") == "complete"
+        return bool(self.run("return document.readyState === 'complete'"))
 
     def _find(self, css: str) -> str:
         found = self._call("elements", {"using": "css selector", "value": css})
         return str(found[0][_ELEMENT]) if found else ""
-
-    def _script(self, script: str, *arguments: object) -> object:
-        return self._call("execute/sync", {"script": script, "args": arguments})
 
     def _call(self, what: str, body: dict[str, Any]) -> Any:
         answer = self._http.post(f"{self._address}/{what}", json=body, timeout=60).json()["value"]
