@@ -62,7 +62,7 @@ def doctor(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Examine the installation; say for each finding what mends it.
+    """Examine the installation; say for each finding how to fix it.
 
     Looks at the settings, the engine, what is in it, and Redis, and changes nothing. Exit code 0 if nothing
     prevents a job from running, else 125. A check that takes more than a second is marked as slow.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 project = "cellblock"
 author = "the cellblock authors"
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx_copybutton"]
 myst_heading_anchors = 3
 exclude_patterns = ["pages"]
 nitpicky = True
@@ -19,6 +19,13 @@ html_theme = "furo"
 html_title = "cellblock"
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+
+# Of a console only the commands are copied: what follows `$ `, and `> ` where a command goes on.
+copybutton_prompt_text = r"\$ |> "
+copybutton_prompt_is_regexp = True
+copybutton_copy_empty_lines = False
 
 _DOCS = Path(__file__).parent
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?:\.\./)+[^)#\s]+)\)")

@@ -31,26 +31,26 @@ A worker, and an app that imports `tasks`, read these from their environment: gi
 Each value can also come from a file, which `<NAME>_FILE` names. Sizes are bytes, or a number with k, m or g
 (binary multiples). A bad value stops a worker at its start, with the name, the value and what is allowed.
 
-| variable | default | meaning |
-|---|---|---|
+| variable, default | meaning |
+|---|---|
 """
 
 
 def settings_page() -> str:
     """The table of all settings."""
     rows = (
-        f"| `{variable_of(name, Settings.model_fields)}` | {shown(field.default)} | {field.description} |\n"
+        f"| `{variable_of(name, Settings.model_fields)}`{shown(field.default)} | {field.description} |\n"
         for name, field in Settings.model_fields.items()
     )
     return SETTINGS_HEAD + "".join(rows)
 
 
 def shown(default: object) -> str:
-    """A default value as it is written in the environment."""
-    if default is None:
+    """A default value below its variable, as it is written in the environment."""
+    if default is None or default == "":
         return ""
     text = default.get_secret_value() if isinstance(default, SecretStr) else str(default)
-    return f"`{text.lower() if isinstance(default, bool) else text}`"
+    return f"<br>`{text.lower() if isinstance(default, bool) else text}`"
 
 
 RUNTIMES_HEAD = """# Runtimes

@@ -1,4 +1,4 @@
-"""Drives headless Chromium with the few calls of the W3C WebDriver protocol that the tests need."""
+"""Chromium without a window, driven by the W3C WebDriver protocol: the few calls that the tests need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-sh
 
 
 class Browser:
-    """One window. Elements are chosen by CSS selectors."""
+    """One window. Elements are told by CSS."""
 
     def __init__(self, driver: str) -> None:
         self._http = requests.Session()
@@ -30,15 +30,23 @@ class Browser:
         self._address = f"{driver}/session/{opened['value']['sessionId']}"
 
     def open(self, url: str) -> None:
-        """Open a page."""
+        """Show a page."""
         self._call("url", {"url": url})
 
     def text(self, css: str = "body") -> str:
         """The visible text of the first element that matches; empty if there is none."""
-        return str(self._script("return document.querySelector(arguments[0])?.innerText ?? ''", css))
+        return str(self.run("return document.querySelector(arguments[0])?.innerText ?? ''", css))
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window this size, in pixels."""
+        self._call("window/rect", {"width": width, "height": height})
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """What a script returns that runs in the page."""
+        return self._call("execute/sync", {"script": script, "args": arguments})
 
     def click(self, css: str) -> None:
-        """Click the first element that matches, once it exists and the page is loaded."""
+        """Click the first such element, once it is there and the page's scripts have run."""
         found = wait_until(lambda: self._is_loaded() and self._find(css), 15, f"{css} is on the page")
         self._call(f"element/{found}/click", {})
 
@@ -48,14 +56,11 @@ class Browser:
         self._http.close()
 
     def _is_loaded(self) -> bool:
-        return self._script("return document.readyState") == "complete"
+        return bool(self.run("return document.readyState === 'complete'"))
 
     def _find(self, css: str) -> str:
         found = self._call("elements", {"using": "css selector", "value": css})
         return str(found[0][_ELEMENT]) if found else ""
-
-    def _script(self, script: str, *arguments: object) -> object:
-        return self._call("execute/sync", {"script": script, "args": arguments})
 
     def _call(self, what: str, body: dict[str, Any]) -> Any:
         answer = self._http.post(f"{self._address}/{what}", json=body, timeout=60).json()["value"]
@@ -65,7 +70,7 @@ class Browser:
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """Run a browser and its driver. Their temporary folder has a short path, because it holds a socket."""
+    """A browser, and its driver. What they leave lies in a folder whose path has room for a socket."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="cellblock-", ignore_cleanup_errors=True) as folder:
         yield from _running_browser(folder)
 

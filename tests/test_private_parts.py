@@ -1,4 +1,4 @@
-"""The private names of libraries that the product uses: each still exists, and is listed with its reason."""
+"""The private parts of libraries that the product uses: each is there still, and listed with its reason."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 PAGE = ROOT / "docs/explanation/private-parts.md"
 PACKAGES = ("config", "sandbox", "tasks", "cli")
-_ROW = re.compile(r"^\| `([\w.]+)` \| `([\w/.]+)` \|", re.MULTILINE)
-ROWS = _ROW.findall(PAGE.read_text())
+_SECTION = re.compile(r"^## `([\w/.]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_ROW = re.compile(r"^\| `([\w.]+)` \|", re.MULTILINE)
+ROWS = [(part, module) for module, rows in _SECTION.findall(PAGE.read_text()) for part in _ROW.findall(rows)]
 # These are public, although the name begins with an underscore.
 _NOT_PRIVATE = {"_exit"}
 
 
 def uses() -> dict[str, set[str]]:
-    """Each private name that a module uses and does not define, with the modules that use it."""
+    """Each private name that its module does not define, with the modules that use it."""
     found = defaultdict(set)
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):

@@ -126,7 +126,7 @@ def test_a_gigabyte_of_output_takes_64_mb_of_memory_at_most_and_no_disk(
     attacked: Attacked, engine: docker.APIClient
 ) -> None:
     idle = forget_peaks(attacked)
-    flood = attacked.send(FLOOD, output_limit="16m", timeout=60)
+    flood = attacked.send(f"{FLOOD}; sleep 3", output_limit="16m", timeout=60)
     (cell,) = wait_until(lambda: cells(engine), 20, "the cell is there")
     sizes = set(itertools.takewhile(lambda _: not flood.ready(), sizes_on_disk(engine, cell)))
 
