@@ -14,8 +14,8 @@ from celery.worker.state import task_ready
 from sandbox import InvalidJob, parse_job
 from tasks import hard_timeout
 from tasks.back_off import longest_back_off_s
-from tasks.background import in_background
-from tasks.engine_gate import EngineAway, engine_gate
+from tasks.engine_gate import EngineAway
+from tasks.process import process_state
 from tasks.results.chord_part import has_result
 from tasks.sandbox_task import RECEIVED_AT, shown_call
 from tasks.settings import this_catalogue, this_settings
@@ -70,18 +70,18 @@ class JobRequest(Request):
         if isinstance(error, TimeLimitExceeded):
             self._time_out()
         elif isinstance(error, WorkerLostError | SystemExit):
-            in_background(self._lose, exc_info, args, options)
+            process_state.background.add(self._lose, exc_info, args, options)
         else:
             if isinstance(error, EngineAway) and not error.outage.is_over:
                 # Shut the gate before the message is back in its queue. Else it comes here again at once.
-                engine_gate.shut(error.outage.why)
+                process_state.engine_gate.shut(error.outage.why)
             super().on_failure(exc_info, *args, **options)
 
     def on_success(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         """Called by Celery with the outcome of the job in its process, also if that failed."""
         failed, *_ = args[0]
         if not failed:
-            engine_gate.note_success()
+            process_state.engine_gate.note_success()
         return super().on_success(*args, **options)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001  Celery's own
@@ -93,12 +93,12 @@ class JobRequest(Request):
 
     def terminate(self, pool: Any, signal: Any = None) -> None:  # noqa: ANN401
         """End a running job as cancelled, with its output, instead of killing its process."""
-        in_background(self._cancel, pool, signal)
+        process_state.background.add(self._cancel, pool, signal)
 
     def _announce_revoked(self, *args: Any) -> None:  # noqa: ANN401  Celery's own
         """Called by Celery in the event loop, for a revoked job and for one that has expired."""
         self._already_revoked = True
-        in_background(super()._announce_revoked, *args)  # type: ignore[misc]  # its stubs do not know it
+        process_state.background.add(super()._announce_revoked, *args)  # type: ignore[misc]  # its stubs do not know it
 
     def _cancel(self, pool: Any, signal: Any) -> None:  # noqa: ANN401
         if self.time_start is None or not hard_timeout.cancel(self.id):
@@ -120,7 +120,7 @@ class JobRequest(Request):
         if not self._is_over:
             self._is_over = True
             lasted_s = time.monotonic() - self.begun
-            in_background(self._store_timed_out, lasted_s)
+            process_state.background.add(self._store_timed_out, lasted_s)
 
     def _store_timed_out(self, lasted_s: float) -> None:
         hard_timeout.time_out(self, self._runtime, lasted_s)
