@@ -216,7 +216,7 @@ def test_a_worker_says_at_its_start_that_its_result_backend_keeps_no_live_output
 ) -> None:
     monkeypatch.setattr("tasks.live.place.app", client_of("cache+memory://"))
     monkeypatch.setenv("CELLBLOCK_LIVE", "on")
-    switch._check_backend()
+    switch.warn_of_no_live_output()
     assert "no live output (CELLBLOCK_LIVE=on): the result backend is not Redis" in caplog.text
 
 

@@ -144,7 +144,7 @@ def test_a_worker_tells_of_each_job_once_by_what_it_does(monkeypatch: pytest.Mon
     queue = [SimpleNamespace(entry=SimpleNamespace(args=args)) for args in ((retries, 1), (), None, ("x",))]
     timer = SimpleNamespace(schedule=SimpleNamespace(queue=queue))
     state = SimpleNamespace(tset=set, consumer=SimpleNamespace(timer=timer))
-    rows = {row["id"]: row for row in job_list_command._jobs(state)}
+    rows = {row["id"]: row for row in job_list_command.jobs(state)}
     assert {name: row["state"] for name, row in rows.items()} == {
         "runs": "running",
         "reserved": "reserved",
