@@ -8,9 +8,10 @@ from typing import Any
 from celery.utils.functional import maybe_list
 from celery.worker import control
 
-from tasks.lease import ask_to_cancel, is_leased, result_redis
+from tasks.lease import ask_to_cancel, is_leased
 from tasks.patience import patiently
 from tasks.process import process_state
+from tasks.results.worker_backend import result_redis
 
 __all__ = ["revoke"]
 

@@ -19,6 +19,7 @@ from sandbox.threads import end_with_threads
 from tasks import control, delivery, engine_watch, shutdown
 from tasks._app import app
 from tasks.envelope.compression import bound_kombus
+from tasks.headers import TASK
 from tasks.live.write import switch
 from tasks.observe import health_file, job_list_command, logs, outage_log, start_log, task_metrics, traces
 from tasks.observe.job_list import JOBS
@@ -174,7 +175,7 @@ def introduce_worker(**_: object) -> None:
     start_log.log_isolation(settings)
     # Loaded now, so that an invalid catalogue is reported before the first message.
     this_catalogue()
-    app.tasks["cellblock.run_sandboxed"].max_retries = settings.max_attempts - 1
+    app.tasks[TASK].max_retries = settings.max_attempts - 1
     start_log.log_overcommitments(settings)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks._app import app
 from tasks.back_off import back_off_s
-from tasks.sandbox_task import TASK, SandboxTask
+from tasks.headers import TASK
+from tasks.sandbox_task import SandboxTask
 
 if TYPE_CHECKING:
     from sandbox import Job, Result

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from celery.worker import state as of_worker
 from celery.worker.request import Request
 
-from tasks.observe.job_list import TASK, runtime_asked_for
-from tasks.sandbox_task import RECEIVED_AT, SENT_AT
+from tasks.headers import RECEIVED_AT, SENT_AT, TASK
+from tasks.observe.job_list import runtime_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,9 @@ from kombu.exceptions import LimitExceeded, OperationalError
 
 from sandbox import BrokerUnreachable, InvalidJob
 from tasks import app, lifecycle, patience, publishing, run_sandboxed
+from tasks.headers import shown_call
 from tasks.process import process_state
 from tasks.publishing import _impatient, _tries, publish
-from tasks.sandbox_task import shown_call
 from tasks.settings import this_settings
 from tests.clock import Clock
 from tests.programs import free_port

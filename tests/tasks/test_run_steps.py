@@ -14,9 +14,9 @@ from tasks import run as under_test
 from tasks import run_sandboxed
 from tasks.attempt import Attempt
 from tasks.engine_gate import EngineAway
+from tasks.headers import LIVE
 from tasks.lease import Lease, ask_to_cancel
 from tasks.live.entry import END, START, STDOUT, read_piece
-from tasks.live.write.switch import LIVE
 from tasks.observe.log_context import forget_job, job_facts
 from tasks.pool import time_limits as of_limits
 from tasks.settings import this_settings

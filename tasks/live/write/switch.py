@@ -6,6 +6,7 @@ import logging
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from tasks.headers import LIVE
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
     from config import Settings
     from tasks.live.write.writer import LiveOutput
 
-__all__ = ["LIVE", "live_output", "warn_of_no_live_output"]
-
-#: A message header: whether this job wants live output.
-LIVE = "cellblock_live"
+__all__ = ["live_output", "warn_of_no_live_output"]
 
 _log = logging.getLogger("cellblock")
 # A stream whose worker has died lasts this much longer than the longest job.

@@ -15,10 +15,11 @@ import pytest
 import redis
 
 from sandbox import NoLiveOutput
+from tasks.headers import LIVE
 from tasks.live import END, START, LiveEntry, follow, follow_async, heard_so_far
 from tasks.live.entry import key_of
 from tasks.live.write import switch
-from tasks.live.write.switch import LIVE, live_output
+from tasks.live.write.switch import live_output
 from tests.conftest import remove_cells
 from tests.engine_stand_in import standing_in
 from tests.programs import running_worker
