@@ -301,7 +301,7 @@ def end_attempt(task_id: str, state: str | None, **_: object) -> None:
 
 @signals.worker_shutting_down.connect
 def bound_shutdown(how: str, **_: object) -> None:
-    """A cold shutdown has a bound of its own."""
+    """Only a warm shutdown waits for the running jobs."""
     if how == "Warm":
         shutdown.turn_cold_later()
 
