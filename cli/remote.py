@@ -49,7 +49,7 @@ def submit(
     Example: cellblock submit --wait -- 'echo hello'
     """
     from tasks import run_sandboxed
-    from tasks.live.write.switch import LIVE
+    from tasks.headers import LIVE
 
     require_broker(load_settings())
     headers = {LIVE: True} if follow or live else None

@@ -14,25 +14,8 @@ app = Celery(
     set_as_current=False,
     fixups=[],
     control="tasks.revoking:Control",
-    include=[
-        "tasks.worker",
-        "tasks.control",
-        "tasks.observe.job_list_command",
-        "tasks.live.write.switch",
-        "tasks.observe.logs",
-        "tasks.observe.task_metrics",
-        "tasks.observe.outage_log",
-        "tasks.pool.prefork",
-        "tasks.engine_watch",
-        "tasks.process",
-        "tasks.pool.choice",
-        "tasks.observe.health_file",
-        "tasks.shutdown",
-        "tasks.observe.traces",
-        "tasks.results.encoding",
-        "tasks.results.worker_backend",
-        "tasks.attempt",
-    ],
+    # Imported by a worker alone.
+    include=["tasks.lifecycle"],
 )
 
 # Celery's class names of the result backends, by the scheme of the address.

@@ -1,27 +1,28 @@
-"""One process's turn at a job: from the request for the lease until the result is stored."""
+"""An attempt of one process to run a job: from the request for the lease until the result is stored."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from celery.exceptions import Ignore
-from celery.signals import task_postrun
-from celery.states import READY_STATES
 from redis.exceptions import RedisError
 
 from sandbox import Abandoned, Observer
-from tasks.heartbeat import Heartbeat
-from tasks.lease import Answer, Lease, result_redis
+from tasks._app import app
+from tasks.lease import Answer, Lease
 from tasks.observe.log_context import note_job
 from tasks.pool.time_limits import limits
 from tasks.results.chord_part import has_result
+from tasks.results.worker_backend import result_redis
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
+    from celery.app.task import Context
+
     from sandbox.cell import CellInfo
-    from tasks.sandbox_task import SandboxTask
+    from tasks.heartbeat import Heartbeat
 
 __all__ = ["Attempt", "Unwanted"]
 
@@ -29,8 +30,6 @@ _log = logging.getLogger("cellblock.attempt")
 
 # How often a process asks again while another one holds the lease.
 _LOOK_S = 0.25
-
-_heartbeat = Heartbeat()
 
 
 class Unwanted(Exception):
@@ -43,18 +42,24 @@ class Attempt(Observer):
     It ends with the task, in whatever way that ends, after the result is stored.
     """
 
-    def __init__(self, task: SandboxTask) -> None:
-        self._task = task
+    def __init__(self, request: Context, heartbeat: Heartbeat) -> None:
+        """The attempt that Celery asks for by `request`. `heartbeat` renews its lease."""
+        self._request = request
+        self._heartbeat = heartbeat
+        self.task_id = request.id or ""
         self._lease: Lease | None = None
         # An eager task runs in the app itself. No other process can have it.
-        redis = None if task.request.is_eager else result_redis()
-        task_id = task.request.id or ""
-        if redis is not None and task_id:
-            self._lease = Lease(redis, task_id, task.request.hostname or "")
+        redis = None if request.is_eager else result_redis()
+        if redis is not None and self.task_id:
+            self._lease = Lease(redis, self.task_id, request.hostname or "")
         #: Whether its cell was stopped because the lease could not be renewed in time.
         self.gave_up = False
-        self.attempt = task.request.retries + 1
-        vars(task.request)["turn"] = self
+        self.number = request.retries + 1
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether it must be ended, to give back its lease."""
+        return self._lease is not None
 
     def begin(self) -> None:
         """Wait until no other process runs the job. Its limits rest meanwhile.
@@ -71,12 +76,12 @@ class Attempt(Observer):
             threading.Event().wait(_LOOK_S)
         if answer is Answer.DONE:
             self._ignore()
-        _heartbeat.add(self._lease)
+        self._heartbeat.add(self._lease)
         if answer is Answer.CANCELLED:
             raise Unwanted
-        self.attempt = self._task.request.retries + self._lease.begun
+        self.number = self._request.retries + self._lease.begun
         most = this_settings().max_attempts
-        if self.attempt > most:
+        if self.number > most:
             raise Abandoned(
                 f"The job was begun {most} times, and each time its worker was gone before it ended."
                 " The job itself may be the cause. Try: look for killed workers and for a lack of memory."
@@ -104,7 +109,7 @@ class Attempt(Observer):
         """Give the lease back. `done`: the job's result is stored. Else the job is to run again."""
         if self._lease is None:
             return
-        _heartbeat.drop(self._lease)
+        self._heartbeat.drop(self._lease)
         try:
             self._lease.release(done=done)
         except RedisError as error:
@@ -125,19 +130,10 @@ class Attempt(Observer):
     def _start_over(self, lease: Lease) -> None:
         _log.warning("The lease was lost while the job ran: it is run again, or another process runs it")
         self.gave_up = False
-        _heartbeat.drop(lease)
+        self._heartbeat.drop(lease)
         lease.lose()
 
     def _ignore(self) -> NoReturn:
-        request: Any = self._task.request
-        if request.chord:
-            has_result(self._task.backend, request)
-        raise Ignore(f"{request.id} has its result")
-
-
-@task_postrun.connect
-def _end_turn(task: Any, state: str | None, **_: object) -> None:  # noqa: ANN401  Celery's own
-    """Called by Celery at the end of every task, after it has stored the result, if there is one."""
-    turn = task.request.get("turn")
-    if turn is not None:
-        turn.end(done=state in READY_STATES)
+        if self._request.chord:
+            has_result(app.backend, self._request)
+        raise Ignore(f"{self.task_id} has its result")

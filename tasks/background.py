@@ -12,12 +12,12 @@ from sandbox.threads import start_thread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["in_background"]
+__all__ = ["Background"]
 
 _log = logging.getLogger("cellblock.background")
 
 
-class _Background:
+class Background:
     """Runs the calls one after the other in a thread. Each waits until Redis is there.
 
     The message of a job is not acknowledged before its call has run. If the worker ends earlier, the broker
@@ -31,6 +31,7 @@ class _Background:
         self._lock = threading.Lock()
 
     def add(self, call: Callable[..., object], *args: object) -> None:
+        """Have `call(*args)` run soon, outside of the event loop."""
         self._calls.put((call, args))
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
@@ -44,11 +45,3 @@ class _Background:
             except BaseException:  # noqa: BLE001  SystemExit, too, is raised by what Celery calls
                 # A call that fails, for any reason, must not stop the others.
                 _log.exception("A call in the background failed")
-
-
-_background = _Background()
-
-
-def in_background(call: Callable[..., object], *args: object) -> None:
-    """Have `call(*args)` run soon, outside of the event loop."""
-    _background.add(call, *args)

@@ -16,7 +16,8 @@ def cancel(task_id: str) -> None:
         redis.exceptions.RedisError: there was no answer.
     """
     from sandbox import BrokerUnreachable
-    from tasks.lease import ask_to_cancel, result_redis
+    from tasks.lease import ask_to_cancel
+    from tasks.results.worker_backend import result_redis
 
     redis = result_redis()
     if redis is None:

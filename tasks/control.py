@@ -8,9 +8,10 @@ from typing import Any
 from celery.utils.functional import maybe_list
 from celery.worker import control
 
-from tasks.background import in_background
-from tasks.lease import ask_to_cancel, is_leased, result_redis
+from tasks.lease import ask_to_cancel, is_leased
 from tasks.patience import patiently
+from tasks.process import process_state
+from tasks.results.worker_backend import result_redis
 
 __all__ = ["revoke"]
 
@@ -19,11 +20,10 @@ _log = logging.getLogger("cellblock.control")
 _revoke: Any = vars(control)["revoke"]
 
 
-@control.control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")  # type: ignore[untyped-decorator, unused-ignore]
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **rest: Any) -> Any:  # noqa: ANN401, FBT001, FBT002  Celery's own
     """Revoke tasks, in every worker that receives this, as soon as Redis can say who runs them."""
     task_ids = set(maybe_list(task_id) or [])
-    in_background(_carry_out, state, task_ids, terminate, signal, rest)
+    process_state.background.add(_carry_out, state, task_ids, terminate, signal, rest)
     return {"ok": f"tasks {task_ids} flagged as revoked"}
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sandbox.outage import Outage
     from sandbox.warm import Sight
 
-__all__ = ["EngineAway", "EngineGate", "engine_gate"]
+__all__ = ["EngineAway", "EngineGate"]
 
 _log = logging.getLogger("cellblock")
 
@@ -102,6 +102,3 @@ class EngineGate:
             lasted_s = time.monotonic() - self._outage.began
             _log.warning("The engine is back after %.0f s, and jobs are taken again", lasted_s)
             self._outage = None
-
-
-engine_gate = EngineGate()

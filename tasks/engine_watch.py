@@ -6,13 +6,12 @@ import logging
 from types import MethodType
 from typing import Any
 
-from celery import bootsteps, signals
+from celery import bootsteps
 
-from tasks._app import app
-from tasks.engine_gate import EngineAway, engine_gate
-from tasks.worker import keeper_sight
+from tasks.engine_gate import EngineAway
+from tasks.process import process_state
 
-__all__ = ["EngineWatch"]
+__all__ = ["EngineWatch", "log_outages_once"]
 
 _LOOK_S = 1.0
 
@@ -40,7 +39,7 @@ class EngineWatch(bootsteps.StartStopStep):
             self._entry.cancel()
 
     def _look(self, consumer: Any) -> None:  # noqa: ANN401
-        engine_gate.look(keeper_sight())
+        process_state.engine_gate.look(process_state.keeper_sight())
         task_consumer = consumer.task_consumer
         if task_consumer is None or hasattr(task_consumer.channel, "unacked_key"):
             return
@@ -48,13 +47,10 @@ class EngineWatch(bootsteps.StartStopStep):
             # Celery's loop has not begun. No handler would take a message. The loop itself starts to consume.
             return
         # This broker pushes messages. Calling either of these again has no effect.
-        if engine_gate.is_open:
+        if process_state.engine_gate.is_open:
             task_consumer.consume()
         else:
             task_consumer.cancel()
-
-
-app.steps["consumer"].add(EngineWatch)
 
 
 def _stand_before(qos: Any) -> None:  # noqa: ANN401  kombu's own
@@ -62,13 +58,12 @@ def _stand_before(qos: Any) -> None:  # noqa: ANN401  kombu's own
     has_room = qos.can_consume
 
     def can_consume(_: object) -> bool:
-        return engine_gate.is_open and bool(has_room())
+        return process_state.engine_gate.is_open and bool(has_room())
 
     qos.can_consume = MethodType(can_consume, qos)
 
 
-@signals.worker_process_init.connect
-def _tell_once(**_: object) -> None:
+def log_outages_once() -> None:
     """Drop Celery's traceback for each job that is given back: the gate logs the outage, once."""
     logging.getLogger("celery.app.trace").addFilter(_is_news)
 

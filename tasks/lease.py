@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 from tasks._app import app
 from tasks.patience import patiently
 from tasks.redis_script import RedisScript
-from tasks.results.worker_backend import result_redis
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["Answer", "Lease", "ask_to_cancel", "drop_lease_of", "is_leased", "leased_cell", "result_redis"]
+__all__ = ["Answer", "Lease", "ask_to_cancel", "drop_lease_of", "is_leased", "leased_cell"]
 
 # A cancel request must outlast the time that a job may wait in its queue, which its publisher does not know.
 _WISH_S = 30 * 86_400

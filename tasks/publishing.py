@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from sandbox.errors import BrokerUnreachable
 from tasks.patience import may_wait
-from tasks.process import is_worker
+from tasks.process import process_state
 from tasks.redis_errors import broker_sentence, passes
 from tasks.settings import this_settings
 
@@ -73,7 +73,7 @@ def _send(app: Celery, send: Callable[..., _Sent], options: dict[str, Any]) -> _
 def _bound_s() -> float:
     """The seconds for one message. A worker that retries a job over RabbitMQ may take longer than an app."""
     settings = this_settings()
-    return 4 * settings.silence if is_worker() else settings.publish_timeout
+    return 4 * settings.silence if process_state.is_worker else settings.publish_timeout
 
 
 def _impatient(bound_s: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Gives every message the time limits of its job, and handles jobs whose pool process was killed or lost."""
+"""The request for a job, as the worker's main process keeps it from the message until the acknowledgement."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from celery.worker.state import task_ready
 from sandbox import InvalidJob, parse_job
 from tasks import hard_timeout
 from tasks.back_off import longest_back_off_s
-from tasks.background import in_background
-from tasks.engine_gate import EngineAway, engine_gate
+from tasks.engine_gate import EngineAway
+from tasks.headers import RECEIVED_AT, shown_call
+from tasks.process import process_state
 from tasks.results.chord_part import has_result
-from tasks.sandbox_task import RECEIVED_AT, shown_call
 from tasks.settings import this_catalogue, this_settings
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ _MOST_RETRIES = 14
 
 
 class JobRequest(Request):
-    """Sets the time limits when the message arrives, from the job in it.
+    """Celery's request, with the time limits of its job, and with a result whatever becomes of the process.
 
-    So they also apply to jobs of an app that has no part of cellblock, and no publisher can set longer ones.
+    The limits are computed here, from the job. So they also apply to jobs of an app that has no part of
+    cellblock, and no publisher can set longer ones.
     """
 
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
@@ -44,8 +45,8 @@ class JobRequest(Request):
         self.request_dict.setdefault(RECEIVED_AT, time.time())
         #: When a process began the job, by the monotonic clock.
         self.begun = time.monotonic()
-        self._eta: datetime | None = _soon(self.eta, self.request_dict.get("retries"))
-        job = _job(self.task, message.payload)
+        self._eta: datetime | None = _bounded_eta(self.eta, self.request_dict.get("retries"))
+        job = _job_in(self.task, message.payload)
         settings = this_settings()
         rungs = job.ladder(settings.engine_margin) if job else settings.longest
         self.time_limits = (rungs.hard_s, rungs.soft_s)
@@ -70,18 +71,18 @@ class JobRequest(Request):
         if isinstance(error, TimeLimitExceeded):
             self._time_out()
         elif isinstance(error, WorkerLostError | SystemExit):
-            in_background(self._lose, exc_info, args, options)
+            process_state.background.add(self._end_lost, exc_info, args, options)
         else:
             if isinstance(error, EngineAway) and not error.outage.is_over:
                 # Shut the gate before the message is back in its queue. Else it comes here again at once.
-                engine_gate.shut(error.outage.why)
+                process_state.engine_gate.shut(error.outage.why)
             super().on_failure(exc_info, *args, **options)
 
     def on_success(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         """Called by Celery with the outcome of the job in its process, also if that failed."""
         failed, *_ = args[0]
         if not failed:
-            engine_gate.note_success()
+            process_state.engine_gate.note_success()
         return super().on_success(*args, **options)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001  Celery's own
@@ -93,18 +94,18 @@ class JobRequest(Request):
 
     def terminate(self, pool: Any, signal: Any = None) -> None:  # noqa: ANN401
         """End a running job as cancelled, with its output, instead of killing its process."""
-        in_background(self._cancel, pool, signal)
+        process_state.background.add(self._cancel, pool, signal)
 
     def _announce_revoked(self, *args: Any) -> None:  # noqa: ANN401  Celery's own
         """Called by Celery in the event loop, for a revoked job and for one that has expired."""
         self._already_revoked = True
-        in_background(super()._announce_revoked, *args)  # type: ignore[misc]  # its stubs do not know it
+        process_state.background.add(super()._announce_revoked, *args)  # type: ignore[misc]  # its stubs do not know it
 
     def _cancel(self, pool: Any, signal: Any) -> None:  # noqa: ANN401
         if self.time_start is None or not hard_timeout.cancel(self.id):
             super().terminate(pool, signal)
 
-    def _lose(self, exc_info: Any, args: Any, options: Any) -> None:  # noqa: ANN401
+    def _end_lost(self, exc_info: Any, args: Any, options: Any) -> None:  # noqa: ANN401
         """The process was killed. If no result is stored, the job is tried again, or fails for good."""
         hard_timeout.forget_lease(self)
         context: Any = getattr(self, "_context")  # noqa: B009  its stubs do not know it
@@ -120,7 +121,7 @@ class JobRequest(Request):
         if not self._is_over:
             self._is_over = True
             lasted_s = time.monotonic() - self.begun
-            in_background(self._store_timed_out, lasted_s)
+            process_state.background.add(self._store_timed_out, lasted_s)
 
     def _store_timed_out(self, lasted_s: float) -> None:
         hard_timeout.time_out(self, self._runtime, lasted_s)
@@ -128,7 +129,7 @@ class JobRequest(Request):
         self.acknowledge()
 
 
-def _soon(eta: datetime | None, retries: object) -> datetime | None:
+def _bounded_eta(eta: datetime | None, retries: object) -> datetime | None:
     """When a retry is due: at `eta`, but no later than the longest back-off from now.
 
     `eta` comes from the clock of the worker that asked for the retry. That clock may be ahead.
@@ -138,12 +139,12 @@ def _soon(eta: datetime | None, retries: object) -> datetime | None:
     return min(eta, datetime.now(UTC) + timedelta(seconds=longest_back_off_s(retries - 1)))
 
 
-def _job(task: Any, payload: Any) -> Job | None:  # noqa: ANN401
+def _job_in(task: Any, payload: Any) -> Job | None:  # noqa: ANN401
     """The job in a message. None if the message holds none: then the limits of the longest job apply."""
     args, kwargs = payload[:2]
     try:
-        request = _outline(task.bind_request(args, kwargs))
-        return parse_job(**request, settings=this_settings(), catalogue=this_catalogue())
+        arguments = _outline(task.bind_request(args, kwargs))
+        return parse_job(**arguments, settings=this_settings(), catalogue=this_catalogue())
     except InvalidJob:
         return None
     except Exception as error:  # noqa: BLE001  the process that runs it meets the same, and dies of nothing
@@ -151,15 +152,15 @@ def _job(task: Any, payload: Any) -> Job | None:  # noqa: ANN401
         return None
 
 
-def _outline(request: dict[str, object]) -> dict[str, object]:
-    """The request with only the beginning of each file: this runs in the worker's event loop.
+def _outline(arguments: dict[str, object]) -> dict[str, object]:
+    """The arguments of a job with only the beginning of each file: this runs in the worker's event loop.
 
     The limits depend on no more than that. The pool process checks the whole files.
     """
-    files = request.get("files")
+    files = arguments.get("files")
     if isinstance(files, dict):
         files = {path: _head(content) for path, content in files.items()}
-    return request | {"files": files, "stdin": None}
+    return arguments | {"files": files, "stdin": None}
 
 
 def _head(content: object) -> object:

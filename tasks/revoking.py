@@ -15,7 +15,8 @@ class Control(Celerys):
 
     def revoke(self, task_id: Any, *args: Any, **options: Any) -> Any:  # noqa: ANN401  Celery's own
         """Revoke one task or several; `terminate=True` cancels them, whether they wait or run."""
-        from tasks.lease import ask_to_cancel, result_redis
+        from tasks.lease import ask_to_cancel
+        from tasks.results.worker_backend import result_redis
 
         redis = result_redis()
         if options.get("terminate") and redis is not None:

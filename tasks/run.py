@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks._app import app
 from tasks.back_off import back_off_s
-from tasks.sandbox_task import TASK, SandboxTask
+from tasks.headers import TASK
+from tasks.sandbox_task import SandboxTask
 
 if TYPE_CHECKING:
     from sandbox import Job, Result
@@ -35,36 +36,36 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
     """
     from tasks.attempt import Attempt
     from tasks.observe.log_context import note_job
-    from tasks.worker import this_sandbox
+    from tasks.process import process_state
 
-    sandbox = this_sandbox()
-    job = sandbox.parse(**self.bind_request(args, kwargs))
+    job = process_state.sandbox().parse(**self.bind_request(args, kwargs))
     note_job(runtime=job.runtime.name)
-    turn, result = Attempt(self), None
+    attempt, result = Attempt(self.request, process_state.heartbeat), None
+    process_state.begin_attempt(attempt)
     while result is None:
-        result = _take(self, turn, job)
+        result = _take(self, attempt, job)
     return _answer(result, check=job.check)
 
 
-def _take(task: SandboxTask, turn: Attempt, job: Job) -> Result | None:
-    """Wait for this process's turn and run the job. None if the turn was lost meanwhile: then try again."""
+def _take(task: SandboxTask, attempt: Attempt, job: Job) -> Result | None:
+    """Wait for the lease and run the job. None if the lease was lost meanwhile: then try again."""
     from sandbox import JobError, SandboxUnavailable
     from sandbox.meter import count_error
     from tasks.attempt import Unwanted
     from tasks.engine_gate import EngineAway
+    from tasks.process import process_state
     from tasks.settings import this_settings
-    from tasks.worker import this_sandbox
 
     began = time.monotonic()
     try:
-        turn.begin()
+        attempt.begin()
         began = time.monotonic()
-        result = _run(task, turn, job)
+        result = _run(task, attempt, job)
     except Unwanted:
         return _cancelled(task, job)
     except SandboxUnavailable as error:
-        outage = this_sandbox().outage(error, began)
-        if not turn.may_store():
+        outage = process_state.sandbox().outage(error, began)
+        if not attempt.may_store():
             return None
         if outage:
             count_error("job", error)
@@ -72,30 +73,30 @@ def _take(task: SandboxTask, turn: Attempt, job: Job) -> Result | None:
         most, retries = this_settings().max_attempts - 1, task.request.retries
         raise task.retry(exc=error, countdown=back_off_s(retries), max_retries=most) from error
     except JobError:
-        if not turn.may_store():
+        if not attempt.may_store():
             return None
         raise
-    return result if turn.may_store() else None
+    return result if attempt.may_store() else None
 
 
-def _run(task: SandboxTask, turn: Attempt, job: Job) -> Result:
+def _run(task: SandboxTask, attempt: Attempt, job: Job) -> Result:
     from sandbox import together
     from tasks.live.write.switch import live_output
     from tasks.pool.time_limits import limits
-    from tasks.worker import this_sandbox
+    from tasks.process import process_state
 
-    sandbox = this_sandbox()
+    sandbox = process_state.sandbox()
     soft_s = job.ladder(sandbox.settings.engine_margin).soft_s
-    with limits.running(soft_s), live_output(task.request, turn.attempt) as live:
+    with limits.running(soft_s), live_output(task.request, attempt.number) as live:
         result = sandbox.run_job(
             job,
             task_id=task.request.id or "",
             worker=task.request.hostname or "",
-            attempt=turn.attempt,
+            attempt=attempt.number,
             queued_s=task.queued_s(),
-            observer=together(turn, live),
+            observer=together(attempt, live),
         )
-        if live and not turn.gave_up:
+        if live and not attempt.gave_up:
             live.end(result.status)
     return result
 

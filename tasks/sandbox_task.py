@@ -9,26 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Task
 
+from tasks.headers import RECEIVED_AT, REFUSAL, SENT_AT, shown_call
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from celery.result import AsyncResult
 
-__all__ = ["RECEIVED_AT", "REFUSAL", "SENT_AT", "TASK", "SandboxTask", "shown_call"]
-
-TASK = "cellblock.run_sandboxed"
-
-#: Message headers, in Unix seconds: when the app sent the job, and when a worker took it.
-SENT_AT = "cellblock_sent_at"
-RECEIVED_AT = "cellblock_received_at"
-#: Message header: why a message is no call, in one sentence. A worker replaces its content with this.
-REFUSAL = "cellblock_refusal"
-
-
-def shown_call(runtime: str, kwargs: Mapping[str, object]) -> dict[str, str]:
-    """What logs, events and Flower show of a call: its runtime and argument names, never its contents."""
-    return {"argsrepr": f"('…', {runtime!r})", "kwargsrepr": str(sorted(kwargs))}
-
+__all__ = ["SandboxTask"]
 
 # If a caller or a retry gives one of these options, it has already chosen where the message goes.
 _WHERE = {"queue", "exchange", "routing_key"}

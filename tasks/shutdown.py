@@ -7,7 +7,6 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
-from celery import signals
 from celery.worker import state
 
 from sandbox.threads import start_thread
@@ -16,11 +15,10 @@ from tasks.settings import this_settings
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__: list[str] = []
+__all__ = ["drain_at_sigquit", "turn_cold_later"]
 
 
-@signals.worker_ready.connect
-def _drain_at_sigquit(**_: object) -> None:
+def drain_at_sigquit() -> None:
     """Make the first SIGQUIT act like SIGTERM. Celery's own handler gives up the running jobs at once."""
     warm: Any = signal.getsignal(signal.SIGTERM)
     cold: Any = signal.getsignal(signal.SIGQUIT)
@@ -33,11 +31,9 @@ def _drain_at_sigquit(**_: object) -> None:
     signal.signal(signal.SIGQUIT, stop)
 
 
-@signals.worker_shutting_down.connect
-def _bound_shutdown(how: str, **_: object) -> None:
+def turn_cold_later() -> None:
     """Have a warm shutdown turn cold after a while. Else it waits for the running jobs without a limit."""
-    if how == "Warm":
-        start_thread(_turn_cold, name="cellblock-drain")
+    start_thread(_turn_cold, name="cellblock-drain")
 
 
 def _turn_cold() -> None:

@@ -21,7 +21,7 @@ _WITHIN_S = 1.0
 def consumers() -> Iterator[Finding]:
     """No worker of another app takes from the queues of these workers."""
     from tasks import app
-    from tasks.observe.job_list import TASK
+    from tasks.headers import TASK
 
     settings = load_settings()
     queues = settings.queues.split(",")

@@ -24,7 +24,7 @@ from tasks.envelope.rules import (
     is_time_limits,
 )
 from tasks.envelope.signatures import is_signature, is_signatures
-from tasks.sandbox_task import RECEIVED_AT, REFUSAL, SENT_AT
+from tasks.headers import RECEIVED_AT, REFUSAL, SENT_AT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

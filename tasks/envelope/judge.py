@@ -12,7 +12,7 @@ from tasks.envelope.fields import clean_headers, clean_properties
 from tasks.envelope.parts import Junk, Parts, open_message
 from tasks.envelope.rules import ID, NAME, is_count, is_text
 from tasks.envelope.verdict import Call, Dead, Stray, Verdict
-from tasks.sandbox_task import REFUSAL, TASK
+from tasks.headers import REFUSAL, TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,18 +8,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from celery import bootsteps, signals
+from celery import bootsteps
 
 from sandbox.threads import dead_threads
-from tasks._app import app
-from tasks.engine_gate import engine_gate
+from tasks.process import process_state
 from tasks.settings import this_settings
-from tasks.worker import keeper_is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["HealthFile"]
+__all__ = ["HealthFile", "remove_health_file"]
 
 _INTERVAL_S = 2.0
 
@@ -55,7 +53,7 @@ class HealthFile(bootsteps.StartStopStep):
     def _beat(self) -> None:
         now = time.monotonic()
         self._seen["loop"] = now
-        if keeper_is_alive() is not False:
+        if process_state.keeper_is_alive() is not False:
             self._seen["keeper"] = now
         settings = this_settings()
         if settings.heartbeat:
@@ -63,14 +61,11 @@ class HealthFile(bootsteps.StartStopStep):
             _replace(settings.heartbeat, {**about, **self._seen})
 
 
-app.steps["consumer"].add(HealthFile)
-
-
 def _trouble() -> str | None:
     """Why this worker can't run jobs, in one sentence, if that is certain without waiting. Else None."""
     if dead := dead_threads():
         return f"its thread {dead[0]} has died: see its log, and start it again."
-    return engine_gate.trouble
+    return process_state.engine_gate.trouble
 
 
 def _replace(path: Path, content: Mapping[str, float | str | None]) -> None:
@@ -79,8 +74,8 @@ def _replace(path: Path, content: Mapping[str, float | str | None]) -> None:
     fresh.replace(path)
 
 
-@signals.worker_shutdown.connect
-def _remove(**_: object) -> None:
+def remove_health_file() -> None:
+    """Called when the worker ends, so that nobody takes it for one that hangs."""
     path = this_settings().heartbeat
     if path:
         path.unlink(missing_ok=True)

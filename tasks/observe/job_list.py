@@ -9,14 +9,14 @@ from config.quoting import is_word
 from tasks._app import app
 from tasks.envelope import Call, judge
 from tasks.envelope.rules import NAME, is_number
+from tasks.headers import SENT_AT, TASK
 from tasks.queue_keys import queue_keys
-from tasks.sandbox_task import SENT_AT, TASK
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["JOBS", "TASK", "Entry", "Queued", "jobs_in_queues", "jobs_in_workers", "runtime_asked_for"]
+__all__ = ["JOBS", "Entry", "Queued", "jobs_in_queues", "jobs_in_workers", "runtime_asked_for"]
 
 #: The workers' answer to this control command is a list of `Entry`, as JSON.
 JOBS = "cellblock_jobs"

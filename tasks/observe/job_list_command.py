@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery.worker import state as of_worker
-from celery.worker.control import inspect_command
 from celery.worker.request import Request
 
-from tasks.observe.job_list import JOBS, TASK, runtime_asked_for
-from tasks.sandbox_task import RECEIVED_AT, SENT_AT
+from tasks.headers import RECEIVED_AT, SENT_AT, TASK
+from tasks.observe.job_list import runtime_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__: list[str] = []
+__all__ = ["jobs"]
 
 
-@inspect_command(name=JOBS)
-def _jobs(state: Any, **_: object) -> list[dict[str, Any]]:  # noqa: ANN401  Celery's own
+def jobs(state: Any, **_: object) -> list[dict[str, Any]]:  # noqa: ANN401  Celery's own
     """The jobs that this worker has, without what they run."""
     running = set(state.tset(of_worker.active_requests))
     rows = {request.id: _row(request, "running") for request in running if request.type == TASK}

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from celery.states import READY_STATES
 
 from tasks._app import app
-from tasks.lease import is_leased, result_redis
+from tasks.lease import is_leased
 from tasks.live.entry import key_of
 from tasks.observe.job_list import jobs_in_workers
 from tasks.queue_keys import queue_keys
 from tasks.results.stored import look_up
+from tasks.results.worker_backend import result_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 
-from celery import signals
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from tasks.redis_errors import broker_sentence
 
-__all__ = ["Outage"]
+__all__ = ["Outage", "filter_connection_lines"]
 
 # Celery logs a line at every attempt to connect, which gives only the class of the error.
 _AGAIN_S = 60.0
@@ -47,8 +46,8 @@ def _error_of(record: logging.LogRecord) -> BaseException | None:
     return next((one for one in (*told, raised) if isinstance(one, _ERRORS)), None)
 
 
-@signals.celeryd_init.connect
-def _listen(**_: object) -> None:
+def filter_connection_lines() -> None:
+    """Put one filter before the loggers that write about the worker's connection."""
     outage = Outage()
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(outage)

@@ -2,106 +2,108 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from celery import signals
 from celery.worker import state
 
+from config import InvalidSetting
 from sandbox import SandboxUnavailable, meter
-from tasks._app import app
-from tasks.engine_gate import engine_gate
-from tasks.observe.queue_depth import QueueDepth
 from tasks.observe.result_metrics import count_result
-from tasks.settings import this_settings
-from tasks.worker import keeper_is_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from tasks.engine_gate import EngineGate
+    from tasks.observe.exporter import Exporter
+    from tasks.observe.queue_depth import QueueDepth
+
+__all__ = [
+    "ServedMetrics",
+    "WorkerSamples",
+    "count_attempt",
+    "count_failure",
+    "count_retry",
+    "count_success",
+    "serve_metrics",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSamples:
+    """What is looked up at each scrape: the state of a worker's main process and of its queues."""
+
+    worker: Any
+    engine_gate: EngineGate
+    keeper_is_alive: Callable[[], bool | None]
+    queue_depth: QueueDepth
+
+    def take(self) -> Iterator[meter.Measurement]:
+        """The current values."""
+        yield "cellblock_jobs_in_flight", len(state.active_requests), {}
+        processes = getattr(getattr(self.worker, "pool", None), "num_processes", None)
+        if processes is not None:
+            yield "cellblock_processes", processes, {}
+        yield "cellblock_engine_up", float(self.engine_gate.trouble is None), {}
+        alive = self.keeper_is_alive()
+        if alive is not None:
+            yield "cellblock_keeper_up", float(alive), {}
+        yield from self.queue_depth.measure()
+
+
+@dataclass(frozen=True, slots=True)
+class ServedMetrics:
+    """The metrics of a worker, while they are served. The processes of the worker report to them."""
+
+    exporter: Exporter
+    queue_depth: QueueDepth
+
+    def close(self) -> None:
+        """Stop serving."""
+        meter.report_to(None)
+        self.exporter.close()
+        self.queue_depth.close()
+
+
+def serve_metrics(address: str, port: int, samples: WorkerSamples) -> ServedMetrics:
+    """Serve the metrics of this worker, and have this process and those that it starts report to them.
+
+    Raises:
+        InvalidSetting: nothing can be served on this address and port.
+    """
     from tasks.observe.exporter import Exporter
 
-__all__: list[str] = []
-
-_exporter: Exporter | None = None
-_queue_depth: QueueDepth | None = None
-_worker: Any = None
-
-
-@signals.celeryd_init.connect
-def _open(instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's own
-    """Called before the keeper is started and the pool forks: both are to report here."""
-    global _exporter, _queue_depth, _worker  # noqa: PLW0603
-    settings = this_settings()
-    if settings.metrics_port is None:
-        return
-    from tasks.observe.exporter import Exporter
-
-    _worker, _queue_depth = instance, QueueDepth(app, settings.queues.split(","))
     try:
-        _exporter = Exporter(settings.metrics_address, settings.metrics_port, _sample)
+        exporter = Exporter(address, port, samples.take)
     except OSError as error:
-        where = f"{settings.metrics_address}:{settings.metrics_port}"
-        # Celery logs any other exception of a receiver and continues.
-        raise SystemExit(
-            f"cellblock: metrics cannot be served on {where}: {error.strerror}."
+        raise InvalidSetting(
+            f"metrics cannot be served on {address}:{port}: {error.strerror}."
             " Try: another CELLBLOCK_METRICS_PORT for each worker of this host."
         ) from error
-    meter.report_to(_exporter.far)
-    _listen()
+    meter.report_to(exporter.far)
+    return ServedMetrics(exporter, samples.queue_depth)
 
 
-def _listen() -> None:
-    signals.task_prerun.connect(_count_attempt)
-    signals.task_success.connect(_count_success)
-    signals.task_retry.connect(_count_retry)
-    signals.task_failure.connect(_count_failure)
-
-
-@signals.worker_process_init.connect
-def _leave(**_: object) -> None:
-    if _exporter:
-        _exporter.leave()
-
-
-@signals.worker_shutdown.connect
-def _close(**_: object) -> None:
-    global _exporter  # noqa: PLW0603
-    if _exporter and _queue_depth:
-        meter.report_to(None)
-        _exporter.close()
-        _queue_depth.close()
-        _exporter = None
-
-
-def _sample() -> Iterator[meter.Measurement]:
-    yield "cellblock_jobs_in_flight", len(state.active_requests), {}
-    processes = getattr(getattr(_worker, "pool", None), "num_processes", None)
-    if processes is not None:
-        yield "cellblock_processes", processes, {}
-    yield "cellblock_engine_up", float(engine_gate.trouble is None), {}
-    alive = keeper_is_alive()
-    if alive is not None:
-        yield "cellblock_keeper_up", float(alive), {}
-    if _queue_depth:
-        yield from _queue_depth.measure()
-
-
-def _count_attempt(**_: object) -> None:
+def count_attempt() -> None:
+    """A process has begun a task."""
     meter.measure("cellblock_attempts_total")
 
 
-def _count_success(result: Mapping[str, Any], **_: object) -> None:
+def count_success(result: Mapping[str, Any]) -> None:
+    """A task has returned `result`."""
     count_result(result)
 
 
-def _count_retry(reason: Any, **_: object) -> None:  # noqa: ANN401  Celery's own
-    meter.report([("cellblock_retries_total", 1, _name(reason.exc)), *_engine_error(reason.exc)])
+def count_retry(error: BaseException) -> None:
+    """A task is to run again because of `error`."""
+    meter.report([("cellblock_retries_total", 1, _name(error)), *_engine_error(error)])
 
 
-def _count_failure(exception: BaseException, **_: object) -> None:
-    meter.report([("cellblock_failures_total", 1, _name(exception)), *_engine_error(exception)])
+def count_failure(error: BaseException) -> None:
+    """A task has failed with `error`."""
+    meter.report([("cellblock_failures_total", 1, _name(error)), *_engine_error(error)])
     # A job with `check=True` has a result like any other.
-    if result := getattr(exception, "result", None):
+    if result := getattr(error, "result", None):
         count_result(result)
 
 

@@ -8,8 +8,7 @@ import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from celery import signals
-
+from config import InvalidSetting
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -17,58 +16,38 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
-__all__: list[str] = []
+__all__ = ["add_laps", "check_traces", "send_traces"]
 
 _FACTS = ("runtime", "status", "container", "image", "warm", "attempt")
 _LAPS = ("acquire", "run", "collect")
 
-_provider: TracerProvider | None = None
 
+def check_traces() -> None:
+    """Check that traces can be sent, if the operator wants them.
 
-@signals.celeryd_init.connect
-def _check(**_: object) -> None:
+    Raises:
+        InvalidSetting: OpenTelemetry is not installed.
+    """
     if this_settings().traces != "off" and find_spec("opentelemetry.instrumentation.celery") is None:
-        raise SystemExit(
-            "cellblock: CELLBLOCK_TRACES needs OpenTelemetry. Try: pip install 'cellblock[otel]'"
-        )
+        raise InvalidSetting("CELLBLOCK_TRACES needs OpenTelemetry. Try: pip install 'cellblock[otel]'")
 
 
-@signals.worker_process_init.connect
-def _begin(sender: str | None = None, **_: object) -> None:
-    """Called in each process that runs jobs, because the thread of an exporter does not survive a fork."""
-    if this_settings().traces != "off" and _provider is None:
-        _instrument(sender or "")
+def send_traces(worker: str) -> TracerProvider:
+    """Trace the tasks of this process from now on, in the name of `worker`.
 
-
-@signals.celeryd_after_setup.connect
-def _begin_without_children(sender: str, instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's own
-    if not instance.pool_cls.__module__.endswith((".prefork", ".solo")):
-        _begin(sender)
-
-
-@signals.worker_process_shutdown.connect
-@signals.worker_shutdown.connect
-def _end(**_: object) -> None:
-    """Send the spans that have not been sent yet."""
-    global _provider
-    provider, _provider = _provider, None
-    if provider:
-        provider.shutdown()
-
-
-def _instrument(worker: str) -> None:
-    global _provider  # noqa: PLW0603
+    The caller is to shut the provider down in the end. That sends the spans that have not been sent yet.
+    """
     from opentelemetry.instrumentation.celery import CeleryInstrumentor
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
     os.environ.setdefault("OTEL_SERVICE_NAME", "cellblock")
-    _provider = TracerProvider(resource=Resource.create({"service.instance.id": worker}))
-    _provider.add_span_processor(_span_processor())
+    provider = TracerProvider(resource=Resource.create({"service.instance.id": worker}))
+    provider.add_span_processor(_span_processor())
     CeleryInstrumentor().instrument(  # type: ignore[no-untyped-call]
-        tracer_provider=_provider
+        tracer_provider=provider
     )
-    signals.task_success.connect(_trace_laps)
+    return provider
 
 
 def _span_processor() -> SpanProcessor:
@@ -85,13 +64,13 @@ def _span_processor() -> SpanProcessor:
     return export.BatchSpanProcessor(OTLPSpanExporter())
 
 
-def _trace_laps(result: Mapping[str, Any], **_: object) -> None:
+def add_laps(provider: TracerProvider | None, result: Mapping[str, Any]) -> None:
     """Add a span for each lap under the task's span. Their times are computed back from now."""
     from opentelemetry import trace
 
     span = trace.get_current_span()
     span.set_attributes({f"cellblock.{name}": result[name] for name in _FACTS if result[name] is not None})
-    tracer = trace.get_tracer("cellblock", tracer_provider=_provider)
+    tracer = trace.get_tracer("cellblock", tracer_provider=provider)
     laps_ns = {name: int(result["timings"][name] * 1e9) for name in _LAPS}
     moment = time.time_ns() - sum(laps_ns.values())
     for name, lap_ns in laps_ns.items():

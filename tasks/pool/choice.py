@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery import signals
-
 from config import InvalidSetting
 from tasks._app import app
 
-__all__ = ["check_pool"]
+__all__ = ["check_options", "check_pool", "warn_of_threads"]
 
 _log = logging.getLogger("cellblock")
 
@@ -39,20 +37,19 @@ def check_pool(asked: object, *, autoscale: bool) -> None:
         )
 
 
-@signals.celeryd_init.connect
-def _refuse(options: dict[str, Any], **_: object) -> None:
-    """Called before anything is started, also if `celery worker` starts it."""
+def check_options(options: dict[str, Any]) -> None:
+    """Refuse, as `check_pool` does, the pool in the options of a worker, or else in Celery's configuration.
+
+    Raises:
+        InvalidSetting: the pool is refused.
+    """
     asked = options.get("pool_cls") or options.get("pool") or app.conf.worker_pool
-    try:
-        check_pool(asked, autoscale=bool(options.get("autoscale")))
-    except InvalidSetting as error:
-        # Celery logs any other exception of a receiver and continues.
-        raise SystemExit(f"cellblock: {error}") from None
+    check_pool(asked, autoscale=bool(options.get("autoscale")))
 
 
-@signals.celeryd_after_setup.connect
-def _warn(instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's own
-    if instance.pool_cls.__module__ == _THREADS:
+def warn_of_threads(pool: type) -> None:
+    """Log what the operator gives up with the pool `threads`, if `pool` is that one."""
+    if pool.__module__ == _THREADS:
         _log.warning(
             "The pool 'threads' keeps no soft and hard time limits: a job that hangs has its thread until the"
             " worker is killed, also after CELLBLOCK_DRAIN. Each cell's own deadline still holds."

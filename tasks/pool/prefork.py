@@ -10,13 +10,12 @@ from typing import Any
 
 from billiard.pool import ACK, SIG_SOFT_TIMEOUT
 from celery.concurrency import prefork
-from celery.signals import worker_init
 
 from tasks.patience import guard_event_loop
 from tasks.pool.time_limits import RESUME, SUSPEND, limits
 from tasks.settings import this_settings
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "use_our_pool"]
 
 # Looked up by name, because Celery's type stubs declare too little of it.
 asynpool: Any = import_module("celery.concurrency.asynpool")
@@ -111,7 +110,7 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
             _log.warning("A process was killed while it wrote to its parent (%s)", type(error).__name__)
 
 
-@worker_init.connect
-def _use_it(**_: object) -> None:
+def use_our_pool() -> None:
+    """Have Celery use this pool where it would use its own. Its event loop then waits for nothing."""
     guard_event_loop()
     prefork.TaskPool.Pool = Pool

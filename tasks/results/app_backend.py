@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from sandbox.errors import BrokerUnreachable
-from tasks.process import is_worker
+from tasks.process import process_state
 from tasks.redis_errors import explain_redis
 from tasks.settings import this_settings
 
@@ -68,7 +68,7 @@ class _Prompt:
 
     def get_task_meta(self, task_id: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401
         """What is stored of a task."""
-        if is_worker():
+        if process_state.is_worker:
             return super().get_task_meta(task_id, *args, **options)  # type: ignore[misc]
         self.always_retry = False
         try:
@@ -79,7 +79,7 @@ class _Prompt:
     def ensure(self, fun: Any, args: Any, **policy: Any) -> Any:  # noqa: ANN401
         """Repeat `fun` while it fails, but no longer than the caller's timeout."""
         most_s = getattr(self._bound, "seconds", None)
-        if most_s is not None and not is_worker():
+        if most_s is not None and not process_state.is_worker:
             usual_s = self.retry_policy.get("timeout") or most_s  # type: ignore[attr-defined]
             policy = {"timeout": min(most_s, usual_s)} | policy
         return super().ensure(fun, args, **policy)  # type: ignore[misc]

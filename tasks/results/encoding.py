@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from celery.signals import worker_init, worker_process_init
 from kombu.serialization import register
 from kombu.utils.json import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["encode"]
+__all__ = ["encode", "encode_in_pieces"]
 
 # Shorter texts are left to the codec written in C, which is quicker.
 _LONG = 1 << 20
@@ -68,10 +67,8 @@ def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
             yield _dumps(value)
 
 
-@worker_init.connect
-@worker_process_init.connect
-def _write_in_pieces(**_: object) -> None:
-    """Use `encode` in all processes of a worker. What it writes is ordinary JSON to every reader."""
+def encode_in_pieces() -> None:
+    """Use `encode` in this process. What it writes is ordinary JSON to every reader."""
     # The stub of `register` knows no encoder that gives bytes.
     encoder: Callable[[Any], Any] = encode
     register("json", encoder, None, "application/json")

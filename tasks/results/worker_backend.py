@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from celery.backends.redis import RedisBackend, SentinelBackend
-from celery.signals import worker_init
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-__all__ = ["PatientRedis", "PatientSentinel", "redis_of", "result_redis"]
+__all__ = ["PatientRedis", "PatientSentinel", "redis_of", "result_redis", "store_patiently"]
 
 
 class _Patient:
@@ -75,8 +74,7 @@ def _brisk(connparams: dict[str, Any]) -> dict[str, Any]:
     return {"socket_timeout": within_s, "retry_on_timeout": False, "retry": Retry(NoBackoff(), 0)} | connect
 
 
-@worker_init.connect
-def _store_patiently(**_: object) -> None:
-    """Called before the worker's backend is made. An app keeps that of `app_backend`."""
+def store_patiently() -> None:
+    """Choose these backends for this worker. To be called before its backend is made."""
     patient = dict.fromkeys(("redis", "rediss"), f"{__name__}:{PatientRedis.__name__}")
     app.loader.override_backends = patient | {"sentinel": f"{__name__}:{PatientSentinel.__name__}"}

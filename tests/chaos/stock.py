@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from celery import signals
 
-from tasks import app, worker
+from tasks import app, lifecycle
 
 __all__ = ["app"]
 
-signals.worker_init.disconnect(worker._take_messages_safely)
+signals.worker_init.disconnect(lifecycle.take_messages_safely)

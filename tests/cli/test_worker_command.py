@@ -100,7 +100,7 @@ def test_a_pool_is_judged_however_it_is_asked_for(
 
 
 def test_a_worker_knows_that_it_was_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test uses a signal of its own. Celery's real one would later end this process."""
+    """The test uses a signal of its own. At Celery's real one, the lifecycle would end this process."""
     shutting_down = Signal(name="worker_shutting_down", providing_args=["sig", "how", "exitcode"])
     monkeypatch.setattr("cli.worker.signals", SimpleNamespace(worker_shutting_down=shutting_down))
     told = _told_to_stop()

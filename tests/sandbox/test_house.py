@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +19,7 @@ import tasks
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import ModuleType
 
@@ -39,6 +42,22 @@ def test_imports_go_one_way() -> None:
     ]
     outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+def test_no_module_of_tasks_imports_itself_by_way_of_others() -> None:
+    """Neither in a function nor for the type checker."""
+    names = [name for name in MODULES if name.startswith("tasks.")]
+    TopologicalSorter({name: set(_imported_by(name)) - {name} for name in names}).prepare()
+
+
+def _imported_by(name: str) -> Iterator[str]:
+    path = ROOT.joinpath(*name.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for one in node.names:
+                whole = f"{node.module}.{one.name}"
+                yield whole if whole in MODULES else node.module
 
 
 @pytest.mark.parametrize("name", [*(package.__name__ for package in PACKAGES), *MODULES])

@@ -9,6 +9,7 @@ import redis
 from celery import Celery
 
 from tasks import app
+from tasks.process import ProcessState, process_state
 from tasks.results.worker_backend import PatientRedis
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ def ask(send: Send) -> Callable[..., dict[str, Any]]:
         return result
 
     return answer
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch) -> ProcessState:
+    """The state of this process, as it is when a process starts; afterwards it is what it was before."""
+    monkeypatch.setattr(process_state, "__dict__", vars(ProcessState()))
+    return process_state
 
 
 @pytest.fixture

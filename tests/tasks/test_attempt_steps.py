@@ -1,4 +1,4 @@
-"""A turn at a job, step by step, with the leases in a real Redis and no worker around it."""
+"""An attempt at a job, step by step, with the leases in a real Redis and no worker around it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 from celery.exceptions import Ignore
-from celery.signals import task_postrun
 
 from sandbox import Abandoned
 from sandbox.cell import CellInfo
-from tasks import attempt, run_sandboxed
+from tasks import attempt, lifecycle, run_sandboxed
 from tasks.attempt import Attempt, Unwanted
 from tasks.lease import Answer, Lease, ask_to_cancel, leased_cell
 from tasks.observe.log_context import forget_job, job_facts
 from tasks.pool.time_limits import SUSPEND, Limits
+from tasks.process import process_state
 from tests.tasks.test_lease import ATTEMPTS, CANCEL, JOB, KEYS, LEASE, RESULT, TURNS, of
 from tests.waiting import wait_until
 
@@ -49,17 +49,18 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def mine(client: redis.Redis, told: list[int]) -> Iterator[Attempt]:
-    yield from a_turn()
+    yield from an_attempt()
 
 
-def a_turn(**about: Any) -> Iterator[Attempt]:
-    """The turn of a task that has just been called."""
+def an_attempt(**about: Any) -> Iterator[Attempt]:
+    """The attempt of a task that has just been called."""
     context = {"id": JOB, "hostname": "mine", "retries": 0} | about
     run_sandboxed.push_request(**context)
-    mine = Attempt(run_sandboxed)
+    mine = Attempt(run_sandboxed.request, process_state.heartbeat)
+    process_state.begin_attempt(mine)
     yield mine
     if mine._lease:
-        attempt._heartbeat.drop(mine._lease)
+        process_state.heartbeat.drop(mine._lease)
     run_sandboxed.pop_request()
     forget_job()
 
@@ -70,12 +71,12 @@ def lease_of(mine: Attempt) -> Lease:
 
 
 def is_renewed(mine: Attempt) -> bool:
-    return lease_of(mine) in attempt._heartbeat._leases
+    return lease_of(mine) in process_state.heartbeat._leases
 
 
 def end(state: str | None) -> None:
     """As Celery says it."""
-    task_postrun.send(sender=run_sandboxed, task=run_sandboxed, state=state)
+    lifecycle.end_attempt(JOB, state)
 
 
 def store(client: redis.Redis, state: str = "SUCCESS") -> None:
@@ -111,7 +112,7 @@ def test_it_looks_four_times_a_second_whether_the_first_is_done() -> None:
 
 def test_nobody_waits_where_nobody_else_is(client: redis.Redis, told: list[int], mine: Attempt) -> None:
     mine.begin()
-    assert (told, mine.attempt, lease_of(mine).answer) == ([], 1, Answer.GRANTED)
+    assert (told, mine.number, lease_of(mine).answer) == ([], 1, Answer.GRANTED)
     assert str(client.hget(LEASE, "holder")).startswith(f"mine|{os.getpid()}|")
 
 
@@ -139,10 +140,10 @@ def test_attempts_are_those_of_celery_and_those_of_which_celery_knows_nothing(
     client: redis.Redis, told: list[int]
 ) -> None:
     client.set(ATTEMPTS, 1, ex=60)
-    for mine in a_turn(retries=1):
-        assert mine.attempt == 2
+    for mine in an_attempt(retries=1):
+        assert mine.number == 2
         mine.begin()
-        assert mine.attempt == 3
+        assert mine.number == 3
 
 
 @pytest.mark.parametrize(("begun", "gives_up"), [(1, False), (2, True)])
@@ -156,7 +157,7 @@ def test_a_job_is_begun_as_often_as_the_operator_allows(
             mine.begin()
     else:
         mine.begin()
-    assert (mine.attempt, is_renewed(mine)) == (begun + 1, True)
+    assert (mine.number, is_renewed(mine)) == (begun + 1, True)
 
 
 def test_a_job_of_one_holder_runs_on(mine: Attempt) -> None:
@@ -182,7 +183,7 @@ def test_a_lease_that_is_lost_in_mid_job_stops_it_and_the_job_begins_anew_at_no_
     wait_until(mine.wants_stop, 5, "it is to stop")
     assert (mine.gave_up, mine.may_store(), mine.gave_up, is_renewed(mine)) == (True, False, False, False)
     mine.begin()
-    assert (mine.attempt, client.get(ATTEMPTS), client.scard(TURNS)) == (1, "1", 1)
+    assert (mine.number, client.get(ATTEMPTS), client.scard(TURNS)) == (1, "1", 1)
     assert lease_of(mine)._holder != before
 
 
@@ -249,10 +250,10 @@ def test_the_lease_and_the_log_say_where_the_job_runs(client: redis.Redis, mine:
 def test_a_job_that_nobody_else_can_have_needs_no_lease(
     client: redis.Redis, about: dict[str, object]
 ) -> None:
-    for mine in a_turn(**about):
+    for mine in an_attempt(**about):
         mine.begin()
         mine.placed(CellInfo("docker", container="a-cell"))
-        assert (mine._lease, mine.attempt, mine.wants_stop(), mine.may_store()) == (None, 1, False, True)
+        assert (mine._lease, mine.number, mine.wants_stop(), mine.may_store()) == (None, 1, False, True)
         end("SUCCESS")
     assert client.keys() == []
 

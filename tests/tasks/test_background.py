@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.threads import start_thread
 from tasks import background as under_test
-from tasks.background import _Background, in_background
+from tasks.background import Background
 from tests.waiting import wait_until
 
 
@@ -22,8 +22,9 @@ def test_one_that_fails_is_told_of_and_keeps_no_other_from_its_turn(
     def fail() -> None:
         raise error
 
-    in_background(fail)
-    in_background(done.append, 1)
+    background = Background()
+    background.add(fail)
+    background.add(done.append, 1)
     wait_until(lambda: done, 5, "the next one was run")
     assert "A call in the background failed" in caplog.text
     assert caplog.records[0].exc_info
@@ -31,14 +32,15 @@ def test_one_that_fails_is_told_of_and_keeps_no_other_from_its_turn(
 
 def test_they_are_run_one_after_the_other_beside_the_caller() -> None:
     done: list[tuple[int, str]] = []
+    background = Background()
     for number in range(100):
-        in_background(lambda number: done.append((number, threading.current_thread().name)), number)
+        background.add(lambda number: done.append((number, threading.current_thread().name)), number)
     wait_until(lambda: len(done) == 100, 5, "all were run")
     assert done == [(number, "cellblock-background") for number in range(100)]
 
 
 def test_one_thread_runs_them_and_another_where_that_has_died() -> None:
-    background, done = _Background(), threading.Event()
+    background, done = Background(), threading.Event()
     background.add(done.set)
     assert done.wait(5)
     thread = background._thread
@@ -55,7 +57,7 @@ def test_one_thread_runs_them_and_another_where_that_has_died() -> None:
 
 
 def test_the_first_one_may_give_another_and_one_thread_runs_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    background, given, done = _Background(), threading.Event(), threading.Event()
+    background, given, done = Background(), threading.Event(), threading.Event()
     started: list[threading.Thread] = []
 
     def start_and_look_away(*about: Any, **options: Any) -> threading.Thread:

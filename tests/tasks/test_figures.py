@@ -13,18 +13,22 @@ import redis
 from celery import Celery
 
 from sandbox import CellLost, CommandFailed, InvalidJob, meter
+from tasks import lifecycle
 from tasks.observe import queue_depth as of_broker
 from tasks.observe import task_metrics
 from tasks.observe.exporter import Exporter
 from tasks.observe.metrics import METRICS, SAMPLED
 from tasks.observe.queue_depth import QueueDepth
 from tasks.observe.result_metrics import count_result
+from tasks.observe.task_metrics import ServedMetrics
 from tests.programs import free_port
 from tests.tasks.scrape import Metrics
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tasks.process import ProcessState
 
 RESULT: dict[str, Any] = {
     "runtime": "bash",
@@ -146,9 +150,9 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, dict[str,
 
 
 def test_what_becomes_of_a_task_is_counted_by_the_name_of_its_error(reports: list[Any]) -> None:
-    task_metrics._count_attempt()
-    task_metrics._count_retry(SimpleNamespace(exc=CellLost("gone")))
-    task_metrics._count_failure(InvalidJob("no"))
+    task_metrics.count_attempt()
+    lifecycle.count_retry(SimpleNamespace(exc=CellLost("gone")))
+    task_metrics.count_failure(InvalidJob("no"))
     assert reports == [
         ("cellblock_attempts_total", 1.0, {}),
         ("cellblock_retries_total", 1, {"error": "CellLost"}),
@@ -158,10 +162,10 @@ def test_what_becomes_of_a_task_is_counted_by_the_name_of_its_error(reports: lis
 
 
 def test_a_failure_that_has_a_result_is_counted_as_one_too(reports: list[Any]) -> None:
-    task_metrics._count_failure(CommandFailed("It failed.", RESULT))
+    task_metrics.count_failure(CommandFailed("It failed.", RESULT))
     assert [name for name, *_ in reports][:2] == ["cellblock_failures_total", "cellblock_jobs_total"]
     reports.clear()
-    task_metrics._count_success(RESULT)
+    task_metrics.count_success(RESULT)
     assert reports[0][0] == "cellblock_jobs_total"
 
 
@@ -205,13 +209,13 @@ def test_a_broker_has_two_seconds() -> None:
     assert two_s == of_broker._IMPATIENT
 
 
-def test_a_worker_that_ends_serves_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_ends_serves_nothing_more(process: ProcessState) -> None:
     exporter, closed = Exporter("127.0.0.1", 0, list), []
-    monkeypatch.setattr(task_metrics, "_exporter", exporter)
-    monkeypatch.setattr(task_metrics, "_queue_depth", SimpleNamespace(close=lambda: closed.append(1)))
+    queue_depth: Any = SimpleNamespace(close=lambda: closed.append(1))
+    process.metrics = ServedMetrics(exporter, queue_depth)
     meter.report_to(exporter.far)
-    task_metrics._leave()
-    task_metrics._close()
-    task_metrics._close()
+    lifecycle.leave_metrics()
+    lifecycle.close_metrics()
+    lifecycle.close_metrics()
     wait_until(lambda: not exporter._counter.is_alive(), 5, "it has ended")
-    assert (closed, task_metrics._exporter, meter.descriptor()) == ([1], None, None)
+    assert (closed, vars(process)["metrics"], meter.descriptor()) == ([1], None, None)

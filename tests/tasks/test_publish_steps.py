@@ -13,15 +13,18 @@ from celery import Celery
 from kombu.exceptions import LimitExceeded, OperationalError
 
 from sandbox import BrokerUnreachable, InvalidJob
-from tasks import app, patience, publishing, run_sandboxed, worker
+from tasks import app, lifecycle, patience, publishing, run_sandboxed
+from tasks.headers import shown_call
+from tasks.process import process_state
 from tasks.publishing import _impatient, _tries, publish
-from tasks.sandbox_task import shown_call
 from tasks.settings import this_settings
 from tests.clock import Clock
 from tests.programs import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tasks.process import ProcessState
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_it_is_given_up_within_its_bound(
 ) -> None:
     monkeypatch.setenv("CELLBLOCK_PUBLISH_TIMEOUT", "3")
     monkeypatch.setenv("CELLBLOCK_SILENCE", "10")
-    monkeypatch.setattr(publishing, "is_worker", lambda: is_worker)
+    monkeypatch.setattr(process_state, "is_worker", is_worker)
     send, told = sender(redis.ConnectionError("Error 111"))
     with pytest.raises(BrokerUnreachable, match="cannot be reached") as caught:
         publish(app, send, {"producer": "mine", "task_id": "own"})
@@ -223,32 +226,29 @@ def test_a_keeper_that_cannot_be_started_stops_the_worker_at_its_start(
 
     monkeypatch.setattr("sandbox.warm.KeeperProcess", refuse)
     with pytest.raises(SystemExit, match="cellblock: the worker's keeper can't be started: no room"):
-        worker._start_keeper("w@h")
+        lifecycle.start_keeper("w@h")
 
 
 def test_a_worker_closes_its_sandbox_once_and_knows_of_no_keeper_where_there_is_none(
-    monkeypatch: pytest.MonkeyPatch,
+    process: ProcessState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[int] = []
-    monkeypatch.setattr(worker, "_sandbox", SimpleNamespace(close=lambda: closed.append(1)))
-    monkeypatch.setattr(worker, "_keeper", None)
-    worker._close_sandbox()
-    worker._close_sandbox()
-    worker._stop_keeper()
-    worker._watch_keeper(None)
-    assert (closed, worker.keeper_sight(), worker.keeper_is_alive()) == ([1], None, None)
+    monkeypatch.setattr(process, "_sandbox", SimpleNamespace(close=lambda: closed.append(1)))
+    lifecycle.close_sandbox()
+    lifecycle.close_sandbox()
+    lifecycle.stop_keeper()
+    lifecycle.watch_keeper(None)
+    assert (closed, process.keeper_sight(), process.keeper_is_alive()) == ([1], None, None)
 
 
-def test_a_keeper_is_looked_after_every_second_and_stopped_in_the_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_keeper_is_looked_after_every_second_and_stopped_in_the_end(process: ProcessState) -> None:
     told: list[Any] = []
     keeper: Any = SimpleNamespace(revive="revive", is_alive=False, sight=lambda: "seen")
     keeper.stop = lambda: told.append("stopped")
-    monkeypatch.setattr(worker, "_keeper", keeper)
+    process.keeper = keeper
     timer = SimpleNamespace(call_repeatedly=lambda *call: told.append(call))
-    worker._watch_keeper(SimpleNamespace(timer=timer))
-    worker._stop_keeper()
+    lifecycle.watch_keeper(SimpleNamespace(timer=timer))
+    lifecycle.stop_keeper()
     assert told == [(1.0, "revive"), "stopped"]
-    seen: Any = worker.keeper_sight()
-    assert (seen, worker.keeper_is_alive()) == ("seen", False)
+    seen: Any = process.keeper_sight()
+    assert (seen, process.keeper_is_alive()) == ("seen", False)

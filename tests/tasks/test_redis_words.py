@@ -141,7 +141,7 @@ def test_every_other_line_is_left_as_it_is(log: Any, record: logging.LogRecord) 
 def test_it_hears_the_lines_of_celery_and_kombu_about_their_connections() -> None:
     names = ("celery.worker.consumer.consumer", "kombu.transport.redis", "kombu.asynchronous.hub")
     before = {name: list(logging.getLogger(name).filters) for name in names}
-    outage_log._listen()
+    outage_log.filter_connection_lines()
     added = [one for name in names for one in logging.getLogger(name).filters if one not in before[name]]
     for name in names:
         logging.getLogger(name).filters = before[name]

@@ -11,7 +11,7 @@ from kombu import Message
 
 from config import ladder, load_settings
 from tasks import app, run_sandboxed
-from tasks.request import JobRequest, _soon
+from tasks.request import JobRequest, _bounded_eta
 
 HEADERS: dict[str, Any] = {
     "lang": "py",
@@ -89,6 +89,6 @@ def test_a_retry_waits_no_longer_than_it_can_have_meant_whatever_clock_it_was_as
     asked_s: float, retries: object, waits_s: float
 ) -> None:
     now = datetime.now(UTC)
-    due = _soon(now + timedelta(seconds=asked_s), retries)
+    due = _bounded_eta(now + timedelta(seconds=asked_s), retries)
     assert due is not None
     assert (due - now).total_seconds() == pytest.approx(waits_s, abs=0.2)

@@ -17,9 +17,9 @@ from sandbox import EngineUnreachable
 from sandbox.outage import Outage
 from tasks import hard_timeout
 from tasks import request as module
-from tasks.background import in_background
-from tasks.engine_gate import EngineAway, EngineGate
+from tasks.engine_gate import EngineAway
 from tasks.lease import Lease, is_leased
+from tasks.process import process_state
 from tasks.request import _head, _outline
 from tasks.settings import this_settings
 from tests.tasks.requests import request_of
@@ -27,6 +27,8 @@ from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tasks.process import ProcessState
 
 JOB = "the-job"
 AWAY = EngineUnreachable("No engine.")
@@ -73,7 +75,7 @@ def test_a_hard_limit_that_is_told_twice_ends_the_job_once_as_timed_out(
     assert (answer["status"], answer["runtime"], answer["attempt"]) == ("timed_out", "bash", 2)
     assert 7 <= answer["duration"] < 12
     assert [kind for kind, _ in request.watch.events].count("task-succeeded") == 1
-    in_background((behind := threading.Event()).set)
+    process_state.background.add((behind := threading.Event()).set)
     assert behind.wait(5)
     assert caplog.text.count("A job's process had to be killed") == 1
 
@@ -136,18 +138,16 @@ def test_a_job_that_was_tried_often_enough_has_failed(results: Any, monkeypatch:
 
 @pytest.mark.parametrize(("is_over", "opens"), [(False, False), (True, True)])
 def test_a_job_that_found_no_engine_goes_back_and_shuts_the_gate_unless_it_is_over(
-    monkeypatch: pytest.MonkeyPatch, is_over: bool, opens: bool
+    process: ProcessState, is_over: bool, opens: bool
 ) -> None:
-    gate = EngineGate()
-    monkeypatch.setattr(module, "engine_gate", gate)
+    gate = process.engine_gate
     request = begun()
     request.on_failure(told(EngineAway(Outage(AWAY, is_over=is_over))))
     assert (request.watch.told, gate.is_open) == (["rejected, True"], opens)
 
 
-def test_only_a_job_that_had_its_cell_opens_the_gate(monkeypatch: pytest.MonkeyPatch, results: Any) -> None:
-    gate = EngineGate()
-    monkeypatch.setattr(module, "engine_gate", gate)
+def test_only_a_job_that_had_its_cell_opens_the_gate(process: ProcessState, results: Any) -> None:
+    gate = process.engine_gate
     gate.shut(AWAY)
     request = begun()
     request.on_success((True, told(EngineAway(Outage(AWAY))), 1.0))

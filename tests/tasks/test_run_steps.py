@@ -1,4 +1,4 @@
-"""The task itself, in this process: what it does with its turn, and what its caller gets, on a real Redis."""
+"""The task itself, in this process: how it uses its lease, and what its caller gets, on a real Redis."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from celery.exceptions import Ignore, Retry
 from sandbox import CellLost, CommandFailed, EngineUnreachable, InvalidJob, Sandbox, meter
 from sandbox.outage import Outage
 from tasks import run as under_test
-from tasks import run_sandboxed, worker
+from tasks import run_sandboxed
 from tasks.attempt import Attempt
 from tasks.engine_gate import EngineAway
+from tasks.headers import LIVE
 from tasks.lease import Lease, ask_to_cancel
 from tasks.live.entry import END, START, STDOUT, read_piece
-from tasks.live.write.switch import LIVE
 from tasks.observe.log_context import forget_job, job_facts
 from tasks.pool import time_limits as of_limits
 from tasks.settings import this_settings
@@ -24,16 +24,17 @@ from tasks.settings import this_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tasks.process import ProcessState
+
 JOB = "the-job"
 LEASE, RESULT = f"cellblock.lease:{JOB}", f"celery-task-meta-{JOB}"
 
 
 @pytest.fixture
-def run(results: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+def run(results: Any, process: ProcessState, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Runs the task on this host, as a process of a worker does."""
     monkeypatch.setenv("ENABLE_DOCKER", "false")
     this_settings.cache_clear()
-    monkeypatch.setattr(worker, "_sandbox", None)
 
     def call(*args: object, headers: dict[str, Any] | None = None, **kwargs: object) -> Any:
         context = {"id": JOB, "hostname": "w@h", "retries": 0, "called_directly": False} | (headers or {})
@@ -41,14 +42,12 @@ def run(results: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...,
         try:
             return run_sandboxed.run(*args, **kwargs)
         finally:
-            turn = run_sandboxed.request.get("turn")
             run_sandboxed.pop_request()
-            if turn:
-                turn.end(done=False)
+            process.end_attempt(JOB, done=False)
             forget_job()
 
     yield call
-    worker._close_sandbox()
+    process.close_sandbox()
 
 
 @pytest.fixture
@@ -128,8 +127,8 @@ def test_a_job_that_meets_no_engine_goes_back_with_what_was_seen_since_its_turn_
     monkeypatch.setattr(meter, "count_error", lambda *about: counted.append(about))
     real, begun = Attempt.begin, list[float]()
 
-    def begin(turn: Attempt) -> None:
-        real(turn)
+    def begin(attempt: Attempt) -> None:
+        real(attempt)
         begun.append(time.monotonic())
 
     monkeypatch.setattr(Attempt, "begin", begin)
@@ -219,12 +218,12 @@ def test_a_job_with_live_output_begins_with_its_attempt_and_ends_with_its_status
 
 
 def test_a_job_that_was_given_up_says_no_end(run: Any, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, turns, told = under_test._run, list[Any](), list[list[str]]()
+    real, attempts, told = under_test._run, list[Any](), list[list[str]]()
 
-    def run_once(task: Any, turn: Any, job: Any) -> Any:
-        turns.append(turn)
-        turn.gave_up = len(turns) == 1
-        result = real(task, turn, job)
+    def run_once(task: Any, attempt: Any, job: Any) -> Any:
+        attempts.append(attempt)
+        attempt.gave_up = len(attempts) == 1
+        result = real(task, attempt, job)
         told.append([kind for kind, _ in pieces(results)])
         return result
 

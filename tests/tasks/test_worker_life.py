@@ -15,8 +15,7 @@ from celery.worker import state as of_worker
 
 from config import InvalidSetting, load_settings
 from config.address_text import parse_address
-from tasks import app, process, shutdown
-from tasks.pool import choice
+from tasks import app, lifecycle, shutdown
 from tasks.pool import prefork as our_pool
 from tasks.pool.choice import check_pool
 from tasks.redis_client import open_redis
@@ -25,6 +24,8 @@ from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tasks.process import ProcessState
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     signal.signal(signal.SIGTERM, lambda *_: heard.append("warm"))
     signal.signal(signal.SIGQUIT, lambda *_: heard.append("cold"))
     monkeypatch.setattr(of_worker, "should_stop", None)
-    shutdown._drain_at_sigquit()
+    shutdown.drain_at_sigquit()
     yield heard
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -66,7 +67,7 @@ def test_a_warm_shutdown_turns_cold_once_its_time_is_over(
     fake = SimpleNamespace(getpid=lambda: 4242, kill=lambda *about: sent.append(about))
     monkeypatch.setattr(shutdown, "os", fake)
     began = time.monotonic()
-    shutdown._bound_shutdown(how)
+    lifecycle.bound_shutdown(how)
     drains = [one for one in threading.enumerate() if one.name == "cellblock-drain"]
     assert len(drains) == turns, "no other test has left one, which would end this process"
     for one in drains:
@@ -100,21 +101,21 @@ def test_a_pool_that_is_refused_is_named_in_part() -> None:
 )
 def test_a_worker_with_such_a_pool_does_not_start(options: dict[str, Any]) -> None:
     with pytest.raises(SystemExit, match=r"^cellblock: The pool"):
-        choice._refuse(options)
+        lifecycle.refuse_pool(options)
 
 
 def test_a_worker_that_asks_for_none_has_the_one_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    choice._refuse({})
+    lifecycle.refuse_pool({})
     monkeypatch.setitem(app.conf, "worker_pool", "solo")
     with pytest.raises(SystemExit):
-        choice._refuse({})
+        lifecycle.refuse_pool({})
 
 
 @pytest.mark.parametrize(
     ("kind", "warns"), [(thread.TaskPool, 1), (prefork.TaskPool, 0)], ids=["threads", "prefork"]
 )
 def test_threads_come_with_a_warning(caplog: pytest.LogCaptureFixture, kind: type, warns: int) -> None:
-    choice._warn(SimpleNamespace(pool_cls=kind))
+    lifecycle.warn_of_threads(SimpleNamespace(pool_cls=kind))
     assert len(caplog.records) == warns
 
 
@@ -122,15 +123,14 @@ def test_a_worker_has_our_pool_and_an_event_loop_that_does_not_wait(monkeypatch:
     monkeypatch.setattr(prefork.TaskPool, "Pool", None)
     guarded: list[int] = []
     monkeypatch.setattr(our_pool, "guard_event_loop", lambda: guarded.append(1))
-    our_pool._use_it()
+    our_pool.use_our_pool()
     assert (prefork.TaskPool.Pool, guarded) == (our_pool.Pool, [1])
 
 
-def test_a_process_is_a_workers_once_that_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_is_worker", False)
-    assert not process.is_worker()
-    process._note()
-    assert process.is_worker()
+def test_a_process_is_a_workers_once_that_begins(process: ProcessState) -> None:
+    before = process.is_worker
+    lifecycle.become_worker()
+    assert (before, process.is_worker) == (False, True)
 
 
 @pytest.mark.parametrize(

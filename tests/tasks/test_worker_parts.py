@@ -16,14 +16,18 @@ from sandbox import EngineUnfit, EngineUnreachable, threads
 from sandbox.outage import Outage
 from sandbox.warm import Sight
 from tasks import engine_watch
-from tasks.engine_gate import EngineAway, EngineGate
+from tasks.engine_gate import EngineAway
 from tasks.engine_watch import EngineWatch
-from tasks.observe import health_file, task_metrics
+from tasks.observe import health_file
 from tasks.observe.health_file import HealthFile
+from tasks.observe.task_metrics import WorkerSamples
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tasks.engine_gate import EngineGate
+    from tasks.process import ProcessState
 
 AWAY, FULL = EngineUnreachable("No engine."), EngineUnfit("no space left on device")
 
@@ -44,12 +48,9 @@ class Timer:
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> EngineGate:
+def gate(process: ProcessState) -> EngineGate:
     """The gate of a worker of the test's own."""
-    gate = EngineGate()
-    for module in (engine_watch, health_file, task_metrics):
-        monkeypatch.setattr(module, "engine_gate", gate)
-    return gate
+    return process.engine_gate
 
 
 class TaskConsumer:
@@ -85,10 +86,10 @@ def test_a_channel_of_redis_takes_nothing_while_the_gate_is_shut(gate: EngineGat
 
 
 def test_a_broker_that_sends_by_itself_is_told_to_stop_and_to_go_on(
-    gate: EngineGate, monkeypatch: pytest.MonkeyPatch
+    gate: EngineGate, process: ProcessState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sights = iter([Sight(1.0, "nobody there"), None, Sight(time.monotonic() + 60)])
-    monkeypatch.setattr(engine_watch, "keeper_sight", lambda: next(sights))
+    monkeypatch.setattr(process, "keeper_sight", lambda: next(sights))
     taking = TaskConsumer()
     consumer: Any = SimpleNamespace(task_consumer=taking, timer=Timer())
     watch = EngineWatch(consumer)
@@ -100,7 +101,7 @@ def test_a_broker_that_sends_by_itself_is_told_to_stop_and_to_go_on(
     watch._look(consumer)
     assert taking.told == ["cancel", "consume"]
     consumer.task_consumer, gate_was = None, gate.is_open
-    monkeypatch.setattr(engine_watch, "keeper_sight", lambda: None)
+    monkeypatch.setattr(process, "keeper_sight", lambda: None)
     watch._look(consumer)
     assert gate_was
 
@@ -108,7 +109,7 @@ def test_a_broker_that_sends_by_itself_is_told_to_stop_and_to_go_on(
 def test_of_a_job_that_is_given_back_no_traceback_is_logged() -> None:
     log: Any = logging.getLogger("celery.app.trace")
     before = list(log.filters)
-    engine_watch._tell_once()
+    engine_watch.log_outages_once()
     (added,) = [one for one in log.filters if one not in before] or [engine_watch._is_news]
     for error, is_told in ((EngineAway(Outage(AWAY)), False), (ValueError(), True)):
         record = logging.makeLogRecord({"exc_info": (type(error), error, None)})
@@ -167,16 +168,20 @@ def test_a_pulse_is_beaten_at_once_and_every_two_seconds_until_the_broker_is_awa
     assert [path.name for path in beating.parent.iterdir()] == ["pulse"]
     step.stop(consumer)
     assert consumer.timer.cancelled == 1
-    health_file._remove()
-    health_file._remove()
+    health_file.remove_health_file()
+    health_file.remove_health_file()
     assert not beating.exists()
 
 
 @pytest.mark.parametrize(("alive", "renewed"), [(True, True), (None, True), (False, False)])
 def test_a_keeper_that_is_dead_is_a_sign_that_gets_old(
-    beating: Any, monkeypatch: pytest.MonkeyPatch, alive: bool | None, renewed: bool
+    beating: Any,
+    process: ProcessState,
+    monkeypatch: pytest.MonkeyPatch,
+    alive: bool | None,
+    renewed: bool,
 ) -> None:
-    monkeypatch.setattr(health_file, "keeper_is_alive", lambda: alive)
+    monkeypatch.setattr(process, "keeper_is_alive", lambda: alive)
     step = HealthFile(SimpleNamespace())
     step._seen = {"loop": 1.0, "keeper": 1.0}
     step._beat()
@@ -195,7 +200,7 @@ def test_a_pulse_says_which_thread_has_died_or_why_no_jobs_are_taken(
 
 def test_no_pulse_is_beaten_where_the_operator_names_no_file() -> None:
     assert not HealthFile(SimpleNamespace()).include_if(None)
-    health_file._remove()
+    health_file.remove_health_file()
 
 
 @pytest.mark.parametrize(
@@ -213,12 +218,11 @@ def test_the_samples_of_a_worker_are_what_it_has(
     processes: int | None,
     expected: dict[str, float],
 ) -> None:
-    monkeypatch.setattr(task_metrics, "keeper_is_alive", lambda: alive)
     pool = SimpleNamespace() if processes is None else SimpleNamespace(num_processes=processes)
-    monkeypatch.setattr(task_metrics, "_worker", SimpleNamespace(pool=pool))
     monkeypatch.setattr(of_worker, "active_requests", {1, 2})
-    monkeypatch.setattr(task_metrics, "_queue_depth", SimpleNamespace(measure=lambda: [("more", 5, {})]))
+    queue_depth: Any = SimpleNamespace(measure=lambda: [("more", 5, {})])
     if not expected["cellblock_engine_up"]:
         gate.shut(AWAY)
-    told = {name: value for name, value, _ in task_metrics._sample()}
+    samples = WorkerSamples(SimpleNamespace(pool=pool), gate, lambda: alive, queue_depth)
+    told = {name: value for name, value, _ in samples.take()}
     assert told == {"cellblock_jobs_in_flight": 2, "more": 5, **expected}

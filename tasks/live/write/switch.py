@@ -6,8 +6,7 @@ import logging
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from celery import signals
-
+from tasks.headers import LIVE
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -16,10 +15,7 @@ if TYPE_CHECKING:
     from config import Settings
     from tasks.live.write.writer import LiveOutput
 
-__all__ = ["LIVE", "live_output"]
-
-#: A message header: whether this job wants live output.
-LIVE = "cellblock_live"
+__all__ = ["live_output", "warn_of_no_live_output"]
 
 _log = logging.getLogger("cellblock")
 # A stream whose worker has died lasts this much longer than the longest job.
@@ -54,9 +50,8 @@ def _wanted(settings: Settings, asked: object) -> bool:
     return settings.live != "off" and (asked if isinstance(asked, bool) else settings.live == "on")
 
 
-@signals.celeryd_after_setup.connect
-def _check_backend(**_: object) -> None:
-    """Warn once, at the worker's start, if no job can have live output."""
+def warn_of_no_live_output() -> None:
+    """Log a warning if the operator wants live output, and the result backend can't hold it."""
     from tasks.live.place import keeps_live_output
 
     if this_settings().live == "on" and not keeps_live_output():

@@ -15,10 +15,11 @@ import pytest
 import redis
 
 from sandbox import NoLiveOutput
+from tasks.headers import LIVE
 from tasks.live import END, START, LiveEntry, follow, follow_async, heard_so_far
 from tasks.live.entry import key_of
 from tasks.live.write import switch
-from tasks.live.write.switch import LIVE, live_output
+from tasks.live.write.switch import live_output
 from tests.conftest import remove_cells
 from tests.engine_stand_in import standing_in
 from tests.programs import running_worker
@@ -216,7 +217,7 @@ def test_a_worker_says_at_its_start_that_its_result_backend_keeps_no_live_output
 ) -> None:
     monkeypatch.setattr("tasks.live.place.app", client_of("cache+memory://"))
     monkeypatch.setenv("CELLBLOCK_LIVE", "on")
-    switch._check_backend()
+    switch.warn_of_no_live_output()
     assert "no live output (CELLBLOCK_LIVE=on): the result backend is not Redis" in caplog.text
 
 

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tasks import lifecycle
 from tasks.observe import logs, traces
 from tasks.observe.log_context import forget_job, job_facts, note_job
 from tasks.settings import this_settings
@@ -20,6 +21,7 @@ from tasks.settings import this_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tasks.process import ProcessState
 
 RESULT: dict[str, Any] = {
     "status": "failed",
@@ -36,19 +38,19 @@ RESULT: dict[str, Any] = {
 
 def test_a_line_is_bound_to_its_job_alone_and_to_none_behind_it() -> None:
     note_job(runtime="of another")
-    logs._begin("one")
+    logs.begin_job("one")
     note_job(runtime="bash")
     assert job_facts() == {"task": "one", "runtime": "bash"}
-    logs._begin("two")
+    logs.begin_job("two")
     assert job_facts() == {"task": "two"}
-    logs._end()
+    lifecycle.end_log_context()
     assert job_facts() == {}
     forget_job()
 
 
 def test_one_line_tells_of_a_job_what_can_be_no_output(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        logs._tell(RESULT)
+        logs.log_result(RESULT)
     (record,) = caplog.records
     told = {name: vars(record)[name] for name in ("status", "exit_code", "warm", "attempt", "seconds")}
     assert told == {"status": "failed", "exit_code": 3, "warm": True, "attempt": 2, "seconds": 2.75}
@@ -69,10 +71,9 @@ def test_celerys_handlers_write_our_lines(
 ) -> None:
     monkeypatch.setenv("CELLBLOCK_LOG_FORMAT", log_format)
     this_settings.cache_clear()
-    monkeypatch.setattr(logs, "_worker", "w@h")
     of_billiard = logging.StreamHandler()
     monkeypatch.setattr(logs, "get_multiprocessing_logger", lambda: SimpleNamespace(handlers=[of_billiard]))
-    logs._dress(logging.getLogger("test.dressed"))
+    logs.format_lines(logging.getLogger("test.dressed"), "w@h")
     for one in (handler, of_billiard):
         line = one.format(logging.makeLogRecord({"msg": "hi", "levelname": "INFO"}))
         assert line.startswith("{") is (log_format == "json")
@@ -81,35 +82,35 @@ def test_celerys_handlers_write_our_lines(
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
 def test_what_is_said_before_celerys_log_is_set_up_is_json_as_well(
-    monkeypatch: pytest.MonkeyPatch, log_format: str
+    monkeypatch: pytest.MonkeyPatch, process: ProcessState, log_format: str
 ) -> None:
     monkeypatch.setenv("CELLBLOCK_LOG_FORMAT", log_format)
     this_settings.cache_clear()
-    monkeypatch.setattr(logs, "_worker", "")
     captured: list[bool] = []
     monkeypatch.setattr(logging, "captureWarnings", captured.append)
     root = logging.getLogger()
     before = list(root.handlers)
-    logs._note_worker("w@h")
+    lifecycle.note_name("w@h")
     added = [one for one in root.handlers if one not in before]
     root.handlers = before
-    assert (logs._worker, captured, len(added)) == ("w@h", [True] if added else [], int(log_format == "json"))
+    told = (process.worker_name, captured, len(added))
+    assert told == ("w@h", [True] if added else [], int(log_format == "json"))
     assert all('"w@h"' in one.format(logging.makeLogRecord({"msg": "hi"})) for one in added)
 
 
 @pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+def spans(process: ProcessState) -> InMemorySpanExporter:
     """What is traced."""
     spans, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(traces, "_provider", provider)
+    process.tracer_provider = provider
     return spans
 
 
-def test_the_laps_of_a_job_stand_one_behind_the_other_up_to_now(spans: Any) -> None:
-    tracer = trace.get_tracer("test", tracer_provider=traces._provider)
+def test_the_laps_of_a_job_stand_one_behind_the_other_up_to_now(spans: Any, process: ProcessState) -> None:
+    tracer = trace.get_tracer("test", tracer_provider=process.tracer_provider)
     with tracer.start_as_current_span("run"):
-        traces._trace_laps(RESULT)
+        lifecycle.add_laps(RESULT)
         now = time.time_ns()
     *laps, task = spans.get_finished_spans()
     assert [(lap.name, (lap.end_time - lap.start_time) / 1e9) for lap in laps] == [
@@ -134,10 +135,10 @@ def test_a_worker_that_is_to_trace_and_cannot_does_not_start(
     this_settings.cache_clear()
     monkeypatch.setattr(traces, "find_spec", lambda _: "spec" if has_it else None)
     if starts:
-        traces._check()
+        lifecycle.check_traces()
     else:
         with pytest.raises(SystemExit, match=r"pip install 'cellblock\[otel\]'"):
-            traces._check()
+            lifecycle.check_traces()
 
 
 @pytest.mark.parametrize(
@@ -150,23 +151,24 @@ def test_a_worker_that_is_to_trace_and_cannot_does_not_start(
     ],
 )
 def test_traces_begin_in_the_process_that_runs_jobs(
-    monkeypatch: pytest.MonkeyPatch, module: str, wanted: str, begun: list[str]
+    monkeypatch: pytest.MonkeyPatch, process: ProcessState, module: str, wanted: str, begun: list[str]
 ) -> None:
     monkeypatch.setenv("CELLBLOCK_TRACES", wanted)
     this_settings.cache_clear()
     told: list[str] = []
-    monkeypatch.setattr(traces, "_instrument", told.append)
+    monkeypatch.setattr(traces, "send_traces", told.append)
     kind = type("Pool", (), {"__module__": module})
-    traces._begin_without_children("w@h", SimpleNamespace(pool_cls=kind))
+    lifecycle.begin_traces_without_children("w@h", SimpleNamespace(pool_cls=kind))
     assert told == begun
-    monkeypatch.setattr(traces, "_provider", "there is one")
-    traces._begin("w@h")
+    process.tracer_provider = TracerProvider()
+    lifecycle.begin_traces("w@h")
     assert told == begun
 
 
-def test_what_was_not_sent_yet_is_sent_at_the_end_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_not_sent_yet_is_sent_at_the_end_once(process: ProcessState) -> None:
     told: list[str] = []
-    monkeypatch.setattr(traces, "_provider", SimpleNamespace(shutdown=lambda: told.append("shutdown")))
-    traces._end()
-    traces._end()
+    provider: Any = SimpleNamespace(shutdown=lambda: told.append("shutdown"))
+    process.tracer_provider = provider
+    lifecycle.end_traces()
+    lifecycle.end_traces()
     assert told == ["shutdown"]

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from sandbox import BrokerUnreachable
 from tasks import app
 from tasks.patience import PatientRetry
-from tasks.results import app_backend
+from tasks.process import process_state
 from tasks.results import worker_backend as of_worker
 from tasks.results.app_backend import RedisBackend
 from tasks.results.worker_backend import PatientRedis, PatientSentinel, redis_of
@@ -84,7 +84,7 @@ def test_a_worker_has_the_patient_backend_for_every_address_of_a_redis(
     monkeypatch: pytest.MonkeyPatch, scheme: str, kind: type
 ) -> None:
     monkeypatch.setattr(app.loader, "override_backends", {})
-    of_worker._store_patiently()
+    of_worker.store_patiently()
     assert by_name(scheme, app.loader) is kind
 
 
@@ -108,7 +108,7 @@ def test_an_app_that_asks_for_a_result_hears_at_once_which_redis_is_away(
 
 
 def test_a_worker_that_asks_meets_redis_own_error(of_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_backend, "is_worker", lambda: True)
+    monkeypatch.setattr(process_state, "is_worker", True)
     of_app.always_retry = None
     with pytest.raises(redis.ConnectionError):
         of_app.get_task_meta("some-id")
@@ -151,7 +151,7 @@ def test_what_an_app_does_takes_no_longer_than_it_has_time(
         with of_app._within(seconds):
             ensure(print, ())
             ensure(print, (), timeout=7)
-    monkeypatch.setattr(app_backend, "is_worker", lambda: True)
+    monkeypatch.setattr(process_state, "is_worker", True)
     with of_app._within(0.5):
         ensure(print, ())
     expected = [

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.serialization import SerializerRegistry, loads
 
+from tasks import lifecycle
 from tasks.results import encoding as module
 from tasks.results.encoding import encode
 
@@ -56,7 +57,7 @@ def test_a_text_is_long_beyond_a_mebibyte_and_is_written_in_pieces_of_64_kib() -
 def test_every_process_of_a_worker_writes_so(monkeypatch: pytest.MonkeyPatch) -> None:
     registry: Any = SerializerRegistry()
     monkeypatch.setattr(module, "register", registry.register)
-    module._write_in_pieces()
+    module.encode_in_pieces()
     kind, _, text = registry.dumps({"a": "é"}, "json")
     assert (kind, text) == ("application/json", '{"a": "é"}')
     long = {"a": "é" * (2 << 20)}
@@ -70,4 +71,4 @@ def test_every_process_of_a_worker_writes_so(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def _hears(signal: Any) -> bool:
-    return module._write_in_pieces in signal._live_receivers(None)
+    return lifecycle.encode_in_pieces in signal._live_receivers(None)

@@ -1,0 +1,120 @@
+"""The order in which a worker calls the receivers of each of Celery's signals, and who may connect one."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from celery import signals
+
+from tests.programs import ROOT, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LIFECYCLE = ROOT / "tasks/lifecycle.py"
+
+ORDER = {
+    "celeryd_init": [
+        "refuse_pool",
+        "note_name",
+        "serve_metrics",
+        "filter_connection_lines",
+        "become_worker",
+        "check_traces",
+    ],
+    "worker_init": ["take_messages_safely", "store_patiently", "use_our_pool", "encode_in_pieces"],
+    "after_setup_logger": ["format_lines"],
+    "after_setup_task_logger": ["format_lines"],
+    "celeryd_after_setup": [
+        "warn_of_threads",
+        "start_keeper",
+        "introduce_worker",
+        "warn_of_no_live_output",
+        "begin_traces_without_children",
+    ],
+    "worker_ready": ["watch_keeper", "drain_at_sigquit"],
+    "worker_process_init": [
+        "open_sandbox",
+        "leave_metrics",
+        "log_outages_once",
+        "begin_traces",
+        "encode_in_pieces",
+    ],
+    "task_prerun": ["begin_log_context"],
+    "task_success": ["log_result"],
+    "task_postrun": ["end_log_context", "end_attempt"],
+    "worker_shutting_down": ["bound_shutdown"],
+    "worker_process_shutdown": ["close_sandbox", "end_traces"],
+    "worker_shutdown": ["close_sandbox", "stop_keeper", "close_metrics", "remove_health_file", "end_traces"],
+}
+#: With CELLBLOCK_METRICS_PORT and CELLBLOCK_TRACES. OpenTelemetry's own receivers are left out.
+ORDER_OBSERVED = ORDER | {
+    "task_prerun": ["begin_log_context", "count_attempt"],
+    "task_success": ["log_result", "count_success", "add_laps"],
+    "task_retry": ["count_retry"],
+    "task_failure": ["count_failure"],
+}
+
+CONNECTED = """
+import json, os, tasks
+from types import SimpleNamespace
+from celery import signals
+tasks.app.loader.import_default_modules()
+from tasks import lifecycle
+lifecycle.serve_metrics(SimpleNamespace())
+lifecycle.begin_traces("w@h")
+ours = {}
+for name in signals.__all__:
+    receivers = getattr(signals, name)._live_receivers(None)
+    ours[name] = [one.__name__ for one in receivers if one.__module__ == "tasks.lifecycle"]
+print(json.dumps({name: order for name, order in ours.items() if order}), flush=True)
+# The thread that counts has no end.
+os._exit(0)
+"""
+
+
+def test_the_receivers_of_a_signal_are_called_in_this_order() -> None:
+    assert _connected() == ORDER
+
+
+def test_the_receivers_of_metrics_and_traces_come_after_those_of_the_log() -> None:
+    assert _connected(CELLBLOCK_METRICS_PORT=str(free_port()), CELLBLOCK_TRACES="console") == ORDER_OBSERVED
+
+
+def _connected(**env: str) -> dict[str, Any]:
+    """The names of our receivers of each signal, as a fresh interpreter tells them."""
+    command = [sys.executable, "-c", CONNECTED]
+    told = subprocess.run(
+        command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True, check=True
+    ).stdout
+    connected: dict[str, Any] = json.loads(told)
+    return connected
+
+
+def test_no_other_module_connects_a_signal() -> None:
+    modules = sorted((ROOT / "tasks").rglob("*.py"))
+    assert [path for path in modules if any(_signals_used_in(path))] == [LIFECYCLE]
+
+
+def _signals_used_in(path: Path) -> Iterator[str]:
+    """What a module imports of Celery's signals, in whatever way."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from (one.name for one in names if one.name.startswith("celery.signals"))
+            case ast.ImportFrom(module="celery.signals"):
+                yield "celery.signals"
+            case ast.ImportFrom(module="celery", names=names):
+                yield from (one.name for one in names if one.name == "signals")
+            case ast.Attribute(value=ast.Name("celery"), attr="signals"):
+                yield "celery.signals"
+
+
+def test_each_signal_of_the_table_is_one_of_celerys() -> None:
+    assert set(ORDER_OBSERVED) <= set(signals.__all__)

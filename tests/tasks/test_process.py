@@ -1,0 +1,54 @@
+"""Which attempt a process ends when a task is over, whatever else it runs."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tasks.process import ProcessState
+
+
+class Attempt:
+    """Notes that it was ended."""
+
+    def __init__(self, task_id: str, *, has_lease: bool = True) -> None:
+        self.task_id, self.has_lease = task_id, has_lease
+        self.ended: list[bool] = []
+
+    def end(self, *, done: bool) -> None:
+        self.ended.append(done)
+
+
+def begun(process: ProcessState, task_id: str, *, has_lease: bool = True) -> Attempt:
+    attempt: Any = Attempt(task_id, has_lease=has_lease)
+    process.begin_attempt(attempt)
+    return attempt  # type: ignore[no-any-return]
+
+
+def test_an_attempt_is_ended_once_and_by_its_own_task(process: ProcessState) -> None:
+    process.end_attempt("none yet", done=True)
+    attempt = begun(process, "own")
+    process.end_attempt("another", done=False)
+    process.end_attempt("own", done=True)
+    process.end_attempt("own", done=False)
+    assert attempt.ended == [True]
+
+
+def test_an_eager_task_inside_a_task_leaves_its_attempt_alone(process: ProcessState) -> None:
+    outer = begun(process, "outer")
+    inner = begun(process, "inner", has_lease=False)
+    process.end_attempt("inner", done=True)
+    assert (outer.ended, inner.ended) == ([], [])
+    process.end_attempt("outer", done=False)
+    assert outer.ended == [False]
+
+
+def test_two_threads_that_have_one_task_each_end_their_own_attempt(process: ProcessState) -> None:
+    mine = begun(process, "twice")
+    with ThreadPoolExecutor(1) as other:
+        theirs = other.submit(begun, process, "twice").result()
+        other.submit(process.end_attempt, "twice", done=True).result()
+        assert (mine.ended, theirs.ended) == ([], [True])
+    process.end_attempt("twice", done=False)
+    assert mine.ended == [False]
