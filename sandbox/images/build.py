@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Final
+from io import BufferedRandom
+from typing import Final
 
 import docker
 
@@ -134,7 +135,7 @@ def _made(order: _Order) -> BuiltImage:
     return _result(order, after, fresh=True)
 
 
-def _load(order: _Order, key: str, ingredients: Ingredients, spool: IO[bytes]) -> None:
+def _load(order: _Order, key: str, ingredients: Ingredients, spool: BufferedRandom) -> None:
     recipe = order.recipe
     layer = write_layer(
         spool, ingredients.trees(order.progress), Trim.of(recipe.drop, recipe.keep), recipe.symlinks

@@ -30,6 +30,11 @@ _INSTALLED: Final = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
 _CONFIGURATION: Final = """\
 #clear APT::Architectures;
 #clear APT::Update;
+APT::Architecture "{architecture}";
+Dir::State "{folder}";
+Dir::State::status "{folder}/status";
+Dir::State::lists "{folder}/lists";
+Dir::Cache "{folder}";
 Acquire::Languages "none";
 Acquire::Retries "3";
 APT::Sandbox::User "root";
@@ -55,7 +60,6 @@ class Debian:
 
     def refresh(self) -> None:
         """Fetch the package lists; raises ImageBuildFailed if the archive does not answer."""
-        self._lay_out()
         self._apt("apt-get", "-qq", "-o", "APT::Update::Error-Mode=any", "update")
         if not self.fingerprint():
             raise ImageBuildFailed(f"apt has no package lists for {self.architecture}; {_ADVICE}.")
@@ -65,7 +69,6 @@ class Debian:
 
         Raises ImageBuildFailed if no name of a choice is available, or if the dependencies cannot be met.
         """
-        self._lay_out()
         chosen = self._chosen(tuple(choices))
         # Not --print-uris: that leaves out what is already downloaded.
         steps = self._apt(
@@ -79,7 +82,6 @@ class Debian:
 
         Raises ImageBuildFailed if one cannot be fetched, or if its hash is not the one in the package lists.
         """
-        self._lay_out()
         missing = [package for package in packages if not self._deb(package).exists()]
         for start in range(0, len(missing), _BATCH):
             progress("download", len(packages) - len(missing) + start, len(packages))
@@ -115,24 +117,11 @@ class Debian:
     def _deb(self, package: Package) -> Path:
         return self.folder / "archives" / package.file
 
-    def _lay_out(self) -> None:
+    def _apt(self, tool: str, *arguments: str) -> str:
         for name in ("lists/partial", "archives/partial"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "status").touch()
-        (self.folder / "apt.conf").write_text(_CONFIGURATION)
-
-    def _apt(self, tool: str, *arguments: str) -> str:
-        where = {
-            "APT::Architecture": self.architecture,
-            "Dir::State": self.folder,
-            "Dir::State::status": self.folder / "status",
-            "Dir::State::lists": self.folder / "lists",
-            "Dir::Cache": self.folder,
-        }
-        options = [word for key, value in where.items() for word in ("-o", f"{key}={value}")]
-        return output_of(
-            [tool, "-c", str(self.folder / "apt.conf"), *options, *arguments],
-            timeout=_SECONDS,
-            advice=_ADVICE,
-            folder=self.folder / "archives",
-        )
+        configuration = self.folder / "apt.conf"
+        configuration.write_text(_CONFIGURATION.format(folder=self.folder, architecture=self.architecture))
+        argv = [tool, "-c", str(configuration), *arguments]
+        return output_of(argv, timeout=_SECONDS, advice=_ADVICE, folder=self.folder / "archives")

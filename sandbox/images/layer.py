@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-import io
 import posixpath
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Final
+from io import BufferedRandom, BytesIO
+from typing import Final
 
 from sandbox.errors import ImageBuildFailed
 from sandbox.images.entry import Entry, Kind, placed
 from sandbox.images.skeleton import skeleton
 from sandbox.images.trim import Trim
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
-
 __all__ = ["EPOCH", "Layer", "write_layer"]
 
 # Not zero: zip files, and so Python's zipfile, refuse times before 1980.
 EPOCH: Final = 1_704_067_200
-_BLOCK: Final = 1 << 20
 _TYPES: Final[dict[Kind, bytes]] = {
     "directory": tarfile.DIRTYPE,
     "file": tarfile.REGTYPE,
@@ -41,7 +37,7 @@ class Layer:
 
 
 def write_layer(
-    out: IO[bytes],
+    out: BufferedRandom | BytesIO,
     trees: Iterable[Iterable[Entry]],
     trim: Trim,
     symlinks: Mapping[str, str],
@@ -51,8 +47,7 @@ def write_layer(
     All entries have the same owner and time, and none is setuid or setgid. Of several entries with one path,
     only the first is written. Raises ImageBuildFailed if the trees cannot be merged.
     """
-    sink = _HashingSink(out)
-    with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_BLOCK) as archive:
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         writer = _Writer(archive)
         for entry in skeleton():
             writer.add(entry)
@@ -63,20 +58,9 @@ def write_layer(
                     writer.add(home)
         for path, target in symlinks.items():
             writer.link(path.lstrip("/"), target)
-    return Layer(sink.sha256.hexdigest(), sink.size)
-
-
-class _HashingSink(io.RawIOBase):
-    def __init__(self, out: IO[bytes]) -> None:
-        super().__init__()
-        self._out = out
-        self.sha256 = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: ReadableBuffer) -> int:
-        self.sha256.update(data)
-        self.size += memoryview(data).nbytes
-        return self._out.write(data)
+    size = out.tell()
+    out.seek(0)
+    return Layer(hashlib.file_digest(out, "sha256").hexdigest(), size)
 
 
 class _Writer:

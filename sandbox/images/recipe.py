@@ -6,34 +6,34 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from sandbox.errors import ImageBuildFailed
-from sandbox.images.fields import Fields
-from sandbox.images.source import Source, parse_source
+from sandbox.images.source import Source
 
 __all__ = ["RECIPES", "Recipe", "load_recipe", "runtimes"]
 
 # The recipes are beside the packages in a checkout, and within this package in a wheel.
 _CHECKOUT: Final = Path(__file__).parents[2] / "images"
 RECIPES: Final = _CHECKOUT if _CHECKOUT.is_dir() else Path(__file__).with_name("recipes")
-_KEYS: Final = (
-    "runtime",
-    "title",
-    "extends",
-    "packages",
-    "exclude",
-    "drop",
-    "keep",
-    "symlinks",
-    "env",
-    "sources",
-)
+
+_Line = Annotated[str, Field(pattern=r"^.+$")]
+_Path = Annotated[str, Field(pattern=r"^/.+$")]
+_Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+_Choice = Annotated[
+    tuple[_Package, ...],
+    Field(min_length=1),
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Recipe:
     """One runtime's image as data.
 
@@ -41,13 +41,13 @@ class Recipe:
     """
 
     runtime: str
-    title: str
-    packages: tuple[tuple[str, ...], ...]
-    exclude: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    symlinks: Mapping[str, str] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
+    title: _Line
+    packages: tuple[_Choice, ...] = ()
+    exclude: tuple[_Line, ...] = ()
+    drop: tuple[_Path, ...] = ()
+    keep: tuple[_Path, ...] = ()
+    symlinks: Mapping[_Path, _Path] = field(default_factory=dict)
+    env: Mapping[_Variable, Annotated[str, Field(pattern=r"^.*$")]] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
 
     @property
@@ -74,15 +74,12 @@ def _loaded(runtime: str, folder: Path, above: tuple[str, ...]) -> Recipe:
     if runtime in above:
         raise ImageBuildFailed(f"The recipe of {runtime} extends itself; correct `extends`.")
     table = _table(runtime, folder)
-    fields = Fields(table, f"The recipe of {runtime}")
-    fields.only(_KEYS)
-    recipe = _parsed(fields, runtime)
-    if "extends" not in table:
-        return recipe
-    return _joined(_loaded(fields.text("extends"), folder, (*above, runtime)), recipe)
+    base = table.pop("extends", None)
+    recipe = _parsed(runtime, table)
+    return recipe if base is None else _joined(_loaded(str(base), folder, (*above, runtime)), recipe)
 
 
-def _table(runtime: str, folder: Path) -> dict[str, object]:
+def _table(runtime: str, folder: Path) -> dict[str, Any]:
     path = folder / runtime / "recipe.toml"
     if not path.exists():
         path = RECIPES / runtime / "recipe.toml"
@@ -97,19 +94,16 @@ def _table(runtime: str, folder: Path) -> dict[str, object]:
         raise ImageBuildFailed(f"The recipe of {runtime} is not TOML ({error}); correct it.") from error
 
 
-def _parsed(fields: Fields, runtime: str) -> Recipe:
-    absolute = r"/.+"
-    return Recipe(
-        runtime=fields.text("runtime", pattern=runtime),
-        title=fields.text("title"),
-        packages=fields.choices("packages"),
-        exclude=fields.texts("exclude"),
-        drop=fields.texts("drop", absolute),
-        keep=fields.texts("keep", absolute),
-        symlinks=fields.mapping("symlinks", absolute, absolute),
-        env=fields.mapping("env", name=r"[A-Za-z_][A-Za-z0-9_]*"),
-        sources=tuple(parse_source(table) for table in fields.tables("sources")),
-    )
+def _parsed(runtime: str, table: Mapping[str, Any]) -> Recipe:
+    try:
+        recipe = TypeAdapter(Recipe).validate_python(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ImageBuildFailed(f"The recipe of {runtime}, {key}: {first['msg']}; correct it.") from None
+    if recipe.runtime != runtime:
+        raise ImageBuildFailed(f"The recipe of {runtime} is for {recipe.runtime!r}; correct `runtime`.")
+    return recipe
 
 
 def _joined(base: Recipe, own: Recipe) -> Recipe:

@@ -9,50 +9,39 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import file_digest
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from sandbox.errors import ImageBuildFailed
 from sandbox.images.command import output_of
 from sandbox.images.entry import Entry, normal, tar_entries
-from sandbox.images.fields import Fields
 
-__all__ = ["Source", "fetch", "parse_source", "source_entries"]
+__all__ = ["Source", "fetch", "source_entries"]
 
-_KEYS: Final = ("client", "package", "version", "architecture", "sha256", "files", "executables")
 _SECONDS: Final = 600
 
+_Path = Annotated[str, Field(pattern=r"^/.+$")]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Source:
     """One pinned package; `files` maps paths in it to paths in the image. Folders end with a slash.
 
     `executables` are paths in the image, for archives that do not keep the modes of their files.
     """
 
-    client: str
-    package: str
-    version: str
-    architecture: str
-    sha256: str
-    files: Mapping[str, str] = field(default_factory=dict)
-    executables: tuple[str, ...] = ()
-
-
-def parse_source(fields: Fields) -> Source:
-    """A `[[sources]]` table of a recipe; raises ImageBuildFailed if a value in it is wrong."""
-    fields.only(_KEYS)
-    return Source(
-        client=fields.text("client", r"npm|pip"),
-        package=fields.text("package", r"[@A-Za-z0-9][A-Za-z0-9@/._-]*"),
-        version=fields.text("version", r"[0-9][A-Za-z0-9.+-]*"),
-        architecture=fields.text("architecture", r"[a-z0-9]+"),
-        sha256=fields.text("sha256", r"[0-9a-f]{64}"),
-        files=fields.mapping("files", value=r"/.+"),
-        executables=fields.texts("executables", r"/.+"),
-    )
+    client: Literal["npm", "pip"]
+    package: Annotated[str, Field(pattern=r"^[@A-Za-z0-9][A-Za-z0-9@/._-]*$")]
+    version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+-]*$")]
+    architecture: Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    files: Mapping[Annotated[str, Field(pattern=r"^.+$")], _Path] = field(default_factory=dict)
+    executables: tuple[_Path, ...] = ()
 
 
 def fetch(source: Source, folder: Path) -> Path:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 __all__ = ["Trim"]
 
-_NOTHING = re.compile(r"(?!)")
-
 
 @dataclass(frozen=True)
 class Trim:
@@ -34,7 +32,5 @@ class Trim:
 
 
 def _compiled(globs: Iterable[str], *, below: bool) -> re.Pattern[str]:
-    patterns = [fnmatch.translate(glob).removesuffix(r"\Z") for glob in globs]
-    if not patterns:
-        return _NOTHING
+    patterns = [fnmatch.translate(glob).removesuffix(r"\Z") for glob in globs] or [r"(?!)"]
     return re.compile(f"(?s:(?:{'|'.join(patterns)}){'(?:/.*)?' if below else ''})")

@@ -38,16 +38,23 @@ def test_the_digest_changes_with_the_content_and_only_with_it(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('package = ["dash"]', "unknown key 'package'"),
-        ('packages = "dash"', "packages is 'dash'"),
-        ('packages = ["--option"]', "packages is"),
-        ("packages = [[]]", "packages is"),
-        ('drop = ["usr/share"]', "drop is"),
-        ('[symlinks]\n"/a" = "b"', "symlinks is"),
-        ('[env]\n"A=B" = "c"', "env is"),
+        ('package = ["dash"]', "x, package: Unexpected keyword"),
+        ('packages = "dash"', "x, packages: .* tuple"),
+        ('packages = ["--option"]', r"x, packages\.0\.0: .* pattern"),
+        ("packages = [[]]", r"x, packages\.0: .* at least 1 item"),
+        ('packages = [["g++", 1]]', r"x, packages\.0\.1: .* string"),
+        ('exclude = "dash"', "x, exclude: .* tuple"),
+        ('drop = ["usr/share"]', r"x, drop\.0: .* pattern"),
+        ('[symlinks]\n"/a" = "b"', "x, symlinks./a: .* pattern"),
+        ('[env]\n"A=B" = "c"', "x, env.A=B.* pattern"),
+        ('[env]\nA = "1\\n2"', r"x, env\.A: .* pattern"),
         ("drop = [", "not TOML"),
-        ('[[sources]]\nclient = "curl"', "client is 'curl'"),
-        (f'[[sources]]\nclient = "npm"\npackage = "--x"\nsha256 = "{SHA256}"', "package is '--x'"),
+        ('sources = ["x"]', r"x, sources\.0: .* dictionary"),
+        ('[[sources]]\nclient = "curl"', r"x, sources\.0\.client: .* 'npm' or 'pip'"),
+        (
+            f'[[sources]]\nclient = "npm"\npackage = "--x"\nsha256 = "{SHA256}"',
+            r"sources\.0\.package: .* pattern",
+        ),
         ('extends = "x"', "extends itself"),
         ('extends = "nothing"', "no recipe for 'nothing'"),
     ],
@@ -56,6 +63,13 @@ def test_a_mistake_in_a_recipe_is_named(tmp_path: Path, text: str, complaint: st
     write(tmp_path, "x", text)
     with pytest.raises(ImageBuildFailed, match=complaint):
         load_recipe("x", tmp_path)
+
+
+def test_a_recipe_of_another_runtime_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "x", "")
+    (tmp_path / "x").rename(tmp_path / "y")
+    with pytest.raises(ImageBuildFailed, match="The recipe of y is for 'x'; correct `runtime`"):
+        load_recipe("y", tmp_path)
 
 
 def test_an_unknown_runtime_is_answered_with_the_known_ones(tmp_path: Path) -> None:
