@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from celery.backends.redis import RedisBackend, SentinelBackend
@@ -22,24 +21,30 @@ __all__ = ["PatientRedis", "PatientSentinel", "redis_of", "result_redis", "store
 
 
 class _Patient:
-    """Celery's own backend. Each command waits for Redis by itself. Celery's own retries are off."""
+    """Celery's own backend. Each command waits for Redis by itself. Celery's own retries are off.
+
+    Its clients are plain attributes. Celery's cached property has a lock for all instances, and a process that
+    is forked while a thread of its parent holds that lock would wait for it for ever.
+    """
 
     connparams: dict[str, Any]
+    client: Any = None
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
         super().__init__(*args, **options)
         self.always_retry = False
-        self._brisk = self.connparams | _brisk(self.connparams)
+        #: A client of the same Redis that fails fast, for callers with a time limit of their own.
+        self.brisk_client: Redis = self._open(_brisk(self.connparams))
         self.connparams |= {"retry": PatientRetry(), "retry_on_timeout": False}
+        self.client = self._open({})
 
     def ensure(self, fun: Callable[..., object], args: tuple[object, ...], **_: object) -> object:
         """Called by Celery to retry a command. Run it once: it waits by itself."""
         return fun(*args)
 
-    @cached_property
-    def brisk_client(self) -> Redis:
-        """A client of the same Redis that fails fast, for callers with a time limit of their own."""
-        client: Redis = self._create_client(**self._brisk)  # type: ignore[attr-defined]
+    def _open(self, more: dict[str, Any]) -> Redis:
+        """A client, which connects when it is first used."""
+        client: Redis = self._create_client(**(self.connparams | more))  # type: ignore[attr-defined]
         return client
 
 

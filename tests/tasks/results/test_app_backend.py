@@ -196,3 +196,19 @@ def test_listening_for_a_result_is_bounded_as_publishing_is_and_waiting_by_its_c
     of_app.add_pending_result(None)
     of_app.wait_for_pending(None, timeout=12)
     assert bounds == {"add_pending_result": 0.3, "wait_for_pending": 12}
+
+
+@pytest.mark.parametrize("name", ["client", "brisk_client"])
+def test_a_worker_reaches_its_clients_whatever_another_thread_held_when_it_was_forked(name: str) -> None:
+    """Celery's cached property has one lock for all instances. A forked process would wait for it for ever."""
+    backend = PatientRedis(app=app, url="redis://127.0.0.1:1/0")
+    lock = vars(Celerys)["client"].lock
+    done = threading.Event()
+
+    def reach() -> None:
+        getattr(backend, name)
+        done.set()
+
+    with lock:
+        threading.Thread(target=reach, daemon=True).start()
+        assert done.wait(5)
