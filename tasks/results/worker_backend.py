@@ -23,8 +23,8 @@ __all__ = ["PatientRedis", "PatientSentinel", "redis_of", "result_redis", "store
 class _Patient:
     """Celery's own backend. Each command waits for Redis by itself. Celery's own retries are off.
 
-    Its clients are plain attributes. Celery's cached property has a lock for all instances, and a process that
-    is forked while a thread of its parent holds that lock would wait for it for ever.
+    Its clients are plain attributes. Celery's cached property has a lock for all instances. A process that is
+    forked while a thread of its parent holds that lock would wait for it for ever.
     """
 
     connparams: dict[str, Any]

@@ -200,7 +200,7 @@ def test_listening_for_a_result_is_bounded_as_publishing_is_and_waiting_by_its_c
 
 @pytest.mark.parametrize("name", ["client", "brisk_client"])
 def test_a_worker_reaches_its_clients_whatever_another_thread_held_when_it_was_forked(name: str) -> None:
-    """Celery's cached property has one lock for all instances. A forked process would wait for it for ever."""
+    """Celery's cached property has one lock for all instances. A forked process would wait for it."""
     backend = PatientRedis(app=app, url="redis://127.0.0.1:1/0")
     lock = vars(Celerys)["client"].lock
     done = threading.Event()
