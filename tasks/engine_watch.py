@@ -63,7 +63,7 @@ def _stand_before(qos: Any) -> None:  # noqa: ANN401  kombu's own
     qos.can_consume = MethodType(can_consume, qos)
 
 
-def log_outages_once() -> None:
+def log_outages_once(**_: object) -> None:
     """Drop Celery's traceback for each job that is given back: the gate logs the outage, once."""
     logging.getLogger("celery.app.trace").addFilter(_is_news)
 

@@ -14,7 +14,7 @@ from celery.states import READY_STATES
 from sandbox import Abandoned, CommandFailed, SandboxUnavailable, Status
 from sandbox.threads import start_thread
 from tasks.lease import ask_to_cancel, drop_lease_of, leased_cell
-from tasks.observe.result_metrics import count_result
+from tasks.observe.task_metrics import count_result
 from tasks.patience import patiently
 from tasks.results.so_far import result_so_far
 from tasks.results.worker_backend import result_redis

@@ -74,7 +74,7 @@ def _replace(path: Path, content: Mapping[str, float | str | None]) -> None:
     fresh.replace(path)
 
 
-def remove_health_file() -> None:
+def remove_health_file(**_: object) -> None:
     """Called when the worker ends, so that nobody takes it for one that hangs."""
     path = this_settings().heartbeat
     if path:

@@ -74,7 +74,7 @@ def _brisk(connparams: dict[str, Any]) -> dict[str, Any]:
     return {"socket_timeout": within_s, "retry_on_timeout": False, "retry": Retry(NoBackoff(), 0)} | connect
 
 
-def store_patiently() -> None:
+def store_patiently(**_: object) -> None:
     """Choose these backends for this worker. To be called before its backend is made."""
     patient = dict.fromkeys(("redis", "rediss"), f"{__name__}:{PatientRedis.__name__}")
     app.loader.override_backends = patient | {"sentinel": f"{__name__}:{PatientSentinel.__name__}"}

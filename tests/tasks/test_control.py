@@ -11,8 +11,8 @@ from celery.app.control import Control as Celerys
 
 from sandbox import BrokerUnreachable
 from tasks import app, cancel, control
-from tasks import lease as of_leases
 from tasks.lease import Lease
+from tasks.results import worker_backend
 from tasks.revoking import Control
 from tests.waiting import wait_until
 
@@ -55,7 +55,7 @@ def test_a_wish_is_left_where_the_job_is_to_be_cancelled_and_the_workers_are_tol
 def test_the_workers_are_told_where_no_wish_can_be_left(
     told: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(of_leases, "result_redis", lambda: None)
+    monkeypatch.setattr(worker_backend, "result_redis", lambda: None)
     Control(app).revoke("one", terminate=True)
     assert told == [("one", {"terminate": True})]
     with pytest.raises(BrokerUnreachable, match="set CELLBLOCK_RESULT_BACKEND"):

@@ -17,7 +17,7 @@ from tasks.engine_gate import EngineAway
 from tasks.headers import LIVE
 from tasks.lease import Lease, ask_to_cancel
 from tasks.live.entry import END, START, STDOUT, read_piece
-from tasks.observe.log_context import forget_job, job_facts
+from tasks.observe.logs import end_log_context, job_facts
 from tasks.pool import time_limits as of_limits
 from tasks.settings import this_settings
 
@@ -44,7 +44,7 @@ def run(results: Any, process: ProcessState, monkeypatch: pytest.MonkeyPatch) ->
         finally:
             run_sandboxed.pop_request()
             process.end_attempt(JOB, done=False)
-            forget_job()
+            end_log_context()
 
     yield call
     process.close_sandbox()
