@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["result", "submit"]
 
-Follow = Annotated[
-    bool, typer.Option("--follow", help="Show the output while the job runs, then its result.")
-]
-Live = Annotated[
-    bool, typer.Option("--live", help="Keep the output in Redis while the job runs, for `cellblock logs -f`.")
-]
 # How long to wait for the result, which is stored right after the last output.
 _STORED_S = 10.0
 
@@ -39,8 +33,13 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait for the result and show
 def submit(
     request: dict[str, Any],
     wait: Wait = False,
-    follow: Follow = False,
-    live: Live = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show the output while the job runs, then its result.")
+    ] = False,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Keep the output in Redis while the job runs, for `cellblock logs -f`."),
+    ] = False,
     raw: options.Raw = False,
     as_json: options.Json = False,
 ) -> None:
