@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cli.checks import access, budget, engine, installation, persistence, queue, stock, strangers
+from cli.checks import engine, installation, queue, stock
 from cli.checks import workers as workforce
 
 if TYPE_CHECKING:
@@ -19,29 +19,22 @@ CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "settings": installation.settings,
     "names": installation.names,
     "engine": engine.engine,
-    "socket": access.socket,
+    "socket": engine.socket,
     "images": stock.images,
     "disk": stock.disk,
     "leftovers": stock.leftovers,
     "redis": queue.server,
     "rights": queue.rights,
-    "persistence": persistence.persistence,
+    "persistence": queue.persistence,
     "visibility": queue.visibility,
     "clock": queue.clock,
     "workers": workforce.workers,
-    "consumers": strangers.consumers,
-    "budget": budget.budget,
+    "consumers": workforce.consumers,
+    "budget": installation.budget,
 }
 
 #: For a check that needs a server: the check that says whether that server can be reached.
 NEEDS = {
-    "socket": "engine",
-    "images": "engine",
-    "disk": "engine",
-    "leftovers": "engine",
-    "rights": "redis",
-    "persistence": "redis",
-    "clock": "redis",
-    "workers": "redis",
-    "consumers": "redis",
+    **dict.fromkeys(("socket", "images", "disk", "leftovers"), "engine"),
+    **dict.fromkeys(("rights", "persistence", "clock", "workers", "consumers"), "redis"),
 }
