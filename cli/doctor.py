@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
@@ -44,14 +44,7 @@ class _Report:
 
     def rows(self) -> list[dict[str, object]]:
         return [
-            {
-                "check": self.check,
-                "level": str(finding.level),
-                "message": finding.message,
-                "mend": finding.mend,
-                "seconds": round(self.took_s, 3),
-                "slow": self.slow,
-            }
+            {"check": self.check, **asdict(finding), "seconds": round(self.took_s, 3), "slow": self.slow}
             for finding in self.findings
         ]
 

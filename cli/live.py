@@ -20,8 +20,6 @@ from cli.terminal import printable
 from config import format_bytes, load_settings
 
 if TYPE_CHECKING:
-    from codecs import IncrementalDecoder
-
     from tasks.live import LiveEntry
 
 __all__ = ["logs", "show_live"]
@@ -121,7 +119,8 @@ class _Printer:
         self._timestamps = timestamps
         self._as_json = as_json
         self._line_starts = dict.fromkeys(_OUTPUTS, True)
-        self._decoders = {name: _decoder() for name in _OUTPUTS}
+        # A piece may end inside a character.
+        self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in _OUTPUTS}
 
     def show(self, entry: LiveEntry) -> None:
         """Show the entry at once."""
@@ -159,8 +158,3 @@ class _Printer:
         ]
         self._line_starts[entry.kind] = entry.data.endswith(b"\n")
         return b"".join(mark + line for mark, line in zip(marked, lines, strict=True))
-
-
-def _decoder() -> IncrementalDecoder:
-    """A decoder for pieces that may end inside a character."""
-    return codecs.getincrementaldecoder("utf-8")("replace")
