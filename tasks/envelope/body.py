@@ -8,9 +8,8 @@ from typing import Any
 
 from kombu.utils.json import dumps
 
-from config import format_bytes
 from config.quoting import quoted
-from tasks.envelope.compression import TooLarge, decompress
+from tasks.envelope.compression import decompress
 from tasks.envelope.fields import check_embedded
 from tasks.envelope.parts import Junk, Parts, read_json
 from tasks.envelope.rules import is_text
@@ -98,10 +97,7 @@ def _content_of(parts: Parts, most_bytes: int) -> bytes:
     encoding = parts.content_encoding
     if encoding is not None and not (isinstance(encoding, str) and encoding.lower() in _ENCODINGS):
         raise Junk("its content encoding is not utf-8")
-    try:
-        content = decompress(_bytes(parts), _compression(parts), most_bytes)
-    except TooLarge:
-        raise Junk(f"its body is larger than {format_bytes(most_bytes)}") from None
+    content = decompress(_bytes(parts), _compression(parts), most_bytes)
     if not content:
         raise Junk("it has no body")
     return content

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from config.quoting import is_word
 from tasks._app import app
 from tasks.envelope import Call, judge
-from tasks.envelope.rules import NAME, is_number
+from tasks.envelope.rules import NAME, is_number, or_none
 from tasks.headers import SENT_AT, TASK
 from tasks.queue_keys import queue_keys
 from tasks.settings import this_settings
@@ -108,16 +108,12 @@ def _reported(worker: str, job: Any) -> Entry | None:  # noqa: ANN401
     return Entry(**row, worker=worker)
 
 
-def _or_none(rule: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda value: value is None or rule(value)
-
-
-_ROW = {
+_ROW: dict[str, Callable[[object], bool]] = {
     "id": NAME,
     "state": is_word,
-    "runtime": _or_none(is_word),
-    "sent": _or_none(is_number),
-    "started": _or_none(is_number),
+    "runtime": or_none(is_word),
+    "sent": or_none(is_number),
+    "started": or_none(is_number),
     "attempt": is_number,
 }
 
