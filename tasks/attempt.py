@@ -14,8 +14,7 @@ from tasks._app import app
 from tasks.lease import Answer, Lease
 from tasks.observe.logs import note_job
 from tasks.pool.time_limits import limits
-from tasks.results.chord_part import has_result
-from tasks.results.worker_backend import result_redis
+from tasks.results.worker_backend import has_result, result_redis
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:

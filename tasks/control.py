@@ -10,8 +10,9 @@ from celery.worker import control
 from celery.worker import state as of_worker
 from celery.worker.request import Request
 
+from tasks import hard_timeout
 from tasks.headers import RECEIVED_AT, SENT_AT, TASK
-from tasks.lease import ask_to_cancel, is_leased
+from tasks.lease import is_leased
 from tasks.observe.job_list import runtime_asked_for
 from tasks.patience import patiently
 from tasks.process import process_state
@@ -43,20 +44,14 @@ def _carry_out(state: Any, task_ids: set[str], terminate: bool, signal: Any, res
     running = {task_id for task_id in task_ids if _is_running(task_id)}
     if terminate:
         for task_id in running:
-            _cancel(task_id)
+            hard_timeout.cancel(task_id)
+            _log.info("Cancelling %s", task_id)
     _revoke(state, sorted(task_ids - running), terminate=terminate, signal=signal, **rest)
 
 
 def _is_running(task_id: str) -> bool:
     redis = result_redis()
     return redis is not None and patiently(lambda: is_leased(redis, task_id))
-
-
-def _cancel(task_id: str) -> None:
-    redis = result_redis()
-    if redis is not None:
-        patiently(lambda: ask_to_cancel(redis, task_id))
-        _log.info("Cancelling %s", task_id)
 
 
 def jobs(state: Any, **_: object) -> list[dict[str, Any]]:  # noqa: ANN401  Celery's own

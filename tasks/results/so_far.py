@@ -26,14 +26,10 @@ def result_so_far(task_id: str, status: Status, **facts: Any) -> Result:  # noqa
     `facts` are the other arguments of `Result.without_report`.
     """
     heard = _heard(task_id)
-    bare = Result.without_report(
-        status,
+    return replace(
+        Result.without_report(status, **facts),
         stdout=heard.stdout.decode(errors="replace"),
         stderr=heard.stderr.decode(errors="replace"),
-        **facts,
-    )
-    return replace(
-        bare,
         stdout_bytes=heard.stdout_bytes,
         stderr_bytes=heard.stderr_bytes,
         stdout_truncated=len(heard.stdout) < heard.stdout_bytes,
