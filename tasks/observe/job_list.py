@@ -47,9 +47,9 @@ class Queued:
     waiting: int | None
 
 
-def jobs_in_workers(within_s: float = 1.0) -> list[Entry]:
-    """The jobs of all workers that answer within `within_s` seconds. The call always takes that long."""
-    replies: list[Any] = app.control.broadcast(JOBS, reply=True, timeout=within_s) or []
+def jobs_in_workers() -> list[Entry]:
+    """The jobs of all workers that answer within a second. The call always takes that long."""
+    replies: list[Any] = app.control.broadcast(JOBS, reply=True, timeout=1.0) or []
     answers = [
         (worker, jobs) for reply in replies if isinstance(reply, dict) for worker, jobs in reply.items()
     ]
