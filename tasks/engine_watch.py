@@ -21,9 +21,7 @@ class EngineWatch(bootsteps.StartStopStep):
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
-    def __init__(self, consumer: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
-        super().__init__(consumer, **options)
-        self._entry: Any = None
+    _entry: Any = None
 
     def start(self, consumer: Any) -> None:  # noqa: ANN401
         """Called by Celery when the broker has answered and no message has been taken yet."""

@@ -23,7 +23,6 @@ from tasks.headers import TASK
 from tasks.live.write.switch import warn_of_no_live_output
 from tasks.observe import health_file, logs, outage_log, task_metrics, traces
 from tasks.observe.job_list import JOBS
-from tasks.observe.queue_depth import QueueDepth
 from tasks.pool import choice, prefork
 from tasks.process import process_state
 from tasks.results.encoding import encode_in_pieces
@@ -66,9 +65,8 @@ def serve_metrics(instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's
     settings = this_settings()
     if settings.metrics_port is None:
         return
-    queue_depth = QueueDepth(app, settings.queues.split(","))
     process_state.metrics = task_metrics.serve_metrics(
-        settings.metrics_address, settings.metrics_port, instance, queue_depth
+        instance, settings.metrics_address, settings.metrics_port
     )
     # Each of them is called after the receiver that writes to the log.
     signals.task_prerun.connect(task_metrics.count_attempt)

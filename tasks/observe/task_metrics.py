@@ -10,13 +10,15 @@ from celery.worker import state
 
 from config import InvalidSetting
 from sandbox import SandboxUnavailable, meter
+from tasks._app import app
+from tasks.observe.queue_depth import QueueDepth
 from tasks.process import process_state
+from tasks.settings import this_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tasks.observe.exporter import Exporter
-    from tasks.observe.queue_depth import QueueDepth
 
 __all__ = [
     "ServedMetrics",
@@ -59,12 +61,7 @@ class ServedMetrics:
         self.queue_depth.close()
 
 
-def serve_metrics(
-    address: str,
-    port: int,
-    worker: Any,  # noqa: ANN401
-    queue_depth: QueueDepth,
-) -> ServedMetrics:
+def serve_metrics(worker: Any, address: str, port: int) -> ServedMetrics:  # noqa: ANN401
     """Serve the metrics of this worker, and have this process and those that it starts report to them.
 
     Raises:
@@ -72,6 +69,7 @@ def serve_metrics(
     """
     from tasks.observe.exporter import Exporter
 
+    queue_depth = QueueDepth(app, this_settings().queues.split(","))
     try:
         exporter = Exporter(address, port, partial(samples_of, worker, queue_depth))
     except OSError as error:
