@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from sandbox import NoLiveOutput, Result, Status
-from tasks.live import HeardSoFar, heard_so_far
+from tasks.live.read.follow import HeardSoFar, heard_so_far
 from tasks.patience import patiently
-
-if TYPE_CHECKING:
-    from typing import Any
 
 __all__ = ["result_so_far"]
 

@@ -220,10 +220,10 @@ def test_a_job_with_live_output_begins_with_its_attempt_and_ends_with_its_status
 def test_a_job_that_was_given_up_says_no_end(run: Any, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real, attempts, told = under_test._run, list[Any](), list[list[str]]()
 
-    def run_once(task: Any, attempt: Any, job: Any) -> Any:
+    def run_once(task: Any, sandbox: Any, attempt: Any, job: Any) -> Any:
         attempts.append(attempt)
         attempt.gave_up = len(attempts) == 1
-        result = real(task, attempt, job)
+        result = real(task, sandbox, attempt, job)
         told.append([kind for kind, _ in pieces(results)])
         return result
 
