@@ -85,10 +85,8 @@ class BlockingMoves:
             move.descriptor = -1
             move.connection.disconnect()
             raise
-        if message is not None:
-            self._tell(queue_key, message)
-
-    def _tell(self, queue_key: str, message: bytes) -> None:
+        if message is None:
+            return
         try:
             self._arrived(queue_key, message)
         except ResponseError as error:
