@@ -54,8 +54,8 @@ def list_images(as_json: Json = False) -> None:
         rows = [image_row(client, runtime) for runtime in _chosen(None)]
     if as_json:
         print_json(rows)
-        return
-    print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
+    else:
+        print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
 
 
 def image_row(client: docker.APIClient, runtime: Runtime) -> dict[str, str | int | None]:

@@ -46,7 +46,9 @@ def bound_kombus(most_bytes: int) -> None:
 
 
 def _open(body: bytes, method: object, most_bytes: int) -> bytes:
-    opener = _OPENERS.get(_full_name(method))
+    # Kombu has several names for each method.
+    aliases: dict[str, str] = vars(compression)["_aliases"]
+    opener = _OPENERS.get(aliases.get(method, method)) if isinstance(method, str) else None
     if opener is None:
         raise Junk("its body is compressed in a way that is not read. Try: task_compression = 'gzip'")
     inflator = opener()
@@ -57,9 +59,3 @@ def _open(body: bytes, method: object, most_bytes: int) -> bytes:
     if not inflator.eof and len(content) <= most_bytes:
         raise Junk("its body is compressed and damaged")
     return content
-
-
-def _full_name(method: object) -> str:
-    """The full name of a method. Kombu has several names for each."""
-    aliases: dict[str, str] = vars(compression)["_aliases"]
-    return aliases.get(method, method) if isinstance(method, str) else ""

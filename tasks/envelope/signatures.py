@@ -21,7 +21,7 @@ def is_signature(value: object) -> bool:
     args, kwargs, options = (value.get(name) for name in ("args", "kwargs", "options"))
     if not isinstance(args, list) or not isinstance(kwargs, dict) or not isinstance(options, dict):
         return False
-    if not all(_OPTIONS.get(name, _is_anything)(option) for name, option in options.items()):
+    if not all(rule(options[name]) for name, rule in _OPTIONS.items() if name in options):
         return False
     kind = value.get("subtask_type")
     return kind is None or (isinstance(kind, str) and kind in Signature.TYPES and _has_members(kind, kwargs))
@@ -42,10 +42,6 @@ def _has_members(kind: str, kwargs: dict[str, object]) -> bool:
         case _:
             task, members = kwargs.get("task"), kwargs.get("it")
             return (NAME(task) or is_signature(task)) and isinstance(members, list)
-
-
-def _is_anything(_: object) -> bool:
-    return True
 
 
 # The options of a later task that Celery reads in the worker that runs the task before it.

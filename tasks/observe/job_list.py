@@ -102,10 +102,9 @@ def _reported(worker: str, job: Any) -> Entry | None:  # noqa: ANN401
     """The job in a row of a worker's answer. Anyone with the broker's password can send one, so check it."""
     if not isinstance(job, dict) or not NAME(worker):
         return None
-    if not all(rule(job.get(name)) for name, rule in _ROW.items()):
-        return None
     row: dict[str, Any] = {name: job.get(name) for name in _ROW}
-    return Entry(**row, worker=worker)
+    is_valid = all(rule(row[name]) for name, rule in _ROW.items())
+    return Entry(**row, worker=worker) if is_valid else None
 
 
 _ROW: dict[str, Callable[[object], bool]] = {
