@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.checks.requirements import require_broker
+from cli.checks.workers import served_queues
 from cli.exit_codes import ExitCode
 from cli.options import Json, check_id
-from cli.patience import served_queues
 from cli.show import note, print_json
 from cli.terminal import printable
 from config import load_settings

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.checks.catalogue import CHECKS, NEEDS
+from cli.checks import engine, installation, queue, stock
+from cli.checks import workers as workforce
 from cli.checks.finding import Finding, Level, skipped
 from cli.exit_codes import ExitCode
 from cli.options import Json
@@ -20,7 +21,35 @@ from config import InvalidSetting, load_settings
 from config.quoting import quoted
 from sandbox import CellblockError
 
-__all__ = ["doctor"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["CHECKS", "NEEDS", "doctor"]
+
+#: Each check by its name. Its docstring says what should be true. An error that it raises is a finding too.
+CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
+    "settings": installation.settings,
+    "names": installation.names,
+    "engine": engine.engine,
+    "socket": engine.socket,
+    "images": stock.images,
+    "disk": stock.disk,
+    "leftovers": stock.leftovers,
+    "redis": queue.server,
+    "rights": queue.rights,
+    "persistence": queue.persistence,
+    "visibility": queue.visibility,
+    "clock": queue.clock,
+    "workers": workforce.workers,
+    "consumers": workforce.consumers,
+    "budget": installation.budget,
+}
+
+#: For a check that needs a server: the check that says whether that server can be reached.
+NEEDS = {
+    **dict.fromkeys(("socket", "images", "disk", "leftovers"), "engine"),
+    **dict.fromkeys(("rights", "persistence", "clock", "workers", "consumers"), "redis"),
+}
 
 _MARKS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.PROBLEM: ("✗", "red")} | {
     Level.SKIPPED: ("-", "dim")
@@ -44,14 +73,7 @@ class _Report:
 
     def rows(self) -> list[dict[str, object]]:
         return [
-            {
-                "check": self.check,
-                "level": str(finding.level),
-                "message": finding.message,
-                "mend": finding.mend,
-                "seconds": round(self.took_s, 3),
-                "slow": self.slow,
-            }
+            {"check": self.check, **asdict(finding), "seconds": round(self.took_s, 3), "slow": self.slow}
             for finding in self.findings
         ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from cli.exit_codes import exit_code_of
-from cli.outputs import Outputs
+from cli.outputs import STREAMS, Outputs
 from cli.saving import UnsafeName, save
 from cli.show import note
 from cli.terminal import printable
@@ -24,7 +24,6 @@ _REMARKS = {
     "output_limit": "stopped: wrote too much",
     "cancelled": "cancelled",
 }
-_STREAMS = ("stdout", "stderr")
 _PATH = 300
 
 
@@ -40,7 +39,7 @@ def finish(answer: Answer, *, raw: bool = False, shown_live: bool = False) -> No
 def write_outputs(answer: Answer, *, raw: bool) -> None:
     """Write both streams, in UTF-8."""
     outputs = Outputs(raw=raw)
-    for name in _STREAMS:
+    for name in STREAMS:
         outputs.write(name, getattr(answer, name).encode(), final=True)
 
 
@@ -49,7 +48,7 @@ def _remark(answer: Answer, *, shown_live: bool) -> None:
         note(_REMARKS[answer.status])
     elif answer.status == "signaled":
         note(f"ended by {printable(answer.signal, 20)}")
-    for name in _STREAMS if not shown_live else ():
+    for name in STREAMS if not shown_live else ():
         _remark_on_stream(answer, name)
     if answer.engine == "host":
         note("ran on this host with no isolation (ENABLE_DOCKER=false)")

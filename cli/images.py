@@ -11,16 +11,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from cli.checks.engine import engine_client
 from cli.exit_codes import ExitCode
-from cli.image_rows import image_row
 from cli.options import Json
 from cli.show import note, print_json, print_table
 from cli.terminal import printable
 from config import format_bytes, load_catalogue, load_settings
 from config.quoting import quoted
 from sandbox import InvalidJob, SandboxUnavailable
-from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.image_choice import find_image
+from sandbox.engines.docker.image_choice import choose_image, find_image
 from sandbox.engines.docker.image_pull import pull_image
 from sandbox.images import RECIPES, load_recipe
 from sandbox.images import build as build_image
@@ -33,8 +32,9 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from config import Runtime
+    from sandbox.engines.docker.image_choice import Image
 
-__all__ = ["app"]
+__all__ = ["app", "image_row"]
 
 _COLUMNS = ("runtime", "image", "id", "digest", "size", "why")
 
@@ -50,19 +50,43 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but erro
 @app.command("ls")
 def list_images(as_json: Json = False) -> None:
     """Show for each runtime the image that would be used, and why."""
-    with _engine() as client:
+    with engine_client() as client:
         rows = [image_row(client, runtime) for runtime in _chosen(None)]
     if as_json:
         print_json(rows)
-        return
-    print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
+    else:
+        print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
+
+
+def image_row(client: docker.APIClient, runtime: Runtime) -> dict[str, str | int | None]:
+    """The image that would be used for `runtime`, and why; sizes in bytes, None where there is no image."""
+    image = choose_image(client, runtime)
+    return {
+        "runtime": runtime.name,
+        "image": image.name if image else None,
+        "id": image.id if image else None,
+        "digest": image.digest if image else None,
+        "size": format_bytes(image.size_bytes) if image else None,
+        "size_bytes": image.size_bytes if image else None,
+        "why": _why(runtime, image),
+    }
+
+
+def _why(runtime: Runtime, image: Image | None) -> str:
+    pinned = ", which is pinned" if runtime.is_pinned else ""
+    if image is None:
+        mend = "pull it" if runtime.is_pinned else "pull or build it"
+        return f"{runtime.image}{pinned}: {mend}"
+    if image.name == runtime.image:
+        return f"the named image is here{pinned}"
+    return f"{runtime.image} is not here, the local build is"
 
 
 @app.command()
 def pull(names: Names = None, quiet: Quiet = False) -> None:
     """Pull the images of the runtimes from their registry."""
     chosen, failed = _chosen(names), False
-    with _engine() as client:
+    with engine_client() as client:
         for runtime in chosen:
             if find_image(client, runtime.image):
                 continue
@@ -86,7 +110,7 @@ def build(
 ) -> None:
     """Build the images from Debian packages, for a machine that can't reach an image registry."""
     folder = load_settings().recipes or RECIPES
-    with _engine() as client:
+    with engine_client() as client:
         for name in names or with_recipe(folder):
             with _bars(quiet=quiet) as tell:
                 progress = partial(_tell_step, tell, name)
@@ -98,15 +122,6 @@ def build(
 
 def _tell_step(tell: Tell, name: str, step: str, done: int, total: int) -> None:
     tell(f"{name} {step}", done, total)
-
-
-@contextmanager
-def _engine() -> Iterator[docker.APIClient]:
-    client = connect(load_settings())
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 def _chosen(names: list[str] | None) -> list[Runtime]:

@@ -14,20 +14,17 @@ from cli.answer import read_answer
 from cli.checks.requirements import require_broker
 from cli.exit_codes import ExitCode
 from cli.finish import write_outputs
-from cli.outputs import Outputs
+from cli.outputs import STREAMS, Outputs
 from cli.show import note, print_line
 from cli.terminal import printable
 from config import format_bytes, load_settings
 
 if TYPE_CHECKING:
-    from codecs import IncrementalDecoder
-
     from tasks.live import LiveEntry
 
 __all__ = ["logs", "show_live"]
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
-_OUTPUTS = ("stdout", "stderr")
 # The form of an entry's id in Redis: milliseconds, and a number within the same millisecond.
 _ENTRY = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 
@@ -63,8 +60,9 @@ def logs(
     require_broker(load_settings())
     from tasks.live import follow as follow_job
     from tasks.live import held_entries
+    from tasks.results.stored import look_up
 
-    if follow and _is_unheard_of(task_id):
+    if follow and not held_entries(task_id) and look_up(task_id) is None:
         note(
             f"nothing of {task_id} yet: it is queued, has no live output, or is not known. See: cellblock ps"
         )
@@ -88,13 +86,6 @@ def show_live(task_id: str, *, raw: bool, as_json: bool) -> bool:
     return printer.shown
 
 
-def _is_unheard_of(task_id: str) -> bool:
-    from tasks.live import held_entries
-    from tasks.results.stored import look_up
-
-    return not held_entries(task_id) and look_up(task_id) is None
-
-
 def _show_result(task_id: str, *, raw: bool, as_json: bool) -> None:
     """Show the outputs in the result of a job that has no live output."""
     from tasks.results.stored import look_up
@@ -108,7 +99,7 @@ def _show_result(task_id: str, *, raw: bool, as_json: bool) -> None:
     if not as_json:
         write_outputs(answer, raw=raw)
         return
-    for name in _OUTPUTS:
+    for name in STREAMS:
         print_line({"kind": name, "text": getattr(answer, name)})
 
 
@@ -120,18 +111,19 @@ class _Printer:
         self._outputs = Outputs(raw=raw)
         self._timestamps = timestamps
         self._as_json = as_json
-        self._line_starts = dict.fromkeys(_OUTPUTS, True)
-        self._decoders = {name: _decoder() for name in _OUTPUTS}
+        self._line_starts = dict.fromkeys(STREAMS, True)
+        # A piece may end inside a character.
+        self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in STREAMS}
 
     def show(self, entry: LiveEntry) -> None:
         """Show the entry at once."""
-        self.shown = self.shown or entry.kind in ("start", *_OUTPUTS)
+        self.shown = self.shown or entry.kind in ("start", *STREAMS)
         if self._as_json:
             print_line(self._fields(entry))
             return
         if entry.skipped_bytes:
             note(f"{format_bytes(entry.skipped_bytes)} of {entry.kind} are left out here")
-        if entry.kind in _OUTPUTS:
+        if entry.kind in STREAMS:
             self._outputs.write(entry.kind, self._stamped(entry) if self._timestamps else entry.data)
         elif entry.kind == "start" and entry.data != b"1":
             note(f"attempt {printable(entry.data.decode(errors='replace'), 20)} starts here")
@@ -159,8 +151,3 @@ class _Printer:
         ]
         self._line_starts[entry.kind] = entry.data.endswith(b"\n")
         return b"".join(mark + line for mark, line in zip(marked, lines, strict=True))
-
-
-def _decoder() -> IncrementalDecoder:
-    """A decoder for pieces that may end inside a character."""
-    return codecs.getincrementaldecoder("utf-8")("replace")

@@ -22,15 +22,14 @@ from sandbox.events import STDOUT
 
 __all__ = ["run"]
 
-Explain = Annotated[
-    bool, typer.Option("--explain", help="Say which runtime and commands were chosen, and why; run nothing.")
-]
-
 
 @options.takes_a_job
 def run(
     request: dict[str, Any],
-    explain: Explain = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say which runtime and commands were chosen, and why; run nothing."),
+    ] = False,
     raw: options.Raw = False,
     as_json: options.Json = False,
 ) -> None:

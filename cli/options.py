@@ -32,37 +32,6 @@ def check_id(task_id: str) -> str:
     return task_id
 
 
-Command = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="CMD…", help="The command, after --. One word is given to the cell's shell."),
-]
-Runtime = Annotated[str | None, typer.Option(help="A runtime of the catalogue; else chosen by the files.")]
-Timeout = Annotated[float | None, typer.Option(help="Seconds until SIGTERM.")]
-Grace = Annotated[float | None, typer.Option(help="Seconds from SIGTERM to SIGKILL.")]
-Memory = Annotated[str | None, typer.Option(help="Bytes, or a size such as 512m.")]
-Cpus = Annotated[float | None, typer.Option(help="Cores.")]
-Pids = Annotated[int | None, typer.Option(help="Processes and threads.")]
-Disk = Annotated[str | None, typer.Option(help="Size of /workspace, and of /tmp.")]
-OutputLimit = Annotated[str | None, typer.Option(help="Bytes kept of each stream.")]
-Stdin = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="The job's standard input; - is the standard input of this command."),
-]
-Env = Annotated[list[str] | None, typer.Option(metavar="K=V", help="A variable of the job's environment.")]
-Files = Annotated[
-    list[str] | None,
-    typer.Option("--file", metavar="PATH[=SOURCE]", help="A file under /workspace, from SOURCE here."),
-]
-Artifacts = Annotated[
-    list[str] | None,
-    typer.Option("--artifact", metavar="GLOB", help="Files under /workspace to bring back."),
-]
-Network = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="HOST", help="A host that the job may reach; or: all, for every host that the engine reaches."
-    ),
-]
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="The id that `submit` printed.", callback=check_id)]
 Raw = Annotated[
     bool,
@@ -90,20 +59,44 @@ def takes_a_job(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _request_of(
-    command: Command = None,
-    runtime: Runtime = None,
-    timeout: Timeout = None,
-    grace: Grace = None,
-    memory: Memory = None,
-    cpus: Cpus = None,
-    pids: Pids = None,
-    disk: Disk = None,
-    output_limit: OutputLimit = None,
-    stdin: Stdin = None,
-    env: Env = None,
-    files: Files = None,
-    artifacts: Artifacts = None,
-    network: Network = None,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CMD…", help="The command, after --. One word is given to the cell's shell."),
+    ] = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="A runtime of the catalogue; else chosen by the files.")
+    ] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds until SIGTERM.")] = None,
+    grace: Annotated[float | None, typer.Option(help="Seconds from SIGTERM to SIGKILL.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Bytes, or a size such as 512m.")] = None,
+    cpus: Annotated[float | None, typer.Option(help="Cores.")] = None,
+    pids: Annotated[int | None, typer.Option(help="Processes and threads.")] = None,
+    disk: Annotated[str | None, typer.Option(help="Size of /workspace, and of /tmp.")] = None,
+    output_limit: Annotated[str | None, typer.Option(help="Bytes kept of each stream.")] = None,
+    stdin: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The job's standard input; - is the standard input of this command."
+        ),
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="A variable of the job's environment.")
+    ] = None,
+    files: Annotated[
+        list[str] | None,
+        typer.Option("--file", metavar="PATH[=SOURCE]", help="A file under /workspace, from SOURCE here."),
+    ] = None,
+    artifacts: Annotated[
+        list[str] | None,
+        typer.Option("--artifact", metavar="GLOB", help="Files under /workspace to bring back."),
+    ] = None,
+    network: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            help="A host that the job may reach; or: all, for every host that the engine reaches.",
+        ),
+    ] = None,
 ) -> dict[str, Any]:
     """The options as arguments of `run_sandboxed`. Options that were not given are left out."""
     if command is None and not files:

@@ -7,9 +7,10 @@ from typing import TextIO
 
 from cli.terminal import StreamText
 
-__all__ = ["Outputs"]
+__all__ = ["STREAMS", "Outputs"]
 
-_STREAMS = ("stdout", "stderr")
+#: The outputs of a job, by name.
+STREAMS = ("stdout", "stderr")
 
 
 class Outputs:
@@ -19,7 +20,7 @@ class Outputs:
     """
 
     def __init__(self, *, raw: bool = False) -> None:
-        self._texts = {name: StreamText() for name in _STREAMS if _target(name).isatty() and not raw}
+        self._texts = {name: StreamText() for name in STREAMS if _target(name).isatty() and not raw}
 
     def write(self, name: str, data: bytes, *, final: bool = False) -> None:
         """Write the next bytes of `stdout` or `stderr`; the last ones, if `final`."""
@@ -32,7 +33,7 @@ class Outputs:
 
     def end(self) -> None:
         """The job is over: show an incomplete character that was held back."""
-        for name in _STREAMS:
+        for name in STREAMS:
             self.write(name, b"", final=True)
 
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from cli.checks.requirements import broker
-from cli.checks.workers import alive
+from cli.checks.workers import served_queues
 from cli.show import note
 from config import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from config import Settings
-
-__all__ = ["Patience", "served_queues"]
+__all__ = ["Patience"]
 
 # A free worker takes a job much sooner.
 _MOMENT_S = 2.0
@@ -37,29 +34,14 @@ class Patience:
 
     def look(self) -> None:
         """Say so if no worker takes jobs from the queue of this job."""
-        queue = _queue_of(self._request)
-        if (why := _why_nobody(queue)) is not None:
-            note(f"job {self._task_id} is waiting for a worker: {why}")
-
-
-def served_queues(settings: Settings) -> set[str] | None:
-    """The queues from which live workers take jobs; None if the broker can't tell."""
-    with broker(settings.broker) as client:
-        if client is None:
-            return None
-        _, queues = alive(client)
-    return queues
-
-
-def _why_nobody(queue: str) -> str | None:
-    """Why no job is taken from a queue, and what to try; None if jobs are taken, or if that is unknown."""
-    served = served_queues(load_settings())
-    if served is None or queue in served:
-        return None
-    if not served:
-        return "none is alive. Try: cellblock worker"
-    others = ", ".join(sorted(served))
-    return f"none takes from {queue!r}, but from {others}. Try: CELLBLOCK_QUEUES={queue} cellblock worker"
+        queue, served = _queue_of(self._request), served_queues(load_settings())
+        if served is None or queue in served:
+            return
+        why, mend = "none is alive", "cellblock worker"
+        if served:
+            why = f"none takes from {queue!r}, but from {', '.join(sorted(served))}"
+            mend = f"CELLBLOCK_QUEUES={queue} cellblock worker"
+        note(f"job {self._task_id} is waiting for a worker: {why}. Try: {mend}")
 
 
 def _queue_of(request: Mapping[str, Any]) -> str:

@@ -43,16 +43,12 @@ def ps(
     if as_json:
         print_json([asdict(job) for job in jobs])
     else:
-        _print_table(jobs)
+        rows = [(job.id, job.state, job.runtime, _since(job), job.worker, job.attempt) for job in jobs]
+        print_table(_COLUMNS, rows)
     if queued.waiting is None:
         note("the broker is not Redis: jobs that no worker has are not shown")
     elif queued.waiting > limit:
         note(f"{queued.waiting - limit} more messages wait. Try: cellblock ps --limit {queued.waiting}")
-
-
-def _print_table(jobs: list[Entry]) -> None:
-    rows = [(job.id, job.state, job.runtime, _since(job), job.worker, job.attempt) for job in jobs]
-    print_table(_COLUMNS, rows)
 
 
 def _since(job: Entry) -> str | None:

@@ -19,16 +19,12 @@ from config import load_settings
 from sandbox import InvalidJob
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tasks.results.stored import Stored
 
 __all__ = ["result", "submit"]
 
-Follow = Annotated[
-    bool, typer.Option("--follow", help="Show the output while the job runs, then its result.")
-]
-Live = Annotated[
-    bool, typer.Option("--live", help="Keep the output in Redis while the job runs, for `cellblock logs -f`.")
-]
 # How long to wait for the result, which is stored right after the last output.
 _STORED_S = 10.0
 
@@ -39,8 +35,13 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait for the result and show
 def submit(
     request: dict[str, Any],
     wait: Wait = False,
-    follow: Follow = False,
-    live: Live = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show the output while the job runs, then its result.")
+    ] = False,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Keep the output in Redis while the job runs, for `cellblock logs -f`."),
+    ] = False,
     raw: options.Raw = False,
     as_json: options.Json = False,
 ) -> None:
@@ -61,8 +62,7 @@ def submit(
     try:
         if follow:
             _follow(task_id, request, raw=raw, as_json=as_json)
-        patience = Patience(task_id, request)
-        _show(task_id, None, raw=raw, as_json=as_json, patience=patience)
+        _show(task_id, None, raw=raw, as_json=as_json, meanwhile=Patience(task_id, request).wear)
     except KeyboardInterrupt:
         note(f"the job goes on. Try: {_on_from_here(task_id, live=follow or live)}")
         raise
@@ -98,11 +98,11 @@ def _show(
     raw: bool,
     as_json: bool,
     shown_live: bool = False,
-    patience: Patience | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> None:
     from tasks.results.stored import wait_for
 
-    stored = wait_for(task_id, within_s, patience.wear if patience else None)
+    stored = wait_for(task_id, within_s, meanwhile)
     if stored is None:
         note(f"no result yet for {printable(task_id, 100)}. Try: cellblock result --wait {task_id}")
         raise typer.Exit(ExitCode.SANDBOX_FAILED)

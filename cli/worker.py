@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from celery import signals
 
-from cli.broker_wait import wait_for_broker
-from cli.checks import persistence, queue
-from cli.checks.requirements import require_broker, require_engine
+from cli.checks import queue
+from cli.checks.requirements import require_broker, require_engine, wait_for_broker
 from cli.show import note
 from config import InvalidSetting, load_catalogue, load_settings
 from sandbox.limits import check_catalogue
@@ -100,7 +99,7 @@ def _celery_worker(arguments: list[str], *, quiet: bool) -> int:
 
 def _warn_of_redis() -> None:
     """At the worker's start, log what a Redis that is full or restarts would lose."""
-    found = [one for one in (*queue.server(), *persistence.persistence(), *queue.visibility()) if one.mend]
+    found = [one for one in (*queue.server(), *queue.persistence(), *queue.visibility()) if one.mend]
 
     def warn(**_: object) -> None:
         for finding in found:
@@ -137,10 +136,6 @@ def flower(context: typer.Context) -> None:
     sys.exit(celery.main(args=["flower", *context.args], prog_name="celery", standalone_mode=False) or 0)
 
 
-def _options(settings: Settings) -> list[str]:
-    return [f"--loglevel={settings.log_level}", *_pool_size(settings)]
-
-
 # These columns hold no contents of a job. This number of jobs takes about 100 MB of memory.
 _FLOWER = {
     "FLOWER_TASKS_COLUMNS": "name,uuid,state,args,result,received,runtime,worker",
@@ -148,10 +143,10 @@ _FLOWER = {
 }
 
 
-def _pool_size(settings: Settings) -> list[str]:
-    if settings.autoscale:
-        return [f"--autoscale={settings.autoscale}"]
-    return [f"--concurrency={settings.concurrency}"] if settings.concurrency else []
+def _options(settings: Settings) -> list[str]:
+    size = {"autoscale": settings.autoscale} if settings.autoscale else {"concurrency": settings.concurrency}
+    options = {"loglevel": settings.log_level} | size
+    return [f"--{name}={value}" for name, value in options.items() if value]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Importing it is cheap: it contacts no engine, opens no connection and reads no s
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tasks._app import app
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["BrokerUnreachable", "app", "cancel", "follow", "follow_async", "run_sandboxed"]
 
 
+# What is imported when it is first used, and from where.
+_LATER = {"BrokerUnreachable": "sandbox.errors", "follow": "tasks.live", "follow_async": "tasks.live"}
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401
-    if name == "BrokerUnreachable":
-        from sandbox.errors import BrokerUnreachable
-
-        return BrokerUnreachable
-    if name not in ("follow", "follow_async"):
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tasks import live
-
-    return getattr(live, name)
+    return getattr(import_module(_LATER[name]), name)

@@ -12,10 +12,9 @@ from redis.exceptions import RedisError
 from sandbox import Abandoned, Observer
 from tasks._app import app
 from tasks.lease import Answer, Lease
-from tasks.observe.log_context import note_job
+from tasks.observe.logs import note_job
 from tasks.pool.time_limits import limits
-from tasks.results.chord_part import has_result
-from tasks.results.worker_backend import result_redis
+from tasks.results.worker_backend import has_result, result_redis
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -102,7 +101,10 @@ class Attempt(Observer):
         if answer is Answer.DONE:
             self._ignore()
         if answer is not Answer.GRANTED:
-            self._start_over(self._lease)
+            _log.warning("The lease was lost while the job ran: it is run again, or another process runs it")
+            self.gave_up = False
+            self._heartbeat.drop(self._lease)
+            self._lease.lose()
         return answer is Answer.GRANTED
 
     def end(self, *, done: bool) -> None:
@@ -126,12 +128,6 @@ class Attempt(Observer):
         answer = self._lease.answer if self._lease is not None else Answer.GRANTED
         self.gave_up = self.gave_up or answer is Answer.LOST
         return answer in (Answer.CANCELLED, Answer.LOST)
-
-    def _start_over(self, lease: Lease) -> None:
-        _log.warning("The lease was lost while the job ran: it is run again, or another process runs it")
-        self.gave_up = False
-        self._heartbeat.drop(lease)
-        lease.lose()
 
     def _ignore(self) -> NoReturn:
         if self._request.chord:

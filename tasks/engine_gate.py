@@ -90,14 +90,10 @@ class EngineGate:
         if sight.why:
             self.shut(EngineUnreachable(sight.why))
         elif self._outage and not isinstance(self._outage.why, EngineUnfit) and sight.at > self._outage.met:
-            self._end()
+            self.note_success()
 
     def note_success(self) -> None:
-        """A job got its cell, so the outage is over."""
-        if self._outage:
-            self._end()
-
-    def _end(self) -> None:
+        """A job got its cell, or the keeper has seen the engine since: the outage is over."""
         if self._outage:
             lasted_s = time.monotonic() - self._outage.began
             _log.warning("The engine is back after %.0f s, and jobs are taken again", lasted_s)

@@ -21,9 +21,7 @@ class EngineWatch(bootsteps.StartStopStep):
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
-    def __init__(self, consumer: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
-        super().__init__(consumer, **options)
-        self._entry: Any = None
+    _entry: Any = None
 
     def start(self, consumer: Any) -> None:  # noqa: ANN401
         """Called by Celery when the broker has answered and no message has been taken yet."""
@@ -63,7 +61,7 @@ def _stand_before(qos: Any) -> None:  # noqa: ANN401  kombu's own
     qos.can_consume = MethodType(can_consume, qos)
 
 
-def log_outages_once() -> None:
+def log_outages_once(**_: object) -> None:
     """Drop Celery's traceback for each job that is given back: the gate logs the outage, once."""
     logging.getLogger("celery.app.trace").addFilter(_is_news)
 

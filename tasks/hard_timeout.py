@@ -6,7 +6,7 @@ These functions wait for Redis. So they run as background, outside of Celery's e
 from __future__ import annotations
 
 import logging
-from typing import Any, NoReturn
+from typing import Any
 
 from billiard.einfo import ExceptionInfo
 from celery.states import READY_STATES
@@ -14,7 +14,7 @@ from celery.states import READY_STATES
 from sandbox import Abandoned, CommandFailed, SandboxUnavailable, Status
 from sandbox.threads import start_thread
 from tasks.lease import ask_to_cancel, drop_lease_of, leased_cell
-from tasks.observe.result_metrics import count_result
+from tasks.observe.task_metrics import count_result
 from tasks.patience import patiently
 from tasks.results.so_far import result_so_far
 from tasks.results.worker_backend import result_redis
@@ -67,16 +67,12 @@ def cancel(task_id: str) -> bool:
 def abandoned(times: int) -> ExceptionInfo:
     """The error for the caller of a job whose process was killed at each of `times` attempts."""
     try:
-        _give_up(times)
+        raise Abandoned(  # noqa: TRY301  only a raised error has a traceback
+            f"The job was begun {times} times, and each time its process was killed before it ended."
+            " Try: look for what kills processes on the worker's host, such as a lack of memory."
+        )
     except Abandoned:
         return ExceptionInfo()
-
-
-def _give_up(times: int) -> NoReturn:
-    raise Abandoned(
-        f"The job was begun {times} times, and each time its process was killed before it ended."
-        " Try: look for what kills processes on the worker's host, such as a lack of memory."
-    )
 
 
 def _cell_of(task_id: str) -> str | None:

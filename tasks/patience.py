@@ -26,7 +26,7 @@ from tasks.pool.time_limits import limits
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["PatientRetry", "guard_event_loop", "is_away", "may_wait", "patiently", "refuses_writes"]
 
@@ -84,7 +84,8 @@ def patiently(call: Callable[[], T], within_s: float | None = None) -> T:
     """
     with _calls as is_outermost:
         until: float | None = None
-        for pause_s in _pauses():
+        pause_s = _FIRST_PAUSE_S
+        while True:
             try:
                 answer = call()
             except Exception as error:
@@ -101,7 +102,7 @@ def patiently(call: Callable[[], T], within_s: float | None = None) -> T:
                     _outage.is_over()
                 return answer
             time.sleep(pause_s)
-    raise AssertionError  # the pauses have no end
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
 class PatientRetry(Retry):
@@ -154,13 +155,6 @@ def _bound_s(within_s: float | None) -> float:
     if _loop and not may_wait():
         return _LOOP_PATIENCE_S
     return this_settings().result_expires if within_s is None else within_s
-
-
-def _pauses() -> Iterator[float]:
-    pause_s = _FIRST_PAUSE_S
-    while True:
-        yield pause_s
-        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
 class _Calls(threading.local):

@@ -53,7 +53,7 @@ class ProcessState:
                 self._sandbox = Sandbox(this_settings(), keeper=keeper, interrupts=(SoftTimeLimitExceeded,))
             return self._sandbox
 
-    def close_sandbox(self) -> None:
+    def close_sandbox(self, **_: object) -> None:
         """Close the sandbox, if it was made."""
         with self._lock:
             sandbox, self._sandbox = self._sandbox, None

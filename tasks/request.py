@@ -17,7 +17,7 @@ from tasks.back_off import longest_back_off_s
 from tasks.engine_gate import EngineAway
 from tasks.headers import RECEIVED_AT, shown_call
 from tasks.process import process_state
-from tasks.results.chord_part import has_result
+from tasks.results.worker_backend import has_result
 from tasks.settings import this_catalogue, this_settings
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from tasks.headers import TASK
 from tasks.sandbox_task import SandboxTask
 
 if TYPE_CHECKING:
-    from sandbox import Job, Result
+    from sandbox import Job, Result, Sandbox
     from tasks.attempt import Attempt
 
 __all__ = ["run_sandboxed"]
@@ -35,36 +35,36 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
         SandboxUnavailable: the sandbox failed at each of several attempts.
     """
     from tasks.attempt import Attempt
-    from tasks.observe.log_context import note_job
+    from tasks.observe.logs import note_job
     from tasks.process import process_state
 
-    job = process_state.sandbox().parse(**self.bind_request(args, kwargs))
+    sandbox = process_state.sandbox()
+    job = sandbox.parse(**self.bind_request(args, kwargs))
     note_job(runtime=job.runtime.name)
     attempt, result = Attempt(self.request, process_state.heartbeat), None
     process_state.begin_attempt(attempt)
     while result is None:
-        result = _take(self, attempt, job)
+        result = _take(self, sandbox, attempt, job)
     return _answer(result, check=job.check)
 
 
-def _take(task: SandboxTask, attempt: Attempt, job: Job) -> Result | None:
+def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Result | None:
     """Wait for the lease and run the job. None if the lease was lost meanwhile: then try again."""
     from sandbox import JobError, SandboxUnavailable
     from sandbox.meter import count_error
     from tasks.attempt import Unwanted
     from tasks.engine_gate import EngineAway
-    from tasks.process import process_state
     from tasks.settings import this_settings
 
     began = time.monotonic()
     try:
         attempt.begin()
         began = time.monotonic()
-        result = _run(task, attempt, job)
+        result = _run(task, sandbox, attempt, job)
     except Unwanted:
         return _cancelled(task, job)
     except SandboxUnavailable as error:
-        outage = process_state.sandbox().outage(error, began)
+        outage = sandbox.outage(error, began)
         if not attempt.may_store():
             return None
         if outage:
@@ -79,13 +79,11 @@ def _take(task: SandboxTask, attempt: Attempt, job: Job) -> Result | None:
     return result if attempt.may_store() else None
 
 
-def _run(task: SandboxTask, attempt: Attempt, job: Job) -> Result:
+def _run(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Result:
     from sandbox import together
     from tasks.live.write.switch import live_output
     from tasks.pool.time_limits import limits
-    from tasks.process import process_state
 
-    sandbox = process_state.sandbox()
     soft_s = job.ladder(sandbox.settings.engine_margin).soft_s
     with limits.running(soft_s), live_output(task.request, attempt.number) as live:
         result = sandbox.run_job(

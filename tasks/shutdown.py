@@ -15,10 +15,10 @@ from tasks.settings import this_settings
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["drain_at_sigquit", "turn_cold_later"]
+__all__ = ["bound_shutdown", "drain_at_sigquit"]
 
 
-def drain_at_sigquit() -> None:
+def drain_at_sigquit(**_: object) -> None:
     """Make the first SIGQUIT act like SIGTERM. Celery's own handler gives up the running jobs at once."""
     warm: Any = signal.getsignal(signal.SIGTERM)
     cold: Any = signal.getsignal(signal.SIGQUIT)
@@ -31,9 +31,10 @@ def drain_at_sigquit() -> None:
     signal.signal(signal.SIGQUIT, stop)
 
 
-def turn_cold_later() -> None:
+def bound_shutdown(how: str, **_: object) -> None:
     """Have a warm shutdown turn cold after a while. Else it waits for the running jobs without a limit."""
-    start_thread(_turn_cold, name="cellblock-drain")
+    if how == "Warm":
+        start_thread(_turn_cold, name="cellblock-drain")
 
 
 def _turn_cold() -> None:

@@ -1,10 +1,12 @@
-"""The container engine: what it is, and what it can limit."""
+"""The container engine: what it is, what it can limit, and who has access to it."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import docker.errors
 
 from cli.checks.finding import ok, problem, warning
 from config import load_settings
@@ -14,11 +16,11 @@ from sandbox.engines.docker.socket_memory import bounds_sockets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import docker
+    import docker.errors
 
-    from cli.checks.finding import Finding
+from cli.checks.finding import Finding
 
-__all__ = ["about_engine", "engine", "engine_client", "security_of"]
+__all__ = ["about_engine", "engine", "engine_client", "socket"]
 
 _OLDEST = (20, 10)
 # crun applies the limit in the create call. In gVisor, sockets use the cell's own memory.
@@ -28,14 +30,9 @@ _FEATURES = {"MemoryLimit": "memory", "PidsLimit": "pids", "CpuCfsQuota": "cpu"}
 _SLOW_DRIVERS = ("vfs", "devicemapper", "aufs", "overlay")
 
 
-@contextmanager
-def engine_client() -> Iterator[docker.APIClient]:
-    """A connection to the engine of these settings."""
-    client = connect(load_settings())
-    try:
-        yield client
-    finally:
-        client.close()
+def engine_client() -> closing[docker.APIClient]:
+    """A connection to the engine of these settings, which is closed at the end of the context."""
+    return closing(connect(load_settings()))
 
 
 def about_engine() -> dict[str, Any]:
@@ -84,14 +81,14 @@ def _storage(driver: str) -> Finding:
 
 
 def _system_calls(about: dict[str, Any]) -> Finding:
-    security = security_of(about)
+    security = _security_of(about)
     if "seccomp" not in security:
         return problem("the engine filters no system calls", "use an engine built with seccomp")
     besides = sorted(security & {"apparmor", "selinux", "userns", "rootless"})
     return ok(f"system calls are filtered (seccomp){', besides ' if besides else ''}{', '.join(besides)}")
 
 
-def security_of(about: dict[str, Any]) -> set[str]:
+def _security_of(about: dict[str, Any]) -> set[str]:
     """The names in entries such as "name=seccomp,profile=default"."""
     options = about.get("SecurityOptions") or []
     return {option.partition(",")[0].removeprefix("name=") for option in options}
@@ -130,3 +127,33 @@ def _sockets(about: dict[str, Any], runtime: str | None) -> Iterator[Finding]:
 
 def _has_swap() -> bool:
     return len(Path("/proc/swaps").read_text().splitlines()) > 1
+
+
+def socket() -> Iterator[Finding]:
+    """A proxy filters the worker's requests to the engine, or the engine's root has no rights on the host."""
+    address = docker_address(load_settings())
+    raw = _is_raw()
+    path = Path(address.partition("://")[2])
+    if raw and address.startswith("unix://") and path.stat().st_mode & 0o002:
+        yield problem(f"every user of this host may use {path}, and so be root", f"sudo chmod 660 {path}")
+    if not raw:
+        yield ok(f"{address} is filtered by a proxy")
+    elif _security_of(about_engine()) & {"rootless", "userns"}:
+        yield ok(f"{address} is the engine's own, but root in it is nobody on the host")
+    else:
+        yield warning(
+            f"{address} is the engine's own, unfiltered: whoever takes over the worker owns the host",
+            "put `cellblock guard` between, as compose.yaml does; or run the engine rootless",
+        )
+
+
+def _is_raw() -> bool:
+    """Whether the engine answers a request that no worker makes. A proxy that filters refuses it."""
+    with engine_client() as client, mapped_errors("list its plugins"):
+        try:
+            client.plugins()  # type: ignore[no-untyped-call]
+        except docker.errors.APIError as error:
+            if error.is_client_error():
+                return False
+            raise
+    return True

@@ -1,4 +1,4 @@
-"""The settings, and whether our packages are the ones that Python finds."""
+"""The settings, whether Python finds our own packages, and what all jobs of a worker may take together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from cli.checks.finding import ok, problem, warning
 from cli.names import OURS, PACKAGES, strangers
-from config import InvalidSetting, load_catalogue, load_settings
+from config import InvalidSetting, format_bytes, load_catalogue, load_settings
+from sandbox.budget import most_jobs, overcommitments, this_host
 from sandbox.limits import check_catalogue
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from cli.checks.finding import Finding
 
-__all__ = ["names", "settings"]
+__all__ = ["budget", "names", "settings"]
 
 
 def settings() -> Iterator[Finding]:
@@ -52,3 +53,11 @@ def names() -> Iterator[Finding]:
             )
     if not found:
         yield ok(f"{', '.join(PACKAGES)} come from {OURS}")
+
+
+def budget() -> Iterator[Finding]:
+    """The host has the memory and the processes that all jobs together may take."""
+    settings, host = load_settings(), this_host()
+    for sentence in overcommitments(settings, host):
+        yield warning(sentence, "lower CELLBLOCK_CONCURRENCY, CELLBLOCK_AUTOSCALE or the maxima")
+    yield ok(f"{most_jobs(settings)} jobs at a time on {format_bytes(host.memory_bytes)} of memory")

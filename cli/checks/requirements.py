@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ClusterError, NoPermissionError, RedisError
 
+from cli.show import note
 from sandbox import BrokerUnreachable
 from tasks.redis_client import open_redis
-from tasks.redis_errors import explain_redis
+from tasks.redis_errors import explain_redis, is_busy
 from tasks.redis_rights import require_rights
 
 if TYPE_CHECKING:
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
     from config import Settings
     from config.address import Address
 
-__all__ = ["about_redis", "broker", "redis_places", "require_broker", "require_engine"]
+__all__ = ["about_redis", "broker", "redis_places", "require_broker", "require_engine", "wait_for_broker"]
+
+_LOOK_S = 1.0
+_AGAIN_S = 60.0
 
 
 def require_engine(settings: Settings) -> None:
@@ -31,20 +37,38 @@ def require_engine(settings: Settings) -> None:
     connect(settings).close()
 
 
-def require_broker(settings: Settings) -> dict[str, Any]:
-    """What Redis says of itself; empty if the broker is not Redis.
+def require_broker(settings: Settings) -> None:
+    """Check each Redis in use.
 
     Raises:
         BrokerUnreachable: it does not answer, refuses the login or a needed command, or is a cluster.
     """
-    about: dict[str, Any] = {}
     for address, variable in redis_places(settings).items():
         with broker(address, variable) as client:
-            told = about_redis(client) if client else {}
             if client:
+                about_redis(client)
                 require_rights(client, settings.queues.split(",")[0])
-        about = about or told
-    return about
+
+
+def wait_for_broker(settings: Settings) -> None:
+    """Wait until Redis accepts jobs, if it answers. Says why it waits, once a minute.
+
+    Raises:
+        BrokerUnreachable: no server answers, or waiting does not help.
+    """
+    said_s = -_AGAIN_S
+    while True:
+        try:
+            require_broker(settings)
+        except BrokerUnreachable as error:
+            if not is_busy(error):
+                raise
+            if time.monotonic() - said_s >= _AGAIN_S:
+                note(f"{error} The worker waits.")
+                said_s = time.monotonic()
+            threading.Event().wait(_LOOK_S)
+        else:
+            return
 
 
 def redis_places(settings: Settings) -> dict[Address, str]:

@@ -1,12 +1,13 @@
-"""Whether workers take jobs."""
+"""Whether workers take jobs, and whether those of another app take from the same queues."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cli.checks.finding import ok, unseen, warning
+from cli.checks.finding import ok, problem, unseen, warning
 from cli.checks.requirements import broker
 from config import load_settings
+from config.quoting import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     import redis
 
     from cli.checks.finding import Finding
+    from config import Settings
 
-__all__ = ["alive", "workers"]
+__all__ = ["consumers", "served_queues", "workers"]
+
+_WITHIN_S = 1.0
 
 # The workers' register (tasks.delivery.consumers): until when each counts as alive, and its queues.
 _CONSUMERS, _QUEUES = "cellblock.consumers", "cellblock.consumer:{}"
@@ -30,7 +34,7 @@ def workers() -> Iterator[Finding]:
         if client is None:
             yield unseen("of RabbitMQ; rabbitmqctl list_consumers tells")
             return
-        count, queues = alive(client)
+        count, queues = _alive(client)
         orphans = _waiting(client, {*settings.queues.split(","), *settings.queues_of_routes} - queues)
     for queue, jobs in orphans.items():
         yield warning(
@@ -50,7 +54,13 @@ def workers() -> Iterator[Finding]:
         yield ok(f"{who} jobs from {', '.join(sorted(queues))}")
 
 
-def alive(client: redis.Redis) -> tuple[int, set[str]]:
+def served_queues(settings: Settings) -> set[str] | None:
+    """The queues from which live workers take jobs; None if the broker can't tell."""
+    with broker(settings.broker) as client:
+        return None if client is None else _alive(client)[1]
+
+
+def _alive(client: redis.Redis) -> tuple[int, set[str]]:
     """How many workers are alive by Redis's own clock, and the names of their queues."""
     now, _ = client.time()
     names = client.zrangebyscore(_CONSUMERS, now, "+inf")
@@ -63,3 +73,30 @@ def _waiting(client: redis.Redis, queues: set[str]) -> dict[str, int]:
     lists = {name: [name, *(f"{name}{_BEHIND_NAME}\x16{step}" for step in range(1, 10))] for name in queues}
     counts = {name: sum(int(client.llen(key)) for key in keys) for name, keys in sorted(lists.items())}
     return {name: count for name, count in counts.items() if count}
+
+
+def consumers() -> Iterator[Finding]:
+    """No worker of another app takes from the queues of these workers."""
+    from tasks import app
+    from tasks.headers import TASK
+
+    settings = load_settings()
+    queues = settings.queues.split(",")
+    ask = app.control.inspect(timeout=_WITHIN_S)
+    taken: dict[str, Any] = ask.active_queues() or {}
+    known: dict[str, Any] = ask.registered() or {}
+    others = [name for name, tasks in known.items() if isinstance(tasks, list) and TASK not in tasks]
+    shared = {
+        str(queue.get("name"))
+        for name in others
+        for queue in taken.get(name) or ()
+        if isinstance(queue, dict) and queue.get("name") in queues
+    }
+    if shared:
+        yield problem(
+            f"workers of another app ({', '.join(map(named, sorted(others)[:3]))}) take from"
+            f" {', '.join(sorted(shared))}: either app gets the other's messages",
+            "a queue of its own for each app: CELLBLOCK_QUEUES, and task_default_queue there",
+        )
+    else:
+        yield ok(f"no worker of another app answers that takes from {', '.join(queues)}")

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from cli.checks.catalogue import CHECKS
+from cli.doctor import CHECKS
 from cli.main import COMMANDS, command_line
 from docs.pages.source import table
 

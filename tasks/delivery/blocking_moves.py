@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,9 @@ class BlockingMoves:
         self._pool = pool
         self._loop = loop
         self._arrived = arrived
-        self._moves: dict[str, _BlockingMove] = {}
+        self._moves: defaultdict[str, _BlockingMove] = defaultdict(
+            lambda: _BlockingMove(pool.get_connection())
+        )
 
     def is_waiting(self, queue_key: str) -> bool:
         """Whether a blocking move waits on this queue."""
@@ -45,7 +48,7 @@ class BlockingMoves:
 
     def wait(self, queue_key: str, taken_key: str) -> None:
         """Ask Redis to move the queue's next message to `taken_key`. `arrived` is then called with it."""
-        move = self._moves.get(queue_key) or self._open(queue_key)
+        move = self._moves[queue_key]
         self._listen(queue_key, move)
         move.connection.send_command("BLMOVE", queue_key, taken_key, "RIGHT", "LEFT", _WAIT_S)
         move.waits = True
@@ -57,10 +60,6 @@ class BlockingMoves:
                 self._loop.remove(move.descriptor)
         self._moves.clear()
         self._pool.disconnect()
-
-    def _open(self, queue_key: str) -> _BlockingMove:
-        move = self._moves[queue_key] = _BlockingMove(self._pool.get_connection())
-        return move
 
     def _listen(self, queue_key: str, move: _BlockingMove) -> None:
         """Have the loop read from the connection, which has another descriptor after a reconnect."""
@@ -86,10 +85,8 @@ class BlockingMoves:
             move.descriptor = -1
             move.connection.disconnect()
             raise
-        if message is not None:
-            self._tell(queue_key, message)
-
-    def _tell(self, queue_key: str, message: bytes) -> None:
+        if message is None:
+            return
         try:
             self._arrived(queue_key, message)
         except ResponseError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kombu.exceptions import KombuError
 from kombu.transport import virtual
@@ -24,10 +24,7 @@ from tasks.queue_keys import queue_keys
 from tasks.redis_script import RedisScript
 from tasks.settings import this_settings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["Channel", "SentinelChannel", "channels", "stock"]
+__all__ = ["Channel", "SentinelChannel", "stock"]
 
 # Imported by name, because kombu's type stubs lack most of it.
 stock: Any = import_module("kombu.transport.redis")
@@ -66,7 +63,7 @@ class QoS(stock.QoS):  # type: ignore[misc]
         channel = self.channel
         keys = [channel.in_hand, self.unacked_index_key, self.unacked_key, channel.registration.held_key]
         queue, instead = dumps(message.delivery_info["routing_key"]), message._raw["instead"]  # noqa: SLF001
-        recorded = channel.record(keys=keys, args=[delivery_tag, time.time(), queue, instead])
+        recorded = _RECORD(channel._create_client(), keys, delivery_tag, time.time(), queue, instead)  # noqa: SLF001
         channel.in_hand = ""
         if not recorded:
             raise _TakenBack
@@ -117,10 +114,6 @@ class Channel(stock.Channel):  # type: ignore[misc]
             self._accept(*taken)
             if self._wakeup:
                 self._wakeup.wake()
-
-    def record(self, keys: list[str], args: list[Any]) -> bool:
-        """Move a message from this consumer's list to the unacknowledged ones. False: the message is gone."""
-        return bool(_RECORD(self._create_client(), keys, *args))
 
     def beat(self) -> None:
         """Report that this consumer is alive, and put back the messages of consumers that are gone."""
@@ -239,8 +232,3 @@ def _in_kombus_form(call: Call, queue: str) -> dict[str, Any]:
         "decoded": call.payload,
         "instead": sealed(call, properties) if call.is_refused else "",
     }
-
-
-def channels(cycle: Any) -> Iterator[Channel]:  # noqa: ANN401
-    """The channels of a connection that have queues to consume from."""
-    return (channel for channel in list(cycle._channels) if channel.active_queues)  # noqa: SLF001

@@ -29,11 +29,8 @@ class Registration:
         self.consumer = uuid.uuid4().hex
         self._silence_s = max(1, round(silence_s))
         self.enrolled = False
-
-    @property
-    def held_key(self) -> str:
-        """The key of the set of delivery tags that this consumer has not acknowledged."""
-        return _held(self.consumer)
+        #: The key of the set of delivery tags that this consumer has not acknowledged.
+        self.held_key = _held(self.consumer)
 
     def taken_key(self, queue_key: str) -> str:
         """The key of the list to which this consumer takes messages of a queue."""

@@ -8,7 +8,7 @@ from typing import Any
 import kombu.transport
 from redis.exceptions import ConnectionError, ResponseError  # noqa: A004
 
-from tasks.delivery.channel import Channel, SentinelChannel, channels, stock
+from tasks.delivery.channel import Channel, SentinelChannel, stock
 from tasks.patience import is_away, refuses_writes
 from tasks.redis_rights import require_rights
 from tasks.settings import this_settings
@@ -38,7 +38,7 @@ class _Poller(stock.MultiChannelPoller):  # type: ignore[misc]
                 raise
 
     def beat(self) -> None:
-        for channel in channels(self):
+        for channel in [one for one in self._channels if one.active_queues]:
             try:
                 channel.beat()
             except ResponseError as error:

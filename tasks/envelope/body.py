@@ -8,9 +8,8 @@ from typing import Any
 
 from kombu.utils.json import dumps
 
-from config import format_bytes
 from config.quoting import quoted
-from tasks.envelope.compression import TooLarge, decompress
+from tasks.envelope.compression import decompress
 from tasks.envelope.fields import check_embedded
 from tasks.envelope.parts import Junk, Parts, read_json
 from tasks.envelope.rules import is_text
@@ -94,22 +93,19 @@ def _content_of(parts: Parts, most_bytes: int) -> bytes:
         Junk: the content type is not JSON; or the body is missing, can't be decoded, or is too large.
     """
     if not is_json(parts):
-        raise Junk(_refusal(parts.content_type))
+        kind = parts.content_type
+        named = _WRITERS.get(kind, quoted(kind)) if isinstance(kind, str) else "of no content type"
+        raise Junk(
+            f"its body is {named}, and only JSON is read. Try: task_serializer = 'json' where it is sent"
+        )
     encoding = parts.content_encoding
     if encoding is not None and not (isinstance(encoding, str) and encoding.lower() in _ENCODINGS):
         raise Junk("its content encoding is not utf-8")
-    try:
-        content = decompress(_bytes(parts), _compression(parts), most_bytes)
-    except TooLarge:
-        raise Junk(f"its body is larger than {format_bytes(most_bytes)}") from None
+    method = parts.headers.get("compression") if isinstance(parts.headers, dict) else None
+    content = decompress(_bytes(parts), method, most_bytes)
     if not content:
         raise Junk("it has no body")
     return content
-
-
-def _refusal(kind: object) -> str:
-    named = _WRITERS.get(kind, quoted(kind)) if isinstance(kind, str) else "of no content type"
-    return f"its body is {named}, and only JSON is read. Try: task_serializer = 'json' where it is sent"
 
 
 def _bytes(parts: Parts) -> bytes:
@@ -123,7 +119,3 @@ def _bytes(parts: Parts) -> bytes:
         return b64decode(body) if encoding == "base64" else body.encode()
     except ValueError:
         raise Junk("its body cannot be decoded") from None
-
-
-def _compression(parts: Parts) -> object:
-    return parts.headers.get("compression") if isinstance(parts.headers, dict) else None

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from kombu import compression
 
+from config import format_bytes
 from tasks.envelope.parts import Junk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["TooLarge", "bound_kombus", "decompress"]
+__all__ = ["bound_kombus", "decompress"]
 
 # Twice the memory that lzma's highest level needs.
 _LZMA_BYTES = 128 << 20
@@ -26,20 +27,15 @@ _OPENERS: dict[str, Callable[[], Any]] = {
 }
 
 
-class TooLarge(Exception):
-    """The decompressed body is larger than allowed."""
-
-
 def decompress(body: bytes, method: object, most_bytes: int) -> bytes:
     """`body`, decompressed by kombu's `method`. None: it is not compressed.
 
     Raises:
-        Junk: the method is unknown, or the body is damaged.
-        TooLarge: the result is larger than `most_bytes`.
+        Junk: the method is unknown, the body is damaged, or the result is larger than `most_bytes`.
     """
     content = body if method in (None, "") else _open(body, method, most_bytes)
     if len(content) > most_bytes:
-        raise TooLarge
+        raise Junk(f"its body is larger than {format_bytes(most_bytes)}")
     return content
 
 
@@ -50,7 +46,9 @@ def bound_kombus(most_bytes: int) -> None:
 
 
 def _open(body: bytes, method: object, most_bytes: int) -> bytes:
-    opener = _OPENERS.get(_full_name(method))
+    # Kombu has several names for each method.
+    aliases: dict[str, str] = vars(compression)["_aliases"]
+    opener = _OPENERS.get(aliases.get(method, method)) if isinstance(method, str) else None
     if opener is None:
         raise Junk("its body is compressed in a way that is not read. Try: task_compression = 'gzip'")
     inflator = opener()
@@ -61,9 +59,3 @@ def _open(body: bytes, method: object, most_bytes: int) -> bytes:
     if not inflator.eof and len(content) <= most_bytes:
         raise Junk("its body is compressed and damaged")
     return content
-
-
-def _full_name(method: object) -> str:
-    """The full name of a method. Kombu has several names for each."""
-    aliases: dict[str, str] = vars(compression)["_aliases"]
-    return aliases.get(method, method) if isinstance(method, str) else ""

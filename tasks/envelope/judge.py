@@ -48,19 +48,17 @@ def judge_parts(parts: Parts, most_bytes: int) -> Verdict:
     except Junk as junk:
         return _refused(parts, headers, junk)
     headers = body.headers | headers
-    return _stray(headers) or _judge_ours(parts, headers, body.payload, body.content)
+    if stray := _stray(headers):
+        return stray
+    try:
+        return Call(clean_headers(headers), clean_properties(parts.properties), body.payload, body.content)
+    except Junk as junk:
+        return _refused(parts, headers, junk, body.payload[2])
 
 
 def _stray(headers: Mapping[str, Any]) -> Stray | None:
     task = headers.get("task")
     return Stray(quoted(task)) if NAME(task) and task not in _OURS else None
-
-
-def _judge_ours(parts: Parts, headers: Mapping[str, Any], payload: list[Any], content: bytes) -> Verdict:
-    try:
-        return Call(clean_headers(headers), clean_properties(parts.properties), payload, content)
-    except Junk as junk:
-        return _refused(parts, headers, junk, payload[2])
 
 
 def _refused(

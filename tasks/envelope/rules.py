@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from celery.utils.time import maybe_iso8601, maybe_make_aware
@@ -23,6 +24,7 @@ __all__ = [
     "is_texts",
     "is_time",
     "is_time_limits",
+    "or_none",
 ]
 
 _TEXT_CHARACTERS = 1024
@@ -33,13 +35,13 @@ _MOST_TIMES = 1000
 _MOST_SECONDS = 1e11
 
 
-def plain(most: int) -> Callable[[object], bool]:
-    """A rule for text of 1 to `most` printable characters."""
-    return lambda value: is_plain(value, most)
-
-
 #: The rules for the id of a task and for its name.
-ID = NAME = plain(255)
+ID = NAME = partial(is_plain, most=255)
+
+
+def or_none(rule: Callable[[object], bool]) -> Callable[[object], bool]:
+    """The rule for a value that may be missing."""
+    return lambda value: value is None or rule(value)
 
 
 def is_text(value: object) -> bool:
@@ -94,4 +96,4 @@ def is_moment(value: object) -> bool:
 
 def is_time_limits(value: object) -> bool:
     """A list of the hard and the soft limit, each a number or None."""
-    return isinstance(value, list) and len(value) == 2 and all(one is None or is_number(one) for one in value)
+    return isinstance(value, list) and len(value) == 2 and all(map(or_none(is_number), value))

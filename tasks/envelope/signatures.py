@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from celery.canvas import Signature
 
-from tasks.envelope.rules import NAME, is_count, is_flag, is_moment, is_object, is_text
+from tasks.envelope.rules import NAME, is_count, is_flag, is_moment, is_object, is_text, or_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ def is_signature(value: object) -> bool:
     args, kwargs, options = (value.get(name) for name in ("args", "kwargs", "options"))
     if not isinstance(args, list) or not isinstance(kwargs, dict) or not isinstance(options, dict):
         return False
-    if not all(_OPTIONS.get(name, _is_anything)(option) for name, option in options.items()):
+    if not all(rule(options[name]) for name, rule in _OPTIONS.items() if name in options):
         return False
     kind = value.get("subtask_type")
     return kind is None or (isinstance(kind, str) and kind in Signature.TYPES and _has_members(kind, kwargs))
@@ -44,22 +44,14 @@ def _has_members(kind: str, kwargs: dict[str, object]) -> bool:
             return (NAME(task) or is_signature(task)) and isinstance(members, list)
 
 
-def _or_none(rule: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda value: value is None or rule(value)
-
-
-def _is_anything(_: object) -> bool:
-    return True
-
-
 # The options of a later task that Celery reads in the worker that runs the task before it.
 _OPTIONS: dict[str, Callable[[object], bool]] = {
-    **dict.fromkeys(("task_id", "group_id", "root_id", "parent_id", "reply_to", "shadow"), _or_none(is_text)),
-    **dict.fromkeys(("queue", "exchange", "routing_key", "serializer", "compression"), _or_none(is_text)),
-    **dict.fromkeys(("link", "link_error", "chain"), _or_none(is_signatures)),
-    **dict.fromkeys(("eta", "expires", "countdown"), _or_none(is_moment)),
-    **dict.fromkeys(("retries", "group_index", "priority"), _or_none(is_count)),
-    **dict.fromkeys(("ignore_result", "immutable"), _or_none(is_flag)),
-    **dict.fromkeys(("headers", "stamps"), _or_none(is_object)),
-    "chord": _or_none(is_signature),
+    **dict.fromkeys(("task_id", "group_id", "root_id", "parent_id", "reply_to", "shadow"), or_none(is_text)),
+    **dict.fromkeys(("queue", "exchange", "routing_key", "serializer", "compression"), or_none(is_text)),
+    **dict.fromkeys(("link", "link_error", "chain"), or_none(is_signatures)),
+    **dict.fromkeys(("eta", "expires", "countdown"), or_none(is_moment)),
+    **dict.fromkeys(("retries", "group_index", "priority"), or_none(is_count)),
+    **dict.fromkeys(("ignore_result", "immutable"), or_none(is_flag)),
+    **dict.fromkeys(("headers", "stamps"), or_none(is_object)),
+    "chord": or_none(is_signature),
 }

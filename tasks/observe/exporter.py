@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
@@ -32,6 +33,13 @@ __all__ = ["Exporter"]
 _BATCH_BYTES = 1 << 16
 # From the start of a warm cell to the longest job.
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+# The family of each kind of metric, and how it notes a measurement.
+_FAMILIES: dict[Kind, Any] = {
+    Kind.COUNTER: Counter,
+    Kind.GAUGE: Gauge,
+    Kind.HISTOGRAM: partial(Histogram, buckets=_BUCKETS_S),
+}
+_NOTES: dict[Any, Any] = {Counter: Counter.inc, Gauge: Gauge.set, Histogram: Histogram.observe}
 
 
 class Exporter:
@@ -86,33 +94,15 @@ class Exporter:
     def _count(self) -> None:
         while batch := self._near.recv(_BATCH_BYTES):
             for name, value, labels in json.loads(batch):
-                _apply(self._families[name], value, labels)
+                family = self._families[name]
+                _NOTES[type(family)](family.labels(**labels) if labels else family, value)
 
 
 def _family(metric: Metric, registry: CollectorRegistry) -> Any:  # noqa: ANN401  one of three
-    match metric.kind:
-        case Kind.COUNTER:
-            family: Any = Counter(metric.name, metric.meaning, metric.labels, registry=registry)
-        case Kind.GAUGE:
-            family = Gauge(metric.name, metric.meaning, metric.labels, registry=registry)
-        case Kind.HISTOGRAM:
-            family = Histogram(
-                metric.name, metric.meaning, metric.labels, registry=registry, buckets=_BUCKETS_S
-            )
+    family = _FAMILIES[metric.kind](metric.name, metric.meaning, metric.labels, registry=registry)
     for values in metric.known:
         family.labels(*values)
     return family
-
-
-def _apply(family: Any, value: float, labels: dict[str, str]) -> None:  # noqa: ANN401
-    one = family.labels(**labels) if labels else family
-    match family:
-        case Counter():
-            one.inc(value)
-        case Gauge():
-            one.set(value)
-        case Histogram():
-            one.observe(value)
 
 
 class _Sampled(Collector):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
@@ -15,7 +14,7 @@ from tasks.process import process_state
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 __all__ = ["HealthFile", "remove_health_file"]
 
@@ -58,7 +57,9 @@ class HealthFile(bootsteps.StartStopStep):
         settings = this_settings()
         if settings.heartbeat:
             about = {"pid": os.getpid(), "bound_s": settings.heartbeat_bound, "trouble": _trouble()}
-            _replace(settings.heartbeat, {**about, **self._seen})
+            fresh = settings.heartbeat.with_name(f"{settings.heartbeat.name}.{os.getpid()}")
+            fresh.write_text(json.dumps({**about, **self._seen}))
+            fresh.replace(settings.heartbeat)
 
 
 def _trouble() -> str | None:
@@ -68,13 +69,7 @@ def _trouble() -> str | None:
     return process_state.engine_gate.trouble
 
 
-def _replace(path: Path, content: Mapping[str, float | str | None]) -> None:
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(content))
-    fresh.replace(path)
-
-
-def remove_health_file() -> None:
+def remove_health_file(**_: object) -> None:
     """Called when the worker ends, so that nobody takes it for one that hangs."""
     path = this_settings().heartbeat
     if path:

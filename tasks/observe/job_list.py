@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from config.quoting import is_word
 from tasks._app import app
 from tasks.envelope import Call, judge
-from tasks.envelope.rules import NAME, is_number
+from tasks.envelope.rules import NAME, is_number, or_none
 from tasks.headers import SENT_AT, TASK
 from tasks.queue_keys import queue_keys
 from tasks.settings import this_settings
@@ -47,9 +47,9 @@ class Queued:
     waiting: int | None
 
 
-def jobs_in_workers(within_s: float = 1.0) -> list[Entry]:
-    """The jobs of all workers that answer within `within_s` seconds. The call always takes that long."""
-    replies: list[Any] = app.control.broadcast(JOBS, reply=True, timeout=within_s) or []
+def jobs_in_workers() -> list[Entry]:
+    """The jobs of all workers that answer within a second. The call always takes that long."""
+    replies: list[Any] = app.control.broadcast(JOBS, reply=True, timeout=1.0) or []
     answers = [
         (worker, jobs) for reply in replies if isinstance(reply, dict) for worker, jobs in reply.items()
     ]
@@ -102,22 +102,17 @@ def _reported(worker: str, job: Any) -> Entry | None:  # noqa: ANN401
     """The job in a row of a worker's answer. Anyone with the broker's password can send one, so check it."""
     if not isinstance(job, dict) or not NAME(worker):
         return None
-    if not all(rule(job.get(name)) for name, rule in _ROW.items()):
-        return None
     row: dict[str, Any] = {name: job.get(name) for name in _ROW}
-    return Entry(**row, worker=worker)
+    is_valid = all(rule(row[name]) for name, rule in _ROW.items())
+    return Entry(**row, worker=worker) if is_valid else None
 
 
-def _or_none(rule: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda value: value is None or rule(value)
-
-
-_ROW = {
+_ROW: dict[str, Callable[[object], bool]] = {
     "id": NAME,
     "state": is_word,
-    "runtime": _or_none(is_word),
-    "sent": _or_none(is_number),
-    "started": _or_none(is_number),
+    "runtime": or_none(is_word),
+    "sent": or_none(is_number),
+    "started": or_none(is_number),
     "attempt": is_number,
 }
 

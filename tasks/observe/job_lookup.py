@@ -50,34 +50,30 @@ class JobLookup:
             if connection.transport.driver_type != "redis":
                 return True
             channel: Any = connection.default_channel
-            for number, message in enumerate(_messages(channel, self._queues)):
-                if number >= _MOST_MESSAGES or _id_of(message) == task_id:
+            for number, found in enumerate(_ids(channel, self._queues)):
+                if number >= _MOST_MESSAGES or found == task_id:
                     return True
         return False
 
 
-def _messages(channel: Any, queues: Sequence[str]) -> Iterator[bytes]:  # noqa: ANN401  kombu's own
-    """The messages that wait, and those that a worker has taken and not acknowledged."""
+def _ids(channel: Any, queues: Sequence[str]) -> Iterator[object]:  # noqa: ANN401  kombu's own
+    """The ids of the messages that wait, and of those that a worker has taken and not acknowledged."""
     client = channel.client
     for queue in queues:
         for key in queue_keys(channel, queue):
             for index in range(client.llen(key)):
-                yield client.lindex(key, index) or b""
+                yield _id_in(client.lindex(key, index))
     for tag in client.hkeys(channel.unacked_key):
-        taken = client.hget(channel.unacked_key, tag)
-        yield from _first(taken)
+        # An unacknowledged entry is a list of the message and where it came from.
+        yield _id_in(client.hget(channel.unacked_key, tag), 0)
 
 
-def _first(taken: bytes | None) -> Iterator[bytes]:
-    """The message in an unacknowledged entry, which is a list of the message and where it came from."""
+def _id_in(text: bytes | None, *way: int) -> object:
+    """The id in a message in JSON, to which `way` leads. None if it has none."""
     try:
-        yield json.dumps(json.loads(taken or b"")[0]).encode()
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return
-
-
-def _id_of(message: bytes) -> object:
-    try:
-        return json.loads(message)["headers"]["id"]
+        message = json.loads(text or b"")
+        for step in way:
+            message = message[step]
+        return message["headers"]["id"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return None

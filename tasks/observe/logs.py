@@ -1,51 +1,101 @@
-"""A worker's log: Celery's handlers and levels, with cellblock's own format."""
+"""A worker's log: Celery's handlers with cellblock's own format, the lines of its start, and those of jobs.
+
+Each line that is logged while a job runs contains what is known of the job: its task, runtime and container.
+"""
 
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from celery.utils.log import get_multiprocessing_logger
 
+from sandbox.budget import overcommitments, this_host
 from sandbox.log_lines import log_formatter
-from tasks.observe.log_context import forget_job, job_facts, note_job
+from tasks.process import process_state
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["begin_job", "format_first_lines", "format_lines", "log_result"]
+    from config import Settings
+
+__all__ = [
+    "begin_log_context",
+    "end_log_context",
+    "format_first_lines",
+    "format_lines",
+    "job_facts",
+    "log_isolation",
+    "log_overcommitments",
+    "log_result",
+    "note_job",
+]
 
 _log = logging.getLogger("cellblock")
 
+_facts: ContextVar[dict[str, str]] = ContextVar("cellblock_job", default={})  # noqa: B039  never changed
 
-def format_first_lines(worker: str) -> None:
-    """Have what `worker` logs before Celery sets up its log be JSON too, if the operator wants JSON."""
+
+def format_first_lines() -> None:
+    """Have what is logged before Celery sets up its log be JSON too, if the operator wants JSON."""
     if this_settings().log_format == "json":
         logging.captureWarnings(True)  # noqa: FBT003
         # Celery replaces this handler later.
         logging.getLogger().addHandler(first := logging.StreamHandler())
-        first.setFormatter(_formatter(worker))
+        first.setFormatter(_formatter())
 
 
-def format_lines(logger: logging.Logger, worker: str) -> None:
+def format_lines(logger: logging.Logger, **_: object) -> None:
     """Give the handlers of `logger`, and those of billiard, cellblock's format with the worker's name."""
     of_billiard = get_multiprocessing_logger()
     for handler in (*logger.handlers, *(of_billiard.handlers if of_billiard else ())):
-        handler.setFormatter(_formatter(worker))
+        handler.setFormatter(_formatter())
 
 
-def _formatter(worker: str) -> logging.Formatter:
-    return log_formatter(this_settings().log_format, facts=job_facts, worker=worker)
+def _formatter() -> logging.Formatter:
+    return log_formatter(this_settings().log_format, facts=job_facts, worker=process_state.worker_name)
 
 
-def begin_job(task_id: str) -> None:
+def log_isolation(settings: Settings) -> None:
+    """Say whether commands run in containers or on this host. Sets the log level of these lines first."""
+    _log.setLevel(settings.log_level)
+    if settings.enable_docker:
+        _log.info("Docker isolation: ENABLED (Secure)")
+        _log.info("Execution context: Docker container (isolated, read-only FS, no networking)")
+    else:
+        _log.warning("Docker isolation: DISABLED (ENABLE_DOCKER=false): commands run on this host")
+        _log.warning("Execution context: this host, with the worker's own rights")
+
+
+def log_overcommitments(settings: Settings) -> None:
+    """Warn of each resource of this host of which the jobs together may use more than there is."""
+    for sentence in overcommitments(settings, this_host()):
+        _log.warning("More is promised to jobs than there is: %s", sentence)
+
+
+def job_facts() -> dict[str, str]:
+    """The facts of the job that this thread runs. Empty if it runs none."""
+    return _facts.get()
+
+
+def begin_log_context(task_id: str, **_: object) -> None:
     """Have the lines of this thread from now on name this task alone."""
-    forget_job()
-    note_job(task=task_id)
+    _facts.set({"task": task_id})
 
 
-def log_result(result: Mapping[str, Any]) -> None:
+def note_job(**facts: str) -> None:
+    """Add to the facts of this thread's job."""
+    _facts.set(_facts.get() | facts)
+
+
+def end_log_context(**_: object) -> None:
+    """Drop the facts: the job is over."""
+    _facts.set({})
+
+
+def log_result(result: Mapping[str, Any], **_: object) -> None:
     """Log one line for each job, from fields that can't contain its output."""
     facts = {name: result[name] for name in ("status", "exit_code", "warm", "attempt")}
     _log.info("The job has ended", extra=facts | {"seconds": result["timings"]["total"]})

@@ -46,7 +46,7 @@ def _error_of(record: logging.LogRecord) -> BaseException | None:
     return next((one for one in (*told, raised) if isinstance(one, _ERRORS)), None)
 
 
-def filter_connection_lines() -> None:
+def filter_connection_lines(**_: object) -> None:
     """Put one filter before the loggers that write about the worker's connection."""
     outage = Outage()
     for name in _LOGGERS:

@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["QueueDepth"]
 
 _PATIENCE_S = 2.0
-_IMPATIENT = {
-    "socket_timeout": _PATIENCE_S,
-    "socket_connect_timeout": _PATIENCE_S,
-    "retry_on_timeout": False,
-}
+_IMPATIENT = {"socket_timeout": _PATIENCE_S, "socket_connect_timeout": _PATIENCE_S, "retry_on_timeout": False}
 
 
 class QueueDepth:

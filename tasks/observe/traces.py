@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from config import InvalidSetting
+from tasks.process import process_state
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _FACTS = ("runtime", "status", "container", "image", "warm", "attempt")
 _LAPS = ("acquire", "run", "collect")
 
 
-def check_traces() -> None:
+def check_traces(**_: object) -> None:
     """Check that traces can be sent, if the operator wants them.
 
     Raises:
@@ -64,13 +65,13 @@ def _span_processor() -> SpanProcessor:
     return export.BatchSpanProcessor(OTLPSpanExporter())
 
 
-def add_laps(provider: TracerProvider | None, result: Mapping[str, Any]) -> None:
+def add_laps(result: Mapping[str, Any], **_: object) -> None:
     """Add a span for each lap under the task's span. Their times are computed back from now."""
     from opentelemetry import trace
 
     span = trace.get_current_span()
     span.set_attributes({f"cellblock.{name}": result[name] for name in _FACTS if result[name] is not None})
-    tracer = trace.get_tracer("cellblock", tracer_provider=provider)
+    tracer = trace.get_tracer("cellblock", tracer_provider=process_state.tracer_provider)
     laps_ns = {name: int(result["timings"][name] * 1e9) for name in _LAPS}
     moment = time.time_ns() - sum(laps_ns.values())
     for name, lap_ns in laps_ns.items():

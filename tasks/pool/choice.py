@@ -8,7 +8,7 @@ from typing import Any
 from config import InvalidSetting
 from tasks._app import app
 
-__all__ = ["check_options", "check_pool", "warn_of_threads"]
+__all__ = ["check_pool", "refuse_pool", "warn_of_threads"]
 
 _log = logging.getLogger("cellblock")
 
@@ -37,7 +37,7 @@ def check_pool(asked: object, *, autoscale: bool) -> None:
         )
 
 
-def check_options(options: dict[str, Any]) -> None:
+def refuse_pool(options: dict[str, Any], **_: object) -> None:
     """Refuse, as `check_pool` does, the pool in the options of a worker, or else in Celery's configuration.
 
     Raises:
@@ -47,9 +47,9 @@ def check_options(options: dict[str, Any]) -> None:
     check_pool(asked, autoscale=bool(options.get("autoscale")))
 
 
-def warn_of_threads(pool: type) -> None:
-    """Log what the operator gives up with the pool `threads`, if `pool` is that one."""
-    if pool.__module__ == _THREADS:
+def warn_of_threads(instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's own
+    """Log what the operator gives up with the pool `threads`, if the worker has that one."""
+    if instance.pool_cls.__module__ == _THREADS:
         _log.warning(
             "The pool 'threads' keeps no soft and hard time limits: a job that hangs has its thread until the"
             " worker is killed, also after CELLBLOCK_DRAIN. Each cell's own deadline still holds."

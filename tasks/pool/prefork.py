@@ -110,7 +110,7 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
             _log.warning("A process was killed while it wrote to its parent (%s)", type(error).__name__)
 
 
-def use_our_pool() -> None:
+def use_our_pool(**_: object) -> None:
     """Have Celery use this pool where it would use its own. Its event loop then waits for nothing."""
     guard_event_loop()
     prefork.TaskPool.Pool = Pool

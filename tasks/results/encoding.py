@@ -67,7 +67,7 @@ def _pieces(value: Any) -> Iterator[str]:  # noqa: ANN401
             yield _dumps(value)
 
 
-def encode_in_pieces() -> None:
+def encode_in_pieces(**_: object) -> None:
     """Use `encode` in this process. What it writes is ordinary JSON to every reader."""
     # The stub of `register` knows no encoder that gives bytes.
     encoder: Callable[[Any], Any] = encode

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from sandbox import NoLiveOutput, Result, Status
-from tasks.live import HeardSoFar, heard_so_far
+from tasks.live.read.follow import HeardSoFar, heard_so_far
 from tasks.patience import patiently
-
-if TYPE_CHECKING:
-    from typing import Any
 
 __all__ = ["result_so_far"]
 
@@ -26,14 +23,10 @@ def result_so_far(task_id: str, status: Status, **facts: Any) -> Result:  # noqa
     `facts` are the other arguments of `Result.without_report`.
     """
     heard = _heard(task_id)
-    bare = Result.without_report(
-        status,
+    return replace(
+        Result.without_report(status, **facts),
         stdout=heard.stdout.decode(errors="replace"),
         stderr=heard.stderr.decode(errors="replace"),
-        **facts,
-    )
-    return replace(
-        bare,
         stdout_bytes=heard.stdout_bytes,
         stderr_bytes=heard.stderr_bytes,
         stdout_truncated=len(heard.stdout) < heard.stdout_bytes,

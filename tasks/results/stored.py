@@ -25,10 +25,9 @@ _LATER_LOOK_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An exception as it is stored: its name, its module and its arguments."""
+    """An exception as it is stored: its name and its arguments."""
 
     name: str
-    module: str
     args: list[Any]
 
     @property
@@ -99,9 +98,8 @@ def read_stored(payload: bytes | str) -> Stored:
 
 def _failure(error: object) -> Failure:
     about = error if isinstance(error, dict) else {}
-    name, module, said = (about.get(f"exc_{key}") for key in ("type", "module", "message"))
+    name, said = about.get("exc_type"), about.get("exc_message")
     return Failure(
         name if isinstance(name, str) else "an unknown error",
-        module if isinstance(module, str) else "",
         said if isinstance(said, list) else [said],
     )

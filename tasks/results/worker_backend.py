@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery.backends.redis import RedisBackend, SentinelBackend
+from celery.states import READY_STATES
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tasks._app import app
-from tasks.patience import PatientRetry
+from tasks.patience import PatientRetry, patiently
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-__all__ = ["PatientRedis", "PatientSentinel", "redis_of", "result_redis", "store_patiently"]
+__all__ = ["PatientRedis", "PatientSentinel", "has_result", "redis_of", "result_redis", "store_patiently"]
 
 
 class _Patient:
@@ -79,7 +80,21 @@ def _brisk(connparams: dict[str, Any]) -> dict[str, Any]:
     return {"socket_timeout": within_s, "retry_on_timeout": False, "retry": Retry(NoBackoff(), 0)} | connect
 
 
-def store_patiently() -> None:
+def store_patiently(**_: object) -> None:
     """Choose these backends for this worker. To be called before its backend is made."""
     patient = dict.fromkeys(("redis", "rediss"), f"{__name__}:{PatientRedis.__name__}")
     app.loader.override_backends = patient | {"sentinel": f"{__name__}:{PatientSentinel.__name__}"}
+
+
+def has_result(backend: Any, request: Any) -> bool:  # noqa: ANN401  Celery's own
+    """Whether the job of a request has its result. If so, its chord counts it, if it is part of one.
+
+    The process that stored the result may have been killed before the chord counted the job. Counting it a
+    second time has no effect.
+    """
+    meta = patiently(lambda: backend.get_task_meta(request.id, cache=False))
+    if meta["status"] not in READY_STATES:
+        return False
+    if request.chord:
+        patiently(lambda: backend.on_chord_part_return(request, meta["status"], meta["result"]))
+    return True

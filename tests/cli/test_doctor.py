@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.checks.catalogue import CHECKS
+from cli.doctor import CHECKS
 from tests.programs import free_port, run_cli
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tests.programs import run_cli
 
 
 def failed(name: str, *args: Any, state: str = "FAILURE") -> Stored:
-    return Stored(state, failure=Failure(name, "sandbox.errors", list(args)))
+    return Stored(state, failure=Failure(name, list(args)))
 
 
 def test_a_success_is_its_result_and_a_failed_command_carries_its_own() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from cli.patience import Patience, served_queues
+from cli.checks.workers import served_queues
+from cli.patience import Patience
 from config import load_settings
 
 if TYPE_CHECKING:

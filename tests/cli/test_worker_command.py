@@ -14,8 +14,8 @@ from celery import signals
 from celery.utils.dispatch import Signal
 from typer.testing import CliRunner
 
-from cli import broker_wait
-from cli.broker_wait import wait_for_broker
+from cli.checks import requirements
+from cli.checks.requirements import wait_for_broker
 from cli.main import command_line
 from cli.worker import _check_pool, _options, _pulling, _told_to_stop
 from config import InvalidSetting, load_settings
@@ -150,10 +150,10 @@ def test_a_redis_that_takes_nothing_is_waited_for_and_it_is_said_once_a_minute(
 
     import redis
 
-    monkeypatch.setattr(broker_wait, "_LOOK_S", 0.02)
+    monkeypatch.setattr(requirements, "_LOOK_S", 0.02)
     passed_s = [0.0]
     # The code under test reads this clock.
-    monkeypatch.setattr(broker_wait, "time", type("Clock", (), {"monotonic": lambda: passed_s[0]}))
+    monkeypatch.setattr(requirements, "time", type("Clock", (), {"monotonic": lambda: passed_s[0]}))
     said = ""
 
     def lines() -> int:
@@ -179,7 +179,7 @@ def test_a_redis_that_takes_nothing_is_waited_for_and_it_is_said_once_a_minute(
 
 
 def test_between_two_looks_at_a_redis_is_a_second() -> None:
-    assert broker_wait._LOOK_S == 1.0
+    assert requirements._LOOK_S == 1.0
 
 
 def test_the_log_warns_of_what_redis_would_lose_before_it_does(

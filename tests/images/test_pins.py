@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from cli.image_rows import image_row
+from cli.images import image_row
 from config import Runtime, load_catalogue, load_settings
 from sandbox import ImageMissing, Sandbox
 from sandbox.engines.docker.image_choice import ImageChoice, choose_image, read_image

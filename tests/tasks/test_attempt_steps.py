@@ -17,7 +17,7 @@ from sandbox.cell import CellInfo
 from tasks import attempt, lifecycle, run_sandboxed
 from tasks.attempt import Attempt, Unwanted
 from tasks.lease import Answer, Lease, ask_to_cancel, leased_cell
-from tasks.observe.log_context import forget_job, job_facts
+from tasks.observe.logs import end_log_context, job_facts
 from tasks.pool.time_limits import SUSPEND, Limits
 from tasks.process import process_state
 from tests.tasks.test_lease import ATTEMPTS, CANCEL, JOB, KEYS, LEASE, RESULT, TURNS, of
@@ -62,7 +62,7 @@ def an_attempt(**about: Any) -> Iterator[Attempt]:
     if mine._lease:
         process_state.heartbeat.drop(mine._lease)
     run_sandboxed.pop_request()
-    forget_job()
+    end_log_context()
 
 
 def lease_of(mine: Attempt) -> Lease:

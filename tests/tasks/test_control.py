@@ -116,7 +116,6 @@ def test_where_results_go_to_no_redis_everything_is_flagged(
 ) -> None:
     monkeypatch.setattr(control, "result_redis", lambda: None)
     control._carry_out("state", {RUNS}, True, None, {})
-    control._cancel(RUNS)
     assert [ids for _, ids, _ in flagged] == [[RUNS]]
 
 

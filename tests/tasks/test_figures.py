@@ -19,8 +19,7 @@ from tasks.observe import task_metrics
 from tasks.observe.exporter import Exporter
 from tasks.observe.metrics import METRICS, SAMPLED
 from tasks.observe.queue_depth import QueueDepth
-from tasks.observe.result_metrics import count_result
-from tasks.observe.task_metrics import ServedMetrics
+from tasks.observe.task_metrics import ServedMetrics, count_result
 from tests.programs import free_port
 from tests.tasks.scrape import Metrics
 from tests.waiting import wait_until
@@ -151,7 +150,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, dict[str,
 
 def test_what_becomes_of_a_task_is_counted_by_the_name_of_its_error(reports: list[Any]) -> None:
     task_metrics.count_attempt()
-    lifecycle.count_retry(SimpleNamespace(exc=CellLost("gone")))
+    task_metrics.count_retry(SimpleNamespace(exc=CellLost("gone")))
     task_metrics.count_failure(InvalidJob("no"))
     assert reports == [
         ("cellblock_attempts_total", 1.0, {}),

@@ -72,7 +72,7 @@ lifecycle.begin_traces("w@h")
 ours = {}
 for name in signals.__all__:
     receivers = getattr(signals, name)._live_receivers(None)
-    ours[name] = [one.__name__ for one in receivers if one.__module__ == "tasks.lifecycle"]
+    ours[name] = [one.__name__ for one in receivers if one.__module__.startswith("tasks.")]
 print(json.dumps({name: order for name, order in ours.items() if order}), flush=True)
 # The thread that counts has no end.
 os._exit(0)

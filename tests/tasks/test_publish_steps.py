@@ -234,8 +234,8 @@ def test_a_worker_closes_its_sandbox_once_and_knows_of_no_keeper_where_there_is_
 ) -> None:
     closed: list[int] = []
     monkeypatch.setattr(process, "_sandbox", SimpleNamespace(close=lambda: closed.append(1)))
-    lifecycle.close_sandbox()
-    lifecycle.close_sandbox()
+    process_state.close_sandbox()
+    process_state.close_sandbox()
     lifecycle.stop_keeper()
     lifecycle.watch_keeper(None)
     assert (closed, process.keeper_sight(), process.keeper_is_alive()) == ([1], None, None)

@@ -17,7 +17,7 @@ from tasks.engine_gate import EngineAway
 from tasks.headers import LIVE
 from tasks.lease import Lease, ask_to_cancel
 from tasks.live.entry import END, START, STDOUT, read_piece
-from tasks.observe.log_context import forget_job, job_facts
+from tasks.observe.logs import end_log_context, job_facts
 from tasks.pool import time_limits as of_limits
 from tasks.settings import this_settings
 
@@ -44,7 +44,7 @@ def run(results: Any, process: ProcessState, monkeypatch: pytest.MonkeyPatch) ->
         finally:
             run_sandboxed.pop_request()
             process.end_attempt(JOB, done=False)
-            forget_job()
+            end_log_context()
 
     yield call
     process.close_sandbox()
@@ -220,10 +220,10 @@ def test_a_job_with_live_output_begins_with_its_attempt_and_ends_with_its_status
 def test_a_job_that_was_given_up_says_no_end(run: Any, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     real, attempts, told = under_test._run, list[Any](), list[list[str]]()
 
-    def run_once(task: Any, attempt: Any, job: Any) -> Any:
+    def run_once(task: Any, sandbox: Any, attempt: Any, job: Any) -> Any:
         attempts.append(attempt)
         attempt.gave_up = len(attempts) == 1
-        result = real(task, attempt, job)
+        result = real(task, sandbox, attempt, job)
         told.append([kind for kind, _ in pieces(results)])
         return result
 

@@ -17,7 +17,7 @@ from config import InvalidSetting, load_settings
 from config.address_text import parse_address
 from tasks import app, lifecycle, shutdown
 from tasks.pool import prefork as our_pool
-from tasks.pool.choice import check_pool
+from tasks.pool.choice import check_pool, warn_of_threads
 from tasks.redis_client import open_redis
 from tasks.settings import this_settings
 from tests.waiting import wait_until
@@ -67,7 +67,7 @@ def test_a_warm_shutdown_turns_cold_once_its_time_is_over(
     fake = SimpleNamespace(getpid=lambda: 4242, kill=lambda *about: sent.append(about))
     monkeypatch.setattr(shutdown, "os", fake)
     began = time.monotonic()
-    lifecycle.bound_shutdown(how)
+    shutdown.bound_shutdown(how)
     drains = [one for one in threading.enumerate() if one.name == "cellblock-drain"]
     assert len(drains) == turns, "no other test has left one, which would end this process"
     for one in drains:
@@ -115,7 +115,7 @@ def test_a_worker_that_asks_for_none_has_the_one_of_the_settings(monkeypatch: py
     ("kind", "warns"), [(thread.TaskPool, 1), (prefork.TaskPool, 0)], ids=["threads", "prefork"]
 )
 def test_threads_come_with_a_warning(caplog: pytest.LogCaptureFixture, kind: type, warns: int) -> None:
-    lifecycle.warn_of_threads(SimpleNamespace(pool_cls=kind))
+    warn_of_threads(SimpleNamespace(pool_cls=kind))
     assert len(caplog.records) == warns
 
 

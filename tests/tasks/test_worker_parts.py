@@ -20,7 +20,7 @@ from tasks.engine_gate import EngineAway
 from tasks.engine_watch import EngineWatch
 from tasks.observe import health_file
 from tasks.observe.health_file import HealthFile
-from tasks.observe.task_metrics import WorkerSamples
+from tasks.observe.task_metrics import samples_of
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -213,6 +213,7 @@ def test_no_pulse_is_beaten_where_the_operator_names_no_file() -> None:
 )
 def test_the_samples_of_a_worker_are_what_it_has(
     gate: EngineGate,
+    process: ProcessState,
     monkeypatch: pytest.MonkeyPatch,
     alive: bool | None,
     processes: int | None,
@@ -223,6 +224,6 @@ def test_the_samples_of_a_worker_are_what_it_has(
     queue_depth: Any = SimpleNamespace(measure=lambda: [("more", 5, {})])
     if not expected["cellblock_engine_up"]:
         gate.shut(AWAY)
-    samples = WorkerSamples(SimpleNamespace(pool=pool), gate, lambda: alive, queue_depth)
-    told = {name: value for name, value, _ in samples.take()}
+    monkeypatch.setattr(process, "keeper_is_alive", lambda: alive)
+    told = {name: value for name, value, _ in samples_of(SimpleNamespace(pool=pool), queue_depth)}
     assert told == {"cellblock_jobs_in_flight": 2, "more": 5, **expected}

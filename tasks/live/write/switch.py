@@ -50,7 +50,7 @@ def _wanted(settings: Settings, asked: object) -> bool:
     return settings.live != "off" and (asked if isinstance(asked, bool) else settings.live == "on")
 
 
-def warn_of_no_live_output() -> None:
+def warn_of_no_live_output(**_: object) -> None:
     """Log a warning if the operator wants live output, and the result backend can't hold it."""
     from tasks.live.place import keeps_live_output
 

@@ -81,7 +81,11 @@ class LiveOutput(Observer):
         try:
             self._stream.write(pieces)
         except RedisError as error:
-            self._warn(error)
+            if not self._warned:
+                self._warned = True
+                # Once for each job, without the error's text, which may quote the job's output.
+                what = type(error).__name__
+                _log.warning("Live output of job %s has gaps: Redis: %s", self._task_id, what)
             return False
         return True
 
@@ -90,9 +94,3 @@ class LiveOutput(Observer):
         longer_s = min(2 * self._flood_rest_s or _FLOOD_REST_S, _LONGEST_FLOOD_REST_S)
         self._flood_rest_s = longer_s if is_whole else 0.0
         return max(self._flood_rest_s, min(_REST * took_s, _LONGEST_REST_S))
-
-    def _warn(self, error: RedisError) -> None:
-        """Warn once for each job, without the error's text, which may quote the job's output."""
-        if not self._warned:
-            self._warned = True
-            _log.warning("Live output of job %s has gaps: Redis: %s", self._task_id, type(error).__name__)

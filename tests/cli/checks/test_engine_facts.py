@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.checks import budget, engine, stock
+from cli.checks import engine, installation, stock
 from cli.checks.finding import Level
 from sandbox.budget import Host
 from tests.cli.checks.test_engine import HEALTHY
@@ -174,7 +174,7 @@ def test_an_engine_that_cannot_say_is_no_proxy(tmp_path: Path, examine: Examine)
 def test_more_jobs_than_the_host_holds_are_a_warning(
     monkeypatch: pytest.MonkeyPatch, examine: Examine
 ) -> None:
-    monkeypatch.setattr(budget, "this_host", lambda: Host(4 << 30, 1 << 22, 1 << 60))
+    monkeypatch.setattr(installation, "this_host", lambda: Host(4 << 30, 1 << 22, 1 << 60))
     levels = {
         jobs: [one["level"] for one in examine("budget", CELLBLOCK_CONCURRENCY=jobs)] for jobs in ("2", "9")
     }

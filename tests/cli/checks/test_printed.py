@@ -8,7 +8,6 @@ import pytest
 import typer
 
 from cli import doctor as printing
-from cli.checks import catalogue as checks
 from cli.checks.finding import ok, problem, skipped, unseen, warning
 from cli.doctor import _applicable, doctor
 
@@ -28,7 +27,7 @@ def finding_all() -> Iterator[Finding]:
 
 
 def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    monkeypatch.setitem(checks.CHECKS, "clock", finding_all)
+    monkeypatch.setitem(printing.CHECKS, "clock", finding_all)
     with pytest.raises(typer.Exit) as leaving:
         doctor(["clock"])
     return leaving.value.exit_code, capsys.readouterr().out
@@ -65,7 +64,7 @@ def test_a_check_of_more_than_a_second_is_called_slow(
 def test_warnings_alone_are_exit_0(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(checks.CHECKS, "clock", lambda: iter([warning("slow", "make haste")]))
+    monkeypatch.setitem(printing.CHECKS, "clock", lambda: iter([warning("slow", "make haste")]))
     doctor(["clock"])
     assert capsys.readouterr().out.startswith("! clock")
 
@@ -74,7 +73,7 @@ def test_warnings_alone_are_exit_0(
     ("variable", "value", "names"),
     [
         ("DOCKER_TIMEOUT", "soon", ["settings", "names"]),
-        ("ENABLE_DOCKER", "true", list(checks.CHECKS)),
+        ("ENABLE_DOCKER", "true", list(printing.CHECKS)),
         (
             "ENABLE_DOCKER",
             "false",
@@ -93,12 +92,12 @@ def test_what_can_be_examined_depends_on_the_settings(
 
 
 def test_what_a_check_needs_comes_before_it() -> None:
-    order = list(checks.CHECKS)
-    assert set(checks.NEEDS) == {
+    order = list(printing.CHECKS)
+    assert set(printing.NEEDS) == {
         *("socket", "images", "disk", "leftovers"),
         *("rights", "persistence", "clock", "workers", "consumers"),
     }
-    assert all(order.index(needed) < order.index(check) for check, needed in checks.NEEDS.items())
+    assert all(order.index(needed) < order.index(check) for check, needed in printing.NEEDS.items())
 
 
 def test_commands_on_the_host_are_a_warning_in_every_report(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.checks import persistence, queue
+from cli.checks import queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,17 +91,17 @@ def test_fewer_than_a_hundred_connections_left_are_few(facts: dict[str, Any], is
 def test_an_append_only_file_is_as_good_as_it_is_written(
     facts: dict[str, Any], written: str | None, level: str, words: str
 ) -> None:
-    finding = persistence._append_only(facts, written)
+    finding = queue._append_only(facts, written)
     assert (finding.level, finding.message.startswith(words)) == (level, True)
 
 
 def test_snapshots_tell_how_old_the_last_is_in_minutes() -> None:
     facts = {"rdb_last_save_time": time.time() - 300, "rdb_changes_since_last_save": 7}
-    finding = persistence._snapshots(facts, "3600 1")
+    finding = queue._snapshots(facts, "3600 1")
     assert finding.message.endswith("would lose 7 changes of the last 5 minutes")
-    assert persistence._snapshots(facts | {"rdb_last_bgsave_status": "err"}, "").level == "problem"
-    assert persistence._snapshots(facts, "").message.startswith("Redis keeps nothing on disk")
-    assert persistence._snapshots(facts, None).level == "warning"
+    assert queue._snapshots(facts | {"rdb_last_bgsave_status": "err"}, "").level == "problem"
+    assert queue._snapshots(facts, "").message.startswith("Redis keeps nothing on disk")
+    assert queue._snapshots(facts, None).level == "warning"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from cli.checks import catalogue as checks
+from cli import doctor as checks
 from tests.programs import free_port, run_cli
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ import redis
 
 from sandbox import NoLiveOutput
 from tasks.headers import LIVE
-from tasks.live import END, START, LiveEntry, follow, follow_async, heard_so_far
+from tasks.live import END, START, LiveEntry, follow, follow_async
 from tasks.live.entry import key_of
+from tasks.live.read.follow import heard_so_far
 from tasks.live.write import switch
 from tasks.live.write.switch import live_output
 from tests.conftest import remove_cells

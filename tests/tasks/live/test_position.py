@@ -8,10 +8,10 @@ import pytest
 from redis.asyncio import SSLConnection, UnixDomainSocketConnection
 
 from tasks import app
-from tasks.live import follow, heard_so_far, held_entries, place
+from tasks.live import follow, held_entries, place
 from tasks.live.entry import END, START, STDERR, STDOUT, Piece, key_of
 from tasks.live.place import live_redis_async
-from tasks.live.read.follow import _entries
+from tasks.live.read.follow import _entries, heard_so_far
 from tasks.live.read.position import Position
 from tasks.live.write import switch
 from tasks.live.write.stream import LiveStream

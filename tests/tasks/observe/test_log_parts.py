@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tasks import lifecycle
 from tasks.observe import logs, traces
-from tasks.observe.log_context import forget_job, job_facts, note_job
+from tasks.observe.logs import end_log_context, job_facts, note_job
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ RESULT: dict[str, Any] = {
 
 def test_a_line_is_bound_to_its_job_alone_and_to_none_behind_it() -> None:
     note_job(runtime="of another")
-    logs.begin_job("one")
+    logs.begin_log_context("one")
     note_job(runtime="bash")
     assert job_facts() == {"task": "one", "runtime": "bash"}
-    logs.begin_job("two")
+    logs.begin_log_context("two")
     assert job_facts() == {"task": "two"}
-    lifecycle.end_log_context()
+    logs.end_log_context()
     assert job_facts() == {}
-    forget_job()
+    end_log_context()
 
 
 def test_one_line_tells_of_a_job_what_can_be_no_output(caplog: pytest.LogCaptureFixture) -> None:
@@ -67,13 +67,14 @@ def handler() -> Iterator[logging.Handler]:
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
 def test_celerys_handlers_write_our_lines(
-    monkeypatch: pytest.MonkeyPatch, handler: logging.Handler, log_format: str
+    monkeypatch: pytest.MonkeyPatch, process: ProcessState, handler: logging.Handler, log_format: str
 ) -> None:
     monkeypatch.setenv("CELLBLOCK_LOG_FORMAT", log_format)
     this_settings.cache_clear()
     of_billiard = logging.StreamHandler()
     monkeypatch.setattr(logs, "get_multiprocessing_logger", lambda: SimpleNamespace(handlers=[of_billiard]))
-    logs.format_lines(logging.getLogger("test.dressed"), "w@h")
+    process.worker_name = "w@h"
+    logs.format_lines(logging.getLogger("test.dressed"))
     for one in (handler, of_billiard):
         line = one.format(logging.makeLogRecord({"msg": "hi", "levelname": "INFO"}))
         assert line.startswith("{") is (log_format == "json")
@@ -110,7 +111,7 @@ def spans(process: ProcessState) -> InMemorySpanExporter:
 def test_the_laps_of_a_job_stand_one_behind_the_other_up_to_now(spans: Any, process: ProcessState) -> None:
     tracer = trace.get_tracer("test", tracer_provider=process.tracer_provider)
     with tracer.start_as_current_span("run"):
-        lifecycle.add_laps(RESULT)
+        traces.add_laps(RESULT)
         now = time.time_ns()
     *laps, task = spans.get_finished_spans()
     assert [(lap.name, (lap.end_time - lap.start_time) / 1e9) for lap in laps] == [

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.serialization import SerializerRegistry, loads
 
-from tasks import lifecycle
+import tasks.lifecycle  # noqa: F401  it connects the receivers
 from tasks.results import encoding as module
 from tasks.results.encoding import encode
 
@@ -71,4 +71,4 @@ def test_every_process_of_a_worker_writes_so(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def _hears(signal: Any) -> bool:
-    return lifecycle.encode_in_pieces in signal._live_receivers(None)
+    return module.encode_in_pieces in signal._live_receivers(None)
