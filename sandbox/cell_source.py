@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandbox.engines.engine import Engine, OpenCell, Stream
     from sandbox.job import Job
     from sandbox.limits import Limits
-    from sandbox.warm import ClaimPool
+    from sandbox.warm import KeeperClient, WarmPool
 
 __all__ = ["CellSource"]
 
@@ -32,7 +32,9 @@ __all__ = ["CellSource"]
 class CellSource:
     """Makes or claims cells on one engine, and removes each of them whatever happened in it."""
 
-    def __init__(self, settings: Settings, engine: Engine, pool: ClaimPool | None = None) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, pool: KeeperClient | WarmPool | None = None
+    ) -> None:
         self._settings = settings
         self._engine = engine
         self._pool = pool

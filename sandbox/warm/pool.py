@@ -26,7 +26,6 @@ from sandbox.warm.shelf import Shelf
 if TYPE_CHECKING:
     from config import Runtime, Settings
     from sandbox.meter import Measurement
-    from sandbox.warm.claim import Claim
 
 __all__ = ["WarmPool"]
 
@@ -58,7 +57,7 @@ class WarmPool:
             start_thread(self._work, name=f"cellblock-maker-{number}") for number in range(_MAKERS)
         ]
 
-    def claim(self, runtime: str) -> Claim:
+    def claim(self, runtime: str) -> OpenCell | None:
         """A waiting cell of the runtime, checked to be alive, if there is one. Never waits for one."""
         with self._change:
             shelf = self._shelves.get(runtime)
