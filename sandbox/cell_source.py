@@ -11,7 +11,7 @@ from sandbox.engines import open_engine
 from sandbox.engines.clock import EngineClock
 from sandbox.engines.engine import CellSpec, egress_names, new_name
 from sandbox.errors import EngineUnfit, EngineUnreachable, SandboxUnavailable
-from sandbox.labels import Labels
+from sandbox.labels import new_labels
 from sandbox.limits import warm_limits
 from sandbox.outage import Outage
 from sandbox.remover import Remover
@@ -130,8 +130,8 @@ class CellSource:
         else:
             self._engine.remove(name)
 
-    def _labels(self, job: Job, tags: JobTags) -> Labels:
-        return Labels(
+    def _labels(self, job: Job, tags: JobTags) -> dict[str, str]:
+        return new_labels(
             owner=self._settings.owner,
             runtime=job.runtime.name,
             state="job",

@@ -15,7 +15,7 @@ from sandbox.engines import open_engine
 from sandbox.engines.clock import EngineClock
 from sandbox.engines.engine import CellSpec, Engine, OpenCell, new_name
 from sandbox.errors import ImageMissing, SandboxUnavailable
-from sandbox.labels import Labels
+from sandbox.labels import new_labels
 from sandbox.limits import warm_limits
 from sandbox.meter import count_error, report
 from sandbox.outage import level_of
@@ -149,7 +149,7 @@ class WarmPool:
 
     def _spec(self, runtime: Runtime, now: float) -> CellSpec:
         limits = warm_limits(runtime, self._settings)
-        labels = Labels(
+        labels = new_labels(
             owner=self._settings.owner,
             runtime=runtime.name,
             state="warm",

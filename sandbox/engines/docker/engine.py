@@ -19,18 +19,18 @@ from sandbox.engines.docker.removal import await_end, found_cells, remove_contai
 from sandbox.engines.docker.socket_memory import bound_sockets
 from sandbox.engines.engine import OpenCell
 from sandbox.errors import ImageMissing
+from sandbox.labels import STATE
 from sandbox.meter import measure
 from sandbox.profile import CpuQuota, by_operator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import docker
 
     from config import Settings
     from config.hosts import Host
     from sandbox.engines.engine import CellSpec, Egress, FoundCell
-    from sandbox.labels import Labels
     from sandbox.limits import Limits
 
 __all__ = ["DockerEngine"]
@@ -66,7 +66,7 @@ class DockerEngine:
         config = container_config(
             image=image.id,
             limits=spec.limits,
-            labels=spec.labels.written(),
+            labels=spec.labels,
             env=spec.runtime.environment(spec.limits.memory_bytes),
             volumes=image.volumes,
             network="bridge" if spec.network else None,
@@ -81,7 +81,7 @@ class DockerEngine:
             on.images.forget(spec.runtime)
             raise
         bound_sockets(made["Id"])
-        measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels.state)
+        measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
         return OpenCell(spec.name, info, (connection,))
 
     def cell(self, opened: OpenCell) -> DockerCell:
@@ -104,7 +104,9 @@ class DockerEngine:
                 cpu_quota=cpu.quota_us,
             )
 
-    def open_egress(self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Labels) -> Egress:
+    def open_egress(
+        self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Mapping[str, str]
+    ) -> Egress:
         """Start the relay and the proxy of a running container."""
         return open_egress(self._client(), self._settings, cell, hosts, limits, labels)
 
