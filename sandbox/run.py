@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from config import format_bytes
 from sandbox.artifacts import ArtifactCaps
-from sandbox.cell import JobTags
 from sandbox.encoded import ENCODED_FACTOR
 from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
-from sandbox.observer import Observer
 from sandbox.result import Artifact, Result, Stage, Status, Timings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandbox.cell import JobTags
     from sandbox.cell_run import CellRun, Outcome
     from sandbox.job import Job
+    from sandbox.observer import Observer
     from sandbox.verdict import Verdict
 
 __all__ = ["Run"]
@@ -37,24 +37,13 @@ class Run:
     cell_run: CellRun
     artifact_bytes: int
 
-    def __call__(
-        self,
-        job: Job,
-        *,
-        task_id: str = "",
-        worker: str = "",
-        attempt: int = 1,
-        queued_s: float = 0.0,
-        observer: Observer | None = None,
-    ) -> Result:
+    def __call__(self, job: Job, tags: JobTags, observer: Observer) -> Result:
         """Run `job` and return its result.
 
         Raises:
             InvalidJob: its files, or what the compiler made of them, do not fit into its cell.
             SandboxUnavailable: the sandbox could not run the job. Its cells are removed all the same.
         """
-        tags = JobTags(task_id, worker)
-        observer = observer or Observer()
         stage, outcome, laps, compile_s = Stage.RUN, None, Counter[str](), None
         if job.compile:
             outcome = self._compile(job, tags, observer)
@@ -70,11 +59,11 @@ class Run:
         return Result(
             stage=stage,
             runtime=job.runtime.name,
-            worker=worker,
-            attempt=attempt,
+            worker=tags.worker,
+            attempt=tags.attempt,
             duration=round(outcome.duration_s, 6),
             compile_seconds=compile_s,
-            timings=_timings(queued_s, laps),
+            timings=_timings(tags.queued_s, laps),
             **_ending(outcome.verdict),
             **_streams(outcome, ENCODED_FACTOR * job.limits.output_bytes),
             **(_artifacts(outcome) if stage is Stage.RUN else {}),

@@ -81,6 +81,7 @@ def _take(task: SandboxTask, attempt: Attempt, job: Job) -> Result | None:
 
 def _run(task: SandboxTask, attempt: Attempt, job: Job) -> Result:
     from sandbox import together
+    from sandbox.cell import JobTags
     from tasks.live.write.switch import live_output
     from tasks.pool.time_limits import limits
     from tasks.process import process_state
@@ -88,14 +89,8 @@ def _run(task: SandboxTask, attempt: Attempt, job: Job) -> Result:
     sandbox = process_state.sandbox()
     soft_s = job.ladder(sandbox.settings.engine_margin).soft_s
     with limits.running(soft_s), live_output(task.request, attempt.number) as live:
-        result = sandbox.run_job(
-            job,
-            task_id=task.request.id or "",
-            worker=task.request.hostname or "",
-            attempt=attempt.number,
-            queued_s=task.queued_s(),
-            observer=together(attempt, live),
-        )
+        tags = JobTags(task.request.id or "", task.request.hostname or "", attempt.number, task.queued_s())
+        result = sandbox.run_job(job, tags, together(attempt, live))
         if live and not attempt.gave_up:
             live.end(result.status)
     return result
