@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from sandbox.cell_run import CellRun, Outcome
     from sandbox.job import Job
     from sandbox.observer import Observer
-    from sandbox.verdict import Verdict
 
 __all__ = ["Run"]
 
@@ -56,6 +55,7 @@ class Run:
             outcome = self.cell_run(job.second_stage(files), tags, caps, observer)
             laps.update(outcome.laps)
             stage = Stage.RUN
+        verdict, cpu_ns = outcome.verdict, outcome.verdict.usage.cpu_ns
         return Result(
             stage=stage,
             runtime=job.runtime.name,
@@ -64,7 +64,11 @@ class Run:
             duration=round(outcome.duration_s, 6),
             compile_seconds=compile_s,
             timings=_timings(tags.queued_s, laps),
-            **_ending(outcome.verdict),
+            status=verdict.status,
+            exit_code=verdict.exit_code,
+            signal=verdict.signal,
+            cpu_seconds=None if cpu_ns is None else round(cpu_ns / 1e9, 6),
+            memory_peak=verdict.usage.peak_bytes,
             **_streams(outcome, ENCODED_FACTOR * job.limits.output_bytes),
             **(_artifacts(outcome) if stage is Stage.RUN else {}),
             **asdict(outcome.info),
@@ -90,17 +94,6 @@ def _timings(queued_s: float, laps: Mapping[str, float]) -> Timings:
     seconds = {"queued": queued_s, **laps}
     rounded = {name: round(value, 6) for name, value in seconds.items()}
     return Timings(**rounded, total=round(sum(rounded.values()), 6))
-
-
-def _ending(verdict: Verdict) -> dict[str, Any]:
-    cpu_ns = verdict.usage.cpu_ns
-    return {
-        "status": verdict.status,
-        "exit_code": verdict.exit_code,
-        "signal": verdict.signal,
-        "cpu_seconds": None if cpu_ns is None else round(cpu_ns / 1e9, 6),
-        "memory_peak": verdict.usage.peak_bytes,
-    }
 
 
 def _streams(outcome: Outcome, encoded_bytes: int) -> dict[str, Any]:
