@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.cell import CellInfo
 from sandbox.engines.docker.attach import start_attached
 from sandbox.engines.docker.cell import DockerCell
-from sandbox.engines.docker.client import ask_the_time, connect, mapped_errors
+from sandbox.engines.docker.client import ask_the_time, connect, mapped_errors, ping
 from sandbox.engines.docker.create_call import container_config
 from sandbox.engines.docker.egress import open_egress
 from sandbox.engines.docker.image_choice import ImageChoice
-from sandbox.engines.docker.ping import ping
 from sandbox.engines.docker.removal import await_end, found_cells, remove_container
 from sandbox.engines.docker.socket_memory import bound_sockets
 from sandbox.engines.engine import OpenCell
@@ -36,12 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["DockerEngine"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Connection:
-    client: docker.APIClient
-    images: ImageChoice
-
-
 class DockerEngine:
     """Makes hardened containers on one connection, which is opened at the first call that needs it.
 
@@ -53,7 +45,7 @@ class DockerEngine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._connection: _Connection | None = None
+        self._connection: tuple[docker.APIClient, ImageChoice] | None = None
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make, attach and start a container.
@@ -61,8 +53,8 @@ class DockerEngine:
         Raises:
             SandboxUnavailable: no image, or the engine failed.
         """
-        on = self._on()
-        image = on.images.choose(spec.runtime)
+        client, images = self._on()
+        image = images.choose(spec.runtime)
         config = container_config(
             image=image.id,
             limits=spec.limits,
@@ -75,10 +67,10 @@ class DockerEngine:
         info = CellInfo(engine="docker", image=image.name, image_id=image.id, container=spec.name)
         try:
             with mapped_errors("make a cell"):
-                made = on.client.create_container_from_config(config, spec.name)  # type: ignore[no-untyped-call]
-                connection = start_attached(on.client, spec.name)
+                made = client.create_container_from_config(config, spec.name)  # type: ignore[no-untyped-call]
+                connection = start_attached(client, spec.name)
         except ImageMissing:
-            on.images.forget(spec.runtime)
+            images.forget(spec.runtime)
             raise
         bound_sockets(made["Id"])
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
@@ -134,14 +126,14 @@ class DockerEngine:
         with self._lock:
             connection, self._connection = self._connection, None
         if connection is not None:
-            connection.client.close()
+            connection[0].close()
 
     def _client(self) -> docker.APIClient:
-        return self._on().client
+        return self._on()[0]
 
-    def _on(self) -> _Connection:
+    def _on(self) -> tuple[docker.APIClient, ImageChoice]:
         with self._lock:
             if self._connection is None:
                 client = connect(self._settings)
-                self._connection = _Connection(client, ImageChoice(client))
+                self._connection = client, ImageChoice(client)
             return self._connection

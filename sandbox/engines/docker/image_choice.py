@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
+from docker.utils import parse_repository_tag
 
 from sandbox.engines.docker.client import mapped_errors
-from sandbox.engines.docker.image_name import split_name
 from sandbox.errors import ImageMissing
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from config import Runtime
 
-__all__ = ["Image", "ImageChoice", "choose_image", "find_image", "no_image", "read_image"]
+__all__ = ["Image", "ImageChoice", "choose_image", "find_image", "no_image", "read_image", "split_name"]
 
 # How long a choice holds before the engine is asked again, so that a pulled image comes into use.
 _HOLD_S = 60.0
@@ -39,6 +39,12 @@ class Image:
     size_bytes: int
     volumes: tuple[str, ...]
     digest: str | None = None
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The repository in an image's name, and the tag or digest."""
+    repository, tag = parse_repository_tag(name)
+    return repository, tag or "latest"
 
 
 def find_image(client: docker.APIClient, name: str) -> Image | None:
