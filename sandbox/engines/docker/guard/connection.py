@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import h11
 
-from sandbox.engines.docker.guard.call import body_bytes, read_call
+from sandbox.engines.docker.guard.call import Refused, body_bytes, read_call
 from sandbox.engines.docker.guard.engine import EngineAway
 from sandbox.engines.docker.guard.link import Link, splice
 from sandbox.engines.docker.guard.owned import Missing
-from sandbox.engines.docker.guard.refused import Refused
 
 if TYPE_CHECKING:
     from sandbox.engines.docker.guard.call import Call
