@@ -95,20 +95,16 @@ class ImageChoice:
         """
         until, image = self._chosen.get(runtime.name, (0.0, None))
         if image is None or until < time.monotonic():
-            image = self._look(runtime)
+            image = choose_image(self._client, runtime)
+            if image is None:
+                says, mend = no_image(runtime)
+                raise ImageMissing(f"The engine has no image for {runtime.name}: {says}. Try: {mend}")
             self._chosen[runtime.name] = (time.monotonic() + _HOLD_S, image)
         return image
 
     def forget(self, runtime: Runtime) -> None:
         """Ask the engine again next time, because the image has gone."""
         self._chosen.pop(runtime.name, None)
-
-    def _look(self, runtime: Runtime) -> Image:
-        image = choose_image(self._client, runtime)
-        if image is None:
-            says, mend = no_image(runtime)
-            raise ImageMissing(f"The engine has no image for {runtime.name}: {says}. Try: {mend}")
-        return image
 
 
 def no_image(runtime: Runtime) -> tuple[str, str]:
