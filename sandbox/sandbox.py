@@ -15,8 +15,7 @@ from sandbox.run import Run
 
 if TYPE_CHECKING:
     from config import Settings
-    from sandbox.errors import SandboxUnavailable
-    from sandbox.outage import Outage
+    from sandbox.errors import Outage, SandboxUnavailable
     from sandbox.result import Result
 
 __all__ = ["Sandbox"]
