@@ -44,8 +44,8 @@ class Run:
             SandboxUnavailable: the sandbox could not run the job. Its cells are removed all the same.
         """
         stage, outcome, laps, compile_s = Stage.RUN, None, Counter[str](), None
-        if job.compile:
-            outcome = self._compile(job, tags, observer)
+        if first := job.first_stage():
+            outcome = self._compile(first, tags, observer)
             laps.update(outcome.laps)
             compile_s = round(outcome.duration_s, 6)
             stage = Stage.COMPILE
@@ -74,8 +74,7 @@ class Run:
             **asdict(outcome.info),
         )
 
-    def _compile(self, job: Job, tags: JobTags, observer: Observer) -> Outcome:
-        first = job.first_stage()
+    def _compile(self, first: Job, tags: JobTags, observer: Observer) -> Outcome:
         room = first.limits.disk_bytes
         return self.cell_run(first, tags, ArtifactCaps(_COMPILED_FILES, room, room), observer)
 
