@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from sandbox.engines import open_engine
 from sandbox.engines.clock import EngineClock
 from sandbox.engines.engine import CellSpec, egress_names, new_name
-from sandbox.errors import EngineUnfit, EngineUnreachable, Outage, SandboxUnavailable
+from sandbox.errors import EngineUnfit, EngineUnreachable, SandboxUnavailable
 from sandbox.labels import new_labels
 from sandbox.limits import warm_limits
+from sandbox.outage import Outage
 from sandbox.remover import Remover
 
 if TYPE_CHECKING:

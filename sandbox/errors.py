@@ -22,8 +22,6 @@ Each exception keeps its arguments in `args`, so that it survives JSON and pickl
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
@@ -41,9 +39,7 @@ __all__ = [
     "JobError",
     "NoLiveOutput",
     "OperatorError",
-    "Outage",
     "SandboxUnavailable",
-    "level_of",
 ]
 
 
@@ -116,22 +112,3 @@ class ImageMissing(SandboxUnavailable):
 
 class CellLost(SandboxUnavailable):
     """The cell ended in a way that tells nothing about the job, such as a removal by somebody else."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """A time in which the engine could not give a cell to any job.
-
-    `why` is the error that showed it. `is_over`: the engine is back already.
-    """
-
-    why: SandboxUnavailable
-    is_over: bool = False
-
-
-def level_of(error: SandboxUnavailable) -> int:
-    """The log level for an error of the engine, where other code has already met the same error.
-
-    A worker that stops taking jobs logs once that the engine is unreachable. Other code logs it as debug.
-    """
-    return logging.DEBUG if isinstance(error, EngineUnreachable) else logging.WARNING

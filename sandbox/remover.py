@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sandbox.engines import open_engine
 from sandbox.errors import EngineUnreachable, SandboxUnavailable, level_of
 from sandbox.meter import count_error, measure
+from sandbox.outage import level_of
 from sandbox.threads import start_thread
 
 if TYPE_CHECKING:

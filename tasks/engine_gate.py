@@ -13,7 +13,7 @@ from sandbox import EngineUnfit, EngineUnreachable
 
 if TYPE_CHECKING:
     from sandbox import SandboxUnavailable
-    from sandbox.errors import Outage
+    from sandbox.outage import Outage
     from sandbox.warm import Sight
 
 __all__ = ["EngineAway", "EngineGate"]

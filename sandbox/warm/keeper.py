@@ -28,6 +28,7 @@ from sandbox.errors import SandboxUnavailable, level_of
 from sandbox.expiry import Deadlines
 from sandbox.log_lines import log_formatter
 from sandbox.meter import count_error, report_to
+from sandbox.outage import level_of
 from sandbox.reaper import reap
 from sandbox.threads import end_with_threads, start_thread
 from sandbox.warm.pool import WarmPool

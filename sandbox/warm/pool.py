@@ -14,7 +14,7 @@ from config import load_catalogue
 from sandbox.engines import open_engine
 from sandbox.engines.clock import EngineClock
 from sandbox.engines.engine import CellSpec, Engine, OpenCell, new_name
-from sandbox.errors import ImageMissing, SandboxUnavailable, level_of
+from sandbox.errors import ImageMissing, SandboxUnavailable
 from sandbox.labels import new_labels
 from sandbox.limits import warm_limits
 from sandbox.meter import count_error, report

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from sandbox import EngineUnfit, EngineUnreachable
-from sandbox.errors import Outage
+from sandbox.outage import Outage
 from sandbox.warm import Sight
 from tasks.engine_gate import EngineAway, EngineGate
 from tests.clock import Clock

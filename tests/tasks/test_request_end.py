@@ -14,7 +14,7 @@ from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker import state as of_worker
 
 from sandbox import EngineUnreachable
-from sandbox.errors import Outage
+from sandbox.outage import Outage
 from tasks import hard_timeout
 from tasks import request as module
 from tasks.engine_gate import EngineAway

@@ -9,7 +9,7 @@ import pytest
 from celery.exceptions import Ignore, Retry
 
 from sandbox import CellLost, CommandFailed, EngineUnreachable, InvalidJob, Sandbox, meter
-from sandbox.errors import Outage
+from sandbox.outage import Outage
 from tasks import run as under_test
 from tasks import run_sandboxed
 from tasks.attempt import Attempt

@@ -13,7 +13,7 @@ import pytest
 from celery.worker import state as of_worker
 
 from sandbox import EngineUnfit, EngineUnreachable, threads
-from sandbox.errors import Outage
+from sandbox.outage import Outage
 from sandbox.warm import Sight
 from tasks import engine_watch
 from tasks.engine_gate import EngineAway

@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engines.docker.client import mapped_errors
-from sandbox.errors import SandboxUnavailable, level_of
+from sandbox.errors import SandboxUnavailable
+from sandbox.outage import level_of
 from sandbox.threads import start_thread
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from sandbox import CellLost, EngineFailed, EngineUnfit, EngineUnreachable, Imag
 from sandbox.engines.docker import client as of_engine
 from sandbox.engines.docker.client import connect, docker_address, map_error, mapped_errors, ping
 from sandbox.engines.docker.image_choice import find_image
-from sandbox.errors import level_of
+from sandbox.outage import level_of
 from tests.engine_stand_in import standing_in
 from tests.waiting import PATIENCE
 
