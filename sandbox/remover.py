@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.engines import open_engine
-from sandbox.errors import EngineUnreachable, SandboxUnavailable, level_of
+from sandbox.errors import EngineUnreachable, SandboxUnavailable
 from sandbox.meter import count_error, measure
 from sandbox.outage import level_of
 from sandbox.threads import start_thread

@@ -15,7 +15,8 @@ from sandbox.run import Run
 
 if TYPE_CHECKING:
     from config import Settings
-    from sandbox.errors import Outage, SandboxUnavailable
+    from sandbox.errors import SandboxUnavailable
+    from sandbox.outage import Outage
     from sandbox.result import Result
 
 __all__ = ["Sandbox"]

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from config import load_settings
 from sandbox.engines import open_engine
-from sandbox.errors import SandboxUnavailable, level_of
+from sandbox.errors import SandboxUnavailable
 from sandbox.expiry import Deadlines
 from sandbox.log_lines import log_formatter
 from sandbox.meter import count_error, report_to

@@ -18,6 +18,7 @@ from sandbox.errors import ImageMissing, SandboxUnavailable
 from sandbox.labels import new_labels
 from sandbox.limits import warm_limits
 from sandbox.meter import count_error, report
+from sandbox.outage import level_of
 from sandbox.remover import Remover
 from sandbox.threads import start_thread
 from sandbox.warm.shelf import Shelf
