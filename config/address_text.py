@@ -13,27 +13,19 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_address", "shown_address"]
 
-# The kind, and whether TLS is used. Valkey speaks Redis's protocol.
+# The kind, whether TLS is used, and the usual port. Valkey speaks Redis's protocol.
 _SCHEMES = {
-    "redis": (Kind.REDIS, False),
-    "rediss": (Kind.REDIS, True),
-    "valkey": (Kind.REDIS, False),
-    "valkeys": (Kind.REDIS, True),
-    "redis+socket": (Kind.SOCKET, False),
-    "unix": (Kind.SOCKET, False),
-    "sentinel": (Kind.SENTINEL, False),
-    "sentinels": (Kind.SENTINEL, True),
-    "amqp": (Kind.RABBITMQ, False),
-    "pyamqp": (Kind.RABBITMQ, False),
-    "amqps": (Kind.RABBITMQ, True),
-}
-_PORTS = {
-    (Kind.REDIS, False): 6379,
-    (Kind.REDIS, True): 6379,
-    (Kind.SENTINEL, False): 26379,
-    (Kind.SENTINEL, True): 26379,
-    (Kind.RABBITMQ, False): 5672,
-    (Kind.RABBITMQ, True): 5671,
+    "redis": (Kind.REDIS, False, 6379),
+    "rediss": (Kind.REDIS, True, 6379),
+    "valkey": (Kind.REDIS, False, 6379),
+    "valkeys": (Kind.REDIS, True, 6379),
+    "redis+socket": (Kind.SOCKET, False, 0),
+    "unix": (Kind.SOCKET, False, 0),
+    "sentinel": (Kind.SENTINEL, False, 26379),
+    "sentinels": (Kind.SENTINEL, True, 26379),
+    "amqp": (Kind.RABBITMQ, False, 5672),
+    "pyamqp": (Kind.RABBITMQ, False, 5672),
+    "amqps": (Kind.RABBITMQ, True, 5671),
 }
 _ALLOWED = "redis://, rediss:// (TLS), redis+socket://, sentinel:// and valkey://"
 _EXAMPLE = "give an address with its scheme, such as redis://localhost:6379/0"
@@ -52,7 +44,7 @@ def parse_address(text: str) -> Address:
     Raises:
         ValueError: the address can't be used. The message is a sentence that says what is allowed.
     """
-    scheme, kind, secure = _scheme_of(text)
+    scheme, kind, secure, port = _scheme_of(text)
     rest = text[len(scheme) + 3 :]
     if any(ord(character) <= ord(" ") for character in rest):
         raise ValueError("there are spaces or control characters in the address")
@@ -63,13 +55,13 @@ def parse_address(text: str) -> Address:
     user, password, places = _login_of(authority)
     login: dict[str, Any] = {"user": user, "password": password}
     if kind is Kind.RABBITMQ:
-        hosts = _hosts_of(places or "localhost", _PORTS[kind, secure])
+        hosts = _hosts_of(places or "localhost", port)
         return Address(kind, hosts, **login, tls=Tls() if secure else None, raw=text)
     options = _options_of(query, kind, secure=secure)
     tls = _tls_of(options) if secure else None
     if kind is Kind.SOCKET:
         return _socket(places, path, options, login)
-    hosts = _hosts_of(places or "localhost", _PORTS[kind, secure])
+    hosts = _hosts_of(places or "localhost", port)
     if len(hosts) > 1 and kind is not Kind.SENTINEL:
         raise ValueError("there are several hosts; only sentinel:// takes more than one")
     return Address(
@@ -86,7 +78,7 @@ def shown_address(text: str) -> str:
         return f"{scheme}://…" if mark and _SCHEME.fullmatch(scheme) else "…"
 
 
-def _scheme_of(text: str) -> tuple[str, Kind, bool]:
+def _scheme_of(text: str) -> tuple[str, Kind, bool, int]:
     scheme, mark, _ = text.partition("://")
     if not mark or not _SCHEME.fullmatch(scheme):
         raise ValueError(_EXAMPLE)

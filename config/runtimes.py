@@ -6,13 +6,13 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from config.quoting import quoted
+from config.setting_types import Bytes
 from config.settings import InvalidSetting
-from config.units import parse_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +23,6 @@ _BUILTIN = Path(__file__).with_name("runtimes.toml")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
-_Bytes = Annotated[int, BeforeValidator(parse_bytes)]
-
 
 class RuntimeLimits(BaseModel):
     """Defaults of one runtime, in the units of the job's own arguments; None leaves the settings' default."""
@@ -33,11 +31,11 @@ class RuntimeLimits(BaseModel):
 
     timeout: float | None = None
     grace: float | None = None
-    memory: _Bytes | None = None
+    memory: Bytes | None = None
     cpus: float | None = None
     pids: int | None = None
-    disk: _Bytes | None = None
-    output_limit: _Bytes | None = None
+    disk: Bytes | None = None
+    output_limit: Bytes | None = None
 
 
 def fill_memory(text: str, memory_bytes: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -15,8 +17,11 @@ __all__ = [
     "Bytes",
     "Cores",
     "DiskReads",
+    "FileThere",
+    "FolderThere",
     "GraceSeconds",
     "HostPatterns",
+    "InFolder",
     "LiveBytes",
     "Seconds",
     "Warm",
@@ -24,19 +29,25 @@ __all__ = [
 ]
 
 
-def _checked_warm(text: str) -> str:
-    parse_warm(text)
-    return text
+def _parsed_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Check that `parse` takes the text, which stays as it is."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
 
 
-def _checked_hosts(text: str) -> str:
-    parse_patterns(text)
-    return text
+def _there(is_there: Callable[[Path], bool], what: str) -> AfterValidator:
+    """Check that there is such a file or folder."""
 
+    def check(path: Path) -> Path:
+        if not is_there(path):
+            raise ValueError(f"there is no such {what}")
+        return path
 
-def _checked_disk_reads(text: str) -> str:
-    parse_disk_reads(text)
-    return text
+    return AfterValidator(check)
 
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes)]
@@ -44,9 +55,12 @@ LiveBytes = Annotated[Bytes, Field(ge=256 << 10)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 GraceSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Cores = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Warm = Annotated[str, AfterValidator(_checked_warm)]
-HostPatterns = Annotated[str, AfterValidator(_checked_hosts)]
-DiskReads = Annotated[str, AfterValidator(_checked_disk_reads)]
+Warm = Annotated[str, _parsed_by(parse_warm)]
+HostPatterns = Annotated[str, _parsed_by(parse_patterns)]
+DiskReads = Annotated[str, _parsed_by(parse_disk_reads)]
+FileThere = Annotated[Path, _there(Path.is_file, "file")]
+FolderThere = Annotated[Path, _there(Path.is_dir, "folder")]
+InFolder = Annotated[Path, _there(lambda path: path.parent.is_dir(), "folder")]
 
 
 def setting(default: object, meaning: str, *, alias: str | None = None, **limits: Any) -> Any:  # noqa: ANN401

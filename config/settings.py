@@ -22,8 +22,11 @@ from config.setting_types import (
     Bytes,
     Cores,
     DiskReads,
+    FileThere,
+    FolderThere,
     GraceSeconds,
     HostPatterns,
+    InFolder,
     LiveBytes,
     Seconds,
     Warm,
@@ -136,8 +139,8 @@ class Settings(BaseSettings):
         "How fast one cell may read from the host's disks, in bytes a second by whole device, such as"
         " `/dev/sda=100m`; the engine's images are on one. Without it a cell reads as fast as the disk can.",
     )
-    runtimes: Path | None = setting(None, "A catalogue of runtimes (TOML), laid over the built-in one.")
-    recipes: Path | None = setting(
+    runtimes: FileThere | None = setting(None, "A catalogue of runtimes (TOML), laid over the built-in one.")
+    recipes: FolderThere | None = setting(
         None,
         "A folder of recipes for `images build`, which uses them before the built-in ones.",
     )
@@ -178,7 +181,7 @@ class Settings(BaseSettings):
         "Where a worker sends OpenTelemetry traces; needs the extra `cellblock[otel]`. OpenTelemetry's own"
         " variables configure `otlp`, such as `OTEL_EXPORTER_OTLP_ENDPOINT`.",
     )
-    heartbeat: Path | None = setting(
+    heartbeat: InFolder | None = setting(
         None, "A file that a worker renews as long as it can take jobs, for `cellblock health`."
     )
     heartbeat_bound: Seconds = setting(
@@ -273,27 +276,6 @@ class Settings(BaseSettings):
         if host is not None and "://" not in host:
             raise ValueError("give an address with its scheme, such as unix:///var/run/docker.sock")
         return host
-
-    @field_validator("runtimes")
-    @classmethod
-    def _is_file(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_file():
-            raise ValueError("there is no such file")
-        return path
-
-    @field_validator("recipes")
-    @classmethod
-    def _is_folder(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_dir():
-            raise ValueError("there is no such folder")
-        return path
-
-    @field_validator("heartbeat")
-    @classmethod
-    def _has_folder(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.parent.is_dir():
-            raise ValueError("there is no such folder")
-        return path
 
     @field_validator("autoscale")
     @classmethod

@@ -16,10 +16,15 @@ __all__ = ["Cell", "CellInfo", "Evidence", "JobTags"]
 
 @dataclass(frozen=True, slots=True)
 class JobTags:
-    """The task and the worker that a cell is for. They are written on the cell, for others to read."""
+    """The task that a job is for, if any. A cell bears its id and its worker, for others to read.
+
+    `queued_s` is how long it has waited, in seconds.
+    """
 
     task_id: str = ""
     worker: str = ""
+    attempt: int = 1
+    queued_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sandbox.engines import open_engine
 from sandbox.engines.clock import EngineClock
 from sandbox.engines.engine import CellSpec, egress_names, new_name
 from sandbox.errors import EngineUnfit, EngineUnreachable, SandboxUnavailable
-from sandbox.labels import Labels
+from sandbox.labels import new_labels
 from sandbox.limits import warm_limits
 from sandbox.outage import Outage
 from sandbox.remover import Remover
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from sandbox.cell import Cell, JobTags
     from sandbox.engines.engine import Engine, OpenCell, Stream
     from sandbox.job import Job
-    from sandbox.limits import Limits
-    from sandbox.warm import ClaimPool
+    from sandbox.warm import KeeperClient, WarmPool
 
 __all__ = ["CellSource"]
 
@@ -32,7 +31,9 @@ __all__ = ["CellSource"]
 class CellSource:
     """Makes or claims cells on one engine, and removes each of them whatever happened in it."""
 
-    def __init__(self, settings: Settings, engine: Engine, pool: ClaimPool | None = None) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, pool: KeeperClient | WarmPool | None = None
+    ) -> None:
         self._settings = settings
         self._engine = engine
         self._pool = pool
@@ -85,13 +86,16 @@ class CellSource:
 
     def _claim(self, job: Job) -> OpenCell | None:
         """A warm cell that the job fits into, if there is one. Its memory and CPU limits become the job's."""
-        if self._pool is None or job.network is True or not _fits(job.limits, self._warm(job)):
+        if self._pool is None or job.network is True:
+            return None
+        limits, warm = job.limits, warm_limits(job.runtime, self._settings)
+        if (limits.pids, limits.disk_bytes) != (warm.pids, warm.disk_bytes):
             return None
         opened = self._pool.claim(job.runtime.name)
-        if opened is None or _is_same(job.limits, self._warm(job)):
+        if opened is None or (limits.memory_bytes, limits.cpus) == (warm.memory_bytes, warm.cpus):
             return opened
         try:
-            self._engine.adapt(opened, job.limits)
+            self._engine.adapt(opened, limits)
         except SandboxUnavailable:
             self._remove(opened.name, opened.streams)
             return None
@@ -128,8 +132,8 @@ class CellSource:
         else:
             self._engine.remove(name)
 
-    def _labels(self, job: Job, tags: JobTags) -> Labels:
-        return Labels(
+    def _labels(self, job: Job, tags: JobTags) -> dict[str, str]:
+        return new_labels(
             owner=self._settings.owner,
             runtime=job.runtime.name,
             state="job",
@@ -138,14 +142,3 @@ class CellSource:
             task=tags.task_id,
             worker=tags.worker,
         )
-
-    def _warm(self, job: Job) -> Limits:
-        return warm_limits(job.runtime, self._settings)
-
-
-def _fits(limits: Limits, warm: Limits) -> bool:
-    return (limits.pids, limits.disk_bytes) == (warm.pids, warm.disk_bytes)
-
-
-def _is_same(limits: Limits, warm: Limits) -> bool:
-    return (limits.memory_bytes, limits.cpus) == (warm.memory_bytes, warm.cpus)

@@ -6,12 +6,8 @@ becomes U+FFFD, which takes three.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from bisect import bisect_right
 from json.encoder import encode_basestring
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["ENCODED_FACTOR", "encoded_bytes", "first_part", "last_part", "within"]
 
@@ -28,29 +24,20 @@ def encoded_bytes(text: str) -> int:
 
 def first_part(text: str, most_bytes: int) -> str:
     """The longest beginning of `text` that takes at most `most_bytes` bytes in JSON."""
-    end, left = 0, most_bytes
-    for start, stop in _bounds(len(text)):
-        cost = _cost(text[start:stop])
+    left = most_bytes
+    for start in range(0, len(text), _PIECE):
+        piece = text[start : start + _PIECE]
+        cost = _cost(piece)
         if cost > left:
-            return text[: start + _fitting(text[start:stop], left)]
-        end, left = stop, left - cost
-    return text[:end]
+            return text[: start + _fitting(piece, left)]
+        left -= cost
+    return text
 
 
 def last_part(text: str, most_bytes: int) -> str:
     """The longest end of `text` that takes at most `most_bytes` bytes in JSON."""
-    kept: list[str] = []
-    left = most_bytes
-    for start, stop in reversed(list(_bounds(len(text)))):
-        piece = text[start:stop]
-        cost = _cost(piece)
-        if cost > left:
-            size = _fitting(piece[::-1], left)
-            kept.append(piece[len(piece) - size :])
-            break
-        kept.append(piece)
-        left -= cost
-    return "".join(reversed(kept))
+    # Each character takes the same wherever it stands.
+    return first_part(text[::-1], most_bytes)[::-1]
 
 
 def within(text: str, most_bytes: int) -> tuple[str, bool]:
@@ -60,10 +47,6 @@ def within(text: str, most_bytes: int) -> tuple[str, bool]:
     return first_part(text, most_bytes - most_bytes // 2) + last_part(text, most_bytes // 2), True
 
 
-def _bounds(length: int) -> Iterable[tuple[int, int]]:
-    return pairwise([*range(0, length, _PIECE), length])
-
-
 def _cost(piece: str) -> int:
     """How many bytes it takes, with JSON's escapes. A lone surrogate is written and counted as an escape."""
     return len(encode_basestring(piece).encode("utf-8", "backslashreplace")) - 2
@@ -71,11 +54,4 @@ def _cost(piece: str) -> int:
 
 def _fitting(piece: str, most_bytes: int) -> int:
     """How many of its first characters fit, found by bisection."""
-    fits, most = 0, len(piece)
-    while fits < most:
-        middle = (fits + most + 1) // 2
-        if _cost(piece[:middle]) <= most_bytes:
-            fits = middle
-        else:
-            most = middle - 1
-    return fits
+    return bisect_right(range(len(piece) + 1), most_bytes, key=lambda count: _cost(piece[:count])) - 1

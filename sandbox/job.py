@@ -73,10 +73,10 @@ class Job:
             before_s = self.compile.limits.timeout_s + self.compile.limits.grace_s + 2 * margin_s
         return ladder(before_s + self.limits.timeout_s, self.limits.grace_s, margin_s)
 
-    def first_stage(self) -> Job:
-        """The compilation as a job of its own, which brings back all that it leaves."""
+    def first_stage(self) -> Job | None:
+        """The compilation, if there is one, as a job of its own, which brings back all that it leaves."""
         if self.compile is None:
-            return self
+            return None
         return replace(
             self,
             argv=self.compile.argv,

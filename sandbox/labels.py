@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.process_mark import is_gone, lives_here, this_process
@@ -11,7 +11,7 @@ from sandbox.process_mark import is_gone, lives_here, this_process
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEADLINE", "LIMITS", "OWNER", "RUNTIME", "FoundLabels", "Labels"]
+__all__ = ["DEADLINE", "LIMITS", "OWNER", "RUNTIME", "STATE", "FoundLabels", "new_labels"]
 
 OWNER, TASK, WORKER = "cellblock.owner", "cellblock.task", "cellblock.worker"
 RUNTIME, STATE, PROCESS = "cellblock.runtime", "cellblock.state", "cellblock.process"
@@ -20,35 +20,24 @@ DEADLINE = "cellblock.deadline"
 LIMITS = "cellblock.limits"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labels:
-    """The labels of a new container.
+def new_labels(
+    *, owner: str, runtime: str, state: str, deadline: float, limits: str, task: str = "", worker: str = ""
+) -> dict[str, str]:
+    """The labels of a container that this process makes.
 
-    `state` is "warm" or "job". `deadline` is in Unix seconds of the engine's clock. `process` is the mark of
-    the process that makes the container. `limits` is their text, which `read_limits` reads.
+    `state` is "warm" or "job". `deadline` is in Unix seconds of the engine's clock. `limits` is their text,
+    which `read_limits` reads.
     """
-
-    owner: str
-    runtime: str
-    state: str
-    deadline: float
-    limits: str
-    task: str = ""
-    worker: str = ""
-    process: str = field(default_factory=this_process)
-
-    def written(self) -> dict[str, str]:
-        """The labels as an engine keeps them."""
-        return {
-            OWNER: self.owner,
-            TASK: self.task,
-            WORKER: self.worker,
-            RUNTIME: self.runtime,
-            DEADLINE: f"{self.deadline:.0f}",
-            STATE: self.state,
-            PROCESS: self.process,
-            LIMITS: self.limits,
-        }
+    return {
+        OWNER: owner,
+        TASK: task,
+        WORKER: worker,
+        RUNTIME: runtime,
+        DEADLINE: f"{deadline:.0f}",
+        STATE: state,
+        PROCESS: this_process(),
+        LIMITS: limits,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from sandbox.errors import EngineUnreachable
-
-if TYPE_CHECKING:
-    from sandbox.errors import SandboxUnavailable
+from sandbox.errors import EngineUnreachable, SandboxUnavailable
 
 __all__ = ["Outage", "level_of"]
 

@@ -104,26 +104,27 @@ class Profile:
     """
 
     image: str
-    program: tuple[str, ...]
+    program: tuple[str, ...] = ("/bin/sh", "-c", SUPERVISOR, "cell")
     labels: Mapping[str, str]
     env: Mapping[str, str]
-    user: int
-    hostname: str | None
-    network: str | None
-    ipc: str
-    seccomp: str
-    masked_paths: tuple[str, ...]
+    user: int = CELL_USER  # stops: a job that is root to the image's files and to the kernel
+    hostname: str | None = "cell"  # stops: learning the container's id
+    network: str | None  # stops: reaching any network, if it is None
+    ipc: str = "private"  # stops: using the shared memory and semaphores of neighbours
+    seccomp: str = _SECCOMP  # stops: system calls that no job needs, where the kernel's holes are
+    # stops: reading about the host, the neighbours and the supervisor
+    masked_paths: tuple[str, ...] = _MASKED_PATHS
     tmpfs: Mapping[str, Tmpfs]
-    volumes: tuple[str, ...]
-    shm_bytes: int
-    memory_bytes: int
-    socket_bytes: int
-    oom_score_adj: int
-    pids: int
-    cpu: CpuQuota
+    volumes: tuple[str, ...]  # stops: writing to the host's disk, where an image declares a volume
+    shm_bytes: int  # stops: filling the host's memory through /dev/shm
+    memory_bytes: int  # stops: a memory bomb
+    socket_bytes: int = SOCKET_BYTES  # stops: filling socket buffers, which cgroup v1 counts apart
+    oom_score_adj: int = 900  # stops: outliving the worker when the host itself runs out of memory
+    pids: int  # stops: a fork bomb
+    cpu: CpuQuota  # stops: starving neighbours of the processor
     ulimits: Mapping[str, int]
     sysctls: Mapping[str, str]
-    disk_reads: Mapping[str, int]
+    disk_reads: Mapping[str, int]  # stops: starving neighbours of the disk that images are on
     oci_runtime: str | None
 
 
@@ -145,26 +146,18 @@ def cell_profile(
     """
     return Profile(
         image=image,
-        program=("/bin/sh", "-c", SUPERVISOR, "cell"),
         labels=labels,
         env=_BASE_ENV | dict(env),
-        user=CELL_USER,  # stops: a job that is root to the image's files and to the kernel
-        hostname="cell",  # stops: learning the container's id
-        network=network,  # stops: reaching any network, if it is None
-        ipc="private",  # stops: using the shared memory and semaphores of neighbours
-        seccomp=_SECCOMP,  # stops: system calls that no job needs, where the kernel's holes are
-        masked_paths=_MASKED_PATHS,  # stops: reading about the host, the neighbours and the supervisor
+        network=network,
         tmpfs=_tmpfs(limits),
-        volumes=tuple(volumes),  # stops: writing to the host's disk, where an image declares a volume
-        shm_bytes=limits.disk_bytes,  # stops: filling the host's memory through /dev/shm
-        memory_bytes=limits.memory_bytes,  # stops: a memory bomb
-        socket_bytes=SOCKET_BYTES,  # stops: filling socket buffers, which cgroup v1 counts apart
-        oom_score_adj=900,  # stops: outliving the worker when the host itself runs out of memory
-        pids=limits.pids,  # stops: a fork bomb
-        cpu=CpuQuota.of(limits),  # stops: starving neighbours of the processor
+        volumes=tuple(volumes),
+        shm_bytes=limits.disk_bytes,
+        memory_bytes=limits.memory_bytes,
+        pids=limits.pids,
+        cpu=CpuQuota.of(limits),
         ulimits=_ulimits(limits),
         sysctls=_sysctls(network),
-        disk_reads=disk_reads or {},  # stops: starving neighbours of the disk that images are on
+        disk_reads=disk_reads or {},
         oci_runtime=oci_runtime,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxUnavailable
@@ -17,15 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["due", "reap"]
 
 _log = logging.getLogger("cellblock.reaper")
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What one look at all containers needs."""
-
-    engine: Engine
-    deadlines: Deadlines
-    leaving: bool = False
 
 
 def reap(
@@ -44,8 +34,7 @@ def reap(
     """
     found, deadlines = engine.list(), deadlines or Deadlines(settings)
     deadlines.begin_look(engine.now(), [cell.name for cell in found])
-    look = _Look(engine, deadlines, leaving)
-    return [cell.name for cell in found if _reap_if_due(look, cell)]
+    return [cell.name for cell in found if _reap_if_due(engine, deadlines, cell, leaving=leaving)]
 
 
 def due(engine: Engine, settings: Settings) -> list[str]:
@@ -56,15 +45,15 @@ def due(engine: Engine, settings: Settings) -> list[str]:
     """
     found, deadlines = engine.list(), Deadlines(settings)
     deadlines.begin_look(engine.now(), [cell.name for cell in found])
-    return [cell.name for cell in found if _is_due(_Look(engine, deadlines), cell)]
+    return [cell.name for cell in found if _is_due(deadlines, cell)]
 
 
-def _reap_if_due(look: _Look, cell: FoundCell) -> bool:
+def _reap_if_due(engine: Engine, deadlines: Deadlines, cell: FoundCell, *, leaving: bool) -> bool:
     """Remove the container if it is due; whether it was removed."""
     try:
-        if not (_is_due(look, cell) or (look.leaving and cell.labels.is_mine)):
+        if not (_is_due(deadlines, cell) or (leaving and cell.labels.is_mine)):
             return False
-        look.engine.remove(cell.name)
+        engine.remove(cell.name)
     except SandboxUnavailable as error:
         _log.error("The container %s is due but stays for now: %s", cell.name, error)
         measure("cellblock_leaks_total", where="reaper")
@@ -75,12 +64,12 @@ def _reap_if_due(look: _Look, cell: FoundCell) -> bool:
     return True
 
 
-def _is_due(look: _Look, cell: FoundCell) -> bool:
-    if look.deadlines.is_past(cell.name, cell.labels):
+def _is_due(deadlines: Deadlines, cell: FoundCell) -> bool:
+    if deadlines.is_past(cell.name, cell.labels):
         return True
     # Not a warm cell that runs: a job may have claimed it, and then it outlives the process that made it.
     if cell.labels.is_orphan and (cell.dead_since or cell.labels.is_for_job):
         return True
     if cell.dead_since is None:
         return False
-    return look.deadlines.is_long_dead(cell.name, cell.labels, cell.dead_since())
+    return deadlines.is_long_dead(cell.name, cell.labels, cell.dead_since())

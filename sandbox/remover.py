@@ -64,10 +64,6 @@ def count_leak(error: Exception) -> None:
     count_error("remover", error)
 
 
-def _is_news(error: Exception) -> bool:
-    return not isinstance(error, SandboxUnavailable)
-
-
 class Remover:
     """A thread that removes containers in the order in which they are given to it.
 
@@ -130,7 +126,8 @@ class Remover:
             except EngineUnreachable as error:
                 self._wait_for_engine(left, error)
             except Exception as error:  # noqa: BLE001  a thread that has died would let its queue fill up
-                _log.error("%s is left to the reaper: %s", left.name, error, exc_info=_is_news(error))
+                is_news = not isinstance(error, SandboxUnavailable)
+                _log.error("%s is left to the reaper: %s", left.name, error, exc_info=is_news)
                 count_leak(error)
         engine.close()
 

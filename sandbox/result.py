@@ -69,7 +69,7 @@ class SkippedArtifact:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The result of a job. Callers rely on the keys and on their units (seconds, bytes).
 
@@ -78,17 +78,17 @@ class Result:
 
     status: Status
     """How the job ended; see the statuses."""
-    exit_code: int | None
+    exit_code: int | None = None
     """The exit code: 128 + n for signal n, as a shell reports it; null if there is none."""
-    signal: str | None
+    signal: str | None = None
     """The name of the signal that ended it, such as "SIGSEGV"."""
     duration: float
     """Seconds of wall time of the command; of the compiler, where `stage` is "compile"."""
-    compile_seconds: float | None
+    compile_seconds: float | None = None
     """Seconds of wall time of the compiler; null for a job of one stage."""
-    cpu_seconds: float | None
+    cpu_seconds: float | None = None
     """Seconds of processor time of all its processes, as the kernel counts it; null where unknown."""
-    memory_peak: int | None
+    memory_peak: int | None = None
     """Bytes: the cell's peak of memory, including the files in it; null where it can't be read."""
     timings: Timings
     """Seconds: how long each step took."""
@@ -100,23 +100,23 @@ class Result:
     """How many bytes the job wrote to its standard output in all."""
     stderr_bytes: int
     """How many bytes the job wrote to its standard error in all."""
-    stdout_truncated: bool
+    stdout_truncated: bool = False
     """Whether anything was left out of `stdout`."""
-    stderr_truncated: bool
+    stderr_truncated: bool = False
     """As `stdout_truncated`."""
-    stage: Stage
+    stage: Stage = Stage.RUN
     """The part that the result describes: "run", or "compile" if the compiler failed."""
     runtime: str
     """The runtime that the job named, or that was chosen for its files."""
-    image: str | None
+    image: str | None = None
     """The name of the image that the cell was made from, as it was chosen."""
-    image_id: str | None
+    image_id: str | None = None
     """The image's id, a hash of its content: "sha256:…". It never names another image."""
     engine: str
     """"docker", or "host" where nothing was isolated."""
-    warm: bool
+    warm: bool = False
     """Whether the cell was a warm one, which was made before the job came."""
-    container: str | None
+    container: str | None = None
     """The container's name, as in the engine's own logs. The container is removed after the job."""
     worker: str
     """The name of the worker that ran it."""
@@ -132,41 +132,22 @@ class Result:
         cls,
         status: Status,
         *,
-        runtime: str,
-        engine: str,
-        worker: str,
-        attempt: int,
-        container: str | None = None,
         duration_s: float = 0.0,
         queued_s: float = 0.0,
         stdout: str = "",
         stderr: str = "",
+        **facts: Any,  # noqa: ANN401  each of its own type
     ) -> Result:
-        """The result of a job for which no cell has made a report."""
+        """The result of a job for which no cell has made a report; `facts` are the other keys, if known."""
         return cls(
             status=status,
-            exit_code=None,
-            signal=None,
             duration=duration_s,
-            compile_seconds=None,
-            cpu_seconds=None,
-            memory_peak=None,
             timings=Timings(queued_s, 0.0, duration_s, 0.0, queued_s + duration_s),
             stdout=stdout,
             stderr=stderr,
             stdout_bytes=len(stdout.encode()),
             stderr_bytes=len(stderr.encode()),
-            stdout_truncated=False,
-            stderr_truncated=False,
-            stage=Stage.RUN,
-            runtime=runtime,
-            image=None,
-            image_id=None,
-            engine=engine,
-            warm=False,
-            container=container,
-            worker=worker,
-            attempt=attempt,
+            **facts,
         )
 
     def to_dict(self) -> dict[str, Any]:

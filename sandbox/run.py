@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from config import format_bytes
 from sandbox.artifacts import ArtifactCaps
-from sandbox.cell import JobTags
 from sandbox.encoded import ENCODED_FACTOR
 from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
-from sandbox.observer import Observer
 from sandbox.result import Artifact, Result, Stage, Status, Timings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandbox.cell import JobTags
     from sandbox.cell_run import CellRun, Outcome
     from sandbox.job import Job
-    from sandbox.verdict import Verdict
+    from sandbox.observer import Observer
 
 __all__ = ["Run"]
 
@@ -37,27 +36,16 @@ class Run:
     cell_run: CellRun
     artifact_bytes: int
 
-    def __call__(
-        self,
-        job: Job,
-        *,
-        task_id: str = "",
-        worker: str = "",
-        attempt: int = 1,
-        queued_s: float = 0.0,
-        observer: Observer | None = None,
-    ) -> Result:
+    def __call__(self, job: Job, tags: JobTags, observer: Observer) -> Result:
         """Run `job` and return its result.
 
         Raises:
             InvalidJob: its files, or what the compiler made of them, do not fit into its cell.
             SandboxUnavailable: the sandbox could not run the job. Its cells are removed all the same.
         """
-        tags = JobTags(task_id, worker)
-        observer = observer or Observer()
         stage, outcome, laps, compile_s = Stage.RUN, None, Counter[str](), None
-        if job.compile:
-            outcome = self._compile(job, tags, observer)
+        if first := job.first_stage():
+            outcome = self._compile(first, tags, observer)
             laps.update(outcome.laps)
             compile_s = round(outcome.duration_s, 6)
             stage = Stage.COMPILE
@@ -67,22 +55,26 @@ class Run:
             outcome = self.cell_run(job.second_stage(files), tags, caps, observer)
             laps.update(outcome.laps)
             stage = Stage.RUN
+        verdict, cpu_ns = outcome.verdict, outcome.verdict.usage.cpu_ns
         return Result(
             stage=stage,
             runtime=job.runtime.name,
-            worker=worker,
-            attempt=attempt,
+            worker=tags.worker,
+            attempt=tags.attempt,
             duration=round(outcome.duration_s, 6),
             compile_seconds=compile_s,
-            timings=_timings(queued_s, laps),
-            **_ending(outcome.verdict),
+            timings=_timings(tags.queued_s, laps),
+            status=verdict.status,
+            exit_code=verdict.exit_code,
+            signal=verdict.signal,
+            cpu_seconds=None if cpu_ns is None else round(cpu_ns / 1e9, 6),
+            memory_peak=verdict.usage.peak_bytes,
             **_streams(outcome, ENCODED_FACTOR * job.limits.output_bytes),
             **(_artifacts(outcome) if stage is Stage.RUN else {}),
             **asdict(outcome.info),
         )
 
-    def _compile(self, job: Job, tags: JobTags, observer: Observer) -> Outcome:
-        first = job.first_stage()
+    def _compile(self, first: Job, tags: JobTags, observer: Observer) -> Outcome:
         room = first.limits.disk_bytes
         return self.cell_run(first, tags, ArtifactCaps(_COMPILED_FILES, room, room), observer)
 
@@ -101,17 +93,6 @@ def _timings(queued_s: float, laps: Mapping[str, float]) -> Timings:
     seconds = {"queued": queued_s, **laps}
     rounded = {name: round(value, 6) for name, value in seconds.items()}
     return Timings(**rounded, total=round(sum(rounded.values()), 6))
-
-
-def _ending(verdict: Verdict) -> dict[str, Any]:
-    cpu_ns = verdict.usage.cpu_ns
-    return {
-        "status": verdict.status,
-        "exit_code": verdict.exit_code,
-        "signal": verdict.signal,
-        "cpu_seconds": None if cpu_ns is None else round(cpu_ns / 1e9, 6),
-        "memory_peak": verdict.usage.peak_bytes,
-    }
 
 
 def _streams(outcome: Outcome, encoded_bytes: int) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from config import load_catalogue, load_settings
+from sandbox.cell import JobTags
 from sandbox.cell_run import CellRun
 from sandbox.cell_source import CellSource
 from sandbox.engines import open_engine
 from sandbox.job import Job, check_names, parse_job
+from sandbox.observer import Observer
 from sandbox.run import Run
 
 if TYPE_CHECKING:
     from config import Settings
     from sandbox.errors import SandboxUnavailable
-    from sandbox.observer import Observer
     from sandbox.outage import Outage
     from sandbox.result import Result
 
@@ -58,27 +59,16 @@ class Sandbox:
             InvalidJob: the request is refused, or its files do not fit into the cell.
             SandboxUnavailable: the sandbox could not run the job.
         """
-        return self._run(self.parse(cmd, runtime, **request))
+        return self.run_job(self.parse(cmd, runtime, **request))
 
     def parse(self, cmd: object, runtime: object = None, **request: object) -> Job:
         """The job that a request describes, under this sandbox's settings."""
         check_names(request)
         return parse_job(cmd, runtime, settings=self.settings, catalogue=self.catalogue, **request)
 
-    def run_job(
-        self,
-        job: Job,
-        *,
-        task_id: str = "",
-        worker: str = "",
-        attempt: int = 1,
-        queued_s: float = 0.0,
-        observer: Observer | None = None,
-    ) -> Result:
-        """Run a parsed job, which `observer` follows. The other arguments describe its task, if any."""
-        return self._run(
-            job, task_id=task_id, worker=worker, attempt=attempt, queued_s=queued_s, observer=observer
-        )
+    def run_job(self, job: Job, tags: JobTags | None = None, observer: Observer | None = None) -> Result:
+        """Run a parsed job, which `observer` follows. `tags` describe its task, if any."""
+        return self._run(job, tags or JobTags(), observer or Observer())
 
     def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
         """The outage that caused `error` in a job that began at `since`, by the monotonic clock.

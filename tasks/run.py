@@ -81,19 +81,14 @@ def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Re
 
 def _run(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Result:
     from sandbox import together
+    from sandbox.cell import JobTags
     from tasks.live.write.switch import live_output
     from tasks.pool.time_limits import limits
 
     soft_s = job.ladder(sandbox.settings.engine_margin).soft_s
     with limits.running(soft_s), live_output(task.request, attempt.number) as live:
-        result = sandbox.run_job(
-            job,
-            task_id=task.request.id or "",
-            worker=task.request.hostname or "",
-            attempt=attempt.number,
-            queued_s=task.queued_s(),
-            observer=together(attempt, live),
-        )
+        tags = JobTags(task.request.id or "", task.request.hostname or "", attempt.number, task.queued_s())
+        result = sandbox.run_job(job, tags, together(attempt, live))
         if live and not attempt.gave_up:
             live.end(result.status)
     return result

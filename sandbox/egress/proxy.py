@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.egress.companion import companion_profile
 from sandbox.egress.relay import RELAY_END
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from config.hosts import Host
-    from sandbox.limits import Limits
     from sandbox.profile import Profile
 
 __all__ = ["PROXY_IMAGE", "PROXY_READY", "proxy_profile", "squid_rules"]
@@ -112,24 +111,9 @@ def _rules(hosts: Sequence[Host]) -> Iterator[str]:
     yield "http_access deny all"
 
 
-def proxy_profile(
-    *,
-    image: str,
-    limits: Limits,
-    labels: Mapping[str, str],
-    exit_network: str,
-    rules: str,
-    oci_runtime: str | None,
-) -> Profile:
-    """The profile of the proxy. `rules` is Squid's configuration."""
-    profile = companion_profile(
-        image=image,
-        limits=limits,
-        labels=labels,
-        memory_bytes=_MEMORY_BYTES,
-        network=exit_network,
-        oci_runtime=oci_runtime,
-        program=[_PROGRAM, "proxy", RELAY_END, rules],
-    )
+def proxy_profile(*, exit_network: str, rules: str, **about: Any) -> Profile:  # noqa: ANN401
+    """The profile of the proxy. `rules` is Squid's configuration; `about` is for `companion_profile`."""
+    program = [_PROGRAM, "proxy", RELAY_END, rules]
+    profile = companion_profile(memory_bytes=_MEMORY_BYTES, network=exit_network, program=program, **about)
     # The relay joins the namespace of its shared memory.
     return replace(profile, sysctls={**profile.sysctls, **_SYSCTLS}, ipc="shareable")

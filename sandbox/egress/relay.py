@@ -8,14 +8,11 @@ ours that joins the cell's network namespace. It forwards connections to the pro
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.egress.companion import companion_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.limits import Limits
     from sandbox.profile import Profile
 
 __all__ = ["RELAY_END", "RELAY_READY", "proxy_environment", "relay_profile"]
@@ -68,19 +65,13 @@ _ENTRANCE = _configuration(f"127.0.0.1:{_PORT}", _SOCKET)
 RELAY_END = _configuration(f"{_SOCKET} mode 600", f"127.0.0.1:{_PORT}")
 
 
-def relay_profile(
-    *, image: str, limits: Limits, labels: Mapping[str, str], cell: str, proxy: str, oci_runtime: str | None
-) -> Profile:
-    """The profile of the relay from container `cell` to container `proxy`."""
-    profile = companion_profile(
-        image=image,
-        limits=limits,
-        labels=labels,
-        memory_bytes=_MEMORY_BYTES,
-        network=f"container:{cell}",
-        oci_runtime=oci_runtime,
-        program=[_PROGRAM, "relay", _ENTRANCE],
-    )
+def relay_profile(*, cell: str, proxy: str, **about: Any) -> Profile:  # noqa: ANN401
+    """The profile of the relay from container `cell` to container `proxy`.
+
+    `about` is for `companion_profile`.
+    """
+    network, program = f"container:{cell}", [_PROGRAM, "relay", _ENTRANCE]
+    profile = companion_profile(memory_bytes=_MEMORY_BYTES, network=network, program=program, **about)
     # The relay uses the namespaces of the cell and of the proxy. So it has no name and no sysctls of its own.
     return replace(profile, hostname=None, sysctls={}, ipc=f"container:{proxy}")
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from config import Runtime
     from config.hosts import Host
     from sandbox.cell import Cell, CellInfo
-    from sandbox.labels import Labels
     from sandbox.limits import Limits
 
 __all__ = ["CellSpec", "Egress", "Engine", "FoundCell", "OpenCell", "Stream", "egress_names", "new_name"]
@@ -48,7 +47,7 @@ class CellSpec:
     name: str
     runtime: Runtime
     limits: Limits
-    labels: Labels
+    labels: Mapping[str, str]
     network: bool = False
 
 
@@ -113,7 +112,9 @@ class Engine(Protocol):
     def adapt(self, opened: OpenCell, limits: Limits) -> None:
         """Change the memory and CPU limits of an open cell."""
 
-    def open_egress(self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Labels) -> Egress:
+    def open_egress(
+        self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Mapping[str, str]
+    ) -> Egress:
         """Open a way from the cell to `hosts` and nothing else. The companions are removed by their names."""
 
     def remove(self, name: str, *, ends: bool = False) -> None:

@@ -1,9 +1,8 @@
 """The warm pool: cells that are started beforehand, and wait for the one job that each of them will run."""
 
-from sandbox.warm.claim import Claim, ClaimPool
 from sandbox.warm.client import KeeperClient
 from sandbox.warm.pool import WarmPool
 from sandbox.warm.process import KeeperProcess
 from sandbox.warm.sight import Sight
 
-__all__ = ["Claim", "ClaimPool", "KeeperClient", "KeeperProcess", "Sight", "WarmPool"]
+__all__ = ["KeeperClient", "KeeperProcess", "Sight", "WarmPool"]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sandbox.engines.engine import Stream
-    from sandbox.warm.claim import Claim
 
 __all__ = ["KeeperClient"]
 
@@ -42,7 +41,7 @@ class KeeperClient:
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
 
-    def claim(self, runtime: str) -> Claim:
+    def claim(self, runtime: str) -> OpenCell | None:
         """A waiting cell of the runtime, if there is one and the keeper is there to give it."""
         with self._lock:
             try:
@@ -70,7 +69,7 @@ class KeeperClient:
         with self._lock:
             self._hang_up()
 
-    def _ask(self, runtime: str) -> Claim:
+    def _ask(self, runtime: str) -> OpenCell | None:
         if self._connection is None:
             self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._connection.settimeout(_PATIENCE_S)

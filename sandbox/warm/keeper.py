@@ -35,9 +35,10 @@ from sandbox.warm.pool import WarmPool
 from sandbox.warm.sight import SIGHT, look_again_and_again
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from config import Settings
     from sandbox.engines.engine import OpenCell
-    from sandbox.warm.claim import ClaimPool
 
 __all__ = ["main", "serve"]
 
@@ -64,7 +65,7 @@ def main(path: str, worker: str, collector: str | None = None) -> None:
         listener.bind(path)
         listener.listen()
         with closing(WarmPool(settings, worker)) as pool:
-            serve(listener, pool)
+            serve(listener, pool.claim)
     # Removes what the worker's processes left if they were killed.
     _reap(settings, leaving=True)
     # A worker that was killed can't remove it.
@@ -106,8 +107,8 @@ def _reap(settings: Settings, deadlines: Deadlines | None = None, *, leaving: bo
         count_error("reaper", error)
 
 
-def serve(listener: socket.socket, pool: ClaimPool, stop: int = 0) -> None:
-    """Answer claims on `listener` until the file descriptor `stop` becomes readable."""
+def serve(listener: socket.socket, claim: Callable[[str], OpenCell | None], stop: int = 0) -> None:
+    """Answer each claim on `listener` with what `claim` gives, until the descriptor `stop` is readable."""
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         selector.register(stop, selectors.EVENT_READ)
@@ -117,18 +118,18 @@ def serve(listener: socket.socket, pool: ClaimPool, stop: int = 0) -> None:
                     return
                 if key.fileobj is listener:
                     selector.register(listener.accept()[0], selectors.EVENT_READ)
-                elif isinstance(key.fileobj, socket.socket) and not _answer(key.fileobj, pool):
+                elif isinstance(key.fileobj, socket.socket) and not _answer(key.fileobj, claim):
                     selector.unregister(key.fileobj)
                     key.fileobj.close()
 
 
-def _answer(claimant: socket.socket, pool: ClaimPool) -> bool:
+def _answer(claimant: socket.socket, claim: Callable[[str], OpenCell | None]) -> bool:
     """Hand over a cell, or reply that there is none; False when the claimant has gone."""
     try:
         request = claimant.recv(_REQUEST_BYTES)
         if not request:
             return False
-        cell = pool.claim(request.decode())
+        cell = claim(request.decode())
         if cell is None:
             claimant.send(b"{}")
         else:

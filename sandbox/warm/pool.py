@@ -15,7 +15,7 @@ from sandbox.engines import open_engine
 from sandbox.engines.clock import EngineClock
 from sandbox.engines.engine import CellSpec, Engine, OpenCell, new_name
 from sandbox.errors import ImageMissing, SandboxUnavailable
-from sandbox.labels import Labels
+from sandbox.labels import new_labels
 from sandbox.limits import warm_limits
 from sandbox.meter import count_error, report
 from sandbox.outage import level_of
@@ -26,7 +26,6 @@ from sandbox.warm.shelf import Shelf
 if TYPE_CHECKING:
     from config import Runtime, Settings
     from sandbox.meter import Measurement
-    from sandbox.warm.claim import Claim
 
 __all__ = ["WarmPool"]
 
@@ -58,7 +57,7 @@ class WarmPool:
             start_thread(self._work, name=f"cellblock-maker-{number}") for number in range(_MAKERS)
         ]
 
-    def claim(self, runtime: str) -> Claim:
+    def claim(self, runtime: str) -> OpenCell | None:
         """A waiting cell of the runtime, checked to be alive, if there is one. Never waits for one."""
         with self._change:
             shelf = self._shelves.get(runtime)
@@ -150,7 +149,7 @@ class WarmPool:
 
     def _spec(self, runtime: Runtime, now: float) -> CellSpec:
         limits = warm_limits(runtime, self._settings)
-        labels = Labels(
+        labels = new_labels(
             owner=self._settings.owner,
             runtime=runtime.name,
             state="warm",

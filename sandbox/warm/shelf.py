@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,19 +15,14 @@ __all__ = ["Shelf"]
 _DEMAND_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    cell: OpenCell
-    expires: float
-
-
 class Shelf:
     """Holds the waiting cells, for one thread at a time. Times are in seconds of one monotonic clock."""
 
     def __init__(self, size: WarmRange, age_s: float) -> None:
         self._size = size
         self._age_s = age_s
-        self._waiting: deque[_Waiting] = deque()
+        # Each with the time at which it will have waited too long; the oldest comes first.
+        self._waiting: deque[tuple[OpenCell, float]] = deque()
         self._asked: deque[float] = deque()
         self.in_the_making = 0
 
@@ -37,23 +31,23 @@ class Shelf:
 
     def put(self, cell: OpenCell, now: float) -> None:
         """Add a cell that has been made for this shelf."""
-        self._waiting.append(_Waiting(cell, now + self._age_s))
+        self._waiting.append((cell, now + self._age_s))
 
     def take(self, now: float) -> OpenCell | None:
         """Take the oldest cell, so that none grows old while others are used. Counts as demand."""
         self._asked.append(now)
-        return self._waiting.popleft().cell if self._waiting else None
+        return self._waiting.popleft()[0] if self._waiting else None
 
     def take_old(self, now: float) -> list[OpenCell]:
         """Take the cells that have waited too long."""
         old = []
-        while self._waiting and self._waiting[0].expires <= now:
-            old.append(self._waiting.popleft().cell)
+        while self._waiting and self._waiting[0][1] <= now:
+            old.append(self._waiting.popleft()[0])
         return old
 
     def take_all(self) -> list[OpenCell]:
         """Take every cell."""
-        cells = [waiting.cell for waiting in self._waiting]
+        cells = [cell for cell, _ in self._waiting]
         self._waiting.clear()
         return cells
 
@@ -69,4 +63,4 @@ class Shelf:
 
     def next_expiry(self) -> float | None:
         """When the oldest cell will have waited too long."""
-        return self._waiting[0].expires if self._waiting else None
+        return self._waiting[0][1] if self._waiting else None

@@ -14,7 +14,7 @@ import pytest
 from config import load_settings
 from sandbox import EngineFailed
 from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.image_name import split_name
+from sandbox.engines.docker.image_choice import split_name
 from sandbox.engines.docker.image_pull import LayerProgress, pull_image
 from tests.engine_stand_in import standing_in
 from tests.programs import ROOT, run_cli

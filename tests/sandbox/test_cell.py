@@ -13,6 +13,7 @@ import pytest
 
 from config import load_settings
 from sandbox import CellLost, ImageMissing, Sandbox, Status
+from sandbox.cell import JobTags
 from sandbox.engines.docker.cell import DockerCell
 from tests.conftest import about_last_seen, cells, remove_cells
 from tests.programs import ROOT, runs, unique_sleep
@@ -195,7 +196,7 @@ def test_a_running_cell_says_whose_it_is(
 ) -> None:
     sleep = unique_sleep(60)
     request = sandbox.parse(sleep, timeout=60)
-    job = beside.submit(sandbox.run_job, request, task_id="t-1", worker="w@h", attempt=1, queued_s=0)
+    job = beside.submit(sandbox.run_job, request, JobTags("t-1", "w@h"))
     labels = about_last_seen(engine, sleep)["Config"]["Labels"]
     assert isinstance(job.exception(), CellLost)
     assert {labels[f"cellblock.{key}"] for key in ("task", "worker", "runtime", "state")} == {

@@ -178,6 +178,7 @@ def test_the_ladder_of_two_stages_leaves_room_for_both(parse: Parse) -> None:
 
 def test_the_first_stage_is_a_job_with_no_stdin_that_brings_everything_back(parse: Parse) -> None:
     first = parse(None, files={"main.cpp": ""}, stdin="x", artifacts=["out"]).first_stage()
+    assert first is not None
     assert (first.argv[0], first.stdin, first.artifacts, first.compile) == ("g++", None, ("**",), None)
 
 

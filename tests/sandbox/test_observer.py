@@ -41,7 +41,7 @@ class Stopper(Listener):
 
 def _run(sandbox: Sandbox, cmd: str, observer: Observer) -> Result:
     job = sandbox.parse(cmd, "bash")
-    return sandbox.run_job(job, task_id="", worker="", attempt=1, queued_s=0, observer=observer)
+    return sandbox.run_job(job, observer=observer)
 
 
 def test_a_job_that_is_no_longer_wanted_is_cancelled_with_its_output_so_far(sandbox: Sandbox) -> None:

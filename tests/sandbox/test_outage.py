@@ -7,7 +7,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker.errors
 import pytest
@@ -42,17 +42,8 @@ class Looked:
 
     at: float
 
-    def claim(self, runtime: str) -> None:
-        """None waits."""
-
-    def wait_until_full(self, within_s: float) -> bool:
-        return True
-
     def last_away(self) -> float:
         return self.at
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 @pytest.fixture
@@ -108,7 +99,8 @@ def test_an_engine_that_answers_was_away_if_it_was_seen_so_since_the_job_began(
     now = time.monotonic()
     with standing_in(tmp_path / "s") as there:
         settings = load_settings(docker_host=there.url)
-        one = CellSource(settings, DockerEngine(settings), Looked(now - seen_s_ago))
+        looked: Any = Looked(now - seen_s_ago)
+        one = CellSource(settings, DockerEngine(settings), looked)
         outage = one.outage(ERROR, now - 10)
     assert (outage is not None and outage.is_over) is is_outage
 

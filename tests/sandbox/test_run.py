@@ -42,9 +42,16 @@ def ends(*events: Event, code: int = 0, **usage: int) -> ToldCell:
     return ToldCell([Started()], [*before, Ended(code, Usage(**usage)), *behind])
 
 
-def run(job: Job, *cells: ToldCell, artifact_bytes: int = 1 << 20, **about: Any) -> tuple[Result, ToldEngine]:
+def run(
+    job: Job,
+    *cells: ToldCell,
+    artifact_bytes: int = 1 << 20,
+    observer: Observer | None = None,
+    **about: Any,
+) -> tuple[Result, ToldEngine]:
     engine = ToldEngine(*cells)
-    return Run(CellRun(engine.acquire, 1), artifact_bytes)(job, **about), engine
+    one = Run(CellRun(engine.acquire, 1), artifact_bytes)
+    return one(job, JobTags(**about), observer or Observer()), engine
 
 
 def test_a_job_of_one_stage_is_told_whole(parse: Parse) -> None:
@@ -63,7 +70,7 @@ def test_a_job_of_one_stage_is_told_whole(parse: Parse) -> None:
     assert (result.stdout_truncated, result.stderr_truncated) == (False, False)
     assert (result.cpu_seconds, result.memory_peak, result.compile_seconds) == (1.5, 4096, None)
     assert (result.worker, result.attempt, result.timings.queued, result.engine) == ("w", 2, 0.25, "none")
-    assert engine.tags == [JobTags("t", "w")]
+    assert engine.tags == [JobTags("t", "w", 2, 0.25)]
 
 
 def test_usage_that_nobody_could_read_is_null(parse: Parse) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from config import load_settings
 from sandbox import InvalidJob, Result, Sandbox, Status
+from sandbox.cell import JobTags
 from sandbox.engines.host.engine import HostEngine
 from sandbox.result import Stage, Timings
 
@@ -35,7 +36,7 @@ def test_it_has_the_operators_runtimes_and_refuses_what_no_job_has(tmp_path: Pat
 
 def test_a_job_for_a_task_says_whose_it_is(host: Sandbox) -> None:
     job = host.parse("true")
-    result = host.run_job(job, task_id="t", worker="w@h", attempt=3, queued_s=1.5)
+    result = host.run_job(job, JobTags("t", "w@h", attempt=3, queued_s=1.5))
     assert (result.worker, result.attempt, result.timings.queued) == ("w@h", 3, 1.5)
     alone = host.run_job(job)
     assert (alone.worker, alone.attempt, alone.timings.queued) == ("", 1, 0.0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
-import requests.exceptions
+import requests
 import urllib3.exceptions
 from docker.transport import UnixHTTPAdapter
 
@@ -22,20 +22,22 @@ if TYPE_CHECKING:
     from config import Settings
 
 __all__ = [
-    "PROXY_ALONE",
     "ask_the_time",
     "connect",
     "docker_address",
     "map_error",
     "mapped_errors",
+    "ping",
     "says_away",
 ]
 
 _DEFAULT = "unix:///var/run/docker.sock"
 _ANY_PATH = "http+docker://localhost"
 _PLAIN = ("unix://", "http+unix://", "tcp://", "http://")
-#: The HTTP statuses of a proxy whose engine does not answer.
-PROXY_ALONE = (502, 503, 504)
+# The HTTP statuses of a proxy whose engine does not answer.
+_PROXY_ALONE = (502, 503, 504)
+# The share of the margin that a working engine may need to answer a ping.
+_PING_SHARE = 1 / 3
 # Words of the kernel and of containerd's client, for faults that no job causes and that every job would meet.
 _UNFIT = ("no space left on device", "containerd.sock", "code = unavailable")
 
@@ -86,12 +88,8 @@ def mapped_errors(action: str, address: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (
-        docker.errors.DockerException,
-        requests.exceptions.RequestException,
-        urllib3.exceptions.HTTPError,
-        OSError,
-    ) as error:
+    # The errors of requests are OSErrors.
+    except (docker.errors.DockerException, urllib3.exceptions.HTTPError, OSError) as error:
         raise map_error(error, action, address or _asked_last) from error
 
 
@@ -145,14 +143,38 @@ def ask_the_time(client: docker.APIClient) -> float:
         SandboxUnavailable: the engine does not answer.
     """
     with mapped_errors("tell the time"):
-        # The cheapest call whose answer has the time. Every proxy before an engine lets it through.
-        answer = client.get(f"{client.base_url}/_ping", timeout=client.timeout)
-        return parsedate_to_datetime(answer.headers["Date"]).timestamp()
+        return parsedate_to_datetime(_pong(client).headers["Date"]).timestamp()
+
+
+def ping(settings: Settings) -> None:
+    """Return once the engine has answered, on a new connection.
+
+    Raises:
+        EngineUnreachable: it does not answer within a third of the margin, or permission is denied.
+    """
+    address = docker_address(settings)
+    # With a version given, the SDK does not ask the engine for one.
+    with (
+        mapped_errors("answer", address),
+        closing(docker.APIClient(base_url=address, version="1.41", timeout=_patience_s(settings))) as client,
+    ):
+        answer = _pong(client)
+        if answer.status_code in _PROXY_ALONE:
+            raise docker.errors.APIError("away", response=answer)
+
+
+def _patience_s(settings: Settings) -> int:
+    return max(1, round(settings.engine_margin * _PING_SHARE))
+
+
+def _pong(client: docker.APIClient) -> requests.Response:
+    """The answer to the cheapest call, whose answer has the time. Every proxy before an engine passes it."""
+    return client.get(f"{client.base_url}/_ping", timeout=client.timeout)
 
 
 def says_away(error: docker.errors.APIError) -> bool:
     """Whether this is the answer of a proxy whose engine does not answer."""
-    return error.status_code in PROXY_ALONE
+    return error.status_code in _PROXY_ALONE
 
 
 def _refusal(says: str) -> EngineFailed:

@@ -18,13 +18,12 @@ from sandbox.errors import EngineFailed, ImageMissing
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import docker
 
     from config import Settings
     from config.hosts import Host
-    from sandbox.labels import Labels
     from sandbox.limits import Limits
     from sandbox.profile import Profile
 
@@ -42,7 +41,7 @@ def open_egress(
     cell: str,
     hosts: Sequence[Host],
     limits: Limits,
-    labels: Labels,
+    labels: Mapping[str, str],
 ) -> Egress:
     """Open a way from the running container `cell` to `hosts`.
 
@@ -57,7 +56,7 @@ def open_egress(
     every: dict[str, Any] = {
         "image": image.id,
         "limits": limits,
-        "labels": labels.written(),
+        "labels": labels,
         "oci_runtime": settings.oci_runtime,
     }
     of_proxy = proxy_profile(**every, exit_network=settings.network_exit, rules=squid_rules(hosts))

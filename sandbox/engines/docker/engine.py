@@ -4,42 +4,34 @@ from __future__ import annotations
 
 import socket
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.cell import CellInfo
 from sandbox.engines.docker.attach import start_attached
 from sandbox.engines.docker.cell import DockerCell
-from sandbox.engines.docker.client import ask_the_time, connect, mapped_errors
+from sandbox.engines.docker.client import ask_the_time, connect, mapped_errors, ping
 from sandbox.engines.docker.create_call import container_config
 from sandbox.engines.docker.egress import open_egress
 from sandbox.engines.docker.image_choice import ImageChoice
-from sandbox.engines.docker.ping import ping
 from sandbox.engines.docker.removal import await_end, found_cells, remove_container
 from sandbox.engines.docker.socket_memory import bound_sockets
 from sandbox.engines.engine import OpenCell
 from sandbox.errors import ImageMissing
+from sandbox.labels import STATE
 from sandbox.meter import measure
 from sandbox.profile import CpuQuota, by_operator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import docker
 
     from config import Settings
     from config.hosts import Host
     from sandbox.engines.engine import CellSpec, Egress, FoundCell
-    from sandbox.labels import Labels
     from sandbox.limits import Limits
 
 __all__ = ["DockerEngine"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Connection:
-    client: docker.APIClient
-    images: ImageChoice
 
 
 class DockerEngine:
@@ -53,7 +45,7 @@ class DockerEngine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._connection: _Connection | None = None
+        self._connection: tuple[docker.APIClient, ImageChoice] | None = None
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make, attach and start a container.
@@ -61,12 +53,12 @@ class DockerEngine:
         Raises:
             SandboxUnavailable: no image, or the engine failed.
         """
-        on = self._on()
-        image = on.images.choose(spec.runtime)
+        client, images = self._on()
+        image = images.choose(spec.runtime)
         config = container_config(
             image=image.id,
             limits=spec.limits,
-            labels=spec.labels.written(),
+            labels=spec.labels,
             env=spec.runtime.environment(spec.limits.memory_bytes),
             volumes=image.volumes,
             network="bridge" if spec.network else None,
@@ -75,13 +67,13 @@ class DockerEngine:
         info = CellInfo(engine="docker", image=image.name, image_id=image.id, container=spec.name)
         try:
             with mapped_errors("make a cell"):
-                made = on.client.create_container_from_config(config, spec.name)  # type: ignore[no-untyped-call]
-                connection = start_attached(on.client, spec.name)
+                made = client.create_container_from_config(config, spec.name)  # type: ignore[no-untyped-call]
+                connection = start_attached(client, spec.name)
         except ImageMissing:
-            on.images.forget(spec.runtime)
+            images.forget(spec.runtime)
             raise
         bound_sockets(made["Id"])
-        measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels.state)
+        measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
         return OpenCell(spec.name, info, (connection,))
 
     def cell(self, opened: OpenCell) -> DockerCell:
@@ -104,7 +96,9 @@ class DockerEngine:
                 cpu_quota=cpu.quota_us,
             )
 
-    def open_egress(self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Labels) -> Egress:
+    def open_egress(
+        self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Mapping[str, str]
+    ) -> Egress:
         """Start the relay and the proxy of a running container."""
         return open_egress(self._client(), self._settings, cell, hosts, limits, labels)
 
@@ -132,14 +126,14 @@ class DockerEngine:
         with self._lock:
             connection, self._connection = self._connection, None
         if connection is not None:
-            connection.client.close()
+            connection[0].close()
 
     def _client(self) -> docker.APIClient:
-        return self._on().client
+        return self._on()[0]
 
-    def _on(self) -> _Connection:
+    def _on(self) -> tuple[docker.APIClient, ImageChoice]:
         with self._lock:
             if self._connection is None:
                 client = connect(self._settings)
-                self._connection = _Connection(client, ImageChoice(client))
+                self._connection = client, ImageChoice(client)
             return self._connection

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 import docker.errors
+from docker.utils import parse_repository_tag
 
 from sandbox.engines.docker.client import mapped_errors
-from sandbox.engines.docker.image_name import split_name
 from sandbox.errors import ImageMissing
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from config import Runtime
 
-__all__ = ["Image", "ImageChoice", "choose_image", "find_image", "no_image", "read_image"]
+__all__ = ["Image", "ImageChoice", "choose_image", "find_image", "no_image", "read_image", "split_name"]
 
 # How long a choice holds before the engine is asked again, so that a pulled image comes into use.
 _HOLD_S = 60.0
@@ -39,6 +39,12 @@ class Image:
     size_bytes: int
     volumes: tuple[str, ...]
     digest: str | None = None
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """The repository in an image's name, and the tag or digest."""
+    repository, tag = parse_repository_tag(name)
+    return repository, tag or "latest"
 
 
 def find_image(client: docker.APIClient, name: str) -> Image | None:
@@ -89,20 +95,16 @@ class ImageChoice:
         """
         until, image = self._chosen.get(runtime.name, (0.0, None))
         if image is None or until < time.monotonic():
-            image = self._look(runtime)
+            image = choose_image(self._client, runtime)
+            if image is None:
+                says, mend = no_image(runtime)
+                raise ImageMissing(f"The engine has no image for {runtime.name}: {says}. Try: {mend}")
             self._chosen[runtime.name] = (time.monotonic() + _HOLD_S, image)
         return image
 
     def forget(self, runtime: Runtime) -> None:
         """Ask the engine again next time, because the image has gone."""
         self._chosen.pop(runtime.name, None)
-
-    def _look(self, runtime: Runtime) -> Image:
-        image = choose_image(self._client, runtime)
-        if image is None:
-            says, mend = no_image(runtime)
-            raise ImageMissing(f"The engine has no image for {runtime.name}: {says}. Try: {mend}")
-        return image
 
 
 def no_image(runtime: Runtime) -> tuple[str, str]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.engines.docker.client import mapped_errors
-from sandbox.engines.docker.image_name import split_name
 from sandbox.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -33,11 +32,10 @@ def pull_image(client: docker.APIClient, name: str) -> Iterator[LayerProgress]:
     Raises:
         SandboxUnavailable: the registry does not answer, or has no such image.
     """
-    repository, tag = split_name(name)
     failure = ""
     with mapped_errors(f"pull {name}"):
         # Read to its end in any case: a connection stays open if its answer is not read to the end.
-        for line in client.pull(repository, tag=tag, stream=True, decode=True):
+        for line in client.pull(name, stream=True, decode=True):
             failure = failure or line.get("error", "")
             detail = line.get("progressDetail") or {}
             yield LayerProgress(

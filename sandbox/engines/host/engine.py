@@ -12,12 +12,11 @@ from sandbox.engines.host.cell import HostCell
 from sandbox.errors import EngineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
     from config.hosts import Host
     from sandbox.engines.engine import CellSpec, FoundCell, Stream
-    from sandbox.labels import Labels
     from sandbox.limits import Limits
 
 __all__ = ["HostEngine"]
@@ -50,7 +49,9 @@ class HostEngine:
         """Raise `EngineFailed`: no limit of memory or CPU holds on the host."""
         raise EngineFailed("The legacy mode has no limits of memory and CPU that could be changed.")
 
-    def open_egress(self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Labels) -> NoReturn:
+    def open_egress(
+        self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Mapping[str, str]
+    ) -> NoReturn:
         """Raise `EngineFailed`: a list of hosts needs a cell. The request is refused before it gets here."""
         raise EngineFailed("The legacy mode can't keep a job to a list of hosts.")
 

@@ -15,7 +15,7 @@ import pytest
 
 from sandbox.cell import CellInfo
 from sandbox.engines.engine import OpenCell
-from sandbox.warm import Claim, KeeperClient
+from sandbox.warm import KeeperClient
 from sandbox.warm.keeper import serve
 from tests.waiting import PATIENCE
 
@@ -30,16 +30,13 @@ class Stock:
         # What is still known here is closed by nobody but the keeper.
         self._given: list[socket.socket] = []
 
-    def claim(self, runtime: str) -> Claim:
+    def claim(self, runtime: str) -> OpenCell | None:
         if runtime != "bash" or not self._near_ends:
             return None
         number = len(self._near_ends)
         self._given.append(self._near_ends.pop())
         info = CellInfo("docker", container=f"cell-{number}", warm=True)
         return OpenCell(f"cell-{number}", info, (self._given[-1],))
-
-    def wait_until_full(self, within_s: float) -> bool:
-        return within_s > 0
 
     def close(self) -> None:
         for end in (*self.far_ends, *self._near_ends):
@@ -70,7 +67,7 @@ def keeper(stock: Stock, tmp_path: Path) -> Iterator[str]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, ours, stop:
         listener.bind(path)
         listener.listen()
-        thread = threading.Thread(target=serve, args=(listener, stock, stop.fileno()))
+        thread = threading.Thread(target=serve, args=(listener, stock.claim, stop.fileno()))
         thread.start()
         yield path
         ours.send(b".")

@@ -14,9 +14,8 @@ from config.runtimes import RuntimeLimits
 from sandbox.egress.proxy import PROXY_IMAGE, proxy_profile
 from sandbox.egress.relay import relay_profile
 from sandbox.engines.docker.create_call import container_config, create_call
-from sandbox.engines.docker.guard.labels import check_labels, limits_of
-from sandbox.engines.docker.guard.listed import check_rules
-from sandbox.engines.docker.guard.refused import Refused
+from sandbox.engines.docker.guard.call import Refused
+from sandbox.engines.docker.guard.varying import check_labels, check_rules, limits_of
 from sandbox.labels import RUNTIME
 from sandbox.limits import read_limits, resolve_limits
 from sandbox.profile import by_operator

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import h11
 
-from sandbox.engines.docker.guard.call import body_bytes, read_call
+from sandbox.engines.docker.guard.call import Refused, body_bytes, read_call
 from sandbox.engines.docker.guard.engine import EngineAway
 from sandbox.engines.docker.guard.link import Link, splice
 from sandbox.engines.docker.guard.owned import Missing
-from sandbox.engines.docker.guard.refused import Refused
 
 if TYPE_CHECKING:
     from sandbox.engines.docker.guard.call import Call
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from sandbox.engines.docker.guard.judge import Judge
     from sandbox.engines.docker.guard.order import Order
 
-__all__ = ["ClientGone", "Connection"]
+__all__ = ["Connection"]
 
 _log = logging.getLogger("cellblock.guard")
 
@@ -39,10 +38,6 @@ _PASSED_ON = (
 )
 
 
-class ClientGone(Exception):
-    """The client has closed its connection before it got the answer."""
-
-
 class Connection:
     """Serves one client until it hangs up."""
 
@@ -56,7 +51,7 @@ class Connection:
         try:
             while await self._serve_one():
                 self._client.http.start_next_cycle()
-        except (ClientGone, TimeoutError, OSError):
+        except OSError:
             _log.debug("A client has gone")
         except EngineAway as error:
             _log.error("%s", error)
@@ -118,14 +113,14 @@ class Connection:
             self._engine.release(engine)
 
     async def _unless_gone(self, relay: asyncio.Task[bool]) -> bool:
-        """The result of `relay`. Raises `ClientGone` if the client closes its connection before that."""
+        """The result of `relay`. Raises `ConnectionAbortedError` if the client hangs up before that."""
         listen = asyncio.create_task(self._client.read())
         try:
             await asyncio.wait({relay, listen}, return_when=asyncio.FIRST_COMPLETED)
             if listen.done():
                 said = listen.result()
                 if not said and not relay.done():
-                    raise ClientGone
+                    raise ConnectionAbortedError
                 self._client.http.receive_data(said)
             return await relay
         finally:

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit
 
 import h11
 
+from sandbox.engines.docker.guard.call import parse_json
 from sandbox.engines.docker.guard.link import READ_BYTES, Link
-from sandbox.engines.docker.guard.strict_json import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

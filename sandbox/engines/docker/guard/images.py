@@ -6,8 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from sandbox.egress.proxy import PROXY_IMAGE
-from sandbox.engines.docker.image_choice import read_image
-from sandbox.engines.docker.image_name import split_name
+from sandbox.engines.docker.image_choice import read_image, split_name
 
 if TYPE_CHECKING:
     from config import Catalogue

@@ -6,17 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from sandbox.engines.docker.guard.call import Refused, parse_json
 from sandbox.engines.docker.guard.cells import GuardedCells
 from sandbox.engines.docker.guard.images import GuardedImages
 from sandbox.engines.docker.guard.order import Order
 from sandbox.engines.docker.guard.owned import Owned
-from sandbox.engines.docker.guard.refused import Refused
-from sandbox.engines.docker.guard.strict_json import parse_json
 from sandbox.labels import OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from config import Catalogue, Settings
     from sandbox.engines.docker.guard.call import Call
     from sandbox.engines.docker.guard.engine import GuardedEngine
@@ -87,7 +84,7 @@ class Judge:
             raise Refused("containers are found by their label and status")
         labels = sorted({*labels, f"{OWNER}={self._settings.owner}"})
         filters = {"label": labels} | ({"status": status} if status else {})
-        return Order.of(call, *call.path, query=query | {"filters": _json(filters)})
+        return Order.of(call, *call.path, query=query | {"filters": json.dumps(filters)})
 
     async def _create(self, call: Call) -> Order:
         query = _query(call, name=_OWN_NAME)
@@ -144,7 +141,3 @@ def _no_body(call: Call) -> None:
 
 def _are_texts(values: object) -> bool:
     return isinstance(values, list) and all(isinstance(value, str) for value in values)
-
-
-def _json(filters: Mapping[str, object]) -> str:
-    return json.dumps(filters)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import h11
 
-from sandbox.engines.docker.guard.refused import Refused
+from sandbox.engines.docker.guard.call import Refused
 
 if TYPE_CHECKING:
     from h11._events import Event

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sandbox.engines.docker.guard.refused import Refused
+from sandbox.engines.docker.guard.call import Refused
 from sandbox.labels import OWNER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sandbox.engines.docker.guard.engine import GuardedEngine
 
 __all__ = ["Missing", "Owned"]
@@ -44,7 +42,7 @@ class Owned:
             found = await self._engine.inspect("containers", name, "json")
             if found is None:
                 raise Missing(f"No such container: {name[:64]}")
-            if _labels(found).get(OWNER) != self._owner:
+            if (found["Config"]["Labels"] or {}).get(OWNER) != self._owner:
                 raise Refused("the container is none of this deployment's")
             self._ids[name] = found["Id"]
             if len(self._ids) > _REMEMBERED:
@@ -54,8 +52,3 @@ class Owned:
     def forget(self, name: str) -> None:
         """Forget the id: the engine has no container by this name any more, or may soon have another."""
         self._ids.pop(name, None)
-
-
-def _labels(found: Mapping[str, Any]) -> Mapping[str, str]:
-    labels: Mapping[str, str] | None = found["Config"]["Labels"]
-    return labels or {}

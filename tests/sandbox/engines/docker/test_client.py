@@ -15,10 +15,9 @@ import urllib3.exceptions
 
 from config import load_settings
 from sandbox import CellLost, EngineFailed, EngineUnfit, EngineUnreachable, ImageMissing
-from sandbox.engines.docker import ping as engine_ping
-from sandbox.engines.docker.client import connect, docker_address, map_error, mapped_errors
+from sandbox.engines.docker import client as of_engine
+from sandbox.engines.docker.client import connect, docker_address, map_error, mapped_errors, ping
 from sandbox.engines.docker.image_choice import find_image
-from sandbox.engines.docker.ping import ping
 from sandbox.outage import level_of
 from tests.engine_stand_in import standing_in
 from tests.waiting import PATIENCE
@@ -161,7 +160,7 @@ def test_an_engine_that_answers_anything_else_is_there(checkpoint: Checkpoint) -
 
 @pytest.mark.parametrize(("margin_s", "patience_s"), [(0.5, 1), (3, 1), (6, 2), (15, 5)])
 def test_an_engine_has_a_third_of_a_margin_to_answer_a_ping(margin_s: float, patience_s: int) -> None:
-    assert engine_ping._patience_s(load_settings(engine_margin=margin_s)) == patience_s
+    assert of_engine._patience_s(load_settings(engine_margin=margin_s)) == patience_s
 
 
 def test_an_engine_that_does_not_answer_a_ping_in_time_is_away(checkpoint: Checkpoint) -> None:

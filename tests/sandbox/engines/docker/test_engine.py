@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from config import load_catalogue, load_settings
 from sandbox.engines.engine import new_name
-from sandbox.labels import Labels
+from sandbox.labels import new_labels
 from sandbox.limits import read_limits
 from sandbox.process_mark import this_process
 from tests.programs import ROOT
@@ -24,7 +24,7 @@ BASH = load_catalogue()["bash"]
 
 def test_a_container_says_whose_it_is_what_for_and_until_when(limits: Limits) -> None:
     settings = load_settings(owner="we")
-    written = Labels(
+    written = new_labels(
         owner="we",
         runtime="bash",
         state="job",
@@ -32,7 +32,7 @@ def test_a_container_says_whose_it_is_what_for_and_until_when(limits: Limits) ->
         limits=limits.text,
         task="t-1",
         worker="w@h",
-    ).written()
+    )
     assert read_limits(written.pop("cellblock.limits"), settings) == limits
     assert written == {
         "cellblock.owner": "we",
@@ -71,12 +71,12 @@ from config import load_catalogue, load_settings
 from sandbox import EngineFailed
 from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.engine import CellSpec, new_name
-from sandbox.labels import Labels
+from sandbox.labels import new_labels
 from sandbox.limits import warm_limits
 
 settings, bash, kept = load_settings(pull="never"), load_catalogue()["bash"], []
 engine, limits = DockerEngine(settings), warm_limits(bash, settings)
-labels = Labels(owner=settings.owner, runtime="bash", state="job", deadline=1.0, limits=limits.text)
+labels = new_labels(owner=settings.owner, runtime="bash", state="job", deadline=1.0, limits=limits.text)
 for _ in range(3):
     name = new_name()
     try:

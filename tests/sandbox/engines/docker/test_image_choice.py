@@ -12,8 +12,7 @@ from config import load_catalogue, load_settings
 from sandbox import EngineUnreachable, ImageMissing
 from sandbox.engines.docker import image_choice as module
 from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.image_choice import ImageChoice, find_image, read_image
-from sandbox.engines.docker.image_name import split_name
+from sandbox.engines.docker.image_choice import ImageChoice, find_image, read_image, split_name
 from tests.clock import Clock
 from tests.engine_stand_in import StandIn, standing_in
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 import h11
 import pytest
 
+from sandbox.engines.docker.guard.call import Refused
 from sandbox.engines.docker.guard.connection import Connection
 from sandbox.engines.docker.guard.engine import GuardedEngine
 from sandbox.engines.docker.guard.link import READ_BYTES, Link
 from sandbox.engines.docker.guard.order import Order
 from sandbox.engines.docker.guard.owned import Missing
-from sandbox.engines.docker.guard.refused import Refused
 from tests.waiting import PATIENCE, becomes, wait_until
 
 if TYPE_CHECKING:

@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 
 from config import Settings, load_catalogue
 from sandbox.engines.docker.client import docker_address
+from sandbox.engines.docker.guard.call import Refused, parse_json
 from sandbox.engines.docker.guard.cells import GuardedCells
 from sandbox.engines.docker.guard.engine import GuardedEngine
 from sandbox.engines.docker.guard.images import GuardedImages
 from sandbox.engines.docker.guard.owned import Owned
-from sandbox.engines.docker.guard.refused import Refused
-from sandbox.engines.docker.guard.strict_json import parse_json
 from sandbox.labels import LIMITS
 from sandbox.limits import resolve_limits
 from tests.conftest import OWNER, unavailable

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from config import load_catalogue
+from sandbox.engines.docker.guard.call import Refused
 from sandbox.engines.docker.guard.engine import EngineAway, GuardedEngine
 from sandbox.engines.docker.guard.images import GuardedImages
 from sandbox.engines.docker.guard.owned import Missing, Owned
-from sandbox.engines.docker.guard.refused import Refused
 from tests.sandbox.engines.docker.guard.guard import running_guard
 from tests.waiting import PATIENCE
 

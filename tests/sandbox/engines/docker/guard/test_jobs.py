@@ -17,7 +17,7 @@ from sandbox.engines.docker.client import ask_the_time, connect
 from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.docker.image_choice import find_image
 from sandbox.engines.engine import CellSpec, new_name
-from sandbox.labels import Labels
+from sandbox.labels import new_labels
 from sandbox.reaper import due, reap
 from tests.conftest import unavailable
 from tests.sandbox.engines.docker.guard.bodies import cell_body
@@ -136,7 +136,7 @@ def test_a_worker_that_vanishes_takes_its_cell_along(
     """The guard hangs up at the engine where its client has hung up, so that the supervisor ends."""
     with closing(connect(guarded_settings)) as client:
         limits = _limits(guarded_settings)
-        labels = Labels(
+        labels = new_labels(
             owner=guarded_settings.owner,
             runtime="bash",
             state="job",

@@ -10,8 +10,8 @@ from typing import Any
 import h11
 import pytest
 
+from sandbox.engines.docker.guard.call import Refused
 from sandbox.engines.docker.guard.link import READ_BYTES, Link, splice
-from sandbox.engines.docker.guard.refused import Refused
 
 Body = Callable[..., Awaitable[Any]]
 NOTHING = [("Content-Length", "0")]

@@ -12,12 +12,9 @@ import pytest
 from config import load_settings
 from config.hosts import Host
 from sandbox.egress.proxy import squid_rules
-from sandbox.engines.docker.guard.call import Call, body_bytes, read_call
-from sandbox.engines.docker.guard.labels import check_labels, limits_of
-from sandbox.engines.docker.guard.listed import check_rules
+from sandbox.engines.docker.guard.call import Call, Refused, body_bytes, parse_json, read_call
 from sandbox.engines.docker.guard.order import Order
-from sandbox.engines.docker.guard.refused import Refused
-from sandbox.engines.docker.guard.strict_json import parse_json
+from sandbox.engines.docker.guard.varying import check_labels, check_rules, limits_of
 from sandbox.labels import LIMITS as LABEL
 from sandbox.limits import Limits
 

@@ -1,4 +1,4 @@
-"""Checks a container's labels: its owner, its deadline and its limits."""
+"""Checks the values of a create call that vary: its labels, and the hosts that a proxy is made for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sandbox.engines.docker.guard.refused import Refused
+from config.hosts import Host, covers, parse_host
+from sandbox.egress.proxy import squid_rules
+from sandbox.engines.docker.guard.call import Refused
 from sandbox.labels import DEADLINE, LIMITS, OWNER
 from sandbox.limits import read_limits
 from sandbox.payload import is_text
@@ -16,12 +18,16 @@ if TYPE_CHECKING:
     from config import Settings
     from sandbox.limits import Limits
 
-__all__ = ["check_labels", "limits_of"]
+__all__ = ["check_labels", "check_rules", "limits_of"]
 
 _NAME = re.compile(r"cellblock\.[a-z_]{1,32}")
 _VALUE_CHARS = 4096
 # More than a clock is ever set by. The clock that a deadline comes from may have been read long before.
 _CLOCK_S = 86_400.0
+_HOST = re.compile(
+    r"^acl host\d+ dstdomain -n (?P<name>\S+)\nacl ports\d+ port (?P<ports>[\d ]+)$", re.MULTILINE
+)
+_HOSTS = 32
 
 
 def check_labels(labels: object, settings: Settings) -> dict[str, str]:
@@ -52,6 +58,23 @@ def limits_of(labels: Mapping[str, str], settings: Settings) -> Limits:
     if limits.text != labels[LIMITS]:
         raise Refused(f"the label {LIMITS} is not as a worker writes it")
     return limits
+
+
+def check_rules(rules: str, settings: Settings) -> None:
+    """Make sure that a proxy's rules are those for hosts that the operator allows, and for nothing else.
+
+    Raises:
+        Refused: they are not.
+    """
+    found = _HOST.findall(rules)
+    try:
+        hosts = [Host(parse_host(name).name, tuple(map(int, ports.split()))) for name, ports in found]
+    except ValueError:
+        raise Refused("the proxy's rules name something that is no host") from None
+    if not 0 < len(hosts) <= _HOSTS or not all(covers(settings.allowed_hosts, host) for host in hosts):
+        raise Refused("the proxy's rules name hosts that CELLBLOCK_NETWORK_HOSTS does not allow")
+    if squid_rules(hosts) != rules:
+        raise Refused("the proxy's rules say more than which hosts may be reached")
 
 
 def _is_value(value: object) -> bool:
