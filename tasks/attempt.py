@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from sandbox import Abandoned, Observer
 from tasks._app import app
 from tasks.lease import Answer, Lease
-from tasks.observe.logs import note_job
+from tasks.observe.log_context import note_job
 from tasks.pool.time_limits import limits
 from tasks.results.worker_backend import has_result, result_redis
 from tasks.settings import this_settings

@@ -21,7 +21,7 @@ from tasks._app import app
 from tasks.envelope.compression import bound_kombus
 from tasks.headers import TASK
 from tasks.live.write.switch import warn_of_no_live_output
-from tasks.observe import health_file, logs, outage_log, task_metrics, traces
+from tasks.observe import health_file, log_context, logs, outage_log, task_metrics, traces
 from tasks.observe.job_list import JOBS
 from tasks.pool import choice, prefork
 from tasks.process import process_state
@@ -227,12 +227,12 @@ _RECEIVERS: dict[Any, tuple[Callable[..., None], ...]] = {
     ),
     # A task: task_prerun, then one of task_success, task_retry and task_failure, then task_postrun.
     # First, so that each line about the task names it.
-    signals.task_prerun: (logs.begin_log_context,),
+    signals.task_prerun: (log_context.begin_log_context,),
     # First, so that the time of the line is that of the job's end.
     signals.task_success: (logs.log_result,),
     signals.task_postrun: (
         # Before the lease is given back: what that logs is no line of the job.
-        logs.end_log_context,
+        log_context.end_log_context,
         end_attempt,
     ),
     # A signal has told the worker to end. Its jobs still run.

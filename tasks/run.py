@@ -35,7 +35,7 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
         SandboxUnavailable: the sandbox failed at each of several attempts.
     """
     from tasks.attempt import Attempt
-    from tasks.observe.logs import note_job
+    from tasks.observe.log_context import note_job
     from tasks.process import process_state
 
     sandbox = process_state.sandbox()

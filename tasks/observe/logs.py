@@ -1,18 +1,15 @@
-"""A worker's log: Celery's handlers with cellblock's own format, the lines of its start, and those of jobs.
-
-Each line that is logged while a job runs contains what is known of the job: its task, runtime and container.
-"""
+"""A worker's log: Celery's handlers with cellblock's own format, the lines of its start, and that of each job."""
 
 from __future__ import annotations
 
 import logging
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from celery.utils.log import get_multiprocessing_logger
 
 from sandbox.budget import overcommitments, this_host
 from sandbox.log_lines import log_formatter
+from tasks.observe.log_context import job_facts
 from tasks.process import process_state
 from tasks.settings import this_settings
 
@@ -22,20 +19,14 @@ if TYPE_CHECKING:
     from config import Settings
 
 __all__ = [
-    "begin_log_context",
-    "end_log_context",
     "format_first_lines",
     "format_lines",
-    "job_facts",
     "log_isolation",
     "log_overcommitments",
     "log_result",
-    "note_job",
 ]
 
 _log = logging.getLogger("cellblock")
-
-_facts: ContextVar[dict[str, str]] = ContextVar("cellblock_job", default={})  # noqa: B039  never changed
 
 
 def format_first_lines() -> None:
@@ -73,26 +64,6 @@ def log_overcommitments(settings: Settings) -> None:
     """Warn of each resource of this host of which the jobs together may use more than there is."""
     for sentence in overcommitments(settings, this_host()):
         _log.warning("More is promised to jobs than there is: %s", sentence)
-
-
-def job_facts() -> dict[str, str]:
-    """The facts of the job that this thread runs. Empty if it runs none."""
-    return _facts.get()
-
-
-def begin_log_context(task_id: str, **_: object) -> None:
-    """Have the lines of this thread from now on name this task alone."""
-    _facts.set({"task": task_id})
-
-
-def note_job(**facts: str) -> None:
-    """Add to the facts of this thread's job."""
-    _facts.set(_facts.get() | facts)
-
-
-def end_log_context(**_: object) -> None:
-    """Drop the facts: the job is over."""
-    _facts.set({})
 
 
 def log_result(result: Mapping[str, Any], **_: object) -> None:

@@ -17,7 +17,7 @@ from sandbox.cell import CellInfo
 from tasks import attempt, lifecycle, run_sandboxed
 from tasks.attempt import Attempt, Unwanted
 from tasks.lease import Answer, Lease, ask_to_cancel, leased_cell
-from tasks.observe.logs import end_log_context, job_facts
+from tasks.observe.log_context import end_log_context, job_facts
 from tasks.pool.time_limits import SUSPEND, Limits
 from tasks.process import process_state
 from tests.tasks.test_lease import ATTEMPTS, CANCEL, JOB, KEYS, LEASE, RESULT, TURNS, of

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tasks import lifecycle
-from tasks.observe import logs, traces
-from tasks.observe.logs import end_log_context, job_facts, note_job
+from tasks.observe import log_context, logs, traces
+from tasks.observe.log_context import end_log_context, job_facts, note_job
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ RESULT: dict[str, Any] = {
 
 def test_a_line_is_bound_to_its_job_alone_and_to_none_behind_it() -> None:
     note_job(runtime="of another")
-    logs.begin_log_context("one")
+    log_context.begin_log_context("one")
     note_job(runtime="bash")
     assert job_facts() == {"task": "one", "runtime": "bash"}
-    logs.begin_log_context("two")
+    log_context.begin_log_context("two")
     assert job_facts() == {"task": "two"}
-    logs.end_log_context()
+    log_context.end_log_context()
     assert job_facts() == {}
     end_log_context()
 
