@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sandbox.warm import KeeperProcess, Sight
     from tasks.attempt import Attempt
-    from tasks.observe.task_metrics import ServedMetrics
+    from tasks.observe.exporter import ServedMetrics
 
 __all__ = ["ProcessState", "process_state"]
 

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections import defaultdict
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from sandbox import meter
 from sandbox.threads import start_thread
 from tasks.observe.metrics import METRICS, SAMPLED, Kind, Metric
 
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sandbox.meter import Measurement
+    from tasks.observe.queue_depth import QueueDepth
 
-__all__ = ["Exporter"]
+__all__ = ["Exporter", "ServedMetrics"]
 
 _BATCH_BYTES = 1 << 16
 # From the start of a warm cell to the longest job.
@@ -96,6 +99,20 @@ class Exporter:
             for name, value, labels in json.loads(batch):
                 family = self._families[name]
                 _NOTES[type(family)](family.labels(**labels) if labels else family, value)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedMetrics:
+    """The metrics of a worker, while they are served. The processes of the worker report to them."""
+
+    exporter: Exporter
+    queue_depth: QueueDepth
+
+    def close(self) -> None:
+        """Stop serving."""
+        meter.report_to(None)
+        self.exporter.close()
+        self.queue_depth.close()
 
 
 def _family(metric: Metric, registry: CollectorRegistry) -> Any:  # noqa: ANN401  one of three

@@ -1,4 +1,4 @@
-"""A worker's log: Celery's handlers with cellblock's own format, the lines of its start, and that of each job."""
+"""A worker's log: Celery's handlers with cellblock's own format, and the lines of a start and of each job."""
 
 from __future__ import annotations
 

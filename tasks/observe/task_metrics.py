@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +17,9 @@ from tasks.settings import this_settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.observe.exporter import Exporter
+    from tasks.observe.exporter import ServedMetrics
 
 __all__ = [
-    "ServedMetrics",
     "count_attempt",
     "count_failure",
     "count_result",
@@ -47,27 +45,13 @@ def samples_of(worker: Any, queue_depth: QueueDepth) -> Iterator[meter.Measureme
     yield from queue_depth.measure()
 
 
-@dataclass(frozen=True, slots=True)
-class ServedMetrics:
-    """The metrics of a worker, while they are served. The processes of the worker report to them."""
-
-    exporter: Exporter
-    queue_depth: QueueDepth
-
-    def close(self) -> None:
-        """Stop serving."""
-        meter.report_to(None)
-        self.exporter.close()
-        self.queue_depth.close()
-
-
 def serve_metrics(worker: Any, address: str, port: int) -> ServedMetrics:  # noqa: ANN401
     """Serve the metrics of this worker, and have this process and those that it starts report to them.
 
     Raises:
         InvalidSetting: nothing can be served on this address and port.
     """
-    from tasks.observe.exporter import Exporter
+    from tasks.observe.exporter import Exporter, ServedMetrics
 
     queue_depth = QueueDepth(app, this_settings().queues.split(","))
     try:

@@ -16,10 +16,10 @@ from sandbox import CellLost, CommandFailed, InvalidJob, meter
 from tasks import lifecycle
 from tasks.observe import queue_depth as of_broker
 from tasks.observe import task_metrics
-from tasks.observe.exporter import Exporter
+from tasks.observe.exporter import Exporter, ServedMetrics
 from tasks.observe.metrics import METRICS, SAMPLED
 from tasks.observe.queue_depth import QueueDepth
-from tasks.observe.task_metrics import ServedMetrics, count_result
+from tasks.observe.task_metrics import count_result
 from tests.programs import free_port
 from tests.tasks.scrape import Metrics
 from tests.waiting import wait_until
