@@ -26,7 +26,8 @@ def reap(
     Only the labels tell which containers are this deployment's. A container is due in these cases: its
     deadline has passed; its process is gone, so that nobody else removes it; it has been dead for longer than
     a process on another machine may need to examine and remove it; or `leaving` is set and this process made
-    it. Several reapers may run at the same time. A caller that reaps repeatedly passes the same `deadlines`
+    it. Of a dead container whose process certainly lives here, only the time that it was seen dead counts.
+    Several reapers may run at the same time. A caller that reaps repeatedly passes the same `deadlines`
     each time.
 
     Raises:

@@ -1,6 +1,6 @@
-"""What a worker's main process does for a job whose pool process can't: the last rung before the reaper.
+"""What a worker's main process does for a job whose pool process can't. After that comes only the reaper.
 
-These functions wait for Redis. So they run as background, outside of Celery's event loop.
+These functions wait for Redis. So they run in the background, outside of Celery's event loop.
 """
 
 from __future__ import annotations

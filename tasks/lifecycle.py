@@ -198,12 +198,12 @@ _RECEIVERS: dict[Any, tuple[Callable[..., None], ...]] = {
     signals.after_setup_task_logger: (logs.format_lines,),
     # The parts of the worker are known. None of them has been started.
     signals.celeryd_after_setup: (
-        # Only now the class of the pool is known.
-        choice.warn_of_threads,
         # Before the pool forks, so that its processes inherit the keeper's path.
         start_keeper,
         # After the keeper, so that a worker that can't start says nothing of isolation.
         introduce_worker,
+        # After the line above has set the log's level. Only now the class of the pool is known.
+        choice.warn_of_threads,
         # After `store_patiently`: this makes the worker's result backend.
         warn_of_no_live_output,
         begin_traces_without_children,

@@ -22,9 +22,8 @@ class RedisScript:
     """
 
     def __init__(self, *names: str) -> None:
-        source = "".join((_FOLDER / f"{name}.lua").read_text() for name in names).encode()
-        # A source in bytes needs no client that encodes it.
-        self._script = Script(None, source)  # type: ignore[arg-type]
+        self._source = "".join((_FOLDER / f"{name}.lua").read_text() for name in names).encode()
+        self._script: Script | None = None
 
     def __call__(self, client: Any, keys: Sequence[str], *args: str | bytes | float) -> Any:  # noqa: ANN401
         """Run the script and return its answer.
@@ -32,4 +31,5 @@ class RedisScript:
         Raises:
             redis.exceptions.RedisError: there was no answer, or Redis refuses.
         """
+        self._script = self._script or Script(client, self._source)
         return self._script(keys=keys, args=args, client=client)

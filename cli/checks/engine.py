@@ -16,9 +16,7 @@ from sandbox.engines.docker.socket_memory import bounds_sockets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import docker.errors
-
-from cli.checks.finding import Finding
+    from cli.checks.finding import Finding
 
 __all__ = ["about_engine", "engine", "engine_client", "socket"]
 

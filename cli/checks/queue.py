@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import redis
-    from redis.exceptions import ResponseError
 
-from cli.checks.finding import Finding
+    from cli.checks.finding import Finding
 
 __all__ = ["clock", "clock_skew", "persistence", "rights", "server", "visibility"]
 

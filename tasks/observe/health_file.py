@@ -1,20 +1,17 @@
-"""The pulse of a worker: a file that its event loop rewrites regularly and `cellblock health` reads."""
+"""The health file of a worker: its event loop rewrites it regularly, and `cellblock health` reads it."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import bootsteps
 
 from sandbox.threads import dead_threads
 from tasks.process import process_state
 from tasks.settings import this_settings
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["HealthFile", "remove_health_file"]
 

@@ -1,4 +1,4 @@
-"""How a job's turn ends: with its result stored once, its chord counted and its lease given back."""
+"""How an attempt ends: with its result stored once, its chord counted and its lease given back."""
 
 from __future__ import annotations
 

@@ -32,9 +32,9 @@ ORDER = {
     "after_setup_logger": ["format_lines"],
     "after_setup_task_logger": ["format_lines"],
     "celeryd_after_setup": [
-        "warn_of_threads",
         "start_keeper",
         "introduce_worker",
+        "warn_of_threads",
         "warn_of_no_live_output",
         "begin_traces_without_children",
     ],

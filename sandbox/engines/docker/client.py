@@ -82,7 +82,7 @@ def connect(settings: Settings) -> docker.APIClient:
 
 @contextmanager
 def mapped_errors(action: str, address: str | None = None) -> Iterator[None]:
-    """Attempt any error of the SDK and of the layers below it into a `SandboxUnavailable`.
+    """Turn any error of the SDK and of the layers below it into a `SandboxUnavailable`.
 
     Without an `address`, its message names the engine that this process has connected to last.
     """

@@ -59,9 +59,9 @@ class HostEngine:
         """Kill the processes that are left, and remove the folder. Do nothing if that was done."""
         if name in self._cells:
             cell, folder = self._cells.pop(name)
-            cell.destroy()
-            cell.close()
-            folder.cleanup()
+            with folder:
+                cell.destroy()
+                cell.close()
 
     def list(self) -> list[FoundCell]:
         """None: a process that ends without removing its folders leaves them to the host."""
