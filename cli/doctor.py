@@ -108,10 +108,10 @@ def doctor(
 
 def _applicable() -> list[str]:
     try:
-        enable_docker = load_settings().enable_docker
+        isolates = load_settings().isolates
     except InvalidSetting:
         return ["settings", "names"]
-    return [name for name in CHECKS if enable_docker or "engine" not in (name, NEEDS.get(name))]
+    return [name for name in CHECKS if isolates or "engine" not in (name, NEEDS.get(name))]
 
 
 def _examine(name: str, out_of_reach: set[str]) -> _Report:

@@ -12,27 +12,30 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from cli.checks.engine import engine_client
+from cli.checks.stock import images_of
 from cli.exit_codes import ExitCode
 from cli.options import Json
 from cli.show import note, print_json, print_table
 from cli.terminal import printable
-from config import format_bytes, load_catalogue, load_settings
+from config import InvalidSetting, format_bytes, load_catalogue, load_settings
 from config.quoting import quoted
 from sandbox import InvalidJob, SandboxUnavailable
-from sandbox.engines.docker.image_choice import choose_image, find_image
+from sandbox.engines.docker.image_choice import find_image
 from sandbox.engines.docker.image_pull import pull_image
+from sandbox.engines.oci.store import Store
 from sandbox.images import RECIPES, load_recipe
 from sandbox.images import build as build_image
 from sandbox.images import runtimes as with_recipe
+from sandbox.images.destination import Destination, DockerDestination, StoreDestination
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import docker
     from rich.progress import TaskID
 
     from config import Runtime
     from sandbox.engines.docker.image_choice import Image
+    from sandbox.engines.oci.store import StoredImage
 
 __all__ = ["app", "image_row"]
 
@@ -50,17 +53,15 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but erro
 @app.command("ls")
 def list_images(as_json: Json = False) -> None:
     """Show for each runtime the image that would be used, and why."""
-    with engine_client() as client:
-        rows = [image_row(client, runtime) for runtime in _chosen(None)]
+    rows = [image_row(runtime, image) for runtime, image in images_of(_chosen(None))]
     if as_json:
         print_json(rows)
     else:
         print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
 
 
-def image_row(client: docker.APIClient, runtime: Runtime) -> dict[str, str | int | None]:
+def image_row(runtime: Runtime, image: Image | StoredImage | None) -> dict[str, str | int | None]:
     """The image that would be used for `runtime`, and why; sizes in bytes, None where there is no image."""
-    image = choose_image(client, runtime)
     return {
         "runtime": runtime.name,
         "image": image.name if image else None,
@@ -72,7 +73,7 @@ def image_row(client: docker.APIClient, runtime: Runtime) -> dict[str, str | int
     }
 
 
-def _why(runtime: Runtime, image: Image | None) -> str:
+def _why(runtime: Runtime, image: Image | StoredImage | None) -> str:
     pinned = ", which is pinned" if runtime.is_pinned else ""
     if image is None:
         mend = "pull it" if runtime.is_pinned else "pull or build it"
@@ -86,6 +87,8 @@ def _why(runtime: Runtime, image: Image | None) -> str:
 def pull(names: Names = None, quiet: Quiet = False) -> None:
     """Pull the images of the runtimes from their registry."""
     chosen, failed = _chosen(names), False
+    if load_settings().engine_name == "oci":
+        raise InvalidSetting("The engine oci pulls no images yet. Try: cellblock images build")
     with engine_client() as client:
         for runtime in chosen:
             if find_image(client, runtime.image):
@@ -110,14 +113,25 @@ def build(
 ) -> None:
     """Build the images from Debian packages, for a machine that can't reach an image registry."""
     folder = load_settings().recipes or RECIPES
-    with engine_client() as client:
+    with _destination() as destination:
         for name in names or with_recipe(folder):
             with _bars(quiet=quiet) as tell:
                 progress = partial(_tell_step, tell, name)
-                built = build_image(load_recipe(name, folder), client, force=force, progress=progress)
+                built = build_image(load_recipe(name, folder), destination, force=force, progress=progress)
             if not quiet:
                 state = "built" if built.fresh else "up to date"
                 note(f"{built.tag}: {state}, {format_bytes(built.size)}")
+
+
+@contextmanager
+def _destination() -> Iterator[Destination]:
+    """Where built images go: the store of the engine `oci`, else the Docker engine."""
+    settings = load_settings()
+    if settings.engine_name == "oci":
+        yield StoreDestination(Store(settings.store))
+    else:
+        with engine_client() as client:
+            yield DockerDestination(client)
 
 
 def _tell_step(tell: Tell, name: str, step: str, done: int, total: int) -> None:

@@ -48,7 +48,7 @@ def worker(
     _check_pool(context.args, settings)
     wait_for_broker(settings)
     _warn_of_redis()
-    if settings.enable_docker:
+    if settings.isolates:
         require_engine(settings)
     told = _told_to_stop()
     with _pulling(settings):
@@ -152,7 +152,7 @@ def _options(settings: Settings) -> list[str]:
 @contextmanager
 def _pulling(settings: Settings) -> Iterator[None]:
     """Pull missing images while the worker runs, in a separate process, because the worker forks."""
-    if not settings.enable_docker or settings.pull == "never":
+    if settings.engine_name != "docker" or settings.pull == "never":
         yield
         return
     command = [sys.executable, "-m", "cli", "images", "pull", "--quiet"]

@@ -133,7 +133,23 @@ class Settings(BaseSettings):
     docker_host: str | None = setting(
         None, "The engine's address; `DOCKER_HOST`, if not set, else Docker's own default."
     )
-    oci_runtime: str | None = setting(None, "The engine's OCI runtime for cells, such as `runsc`.")
+    engine: Literal["docker", "oci", "host"] = setting(
+        "docker",
+        "What cells are made with: Docker Engine, or an OCI runtime with no daemon in between, which is new"
+        " and has gaps. `host` is what `ENABLE_DOCKER=false` means.",
+    )
+    oci_runtime: str | None = setting(
+        None, "The OCI runtime for cells, such as `runsc`; the engine's default, if not set, or `crun`."
+    )
+    store: Path = setting(Path("/var/lib/cellblock"), "The folder of the engine `oci` for images.")
+    state: Path = setting(
+        Path("/run/cellblock"), "The folder of the engine `oci` for what it knows of cells."
+    )
+    uid_range: str = setting(
+        "1073741824-1140850687",
+        "The host ids that cells of the engine `oci` get, 65536 each, such as `100000-6653599`.",
+        pattern=r"^\d+-\d+$",
+    )
     disk_reads: DiskReads = setting(
         "",
         "How fast one cell may read from the host's disks, in bytes a second by whole device, such as"
@@ -206,6 +222,22 @@ class Settings(BaseSettings):
         """The ladder of the longest job that these settings allow: one of two stages."""
         first_s = self.max_timeout + self.max_grace + 2 * self.engine_margin
         return ladder(first_s + self.max_timeout, self.max_grace, self.engine_margin)
+
+    @property
+    def engine_name(self) -> str:
+        """What cells are made with: "docker", "oci" or "host"."""
+        return self.engine if self.enable_docker else "host"
+
+    @property
+    def isolates(self) -> bool:
+        """Whether jobs run in cells, and not directly on the host."""
+        return self.engine_name != "host"
+
+    @property
+    def uid_bounds(self) -> tuple[int, int]:
+        """The first and the last id in `uid_range`."""
+        first, last = map(int, self.uid_range.split("-"))
+        return first, last
 
     @property
     def broker(self) -> Address:

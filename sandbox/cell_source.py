@@ -130,6 +130,8 @@ class CellSource:
         if self._engine.removes_slowly:
             self._remover.remove(name, streams)
         else:
+            for stream in streams:
+                stream.close()
             self._engine.remove(name)
 
     def _labels(self, job: Job, tags: JobTags) -> dict[str, str]:

@@ -97,5 +97,5 @@ def _cell_source(settings: Settings, keeper: str | None) -> CellSource:
     engine = open_engine(settings)
     if keeper:
         return CellSource(settings, engine, KeeperClient(keeper, engine.adopt))
-    pool = WarmPool(settings) if settings.enable_docker and settings.warm_sizes.any else None
+    pool = WarmPool(settings) if settings.isolates and settings.warm_sizes.any else None
     return CellSource(settings, engine, pool)

@@ -28,13 +28,13 @@ _log = logging.getLogger("cellblock.hard_timeout")
 def time_out(request: Any, runtime: str, lasted_s: float) -> None:  # noqa: ANN401  Celery's own
     """Store the result of a job whose process had to be killed, and have its cell removed."""
     settings, cell = this_settings(), _cell_of(request.id)
-    if cell and settings.enable_docker:
+    if cell and settings.isolates:
         start_thread(_remove, cell, name="cellblock-hard-timeout", lasting=False)
     answer = result_so_far(
         request.id,
         Status.TIMED_OUT,
         runtime=runtime,
-        engine="docker" if settings.enable_docker else "host",
+        engine=settings.engine_name,
         worker=request.hostname,
         attempt=request._context.retries + 1,  # noqa: SLF001
         container=cell,

@@ -89,7 +89,7 @@ def take_messages_safely(**_: object) -> None:
 def start_keeper(sender: str, **_: object) -> None:
     """Start the keeper of this worker, if jobs run in containers."""
     settings = this_settings()
-    if settings.enable_docker:
+    if settings.isolates:
         from sandbox.warm import KeeperProcess
 
         try:

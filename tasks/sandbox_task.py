@@ -82,10 +82,10 @@ class SandboxTask(Task):  # type: ignore[type-arg]
 
     @property
     def engine(self) -> str:
-        """What jobs run on here: "docker" or "host"."""
+        """What jobs run on here: "docker", "oci" or "host"."""
         from tasks.settings import this_settings
 
-        return "docker" if this_settings().enable_docker else "host"
+        return this_settings().engine_name
 
     def bind_request(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         """The arguments of a call by name.

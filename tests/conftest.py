@@ -21,6 +21,7 @@ from sandbox import ImageMissing, Sandbox, SandboxUnavailable
 from sandbox.engines.docker.client import connect
 from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.engines.docker.removal import remove_container
+from sandbox.engines.oci.store import Store
 from tasks.settings import this_catalogue, this_settings
 from tests.programs import is_ours, running_redis, running_worker, runs
 from tests.stall import Stall
@@ -228,6 +229,46 @@ def sandbox(engine: docker.APIClient) -> Iterator[Sandbox]:
                 choice.choose(real.catalogue[name])
             except ImageMissing as error:
                 unavailable(str(error))
+        yield real
+
+
+@pytest.fixture(scope="session")
+def oci_settings(engine: docker.APIClient) -> Iterator[dict[str, Any]]:
+    """Gives the settings of an oci engine whose store has the images of bash and Python."""
+    if os.geteuid() != 0:
+        unavailable("The engine oci needs root here.")
+    # Every user may enter this folder: to the host, a cell's user is one that owns nothing.
+    folder = Path("/run", f"cellblock-{OWNER}")
+    store = Store(folder / "store")
+    for name in ("bash", "python"):
+        store.load(engine.get_image(f"cellblock/{name}:local"))
+    yield {"engine": "oci", "store": folder / "store", "state": folder / "state", "pull": "never"}
+    left = [*(folder / "state").glob("ids/*"), *(folder / "state" / OWNER).glob("cells/*")]
+    shutil.rmtree(folder)
+    for group in (
+        *Path("/sys/fs/cgroup").glob(f"cellblock-{OWNER}"),
+        *Path("/sys/fs/cgroup").glob(f"*/cellblock-{OWNER}"),
+    ):
+        group.rmdir()
+    assert left == []
+
+
+@pytest.fixture(scope="session")
+def crun(oci_settings: dict[str, Any]) -> Iterator[Sandbox]:
+    """Gives a sandbox on crun, with no daemon in between."""
+    yield from _on_oci_runtime("crun", oci_settings)
+
+
+@pytest.fixture(scope="session")
+def runc(oci_settings: dict[str, Any]) -> Iterator[Sandbox]:
+    """Gives a sandbox on runc, with no daemon in between."""
+    yield from _on_oci_runtime("runc", oci_settings)
+
+
+def _on_oci_runtime(name: str, settings: dict[str, Any]) -> Iterator[Sandbox]:
+    if shutil.which(name) is None:
+        unavailable(f"There is no {name}. Try: apt-get install {name}")
+    with Sandbox(load_settings(**settings, oci_runtime=name)) as real:
         yield real
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker.errors
 
+from cli.checks import oci
 from cli.checks.finding import ok, problem, warning
 from config import load_settings
 from sandbox.engines.docker.client import connect, docker_address, mapped_errors
@@ -46,7 +47,11 @@ def about_engine() -> dict[str, Any]:
 
 def engine() -> Iterator[Finding]:
     """The engine answers, is recent enough, filters system calls and can keep every limit."""
-    settings, about = load_settings(), about_engine()
+    settings = load_settings()
+    if settings.engine_name == "oci":
+        yield from oci.runtime()
+        return
+    about = about_engine()
     yield _version(about, docker_address(settings))
     yield _storage(about["Driver"])
     yield _system_calls(about)
@@ -129,6 +134,9 @@ def _has_swap() -> bool:
 
 def socket() -> Iterator[Finding]:
     """A proxy filters the worker's requests to the engine, or the engine's root has no rights on the host."""
+    if load_settings().engine_name == "oci":
+        yield ok("the engine oci has no socket: workers start its runtime themselves")
+        return
     address = docker_address(load_settings())
     raw = _is_raw()
     path = Path(address.partition("://")[2])

@@ -28,7 +28,7 @@ def settings() -> Iterator[Finding]:
     except InvalidSetting as error:
         yield problem(str(error), "correct the variable, see docs/reference/settings.md")
         return
-    if given.enable_docker:
+    if given.isolates:
         yield ok(f"{len(catalogue)} runtimes; commands run in containers")
     else:
         yield warning(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ClusterError, NoPermissionError, RedisError
 
 from cli.show import note
 from sandbox import BrokerUnreachable
+from sandbox.engines import open_engine
 from tasks.redis_client import open_redis
 from tasks.redis_errors import explain_redis, is_busy
 from tasks.redis_rights import require_rights
@@ -31,10 +32,8 @@ _AGAIN_S = 60.0
 
 def require_engine(settings: Settings) -> None:
     """Raise EngineUnreachable unless the container engine answers this user."""
-    # Imported here, so that a command which only asks the broker imports none of Docker's SDK.
-    from sandbox.engines.docker.client import connect
-
-    connect(settings).close()
+    with closing(open_engine(settings)) as engine:
+        engine.now()
 
 
 def require_broker(settings: Settings) -> None:

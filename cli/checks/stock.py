@@ -14,36 +14,53 @@ from config import format_bytes, load_catalogue, load_settings
 from sandbox.engines import open_engine
 from sandbox.engines.docker.client import docker_address
 from sandbox.engines.docker.image_choice import choose_image, no_image
+from sandbox.engines.oci.store import Store
 from sandbox.reaper import due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cli.checks.finding import Finding
+    from config import Runtime
+    from sandbox.engines.docker.image_choice import Image
+    from sandbox.engines.oci.store import StoredImage
 
-__all__ = ["disk", "images", "leftovers", "room"]
+__all__ = ["disk", "images", "images_of", "leftovers", "room"]
 
 # An engine fails in strange ways when it can't write. A common runtime's image takes hundreds of MiB.
 _TOO_LITTLE_BYTES = 256 << 20
 _LITTLE_BYTES = 2 << 30
 
 
+def images_of(runtimes: Iterable[Runtime]) -> list[tuple[Runtime, Image | StoredImage | None]]:
+    """Each runtime, and the image that its cells would get."""
+    settings = load_settings()
+    if settings.engine_name == "oci":
+        store = Store(settings.store)
+        return [(runtime, store.first_of(runtime)) for runtime in runtimes]
+    with engine_client() as client:
+        return [(runtime, choose_image(client, runtime)) for runtime in runtimes]
+
+
 def images() -> Iterator[Finding]:
     """Every runtime has an image here."""
-    with engine_client() as client:
-        for runtime in load_catalogue(load_settings().runtimes).values():
-            image = choose_image(client, runtime)
-            if image:
-                yield ok(f"{runtime.name}: {image.name}, {format_bytes(image.size_bytes)}")
-            else:
-                says, mend = no_image(runtime)
-                yield warning(f"{runtime.name}: {says}", mend)
+    for runtime, image in images_of(load_catalogue(load_settings().runtimes).values()):
+        if image:
+            yield ok(f"{runtime.name}: {image.name}, {format_bytes(image.size_bytes)}")
+        else:
+            says, mend = no_image(runtime)
+            yield warning(f"{runtime.name}: {says}", mend)
 
 
 def disk() -> Iterator[Finding]:
     """The engine has room to make containers. Jobs write only to memory, and need no disk."""
+    settings = load_settings()
+    if settings.engine_name == "oci":
+        folder = next(path for path in (settings.store, *settings.store.parents) if path.is_dir())
+        yield room(folder, psutil.disk_usage(str(folder)).free)
+        return
     folder = Path(about_engine()["DockerRootDir"])
-    if docker_address(load_settings()).startswith("unix://") and folder.is_dir():
+    if docker_address(settings).startswith("unix://") and folder.is_dir():
         yield room(folder, psutil.disk_usage(str(folder)).free)
     else:
         yield unseen(f"the engine keeps its data elsewhere ({folder})")

@@ -29,8 +29,10 @@ def parse_network(asked: object, settings: Settings) -> Network:
     Raises:
         InvalidJob: `asked` is malformed, or asks for more than the operator allows.
     """
-    if asked is None or asked is False:
+    if asked is None or asked is False or asked == []:
         return False
+    if settings.engine_name == "oci":
+        raise InvalidJob("network: the operator's engine gives cells no network (CELLBLOCK_ENGINE).")
     if asked is True:
         if not settings.network:
             raise InvalidJob("network: the operator does not allow it (CELLBLOCK_NETWORK).")
@@ -50,7 +52,7 @@ def _hosts(asked: list[object] | tuple[object, ...], settings: Settings) -> Netw
 
 
 def _check_engine(settings: Settings) -> None:
-    if not settings.enable_docker:
+    if not settings.isolates:
         raise InvalidJob("network: a list of hosts needs a cell; the operator runs none (ENABLE_DOCKER).")
     runtime = settings.oci_runtime
     if runtime and not _SHARE_NETWORKS.search(runtime):

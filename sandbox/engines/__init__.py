@@ -13,10 +13,14 @@ __all__ = ["open_engine"]
 
 def open_engine(settings: Settings) -> Engine:
     """The engine that the settings ask for. It connects when it is first used."""
-    if not settings.enable_docker:
+    if settings.engine_name == "host":
         from sandbox.engines.host.engine import HostEngine
 
         return HostEngine()
+    if settings.engine_name == "oci":
+        from sandbox.engines.oci.engine import OciEngine
+
+        return OciEngine(settings)
     # Imported here, so that a host without Docker's SDK can still run the legacy mode and check requests.
     from sandbox.engines.docker.engine import DockerEngine
 

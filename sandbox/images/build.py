@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from io import BufferedRandom
 from typing import Final
 
-import docker
-
 from sandbox.errors import ImageBuildFailed
-from sandbox.images import engine
 from sandbox.images.archive import ImageConfig, docker_archive
 from sandbox.images.cache import Cache
 from sandbox.images.debian import Debian
-from sandbox.images.engine import KEY_LABEL, RECIPE_LABEL, PresentImage
+from sandbox.images.destination import KEY_LABEL, RECIPE_LABEL, Destination, PresentImage, speaking
 from sandbox.images.ingredients import Ingredients, gather
 from sandbox.images.layer import write_layer
 from sandbox.images.package import Package
@@ -44,7 +41,7 @@ class BuiltImage:
 @dataclass(frozen=True)
 class _Order:
     recipe: Recipe
-    client: docker.APIClient
+    destination: Destination
     cache: Cache
     tag: str
     architecture: str
@@ -54,24 +51,24 @@ class _Order:
 
 def build(
     recipe: Recipe,
-    client: docker.APIClient,
+    destination: Destination,
     *,
     cache: Cache | None = None,
     force: bool = False,
     prefix: str = "cellblock",
     progress: Progress = silent,
 ) -> BuiltImage:
-    """Build and load `<prefix>/<runtime>:local`, unless the engine already has an up-to-date image.
+    """Build and load `<prefix>/<runtime>:local`, unless `destination` already has an up-to-date image.
 
     `force` fetches the package lists again and always builds. Without it an up-to-date image is returned at
     once, even without a network. Raises ImageBuildFailed; the tag is then not changed.
     """
     cache = cache or Cache.default()
-    with _storing(cache), engine.speaking():
-        architecture = engine.architecture(client)
+    with _storing(cache), speaking():
+        architecture = destination.architecture()
         debian = Debian(cache.folder("debian"), _DEBIAN_ARCHITECTURES.get(architecture, architecture))
         order = _Order(
-            recipe, client, cache, f"{prefix}/{recipe.runtime}:local", architecture, debian, progress
+            recipe, destination, cache, f"{prefix}/{recipe.runtime}:local", architecture, debian, progress
         )
         if not force and (image := _remembered(order)):
             return image
@@ -95,7 +92,7 @@ def _remembered(order: _Order) -> BuiltImage | None:
 
 
 def _current(order: _Order, packages: tuple[Package, ...]) -> BuiltImage | None:
-    present = engine.find(order.client, order.tag)
+    present = order.destination.find(order.tag)
     if present and present.key == content_key(order.recipe, order.architecture, packages):
         return _result(order, present, fresh=False)
     return None
@@ -105,7 +102,7 @@ def _wanted(order: _Order) -> BuiltImage:
     try:
         packages = resolve(order.recipe, order.debian, order.cache)
     except ImageBuildFailed:
-        present = engine.find(order.client, order.tag)
+        present = order.destination.find(order.tag)
         # Offline, and no packages are remembered: use an image that was built from this same recipe.
         if present and present.recipe == order.recipe.digest:
             return _result(order, present, fresh=False)
@@ -121,17 +118,17 @@ def _forced(order: _Order) -> BuiltImage:
 
 
 def _made(order: _Order) -> BuiltImage:
-    before = engine.find(order.client, order.tag)
+    before = order.destination.find(order.tag)
     ingredients = gather(order.recipe, order.debian, order.cache, order.progress)
     key = content_key(order.recipe, order.architecture, ingredients.packages)
     # The file never has a name, so it disappears with the process, however that ends.
     with tempfile.TemporaryFile(dir=order.cache.root) as spool:
         _load(order, key, ingredients, spool)
-    after = engine.find(order.client, order.tag)
+    after = order.destination.find(order.tag)
     if after is None or after.key != key:
-        raise ImageBuildFailed(f"Docker took {order.tag} but does not have it now; build again.")
+        raise ImageBuildFailed(f"{order.tag} was taken but is not there now; build again.")
     if before and before.image_id != after.image_id:
-        engine.discard(order.client, before)
+        order.destination.discard(before)
     return _result(order, after, fresh=True)
 
 
@@ -148,7 +145,7 @@ def _load(order: _Order, key: str, ingredients: Ingredients, spool: BufferedRand
         "org.opencontainers.image.description": recipe.title,
     }
     config = ImageConfig(order.tag, order.architecture, recipe.env, labels)
-    engine.load(order.client, counted(docker_archive(config, layer, spool), layer.size, order.progress))
+    order.destination.load(counted(docker_archive(config, layer, spool), layer.size, order.progress))
 
 
 def _result(order: _Order, image: PresentImage, *, fresh: bool) -> BuiltImage:

@@ -52,7 +52,11 @@ def _formatter() -> logging.Formatter:
 def log_isolation(settings: Settings) -> None:
     """Say whether commands run in containers or on this host. Sets the log level of these lines first."""
     _log.setLevel(settings.log_level)
-    if settings.enable_docker:
+    if settings.engine_name == "oci":
+        _log.info("Isolation: ENABLED (Secure), with %s and no daemon", settings.oci_runtime or "crun")
+        _log.info("Execution context: container (isolated, read-only FS, no networking, ids of its own)")
+        _log.warning("The engine oci is new and has gaps. Try: read the page Run without Docker")
+    elif settings.isolates:
         _log.info("Docker isolation: ENABLED (Secure)")
         _log.info("Execution context: Docker container (isolated, read-only FS, no networking)")
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from config import Settings, ladder, load_settings
@@ -44,7 +46,11 @@ DEFAULTS: dict[str, object] = {
     "CELLBLOCK_SILENCE": 15.0,
     "CELLBLOCK_OWNER": "cellblock",
     "CELLBLOCK_DOCKER_HOST": None,
+    "CELLBLOCK_ENGINE": "docker",
     "CELLBLOCK_OCI_RUNTIME": None,
+    "CELLBLOCK_STORE": Path("/var/lib/cellblock"),
+    "CELLBLOCK_STATE": Path("/run/cellblock"),
+    "CELLBLOCK_UID_RANGE": "1073741824-1140850687",
     "CELLBLOCK_DISK_READS": "",
     "CELLBLOCK_RUNTIMES": None,
     "CELLBLOCK_RECIPES": None,

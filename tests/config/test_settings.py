@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -208,3 +209,17 @@ def test_an_address_that_cannot_be_used_is_refused_with_nothing_of_it(url: str, 
         load_settings(broker_url=url)
     assert words in str(caught.value)
     assert not [part for part in ("123/", "456", "sec#", "ret@", HIDDEN) if part in str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "isolates"),
+    [
+        ({}, "docker", True),
+        ({"engine": "oci"}, "oci", True),
+        ({"engine": "host"}, "host", False),
+        ({"engine": "oci", "enable_docker": False}, "host", False),
+    ],
+)
+def test_the_legacy_mode_wins_over_any_engine(given: dict[str, Any], name: str, *, isolates: bool) -> None:
+    settings = load_settings(**given)
+    assert (settings.engine_name, settings.isolates) == (name, isolates)

@@ -67,7 +67,9 @@ def test_a_pinned_image_is_pulled_by_its_digest_and_used(
     assert list(pull_image(engine, runtime.image))
     chosen = ImageChoice(engine).choose(runtime)
     assert (chosen.name, chosen.digest) == (runtime.image, digest)
-    assert image_row(engine, runtime)["why"] == "the named image is here, which is pinned"
+    assert (
+        image_row(runtime, choose_image(engine, runtime))["why"] == "the named image is here, which is pinned"
+    )
 
 
 def test_a_tag_that_is_another_image_now_does_not_stand_in(

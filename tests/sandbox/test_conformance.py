@@ -33,7 +33,14 @@ CONTRACT_KEYS = {
 }
 
 
-@pytest.fixture(params=[pytest.param("sandbox", marks=pytest.mark.engine, id="docker"), "host"])
+@pytest.fixture(
+    params=[
+        pytest.param("sandbox", marks=pytest.mark.engine, id="docker"),
+        pytest.param("crun", marks=pytest.mark.engine, id="oci+crun"),
+        pytest.param("runc", marks=pytest.mark.engine, id="oci+runc"),
+        "host",
+    ]
+)
 def anywhere(request: pytest.FixtureRequest) -> Sandbox:
     """Each engine in turn."""
     engine: Sandbox = request.getfixturevalue(request.param)

@@ -18,9 +18,10 @@ from sandbox import CellLost, Sandbox
 from sandbox.cell import CellInfo
 from sandbox.engines.docker.cell import DockerCell
 from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.starvation import Starvation, StarvationGauge
+from sandbox.engines.docker.starvation import StarvationGauge
 from sandbox.engines.engine import OpenCell
 from sandbox.events import Closed
+from sandbox.starvation import Starvation
 from tests.conftest import running_cells
 from tests.waiting import wait_until
 

@@ -1,0 +1,1 @@
+"""Cells that an OCI runtime (crun or runc) makes with no daemon in between."""

@@ -1,0 +1,124 @@
+"""The runtime's configuration of a container (OCI Runtime Specification, config.json) for a profile."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.engines.oci.ids import IdRange
+    from sandbox.profile import Profile, Tmpfs
+
+__all__ = ["oci_config"]
+
+_CAPABILITIES = ("bounding", "effective", "inheritable", "permitted", "ambient")
+_NAMESPACES = ("pid", "ipc", "uts", "mount", "network", "cgroup", "user")
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_QUIET = ["nosuid", "noexec", "nodev"]
+_DEV_BYTES = 64 << 10
+# The files of an image belong to ids that the cell does not have. So the image's folders for the two file
+# systems of the cell are covered, and nothing else of the image can be written to.
+_MOUNTS = (
+    ("/proc", "proc", _QUIET),
+    ("/dev", "tmpfs", ["nosuid", "noexec", "strictatime", "mode=755", f"size={_DEV_BYTES}"]),
+    ("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
+    ("/dev/mqueue", "mqueue", _QUIET),
+    ("/sys", "sysfs", [*_QUIET, "ro"]),
+)
+# The host's own set of system calls alone: programs for another one are killed at their first call.
+_ARCHITECTURES = {"x86_64": ["SCMP_ARCH_X86_64"], "aarch64": ["SCMP_ARCH_AARCH64"]}
+
+
+def oci_config(
+    profile: Profile, *, rootfs: Path, image_env: Mapping[str, str], ids: IdRange, cgroup: str, machine: str
+) -> dict[str, Any]:
+    """The configuration. `machine` is the processor's architecture, as `uname -m` names it."""
+    mapping = [{"containerID": 0, "hostID": ids.first, "size": ids.size}]
+    return {
+        "ociVersion": "1.0.2",
+        "root": {"path": str(rootfs), "readonly": True},
+        "hostname": profile.hostname,
+        "process": _process(profile, image_env),
+        "mounts": _mounts(profile),
+        "linux": {
+            # stops: being anybody on the host, even as root of the cell: each cell has ids of its own.
+            "namespaces": [{"type": kind} for kind in _NAMESPACES],
+            "uidMappings": mapping,
+            "gidMappings": mapping,
+            "maskedPaths": list(profile.masked_paths),
+            "readonlyPaths": list(_READ_ONLY),
+            "sysctl": dict(profile.sysctls),
+            "seccomp": _seccomp(profile, machine),
+            "cgroupsPath": cgroup,
+            "resources": _resources(profile),
+        },
+    }
+
+
+def _process(profile: Profile, image_env: Mapping[str, str]) -> dict[str, Any]:
+    env = {**image_env, **profile.env}
+    return {
+        "terminal": False,
+        "user": {"uid": profile.user, "gid": profile.user},
+        "args": list(profile.program),
+        "env": [f"{name}={value}" for name, value in env.items()],
+        "cwd": "/",
+        "capabilities": {kind: [] for kind in _CAPABILITIES},
+        "noNewPrivileges": True,
+        "oomScoreAdj": profile.oom_score_adj,
+        "rlimits": [
+            {"type": f"RLIMIT_{name.upper()}", "soft": most, "hard": most}
+            for name, most in profile.ulimits.items()
+        ],
+    }
+
+
+def _mounts(profile: Profile) -> list[dict[str, Any]]:
+    fixed = [
+        {"destination": path, "type": kind, "source": kind, "options": options}
+        for path, kind, options in _MOUNTS
+    ]
+    shm = ["nosuid", "noexec", "nodev", "mode=1777", f"size={profile.shm_bytes}"]
+    own = [_tmpfs(path, _options(one, profile.user)) for path, one in profile.tmpfs.items()]
+    volumes = [_tmpfs(path, ["ro", "size=4k"]) for path in profile.volumes]
+    return [*fixed, _tmpfs("/dev/shm", shm), *own, *volumes]  # noqa: S108  in the cell
+
+
+def _tmpfs(path: str, options: list[str]) -> dict[str, Any]:
+    return {"destination": path, "type": "tmpfs", "source": "tmpfs", "options": options}
+
+
+def _options(one: Tmpfs, user: int) -> list[str]:
+    room = [f"size={one.size_bytes}", f"nr_inodes={one.inodes}", f"mode={one.mode:o}"]
+    return ["exec" if one.exec else "noexec", "nosuid", "nodev", *room, f"uid={user}", f"gid={user}"]
+
+
+def _seccomp(profile: Profile, machine: str) -> dict[str, Any]:
+    """The profile's list without what is Docker's own: comments, and the architectures by name."""
+    listed = json.loads(profile.seccomp)
+    rules = [{key: value for key, value in rule.items() if key != "comment"} for rule in listed["syscalls"]]
+    kept = {key: listed[key] for key in ("defaultAction", "defaultErrnoRet") if key in listed}
+    return kept | {"architectures": _ARCHITECTURES.get(machine, []), "syscalls": rules}
+
+
+def _resources(profile: Profile) -> dict[str, Any]:
+    return {
+        "devices": [{"allow": False, "access": "rwm"}],  # the runtime allows the usual ones again
+        "memory": {
+            "limit": profile.memory_bytes,
+            "swap": profile.memory_bytes,
+            "kernelTCP": profile.socket_bytes,
+        },
+        "pids": {"limit": profile.pids},
+        "cpu": {"quota": profile.cpu.quota_us, "period": profile.cpu.period_us},
+        "blockIO": {"throttleReadBpsDevice": [_rate(*one) for one in profile.disk_reads.items()]},
+    }
+
+
+def _rate(device: str, bytes_s: int) -> dict[str, int]:
+    number = Path(device).stat().st_rdev
+    return {"major": os.major(number), "minor": os.minor(number), "rate": bytes_s}

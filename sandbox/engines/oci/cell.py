@@ -1,0 +1,135 @@
+"""One container of an OCI runtime, from its start to its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sandbox.cell import Evidence
+from sandbox.errors import EngineFailed
+from sandbox.events import STDERR, STDOUT, Closed, Ended, Started
+from sandbox.starvation import Starvation
+from sandbox.supervisor import Session
+from sandbox.supervisor.orders import KILL, TERMINATE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox.engines.engine import OpenCell
+    from sandbox.engines.oci.cgroup import CellGroup
+    from sandbox.events import Event
+    from sandbox.job import Job
+
+__all__ = ["OciCell"]
+
+_log = logging.getLogger("cellblock.cell")
+
+_READ_BYTES = 256 << 10
+_SAMPLE_S = 1.0
+_TICK_S = 0.5
+_KILLED = 137
+
+
+class OciCell:
+    """A started container. Its three streams are pipes; what it uses is read from its control group."""
+
+    def __init__(self, opened: OpenCell, group: CellGroup, bound_s: float) -> None:
+        self.info = opened.info
+        self.starving = False
+        self._env = opened.env
+        self._group = group
+        self._bound_s = bound_s
+        self._orders, *outputs = (stream.fileno() for stream in opened.streams)
+        self._open = dict(zip(outputs, (STDOUT, STDERR), strict=True))
+        self._poll = select.poll()
+        for descriptor in self._open:
+            self._poll.register(descriptor, select.POLLIN)
+        self._session = Session()
+        self._ended = False
+        self._cpu_before_ns: int | None = None
+        self._starvation = Starvation()
+        self._sample_at = float("inf")
+
+    def start(self, job: Job) -> None:
+        """Write the orders. The supervisor reads all of them before the job can write: there is no deadlock.
+
+        Raises:
+            EngineFailed: the cell does not take the orders in time.
+        """
+        orders = memoryview(self._session.orders(replace(job, env={**self._env, **job.env})))
+        os.set_blocking(self._orders, False)
+        writable, until = select.poll(), time.monotonic() + self._bound_s
+        writable.register(self._orders, select.POLLOUT)
+        try:
+            while orders:
+                if not writable.poll(max(0.0, until - time.monotonic()) * 1000):
+                    raise EngineFailed(f"The cell did not take its orders within {self._bound_s:g} s.")
+                orders = orders[os.write(self._orders, orders) :]
+        except OSError as error:
+            _log.debug("A cell closed before it had all of its orders: %s", error)
+
+    def poll(self, timeout_s: float) -> Iterator[Event]:
+        """The events in the next bytes of the two streams, waiting for them at most `timeout_s` seconds."""
+        self._watch_memory()
+        for descriptor, _ in self._poll.poll(max(0.001, min(timeout_s, _TICK_S)) * 1000):
+            yield from map(self._note, self._read(descriptor))
+        if not self._open:
+            yield from self._session.flush()
+            self._ended = True
+            yield Closed()
+
+    def terminate(self) -> None:
+        """Ask the supervisor to send SIGTERM to all. A job that blocks it is killed after its grace time."""
+        self._order(TERMINATE)
+
+    def kill(self) -> None:
+        """Ask the supervisor to send SIGKILL to all. It can still report the job's end afterwards."""
+        self._order(KILL)
+
+    def destroy(self) -> None:
+        """Kill every process of the cell from outside, which closes its streams."""
+        self._group.kill()
+
+    def examine(self) -> Evidence:
+        """A cell that closed without a report was killed: by the kernel for its memory, or by somebody."""
+        return Evidence(exit_code=_KILLED, out_of_memory=bool(self._group.oom_kills()))
+
+    def _read(self, descriptor: int) -> Iterator[Event]:
+        data = os.read(descriptor, _READ_BYTES)
+        if data:
+            yield from self._session.feed(self._open[descriptor], data)
+        else:
+            self._poll.unregister(descriptor)
+            del self._open[descriptor]
+
+    def _note(self, event: Event) -> Event:
+        if isinstance(event, Started):
+            self._cpu_before_ns = self._group.usage().cpu_ns
+            self._sample_at = time.monotonic() + _SAMPLE_S
+        elif isinstance(event, Ended):
+            self._ended = True
+            return self._with_usage(event)
+        return event
+
+    def _with_usage(self, ended: Ended) -> Ended:
+        """The end with what the kernel says outside of the cell, in place of what was said inside."""
+        usage = self._group.usage()
+        if usage.cpu_ns is None or self._cpu_before_ns is None:
+            return replace(ended, usage=usage)
+        return replace(ended, usage=replace(usage, cpu_ns=usage.cpu_ns - self._cpu_before_ns))
+
+    def _watch_memory(self) -> None:
+        if not self._ended and time.monotonic() >= self._sample_at:
+            self._sample_at += _SAMPLE_S
+            self.starving = self.starving or self._starvation.feed(self._group.memory())
+
+    def _order(self, order: bytes) -> None:
+        if not self._ended:
+            try:
+                os.write(self._orders, order)
+            except OSError as error:
+                _log.debug("A cell takes no orders any more: %s", error)

@@ -1,0 +1,223 @@
+"""Cells that an OCI runtime makes on this host, with no daemon in between."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, NoReturn
+
+from sandbox.cell import CellInfo
+from sandbox.engines.engine import FoundCell, OpenCell
+from sandbox.engines.oci.bundle import oci_config
+from sandbox.engines.oci.cell import OciCell
+from sandbox.engines.oci.cgroup import CellGroup, group_names
+from sandbox.engines.oci.ids import IdRanges
+from sandbox.engines.oci.runtime import OciRuntime
+from sandbox.engines.oci.state import CellFolders, is_cell_name
+from sandbox.engines.oci.store import Store
+from sandbox.errors import EngineFailed, EngineUnreachable
+from sandbox.labels import STATE, FoundLabels
+from sandbox.meter import measure
+from sandbox.profile import CpuQuota, by_operator, cell_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from config import Settings
+    from config.hosts import Host
+    from sandbox.engines.engine import CellSpec, Stream
+    from sandbox.engines.oci.state import CellFolder
+    from sandbox.engines.oci.store import StoredImage
+    from sandbox.limits import Limits
+
+__all__ = ["OciEngine"]
+
+_STEP_S = 0.005
+
+
+class OciEngine:
+    """Makes hardened containers with crun or runc. Everything of a cell is named after it."""
+
+    # It is a few milliseconds, in which a job's result would wait.
+    removes_slowly = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = Store(settings.store)
+        self._folders = CellFolders(settings.state, settings.owner)
+        self._ids = IdRanges(self._folders.ids, *settings.uid_bounds)
+        self._runtime = OciRuntime(
+            settings.oci_runtime or "crun", self._folders.runtime, settings.engine_margin
+        )
+
+    def make(self, spec: CellSpec) -> OpenCell:
+        """Make and start a container.
+
+        Raises:
+            SandboxUnavailable: no image, or the runtime or the host failed.
+        """
+        image = self._store.choose(spec.runtime)
+        self._prepare()
+        try:
+            streams = self._make(spec, image)
+        except OSError as error:
+            raise EngineFailed(f"The host could not make a cell: {error.strerror}.") from error
+        measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
+        info = CellInfo(engine="oci", image=image.name, image_id=image.id, container=spec.name)
+        return OpenCell(spec.name, info, streams)
+
+    def cell(self, opened: OpenCell) -> OciCell:
+        """The conversation with a container, over its three pipes."""
+        return OciCell(opened, self._group(opened.name), self._settings.engine_margin)
+
+    def adopt(self, descriptors: Sequence[int]) -> tuple[Stream, ...]:
+        """The pipes of a container that another process has made."""
+        return _files(*descriptors)
+
+    def adapt(self, opened: OpenCell, limits: Limits) -> None:
+        """Change the memory and CPU limits of a running container."""
+        cpu = CpuQuota.of(limits)
+        try:
+            self._group(opened.name).set_limits(limits.memory_bytes, cpu.quota_us, cpu.period_us)
+        except OSError as error:
+            raise EngineFailed(f"The limits of a warm cell can't be changed: {error.strerror}.") from error
+
+    def open_egress(
+        self, cell: str, hosts: Sequence[Host], limits: Limits, labels: Mapping[str, str]
+    ) -> NoReturn:
+        """Raise `EngineFailed`: a request with a list of hosts is refused before it gets here."""
+        raise EngineFailed("The oci engine can't keep a job to a list of hosts.")
+
+    def remove(self, name: str, *, ends: bool = False) -> None:
+        """Kill and remove a container and all that is kept of it, and make sure that it is gone.
+
+        Raises:
+            EngineFailed: a process of it is still there after the engine's margin.
+        """
+        if not is_cell_name(name):
+            raise EngineFailed("That is no name of a cell.")
+        group = self._group(name)
+        until = time.monotonic() + self._settings.engine_margin
+        if not self._folders.of(name).await_made(until):
+            raise EngineFailed(f"The OCI runtime still makes {name}.")
+        while True:
+            group.kill()
+            if group.remove():
+                break
+            if time.monotonic() > until:
+                raise EngineFailed(f"The processes of {name} could not be killed.")
+            time.sleep(_STEP_S)
+        # In this order: what is forgotten is not found again by a reaper.
+        self._ids.give_back(name)
+        self._folders.forget(name)
+
+    def list(self) -> list[FoundCell]:
+        """The containers of which something is kept, those in the making included."""
+        # A runtime whose worker was killed may make a group after a reaper has removed all that was there.
+        names = {folder.name for folder in self._folders.all()} | set(group_names(self._parent))
+        return [self._found(self._folders.of(name)) for name in names]
+
+    def now(self) -> float:
+        """The host's clock.
+
+        Raises:
+            EngineUnreachable: no cell can be made here.
+        """
+        self._prepare()
+        return time.time()
+
+    def version(self) -> str:
+        """What the runtime's program says of itself.
+
+        Raises:
+            EngineUnreachable: it does not answer.
+        """
+        return self._runtime.version()
+
+    def ping(self) -> None:
+        """Return if the runtime's program answers."""
+        self.version()
+
+    def close(self) -> None:
+        """Do nothing: nothing is held open between calls."""
+
+    def _prepare(self) -> None:
+        try:
+            self._folders.prepare()
+        except OSError as error:
+            raise EngineUnreachable(
+                f"The folder {self._settings.state} can't be used ({error.strerror})."
+                " Try: run the worker as root, or set CELLBLOCK_STATE to a folder of its user."
+            ) from error
+
+    @property
+    def _parent(self) -> str:
+        """The control group of all cells of this deployment."""
+        return f"/cellblock-{self._settings.owner}"
+
+    def _group(self, name: str) -> CellGroup:
+        return CellGroup(f"{self._parent}/{name}")
+
+    def _make(self, spec: CellSpec, image: StoredImage) -> tuple[Stream, ...]:
+        folder = self._folders.make(spec.name, spec.labels)
+        profile = cell_profile(
+            image=image.id,
+            limits=spec.limits,
+            labels={},
+            env=spec.runtime.environment(spec.limits.memory_bytes),
+            volumes=image.volumes,
+            **by_operator(self._settings),
+        )
+        ids = self._ids.take(spec.name)
+        config = oci_config(
+            profile,
+            rootfs=image.rootfs,
+            image_env=image.env,
+            ids=ids,
+            cgroup=f"{self._parent}/{spec.name}",
+            machine=platform.machine(),
+        )
+        (folder.path / "config.json").write_text(json.dumps(config))
+        with ExitStack() as undone:
+            streams = self._start(folder, owner=ids.first + profile.user)
+            for stream in streams:
+                undone.callback(stream.close)
+            self._group(spec.name).bound_sockets(profile.socket_bytes)
+            undone.pop_all()
+        return streams
+
+    def _start(self, folder: CellFolder, owner: int) -> tuple[Stream, ...]:
+        """Start the container with pipes that belong to its user, so that its supervisor may reopen them."""
+        with ExitStack() as theirs, ExitStack() as ours:
+            pipes = [os.pipe() for _ in range(3)]
+            (orders_in, orders), (out, out_in), (err, err_in) = pipes
+            for descriptor in (orders_in, out_in, err_in):
+                theirs.callback(os.close, descriptor)
+            streams = _files(orders, out, err)
+            for stream in streams:
+                ours.callback(stream.close)
+            for descriptor in (orders_in, out_in, err_in):
+                # Pipes alone: crun would give away whatever else is there, such as the host's /dev/null.
+                os.fchown(descriptor, owner, owner)
+            self._runtime.start(folder, orders_in, out_in, err_in)
+            ours.pop_all()
+        return streams
+
+    def _found(self, folder: CellFolder) -> FoundCell:
+        group = self._group(folder.name)
+        made = folder.made if folder.path.exists() else group.made
+        return FoundCell(
+            folder.name, FoundLabels(folder.labels()), (lambda: made) if group.is_empty else None
+        )
+
+
+def _files(orders: int, out: int, err: int) -> tuple[Stream, ...]:
+    return (
+        io.FileIO(orders, "w"),
+        io.FileIO(out, "r"),
+        io.FileIO(err, "r"),
+    )

@@ -1,0 +1,74 @@
+"""Ranges of host ids. Each cell has one of its own, so that no two cells are the same user to the kernel."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.errors import EngineFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["IdRange", "IdRanges"]
+
+#: A cell needs the ids from root's to nobody's.
+_SIZE = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """The host ids `first` to `first + size - 1`."""
+
+    first: int
+    size: int = _SIZE
+
+
+class IdRanges:
+    """The ranges of one host. All processes share them through links in a folder, each to a cell's name."""
+
+    def __init__(self, folder: Path, first: int, last: int) -> None:
+        self._folder = folder
+        self._first = first
+        self._count = (last - first + 1) // _SIZE
+
+    def take(self, cell: str) -> IdRange:
+        """A range that no other cell has.
+
+        Raises:
+            EngineFailed: all of them are in use.
+        """
+        with self._locked():
+            taken = {int(link.name) for link in self._folder.iterdir()}
+            free = [number for number in range(self._count) if number not in taken]
+            if not free:
+                raise EngineFailed(
+                    f"All {self._count} ranges of ids are in use. Try: more ids in CELLBLOCK_UID_RANGE."
+                )
+            # Not the first one: a range that was just given back may still be known to the kernel.
+            chosen = random.choice(free)  # noqa: S311  not a secret
+            (self._folder / str(chosen)).symlink_to(cell)
+        return IdRange(self._first + chosen * _SIZE)
+
+    def give_back(self, cell: str) -> None:
+        """Free the range of a cell that is gone, if it has one."""
+        if self._folder.is_dir():
+            with self._locked():
+                for link in self._folder.iterdir():
+                    if str(link.readlink()) == cell:
+                        link.unlink()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep all other processes from changing the links."""
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)

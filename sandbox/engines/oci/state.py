@@ -1,0 +1,140 @@
+"""A folder for each cell of this host. It is written before anything else of the cell is there."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["CellFolder", "CellFolders", "is_cell_name", "modified"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_STEP_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class CellFolder:
+    """The folder of one cell: its labels and its bundle.
+
+    The runtime holds a lock on it while it makes the cell, also if its worker is killed meanwhile.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The cell's name."""
+        return self.path.name
+
+    def labels(self) -> dict[str, str]:
+        """The labels; none if they were not written, or are not such as a worker writes."""
+        try:
+            labels = json.loads((self.path / "labels.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        is_labels = isinstance(labels, dict) and all(isinstance(value, str) for value in labels.values())
+        return labels if is_labels else {}
+
+    @property
+    def made(self) -> float:
+        """When the folder was made, in Unix seconds; infinity if it is gone."""
+        return modified(self.path)
+
+    @contextmanager
+    def in_the_making(self) -> Iterator[int]:
+        """A descriptor that holds the lock for as long as any process has it open."""
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def await_made(self, until: float) -> bool:
+        """Wait until no runtime makes the cell any more, or until the monotonic clock shows `until`.
+
+        Returns whether that is so.
+        """
+        with suppress(FileNotFoundError):
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                while not _locks(descriptor):
+                    if time.monotonic() > until:
+                        return False
+                    time.sleep(_STEP_S)
+            finally:
+                os.close(descriptor)
+        return True
+
+
+class CellFolders:
+    """The folders of all cells of one deployment on this host. The ranges of ids are for all deployments."""
+
+    def __init__(self, root: Path, owner: str) -> None:
+        self.ids = root / "ids"
+        self.runtime = root / owner / "runtime"
+        self._cells = root / owner / "cells"
+
+    def prepare(self) -> None:
+        """Make the folders that hold them.
+
+        Raises:
+            OSError: this user may not.
+        """
+        for folder in (self.ids, self.runtime, self._cells):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def make(self, name: str, labels: Mapping[str, str]) -> CellFolder:
+        """A new folder, with the labels in it."""
+        folder = self.of(name)
+        folder.path.mkdir(mode=0o700)
+        (folder.path / "labels.json").write_text(json.dumps(dict(labels)))
+        return folder
+
+    def of(self, name: str) -> CellFolder:
+        """The folder of the cell called `name`, whether it is there or not."""
+        return CellFolder(self._cells / name)
+
+    def forget(self, name: str) -> None:
+        """Remove what is kept of a cell that is gone: the runtime's own folder, then the cell's.
+
+        The runtime's own `delete` does no more once the control group is gone, and is a program to start.
+        """
+        for folder in (self.runtime / name, self._cells / name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def all(self) -> Iterator[CellFolder]:
+        """All folders that are there."""
+        with suppress(FileNotFoundError):
+            yield from (CellFolder(path) for path in self._cells.iterdir() if path.is_dir())
+
+
+def is_cell_name(name: str) -> bool:
+    """Whether this can be a cell's name: one part of a path."""
+    return _NAME.fullmatch(name) is not None
+
+
+def modified(path: Path) -> float:
+    """When the file or folder was last changed, in Unix seconds; infinity if it is gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+def _locks(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""What doctor says of a host whose cells have no daemon."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.checks import oci
+from cli.checks.finding import Level
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host on which all is well; its runtime is a program that says its version."""
+    program = tmp_path / "crun"
+    program.write_text("#!/bin/sh\necho crun version 9\n")
+    program.chmod(0o755)
+    store = tmp_path / "store"
+    store.mkdir()
+    for name, value in {
+        "ENGINE": "oci",
+        "OCI_RUNTIME": str(program),
+        "STORE": str(store),
+        "STATE": str(tmp_path / "state"),
+    }.items():
+        monkeypatch.setenv(f"CELLBLOCK_{name}", value)
+    monkeypatch.setattr(oci, "_is_open", lambda path: path != store or bool(path.stat().st_mode & 0o001))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return store
+
+
+def problems() -> list[str]:
+    return [finding.message for finding in oci.runtime() if finding.level is Level.PROBLEM]
+
+
+def test_where_all_is_well_the_runtime_and_the_number_of_cells_are_named(host: Path) -> None:
+    host.chmod(0o755)
+    assert [finding.message for finding in oci.runtime()] == [
+        "crun version 9, with no daemon in between",
+        "1024 cells at a time can have host ids of their own",
+    ]
+
+
+def test_a_store_that_nobody_else_may_enter_is_a_problem(host: Path) -> None:
+    host.chmod(0o700)
+    assert problems() == [f"cells can't enter {host}, where their images are"]
+
+
+def test_too_few_ids_are_a_problem(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.chmod(0o755)
+    monkeypatch.setenv("CELLBLOCK_UID_RANGE", "100000-165534")
+    assert problems() == ["CELLBLOCK_UID_RANGE=100000-165534 has fewer ids than one cell needs"]
+
+
+def test_an_ordinary_user_is_told_that_it_takes_root(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert problems() == ["the engine oci needs root on this host"]
