@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make demo` and `make test`. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-SUITE_NEEDS = ALSO_INSTALL="mcs=mono-mcs rabbitmqctl=rabbitmq-server curl=curl jq=jq node=nodejs \
+SUITE_NEEDS = ALSO_INSTALL="crun=crun mcs=mono-mcs rabbitmqctl=rabbitmq-server curl=curl jq=jq node=nodejs \
 	docker-compose=docker-compose chromium=chromium chromedriver=chromium-driver"
 DOCS ?= $(or $(TMPDIR),/tmp)/cellblock-docs
 .PHONY: help demo test lint unit newest chaos mutate mutants coverage debian13 images bench docs lock clean
