@@ -1,4 +1,4 @@
-"""Jobs and their pieces, made under default settings with no engine."""
+"""Fixtures for the tests of the sandbox: jobs, limits, and containers that a test leaves behind."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ Leave = Callable[..., str]
 
 
 class Parse(Protocol):
-    """`parse_job` under some settings."""
+    """`parse_job` with its settings and its catalogue already given."""
 
     def __call__(self, cmd: object = "true", runtime: object = None, **request: object) -> Job:
-        """The job that a request describes."""
+        """Return the job that a request describes."""
 
 
 def parser(settings: Settings) -> Parse:
-    """`parse_job` under `settings`."""
+    """`parse_job` with these settings and the built-in catalogue."""
     parse: Any = partial(parse_job, settings=settings, catalogue=load_catalogue())
     return lambda cmd="true", runtime=None, **request: parse(cmd, runtime, **request)
 
 
 @pytest.fixture(scope="session")
 def parse() -> Parse:
-    """`parse_job` under default settings."""
+    """`parse_job` with the default settings."""
     return parser(load_settings())
 
 
 @pytest.fixture
 def limits() -> Limits:
-    """Limits with a number of their own each."""
+    """Limits whose values are all different."""
     return Limits(
         timeout_s=10,
         grace_s=2,
@@ -65,7 +65,7 @@ def limits() -> Limits:
 
 @pytest.fixture
 def checkpoint(engine: docker.APIClient) -> Iterator[Checkpoint]:
-    """A door to the engine that fails the calls which a test names."""
+    """A proxy to the engine. It fails the calls that the test names."""
     del engine
     with engine_checkpoint() as door:
         yield door
@@ -73,7 +73,7 @@ def checkpoint(engine: docker.APIClient) -> Iterator[Checkpoint]:
 
 @pytest.fixture
 def leave(engine: docker.APIClient) -> Iterator[Leave]:
-    """Leaves a container behind, by its name."""
+    """A function that creates a container and returns its name. The containers are removed after the test."""
     image = find_image(engine, "cellblock/bash:local")
     assert image is not None
     made: list[str] = []
@@ -93,6 +93,6 @@ def leave(engine: docker.APIClient) -> Iterator[Leave]:
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the folders of jobs are made."""
+    """The folder in which the host engine creates the folders of jobs."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path

@@ -1,4 +1,4 @@
-"""What is measured while a block runs."""
+"""Collects the measurements that are sent while a block runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["measuring"]
 
 @contextmanager
 def measuring() -> Iterator[list[tuple[str, float, dict[str, str]]]]:
-    """The measurements, in the list once the block is left."""
+    """Yield a list that contains the measurements of the block after the block has ended."""
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     found: list[tuple[str, float, dict[str, str]]] = []
     with near, far:

@@ -1,4 +1,4 @@
-"""Where what a cell sends ends to come back: the last that does, and the first that does not."""
+"""The limits on artifacts: the largest value that is accepted, and the smallest that is refused."""
 
 from __future__ import annotations
 

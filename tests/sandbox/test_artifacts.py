@@ -1,4 +1,4 @@
-"""What is taken out of the archive that a hostile cell sends."""
+"""The files that the worker takes out of the archive of a hostile cell."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OTHERS = {"folder": (tarfile.DIRTYPE, ""), "second name": (tarfile.LNKTYPE, "./a
 
 
 def tar(*members: tuple[str, bytes | str]) -> bytes:
-    """An archive of files (bytes) and of other things (the name of a kind)."""
+    """An archive of files, given as bytes, and of other members, given by the name of their kind."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
         for name, content in members:

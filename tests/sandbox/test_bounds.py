@@ -1,4 +1,4 @@
-"""Where a request ends to be one: the last that is taken, and the first that is not."""
+"""The limits on a request: the largest value that is accepted, and the smallest that is refused."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def test_the_last_request_is_taken_and_the_one_behind_it_is_not(
 
 
 def on_disk(size: int, **settings: Any) -> Job:
-    """A job with one file called `a` that takes so many KiB of pages."""
+    """A job with one file, `a`, of `size` KiB."""
     return parser(load_settings(**settings))(files={"a": "x" * size * KIB}, disk="8m")
 
 
 def test_files_take_whole_pages_their_names_and_an_inode_each() -> None:
-    # 64 KiB: 15 pages of 4 KiB, one byte of a name, and 1 KiB for the inode.
+    # 64 KiB hold 15 pages of 4 KiB, a name of one byte, and an inode of 1 KiB.
     job = {"files": {"a": "x" * 60 * KIB}}
     parse = parser(load_settings())
     parse(**job, disk=60 * KIB + 1024 + 1 + 3 * KIB)

@@ -1,4 +1,4 @@
-"""What cells may take together, against what there is."""
+"""The comparison of what all cells may use together with what the host has."""
 
 from __future__ import annotations
 

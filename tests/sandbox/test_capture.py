@@ -1,4 +1,4 @@
-"""What is kept of an output stream."""
+"""The part of an output stream that the worker keeps."""
 
 from __future__ import annotations
 

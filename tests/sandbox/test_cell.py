@@ -1,4 +1,4 @@
-"""What only a container gives: walls, limits that the kernel keeps, and a cell that is gone afterwards."""
+"""What only a container gives: isolation, limits that the kernel enforces, and a complete removal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HOG = "x = b'x' * (200 << 20)"
 
 @pytest.fixture
 def beside() -> Iterator[ThreadPoolExecutor]:
-    """Runs a job beside the test."""
+    """A thread in which a test can run a second job at the same time."""
     with ThreadPoolExecutor(1) as pool:
         yield pool
 
@@ -225,7 +225,7 @@ def test_the_engine_ends_a_flood_whose_supervisor_hears_no_order(
     monkeypatch.setattr(DockerCell, "_order", lambda *_: None)
     result = sandbox.run("yes", timeout=25)
     assert result.status is Status.OUTPUT_LIMIT
-    # An engine that is asked for a kill while its output lies unread answers never, or after a margin.
+    # If the output stayed unread, the engine would not answer the kill, or only after a margin.
     assert result.timings.total < load_settings().engine_margin
 
 
@@ -242,7 +242,7 @@ def test_the_jobs_of_a_worker_killed_by_sigkill_end_by_themselves(engine: docker
 
 @pytest.fixture
 def ghost(tmp_path: Path) -> Iterator[Sandbox]:
-    """Cells for a runtime that has no image."""
+    """A sandbox with a runtime whose image does not exist."""
     catalogue = tmp_path / "runtimes.toml"
     catalogue.write_text('[ghost]\nimage = "cellblock-test/ghost:1"\n')
     with Sandbox(load_settings(pull="never", runtimes=catalogue)) as real:
@@ -272,7 +272,7 @@ def test_an_image_that_goes_away_is_missed_and_found_again(
 
 
 def make_image(engine: docker.APIClient, base: str) -> str:
-    """An image of this run's own, unlike any other."""
+    """Make an image that differs from all others, and return its id."""
     container = engine.create_container(base, ["true"])["Id"]
     try:
         changes = [f"LABEL test={secrets.token_hex(8)}"]

@@ -1,4 +1,4 @@
-"""What a hostile workspace brings back from a real cell: files and reasons, and never a stall."""
+"""Artifacts of hostile workspaces in real cells: files or reasons come back, and no collection hangs."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-#: Within which seconds any of these workspaces is through, the cell's start and removal apart.
+#: The most seconds that the collection may take, without the cell's start and removal.
 BOUND_S = 10.0
 
 
 @pytest.fixture(scope="module")
 def small(engine: docker.APIClient) -> Iterator[Sandbox]:
-    """An operator who lets little come back."""
+    """A sandbox whose operator allows only 10 KiB of artifacts."""
     with Sandbox(load_settings(pull="never", max_artifacts="10k")) as real:
         yield real
 
 
 def left(result: Result) -> dict[str, str]:
-    """What stayed behind, with the reasons. All of it took no longer than it may."""
+    """The skipped paths with their reasons. Also checks the time that the collection took."""
     assert result.timings.collect < BOUND_S
     return {skipped.path: skipped.reason for skipped in result.artifacts_skipped}
 
@@ -168,7 +168,7 @@ def test_ten_megabytes_there_and_back_cost_little(sandbox: Sandbox) -> None:
     light = sandbox.run("true", "bash").timings.total
     heavy = sandbox.run("true", "bash", files={"large": large}, artifacts=["large"])
     assert heavy.artifacts["large"].base64 == large["base64"]
-    # Less than 0.2 on an idle machine.
+    # The difference is less than 0.2 seconds on an idle machine.
     assert heavy.timings.total - light < 1.5
 
 

@@ -1,4 +1,4 @@
-"""One job's cell_run in one cell: what is handed on, and what counts when the engine or the time fails."""
+"""The run of one job in one cell: its outcome, also when the engine fails or the time is up."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CAPS = ArtifactCaps(9, 999, 999)
 
 
 class TimeIsUp(Exception):
-    """What strikes a job whose time is over."""
+    """The exception that interrupts a job whose time is up."""
 
 
 class StruckCell(ToldCell):
-    """Raises what stands among its events, when its turn comes."""
+    """A cell whose poll raises an exception that is listed among its events."""
 
     def poll(self, timeout_s: float) -> list[Event]:
         events: list[Any] = super().poll(timeout_s)
@@ -144,14 +144,14 @@ def test_a_cell_that_was_killed_over_its_files_is_lost_and_one_that_ended_is_not
 
 
 def test_a_cell_that_closes_after_a_whole_archive_is_not_looked_at(parse: Parse) -> None:
-    # A header and the two blocks of the end, with nothing behind them: what follows is asked for, and closes.
+    # A header and the two end blocks, without padding. So the worker polls once more, and the cell closes.
     whole = Archived(archive("a").data[: 3 * 512])
     outcome, _, cell = spend(parse, [END, whole], [Closed()], examined=137, artifacts=["*"])
     assert (list(outcome.collected.files), cell.polls_left) == (["a"], 0)
 
 
 class LateCell(ToldCell):
-    """Takes a while to be handed its job, in which the command may have begun."""
+    """A cell whose `start` returns late, when the command may have run for a while already."""
 
     until_s = 0.0
 
@@ -160,7 +160,7 @@ class LateCell(ToldCell):
 
 
 def spent_late(parse: Parse, lasted_s: float) -> Outcome:
-    """The outcome of a job whose start is heard of a tenth of a second after it was handed over."""
+    """The outcome of a job whose start is reported a tenth of a second after the cell got the job."""
     cell = LateCell([Started()], [Ended(0, Usage(), lasted_s)])
     cell.until_s = time.monotonic() + 0.1
     return CellRun(ToldEngine(cell).acquire, 1)(parse(), JobTags(), CAPS, Observer())

@@ -1,4 +1,4 @@
-"""What every engine does alike: the same suite in containers and on the host."""
+"""The behaviour that all engines share. The same tests run in containers and on the host."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CONTRACT_KEYS = {
     ]
 )
 def anywhere(request: pytest.FixtureRequest) -> Sandbox:
-    """Each engine in turn."""
+    """A sandbox for each engine in turn."""
     engine: Sandbox = request.getfixturevalue(request.param)
     return engine
 

@@ -1,4 +1,4 @@
-"""Which runtime a job means that names none, and why."""
+"""The choice of the runtime for a job that names none, and the reason for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of an output is kept, measured as it is stored."""
+"""How much of an output is kept. It is measured in the JSON in which it is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tree of errors, and how the engine's own map to it."""
+"""The tree of errors, and how the engine's errors are mapped to it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 
 def made(kind: type[Exception]) -> Exception:
-    """An instance, whatever its constructor asks for."""
+    """An instance of the error, made without the arguments of its constructor."""
     error = kind.__new__(kind, "went wrong")
     error.args = ("went wrong",)
     attributes = dict.fromkeys(("name", "param", "msg"), "it") | dict.fromkeys(

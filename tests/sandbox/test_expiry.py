@@ -1,4 +1,4 @@
-"""Deadlines by clocks that somebody sets."""
+"""Deadlines when somebody sets the clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "cellblock-1"
 
 @dataclass
 class Clocks:
-    """The engine's clock and the reaper's, and one reaper that goes by them."""
+    """The engine's clock, the reaper's monotonic clock, and the deadlines of a reaper that uses both."""
 
     engine: float = 1_700_000_000.0
     monotonic: float = 5000.0
@@ -145,7 +145,7 @@ def test_a_reaper_that_has_just_begun_believes_when_something_ended(
 
 
 def test_of_what_a_process_made_that_lives_here_it_believes_nothing(clocks: Clocks) -> None:
-    """That process may have made it a moment ago, just before the engine's clock was set."""
+    """The process may have made the cell a moment ago, just before the engine's clock was set."""
     labels = {"cellblock.process": this_process()}
     clocks.finds_due(labels)
     assert not clocks.finds_long_dead(clocks.engine - STEP_S, labels)

@@ -1,4 +1,4 @@
-"""The house's own rules: imports go one way, names are exported, no room is too large."""
+"""The rules for the code: imports go one way, exported names exist, and no module is too long."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_imports_go_one_way() -> None:
 
 
 def test_no_module_of_tasks_imports_itself_by_way_of_others() -> None:
-    """Neither in a function nor for the type checker."""
+    """This includes imports inside functions and imports for the type checker."""
     names = [name for name in MODULES if name.startswith("tasks.")]
     TopologicalSorter({name: set(_imported_by(name)) - {name} for name in names}).prepare()
 

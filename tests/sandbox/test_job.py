@@ -1,4 +1,4 @@
-"""Which requests are jobs, and what is said about those that are not."""
+"""The requests that are accepted as jobs, and the errors for those that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job may ask for."""
+"""The limits that a job may ask for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a line of the log says, and how much of what came from outside."""
+"""The content of a log line, and how much text from outside it may contain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def record(**about: Any) -> logging.LogRecord:
 
 
 def line(**about: Any) -> dict[str, Any]:
-    """The object that a line of JSON is."""
+    """The object that a record becomes as a line of JSON."""
     read: dict[str, Any] = json.loads(log_formatter("json").format(record(**about)))
     return read
 

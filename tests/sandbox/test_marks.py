@@ -1,4 +1,4 @@
-"""The supervisor's words in streams that the job writes to as well."""
+"""The supervisor's messages in the two output streams, to which the job writes too."""
 
 from __future__ import annotations
 

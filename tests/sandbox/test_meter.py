@@ -1,4 +1,4 @@
-"""Measurements on their way to whoever counts them."""
+"""Measurements that a process sends to the collector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _nothing_lost(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def collector() -> Iterator[socket.socket]:
-    """The end at which measurements arrive."""
+    """The socket on which the collector receives the measurements of this process."""
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     near.settimeout(10)
@@ -36,7 +36,7 @@ def told(collector: socket.socket) -> Any:
 
 
 def fill() -> None:
-    """Report until there is no room."""
+    """Send measurements until the socket's buffer is full."""
     before = meter._lost
     while meter._lost == before:
         meter.measure("filler")
@@ -77,7 +77,7 @@ def test_what_found_no_room_is_counted_and_told_once(
         except BlockingIOError:
             break
     meter.measure("d")
-    # The last of the filler, two and one.
+    # Four are lost: the last one of the filler, the two of the report, and "c".
     assert told(collector) == [["d", 1.0, {}], [LOST, 4, {}]]
     meter.measure("e")
     assert told(collector) == [["e", 1.0, {}]]

@@ -1,4 +1,4 @@
-"""Who looks on hears all of a job and can end it."""
+"""An observer receives all output of a job and can stop the job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.engine
 
 
 class Listener(Observer):
-    """Notes what it is told."""
+    """An observer that records the containers and the output of its job."""
 
     def __init__(self) -> None:
         self.containers: list[str | None] = []
@@ -33,7 +33,7 @@ class Listener(Observer):
 
 
 class Stopper(Listener):
-    """Wants the job to stop once it has heard of it."""
+    """An observer that stops the job as soon as the job has written something."""
 
     def wants_stop(self) -> bool:
         return bool(self.heard_bytes)

@@ -1,4 +1,4 @@
-"""What a supervisor is told of a job, to the byte."""
+"""The exact bytes of the orders that a supervisor gets for a job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def told(job: Job) -> tuple[list[str], bytes, bytes]:
-    """The first line's words, the shell text and the archive."""
+    """The orders for a job: the words of the first line, the shell text, and the archive."""
     first, rest = encode_orders("over", "nonce", job).split(b"\n", 1)
     words = first.decode().split()
     size = int(words[2])

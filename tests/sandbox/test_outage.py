@@ -1,4 +1,4 @@
-"""What is told of an engine that is away, and what is done about what it has still."""
+"""How an outage of the engine is reported, and what happens to the containers that it still has."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ERROR = CellLost("The cell was killed from outside.")
 
 @dataclass
 class Looked:
-    """A pool whose keeper saw the engine away then."""
+    """A pool whose keeper last found the engine away at the time `at`."""
 
     at: float
 
@@ -126,7 +126,7 @@ def test_an_engine_that_is_full_is_not_asked_whether_it_is_there() -> None:
 
 @pytest.fixture
 def left(engine: docker.APIClient) -> Iterator[str]:
-    """The name of a container that somebody has to remove."""
+    """The name of a container that the test has to remove."""
     image = find_image(engine, "cellblock/bash:local")
     assert image is not None
     name = f"cellblock-{secrets.token_hex(6)}"

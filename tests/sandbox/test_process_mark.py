@@ -1,4 +1,4 @@
-"""Whether a process lives, by a mark that no other process ever has."""
+"""A mark that only one process ever has, and that tells whether the process still runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is removed when nobody else does it, and what is not."""
+"""The containers that a reaper removes, and those that it leaves."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def settings(owner: str) -> Settings:
 
 @pytest.fixture
 def leave(engine: docker.APIClient, owner: str) -> Iterator[Leave]:
-    """Leaves a container behind, as a worker does that dies."""
+    """A function that creates a container like one that a dead worker left, and returns its id."""
     image = find_image(engine, "cellblock/bash:local")
     assert image is not None
     made: list[str] = []
@@ -60,19 +60,19 @@ def leave(engine: docker.APIClient, owner: str) -> Iterator[Leave]:
 
 
 def reaped(settings: Settings, url: str | None = None, *, leaving: bool = False) -> list[str]:
-    """The names of those that a reaper under `settings` removes."""
+    """Reap with these settings, and return the names of the removed containers."""
     with closing(_patient_engine(settings, url)) as own:
         return reap(own, settings, leaving=leaving)
 
 
 def found_due(settings: Settings, url: str | None = None) -> list[str]:
-    """The names of those that it would remove."""
+    """The names of the containers that a reaper with these settings would remove."""
     with closing(_patient_engine(settings, url)) as own:
         return due(own, settings)
 
 
 def _patient_engine(settings: Settings, url: str | None) -> DockerEngine:
-    """An engine that may take longer for a call than the reaper's short margin."""
+    """An engine whose margin for a call is longer than the short margin of the reaper."""
     return DockerEngine(settings.model_copy(update={"docker_host": url, "engine_margin": 5 * PATIENCE}))
 
 
@@ -168,7 +168,7 @@ def test_a_process_of_another_machine_may_live(mark: str) -> None:
 
 @pytest.fixture
 def lasting(settings: Settings) -> Settings:
-    """Settings under which nobody's time is over during a test."""
+    """Settings with a margin so long that it never passes during a test."""
     return settings.model_copy(update={"engine_margin": 60})
 
 

@@ -1,4 +1,4 @@
-"""The thread that takes containers away, and what becomes of those that an engine does not let go."""
+"""The thread that removes containers, and what happens to containers that the engine fails to remove."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LEAK = ("cellblock_leaks_total", 1.0, {"where": "remover"})
 
 @pytest.fixture
 def remover(checkpoint: Checkpoint) -> Iterator[Remover]:
-    """Gives up an engine that refuses for some seconds."""
+    """A remover that gives up a container after the engine has refused for some seconds."""
     settings = load_settings(docker_host=checkpoint.url, engine_margin=5 * PATIENCE)
     remover = Remover(lambda: DockerEngine(settings))
     yield remover
@@ -116,7 +116,7 @@ def test_a_cell_that_does_not_end_by_itself_is_killed_soon(
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """Opens the way to the engine for a remover that has things to do already."""
+    """An event that holds the removals of `waiting` until it is set."""
     gate = threading.Event()
     yield gate
     gate.set()
@@ -124,7 +124,7 @@ def gate() -> Iterator[threading.Event]:
 
 @pytest.fixture
 def waiting(gate: threading.Event, engine: docker.APIClient) -> Iterator[Remover]:
-    """A remover that has been given one container and stands before the gate with it."""
+    """A remover that has begun the removal of one container and waits for the gate."""
     del engine
     at_work = threading.Event()
 
@@ -189,7 +189,7 @@ def test_a_remover_that_is_closed_has_no_thread_and_works_again(
 
 
 def removers() -> int:
-    """How many threads of this process remove things."""
+    """The number of remover threads in this process."""
     return [thread.name for thread in threading.enumerate()].count("cellblock-remover")
 
 

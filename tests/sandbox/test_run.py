@@ -36,7 +36,7 @@ def archive(**files: bytes) -> Archived:
 
 
 def ends(*events: Event, code: int = 0, **usage: int) -> ToldCell:
-    """A cell whose job tells this and ends."""
+    """A cell whose job gives these events and then ends."""
     before = [event for event in events if isinstance(event, Output)]
     behind = [event for event in events if isinstance(event, Archived)]
     return ToldCell([Started()], [*before, Ended(code, Usage(**usage)), *behind])
@@ -168,7 +168,7 @@ def test_who_looks_on_sees_both_cells(parse: Parse) -> None:
 
 
 class SlowCell(ToldCell):
-    """Each of its polls takes a second."""
+    """A cell whose polls each take one second."""
 
     def __init__(self, clock: Clock, *polls: list[Event]) -> None:
         super().__init__(*polls)

@@ -1,4 +1,4 @@
-"""What a cell is told at which moment, until its job has ended: each rung in its place."""
+"""The steps by which a job is stopped: the orders that its cell gets, and when."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class PatientCell(TimedCell):
-    """Lets each poll take as long as it may, and notes what it is told and when."""
+    """A cell whose polls take as long as allowed. It records the orders that it gets, with their times."""
 
     def __init__(self, clock: Clock, *polls: tuple[float, list[Event]], late: tuple[Event, ...] = ()) -> None:
         super().__init__(clock, 0.0, *polls)
@@ -57,7 +57,7 @@ class PatientCell(TimedCell):
 
 
 class SilentCell(PatientCell):
-    """Says nothing before it is killed."""
+    """A cell that reports nothing before it gets an order."""
 
     def poll(self, timeout_s: float) -> list[Event]:
         was_told = bool(self.told)
@@ -95,7 +95,7 @@ def test_a_job_with_no_grace_is_killed_at_once(parse: Parse, clock: Clock) -> No
 
 
 class Stopper(Observer):
-    """Wants no more of the job from the beginning, and notes what it heard and how often it was asked."""
+    """An observer that may stop the job at once. It records the output, and how often it was asked."""
 
     def __init__(self, *, stops: bool) -> None:
         self.stops = stops
@@ -185,7 +185,7 @@ def test_a_cell_has_so_long_to_start_its_job_and_no_longer(parse: Parse, clock: 
 def test_a_job_that_takes_away_the_news_of_its_start_has_the_time_that_it_has(
     parse: Parse, clock: Clock, first: Event
 ) -> None:
-    """Counted from when it was handed over, since nobody knows when it began."""
+    """The time counts from the moment the cell got the job, because the real start is unknown."""
     cell = PatientCell(clock, (3, [first]))
     watch = watched(cell, parse(timeout=5))
     assert watch.deadline._next_step == 5

@@ -1,4 +1,4 @@
-"""The sandbox of a process: what it is made with, and what it passes on."""
+"""The sandbox of a process: its settings and runtimes, the owner of its jobs, and their results."""
 
 from __future__ import annotations
 

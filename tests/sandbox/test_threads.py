@@ -1,4 +1,4 @@
-"""No thread dies in silence."""
+"""The death of a thread is always logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a job ended, from who stopped it and what was seen."""
+"""The status of a job, decided from who stopped it, its memory and its exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which a cell's two streams tell of its end, which nobody decides."""
+"""How the worker follows a job to its end. The two streams may report the end in any order."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def follow(cell: TimedCell, job: Job) -> Ending:
 
 
 def test_the_time_that_a_job_takes_to_be_handed_over_is_not_its_own(parse: Parse, clock: Clock) -> None:
-    """Also where its first output comes along with the news of its start."""
+    """This also holds if the first output comes together with the report of the start."""
     news: list[Event] = [Started(), Output(STDOUT, b"hi")]
     cell = TimedCell(clock, 5.0, (0.1, news), (0.9, []), (0.2, []), (0.1, [END]))
     assert follow(cell, parse(timeout=1)).stopped is Status.TIMED_OUT

@@ -1,4 +1,4 @@
-"""Cells that tell what a test has them tell, when it has them: no real one can be made to in time."""
+"""Cells that give the events that a test lists, at exact times. A real cell cannot do that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Clock", "TimedCell", "ToldCell", "ToldEngine"]
 
 
 class ToldCell:
-    """Tells what it was told to, one poll after the other; then its streams are closed."""
+    """A cell that gives one list of events for each poll, and then reports that its streams are closed."""
 
     info = CellInfo(engine="none")
     starving = False
@@ -32,14 +32,14 @@ class ToldCell:
 
     @property
     def polls_left(self) -> int:
-        """How many times it has still something to tell."""
+        """The number of polls that still give listed events."""
         return len(self._polls)
 
     def poll(self, timeout_s: float) -> list[Event]:
         return self._polls.popleft() if self._polls else [Closed()]
 
     def start(self, job: Job) -> None:
-        """Nothing to do, as with all the others."""
+        """Do nothing: the events do not depend on the job."""
 
     def kill(self) -> None:
         self.kills += 1
@@ -51,7 +51,7 @@ class ToldCell:
 
 
 class TimedCell(ToldCell):
-    """Takes `upload_s` seconds to be handed its job; before each poll so many seconds pass."""
+    """A cell whose start takes `upload_s` seconds, and whose polls each take the seconds given with them."""
 
     def __init__(self, clock: Clock, upload_s: float, *polls: tuple[float, list[Event]]) -> None:
         super().__init__(*(events for _, events in polls))
@@ -72,7 +72,7 @@ class TimedCell(ToldCell):
 
 
 class ToldEngine:
-    """Gives its cells one after the other, and keeps what it was asked for."""
+    """An engine that gives its cells one after the other, and records the jobs and tags."""
 
     def __init__(self, *cells: ToldCell) -> None:
         self._cells = deque(cells)

@@ -1,4 +1,4 @@
-"""What a job may ask of the network."""
+"""The network access that a job may ask for."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_proxys_rules_end_with_a_refusal_and_allow_each_host_by_its_ports() 
 
 
 def test_the_proxy_makes_few_connections_for_each_that_is_made_to_it() -> None:
-    """Their rate is bounded where they are made to it, by the relay."""
+    """The relay limits the rate of connections to the proxy, so this limits the rate to the hosts too."""
     rules = squid_rules([Host("a.example.com")]).splitlines()
     assert {"client_persistent_connections off", "forward_max_tries 2"} <= set(rules)
 

@@ -1,4 +1,4 @@
-"""The containers of ours beside a cell: the cell's profile, but for what their programs need."""
+"""The relay and the proxy of a cell have the cell's profile, except for what their programs need."""
 
 from __future__ import annotations
 

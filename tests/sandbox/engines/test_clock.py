@@ -1,4 +1,4 @@
-"""The engine's clock, asked now and then."""
+"""The engine's clock, which is read only now and then."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def test_between_two_answers_it_goes_on_by_the_machines_own_clock(
     assert clock.now() - first == pytest.approx(9.9)
     assert len(checkpoint.made(PING)) == 1
     machine.now_s += 0.1
-    # The test has taken no time of the engine's, but for a second's rounding.
+    # The engine's real clock has hardly moved. The difference includes rounding to seconds.
     assert clock.now() - first == pytest.approx(0, abs=5)
     assert len(checkpoint.made(PING)) == 2

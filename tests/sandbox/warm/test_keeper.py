@@ -1,4 +1,4 @@
-"""The keeper's protocol: a cell changes hands as a file descriptor, and only once."""
+"""The keeper's protocol: each cell is passed to one claimant, as a file descriptor."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.waiting import PATIENCE
 
 
 class Stock:
-    """A pool of connections that lead to the test: the protocol does not care what is behind them."""
+    """A pool whose connections lead to the test. The protocol does not depend on what is behind them."""
 
     def __init__(self, count: int) -> None:
         pairs = [socket.socketpair() for _ in range(count)]
         self.far_ends = [far for _, far in pairs]
         self._near_ends = [near for near, _ in pairs]
-        # What is still known here is closed by nobody but the keeper.
+        # These references keep the garbage collector from closing the sockets. Only the keeper closes them.
         self._given: list[socket.socket] = []
 
     def claim(self, runtime: str) -> OpenCell | None:
@@ -44,7 +44,7 @@ class Stock:
 
 
 def client_of(path: str) -> KeeperClient:
-    """A claimant at the keeper behind `path`."""
+    """A client of the keeper that listens on `path`."""
     return KeeperClient(path, lambda descriptors: tuple(socket.socket(fileno=one) for one in descriptors))
 
 
@@ -62,7 +62,7 @@ def stock() -> Iterator[Stock]:
 
 @pytest.fixture
 def keeper(stock: Stock, tmp_path: Path) -> Iterator[str]:
-    """A keeper that serves the stock, until its `stop` ends."""
+    """The path of the socket of a keeper that serves the stock until the end of the test."""
     path, (ours, stop) = str(tmp_path / "socket"), socket.socketpair()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, ours, stop:
         listener.bind(path)
@@ -126,7 +126,7 @@ def test_a_claimant_that_vanishes_leaves_the_keeper_serving(stock: Stock, keeper
         cell = client.claim("bash")
     assert cell is not None
     let_go(cell)
-    # What nobody could be given any more is let go of, and so ends by itself.
+    # The vanished claimant could not get this cell. The keeper closed its streams, so that it ends.
     stock.far_ends[2].settimeout(10)
     assert stock.far_ends[2].recv(1) == b""
 
@@ -142,7 +142,7 @@ def test_a_claimed_connection_is_not_inherited_by_programs(keeper: str) -> None:
 
 @pytest.fixture
 def frozen(tmp_path: Path) -> Iterator[socket.socket]:
-    """Where a keeper listens that takes connections and answers nothing."""
+    """A listening socket that replaces the keeper's. It accepts connections and never answers."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(str(tmp_path / "socket"))
         listener.listen()

@@ -1,4 +1,4 @@
-"""The keeper as its own program, with an engine that does not do what it should."""
+"""The keeper as a separate program, with an engine that misbehaves."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LIST = "GET /containers/json"
 
 @dataclass
 class Keeper:
-    """One that runs, its folder and its log."""
+    """A running keeper, its folder and its log."""
 
     process: subprocess.Popen[bytes]
     folder: Path
@@ -56,7 +56,7 @@ def running(tmp_path: Path, url: str, *collector: int, **settings: str) -> Itera
     own = {"CELLBLOCK_DOCKER_HOST": url, "CELLBLOCK_OWNER": OWNER, "CELLBLOCK_ENGINE_MARGIN": "1"}
     env = os.environ | {"CELLBLOCK_WARM": "0", "CELLBLOCK_PULL": "never"} | own | settings
     with log_file.open("wb") as log:
-        # Whoever runs the tests may ignore it, and then what they start would.
+        # The test runner may ignore SIGINT, and the keeper would inherit that.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stderr=log, pass_fds=collector
@@ -74,7 +74,7 @@ def running(tmp_path: Path, url: str, *collector: int, **settings: str) -> Itera
 
 @pytest.fixture(autouse=True)
 def _none_left(engine: docker.APIClient) -> Iterator[None]:
-    """Also where a keeper has failed to take its cells away."""
+    """Removes all cells of the tests after each test, also those that a keeper failed to remove."""
     yield
     for cell in engine.containers(all=True, filters={"label": f"cellblock.owner={OWNER}"}):
         engine.remove_container(cell["Id"], force=True)
@@ -82,7 +82,7 @@ def _none_left(engine: docker.APIClient) -> Iterator[None]:
 
 @pytest.fixture
 def overdue(engine: docker.APIClient) -> Iterator[str]:
-    """A container past its deadline, by its name."""
+    """The name of a container whose deadline has passed."""
     image = find_image(engine, "cellblock/bash:local")
     assert image is not None
     name = new_name()
@@ -147,7 +147,7 @@ def test_a_keeper_that_ends_removes_what_it_made_and_could_not_before(
         running(tmp_path, checkpoint.url, CELLBLOCK_WARM="0,bash=1") as keeper,
     ):
         wait_until(lambda: waiting(engine) == 1, 30, "a cell waits")
-        # As often as its own remover tries, within its margin.
+        # Each attempt of the keeper's remover fails, until the margin is over.
         checkpoint.refuse("DELETE /containers/[^/]+", 500)
         assert keeper.process.stdin
         keeper.process.stdin.close()
@@ -173,7 +173,7 @@ def test_a_keeper_measures_to_the_descriptor_that_it_is_given(
 
 
 def test_a_keeper_whose_thread_has_died_ends_so_that_it_is_started_again(tmp_path: Path) -> None:
-    # Where it would write what it sees of the engine.
+    # The keeper writes what it sees of the engine to this path. A folder there makes its thread fail.
     (tmp_path / "keeper" / "engine.fresh").mkdir(parents=True)
     with running(tmp_path, "unix:///nonexistent/s") as keeper:
         assert keeper.ends() == 70

@@ -1,4 +1,4 @@
-"""Warm cells on the real engine."""
+"""Warm cells on the real engine, and the jobs that get them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MARK = "test ! -e /workspace/mark && test ! -e /tmp/mark && touch /workspace/mar
 
 @pytest.fixture
 def warm(engine: docker.APIClient) -> Warm:
-    """Makes sandboxes whose pool is full."""
+    """A function that makes a sandbox with a full pool of warm cells."""
     del engine
 
     @contextmanager

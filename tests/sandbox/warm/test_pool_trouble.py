@@ -1,4 +1,4 @@
-"""A pool whose engine fails it, whose cells die, and that is closed in the midst of its work."""
+"""A warm pool when its engine fails, when its cells die, and when it is closed while it makes cells."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def settings(checkpoint: Checkpoint) -> Settings:
 
 @pytest.fixture
 def idle() -> Iterator[WarmPool]:
-    """A pool that could hold cells of bash and makes none, since no engine is there."""
+    """A pool for cells of bash that makes none, because its engine does not exist."""
     with closing(WarmPool(load_settings(warm="bash=0-4", docker_host="unix:///nonexistent/s"))) as pool:
         yield pool
 
 
 @pytest.fixture
 def hung() -> Iterator[Callable[[], tuple[OpenCell, socket.socket]]]:
-    """Makes cells that hang on nothing but the test."""
+    """A function that makes a cell without a container, and returns it with the other end of its stream."""
     ends: list[socket.socket] = []
 
     def make() -> tuple[OpenCell, socket.socket]:

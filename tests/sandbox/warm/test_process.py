@@ -1,4 +1,4 @@
-"""The keeper's process: started, missed, started again, and ended. Programs of a line stand in for it."""
+"""How the keeper's process is started, restarted and ended. Short shell programs replace the keeper."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Program = Callable[[str], Path]
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """Has a keeper be this shell text, which notes each start in the file that comes back."""
+    """A function that replaces the keeper by a shell program, and returns the file that lists its starts."""
     starts = tmp_path / "starts"
     path = tmp_path / "program"
 
@@ -62,7 +62,7 @@ def count(starts: Path) -> int:
 
 
 def died(keeper: KeeperProcess, starts: Path, number: int) -> None:
-    """Wait until the keeper has been started so often and has ended."""
+    """Wait until the keeper has been started `number` times and has ended."""
     wait_until(lambda: count(starts) == number and not keeper.is_alive, 10, f"start {number}")
 
 

@@ -1,4 +1,4 @@
-"""The bookkeeping of waiting cells."""
+"""The list of a runtime's waiting cells, and how many there should be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a keeper sees of its engine, and how its worker reads it."""
+"""What a keeper sees of its engine, and how the keeper's worker reads that."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def looks(settings: Settings, path: Path) -> threading.Thread:
 
 
 def seen(path: Path, count: int, monkeypatch: pytest.MonkeyPatch, address: str) -> Sight:
-    """The sight after so many looks, when the folder goes."""
+    """What the keeper has written after `count` looks at the engine. Then its folder is removed."""
     left = iter(range(count, 0, -1))
     last: list[Sight | None] = []
 

@@ -1,4 +1,4 @@
-"""One container's streams and its end, where its engine or its supervisor does not do what it should."""
+"""The streams and the end of one container when its engine or its supervisor misbehaves."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KILL_CALL = "POST /containers/[^/]+/kill"
 
 @pytest.fixture
 def streams() -> Iterator[Streams]:
-    """The worker's end of a container's streams, and the container's."""
+    """The worker's end and the container's end of a connection that carries the streams."""
     near, far = socket.socketpair()
     far.settimeout(10)
     with near, far:
@@ -78,7 +78,7 @@ def test_a_connection_that_breaks_is_a_cell_that_closed(streams: Streams) -> Non
     near, far = streams
     cell = cell_on(near)
     cell.kill()
-    far.close()  # with the order unread: a reset
+    far.close()  # The order is unread, so the kernel resets the connection.
     assert list(cell.poll(1)) == [Closed()]
 
 
@@ -123,7 +123,7 @@ def test_an_order_to_a_cell_that_is_gone_is_no_error(streams: Streams) -> None:
 
 @pytest.fixture
 def held(engine: docker.APIClient) -> Iterator[str]:
-    """A container that runs until it is killed, by its name."""
+    """The name of a container that runs until it is killed."""
     image = find_image(engine, "cellblock/bash:local")
     assert image is not None
     name = new_name()

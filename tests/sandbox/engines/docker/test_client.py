@@ -1,4 +1,4 @@
-"""How the engine is found, asked and understood."""
+"""The client finds the engine, sends calls to it, and turns its errors into those of cellblock."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def answer(code: int, explanation: str | None = "it says no") -> docker.errors.A
 
 
 def wrapped(error: Exception) -> Exception:
-    """As requests and urllib3 hand on what the kernel said: in arguments of arguments."""
+    """The error as requests and urllib3 raise it: inside the arguments of two other errors."""
     return requests.exceptions.ConnectionError(urllib3.exceptions.ProtocolError("Connection aborted.", error))
 
 

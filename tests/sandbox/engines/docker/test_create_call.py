@@ -1,4 +1,4 @@
-"""The create call that makes a cell, line by line."""
+"""Each line of the create call that makes a cell."""
 
 from __future__ import annotations
 

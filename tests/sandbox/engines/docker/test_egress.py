@@ -1,4 +1,4 @@
-"""A job's way out, as it is opened, and what is done where its parts do not come up."""
+"""The relay and the proxy of a job: how they start, and what happens when they do not start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written on a container, and what its making leaves in this process."""
+"""The labels and the name of a container, and the files that stay open after containers were started."""
 
 from __future__ import annotations
 

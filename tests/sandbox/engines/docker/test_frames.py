@@ -1,4 +1,4 @@
-"""Docker's framing of two streams over one connection."""
+"""The framing in which Docker carries two streams over one connection."""
 
 from __future__ import annotations
 

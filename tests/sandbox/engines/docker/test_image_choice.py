@@ -1,4 +1,4 @@
-"""Which image a runtime's cells are made from."""
+"""The choice of the image for a runtime's cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine that fails one call of a job: nothing is left, and no reaper is there to hide what is."""
+"""An engine fails one call of a job. No container may be left, although no reaper runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REMOVE = "DELETE /containers/[^/]+"
 
 @pytest.fixture
 def behind(checkpoint: Checkpoint) -> Iterator[Callable[..., Sandbox]]:
-    """Makes sandboxes whose engine is behind the checkpoint."""
+    """A function that makes a sandbox which reaches the engine through the checkpoint."""
     made: list[Sandbox] = []
 
     def make(**settings: Any) -> Sandbox:
@@ -221,7 +221,7 @@ def test_an_engine_that_was_closed_connects_anew(
     for _ in range(2):
         assert sandbox.run("echo hi", "bash").stdout == "hi\n"
         sandbox.close()
-    # Once for jobs and once for the remover, each time.
+    # The jobs and the remover connect once each in every round. A connection makes this call twice.
     assert len(checkpoint.made("GET /version")) == 8
 
 
@@ -233,7 +233,7 @@ def test_jobs_share_a_connection_to_the_engine_and_its_time(
         sandbox.run("true", "bash")
         sandbox.settle()
     assert len(checkpoint.made("GET /version")) == 4
-    # Again only when ten seconds have gone by.
+    # The time is asked for again only after ten seconds.
     assert len(checkpoint.made("GET /_ping")) < 4
 
 

@@ -1,4 +1,4 @@
-"""The removal of one container, from the first try to the last."""
+"""The removal of one container, from the first attempt to the last."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def refusal(code: int) -> docker.errors.APIError:
 
 
 def removal(*answers: int) -> tuple[Callable[[], None], list[int]]:
-    """An engine that answers so, the last for ever; and what it has answered."""
+    """A removal that gets these answers in turn and repeats the last one; and the answers given so far."""
     told: list[int] = []
 
     def remove() -> None:

@@ -1,4 +1,4 @@
-"""The limit that a worker writes for the sockets of a cell on cgroup v1."""
+"""The limit that a worker sets for the socket memory of a cell on cgroup v1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job that stands at its memory limit is told from one that merely uses all of it."""
+"""A job that stands still at its memory limit differs from a job that only uses all of its memory."""
 
 from __future__ import annotations
 

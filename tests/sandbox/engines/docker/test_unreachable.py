@@ -1,4 +1,4 @@
-"""An engine that is not there, or is none that can make a cell."""
+"""An engine that does not answer, or that cannot make cells."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 
 @pytest.fixture(autouse=True)
 def _sockets_that_docker_forgets() -> Iterator[None]:
-    """The SDK leaves a Unix socket that could not connect to the garbage collector."""
+    """Collects garbage after each test: the SDK does not close a Unix socket that could not connect."""
     yield
     gc.collect()
 

@@ -1,4 +1,4 @@
-"""A job on the host: what it is given, what is left of it, and what the worker keeps."""
+"""A job on the host: its environment, its processes and their end, and what the worker reads of its usage."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def heard(cell: HostCell, until: type[Event]) -> list[Event]:
-    """What a cell tells up to the first event of a kind."""
+    """The events of a cell up to the first one of this kind."""
     events: list[Event] = []
 
     def news() -> bool:
@@ -43,7 +43,7 @@ def heard(cell: HostCell, until: type[Event]) -> list[Event]:
 
 
 def process_of(cell: HostCell) -> psutil.Process:
-    """The command's own process."""
+    """The process of the cell's command."""
     assert cell._process
     return psutil.Process(cell._process.pid)
 
@@ -148,7 +148,7 @@ def test_usage_is_in_nanoseconds_and_bytes(cell: HostCell, parse: Parse) -> None
     assert ended.usage.cpu_ns is not None
     assert ended.usage.peak_bytes is not None
     assert 0.3e9 <= ended.usage.cpu_ns < 3e9
-    # The kernel counts what the process was before it became the command: a copy of this one.
+    # The process began as a copy of this one, and the kernel counts that copy's memory too.
     own_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     assert 50 << 20 <= ended.usage.peak_bytes < (150 << 20) + own_bytes
 
@@ -194,7 +194,7 @@ def test_killing_goes_on_until_nothing_is_left(cell: HostCell, parse: Parse) -> 
 
 
 def test_no_process_is_of_a_job_that_has_not_started(tmp_path: Path) -> None:
-    """A container's processes that were started from outside have session 0, and so have the kernel's."""
+    """Some processes have session 0: the kernel's, and those that enter a container from outside."""
     cell = HostCell(tmp_path)
     assert [pid for pid in psutil.pids() if cell._is_member(pid)] == []
     assert list(cell.poll(0)) == []

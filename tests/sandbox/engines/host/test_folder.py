@@ -1,4 +1,4 @@
-"""The folder of a job on the host: what comes back from it, and that nothing of it stays."""
+"""The folder of a job on the host: its files come back, and then it is removed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_what_is_no_file_is_no_content_and_a_socket_nothing(tmp_path: Path) -> N
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
         whole = b"".join(_archive(tmp_path))
-    # Headers of the folder, the file and the pipe, two blocks of the file and two at the end.
+    # Blocks of 512 bytes: headers of the folder, the file and the pipe; two of the file; two at the end.
     assert (len(whole), whole[-1024:]) == ((3 + 2 + 2) * 512, bytes(1024))
 
 

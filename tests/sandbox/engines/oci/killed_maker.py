@@ -1,4 +1,4 @@
-"""Makes a cell, and is killed just before the named step of it."""
+"""A program that makes a cell and kills itself just before the named step."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(call: str) -> None:
         "OpenCell": engine,
     }
     if call == "write_text":
-        # The labels are written before, the bundle is not.
+        # The labels have been written at this step, but the bundle has not.
         setattr(Path, call, write_or_die)
     else:
         setattr(places[call], call, die)

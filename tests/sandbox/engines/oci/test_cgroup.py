@@ -1,7 +1,7 @@
 """A cell's control group as the kernel shows it: version 2, and version 1 with a folder for each controller.
 
-The files are made by hand, because one host has one version. On real groups of the host's version the same
-code runs in test_engine.py.
+The tests write the files themselves, because a host has only one version. The tests in test_engine.py run the
+same code on real groups of the host's version.
 """
 
 from __future__ import annotations

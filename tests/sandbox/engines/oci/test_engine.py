@@ -1,4 +1,4 @@
-"""Cells that an OCI runtime makes with no daemon: what the host sees of them, and what is left of them."""
+"""Cells that an OCI runtime makes with no daemon: what the host sees of them, and how they are removed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def cells_of(settings: Settings) -> list[str]:
 
 
 def left_of(settings: Settings, name: str) -> list[Path]:
-    """What the host still has of a cell."""
+    """The folders and control groups of a cell that still exist on the host."""
     own = settings.state / OWNER
     places = [
         own / "cells" / name,
@@ -106,7 +106,7 @@ def test_a_cell_that_somebody_kills_is_lost_and_its_remains_go(box: Sandbox) -> 
 def test_a_worker_that_is_killed_while_it_makes_a_cell_leaves_nothing_after_a_reaper(
     settings: Settings, oci_settings: dict[str, Any], call: str
 ) -> None:
-    """The process is killed just before each step, and before it returns the cell."""
+    """The process is killed just before a step, or just before it returns the cell."""
     wait_until(lambda: not cells_of(settings), 10, "the cells of other tests are gone")
     program = Path(__file__).with_name("killed_maker.py")
     env = os.environ | {
@@ -128,7 +128,7 @@ def test_a_worker_that_is_killed_while_it_makes_a_cell_leaves_nothing_after_a_re
 def test_a_group_that_a_runtime_made_after_everything_was_removed_is_reaped(
     settings: Settings, oci_settings: dict[str, Any]
 ) -> None:
-    """A killed worker's runtime may go on while a reaper removes what it has made so far."""
+    """The runtime of a killed worker may still run, and create a group after a reaper removed the rest."""
     root = Path("/sys/fs/cgroup")
     tops = [root] if (root / "cgroup.controllers").exists() else [root / "memory", root / "pids"]
     places = [top / f"cellblock-{OWNER}" / "late" for top in tops]

@@ -1,4 +1,4 @@
-"""Ranges of host ids: no two cells share one, and a cell that is gone gives its own back."""
+"""Ranges of host ids: no two cells share a range, and the range of a removed cell is free again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images of a host without Docker: how they come, and what a broken one leaves behind."""
+"""The images on a host without Docker: how they are stored, and that a broken one leaves nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tar(files: dict[str, bytes]) -> bytes:
 
 
 def saved(name: str, text: bytes, **config: Any) -> Iterator[bytes]:
-    """An image as `docker save` writes it, in small pieces."""
+    """An image in the format of `docker save`, in pieces of 1000 bytes."""
     described = json.dumps({"config": config, "text": text.decode()}).encode()
     digest = hashlib.sha256(described).hexdigest()
     manifest = [{"Config": f"{digest}.json", "RepoTags": [name], "Layers": ["layer.tar"]}]

@@ -1,4 +1,4 @@
-"""Create calls as the product makes them, each of a kind of its own."""
+"""The create calls of a worker, one for each kind of container."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["cell_body", "every_body"]
 def cell_body(
     engine: docker.APIClient, settings: Settings, runtime: str = "bash", **about: Any
 ) -> dict[str, Any]:
-    """The call for a job's cell."""
+    """The body of the create call for a job's cell."""
     chosen = load_catalogue()[runtime]
     limits = about.get("limits") or resolve_limits({}, chosen.limits, settings)
     image = find_image(engine, chosen.local_image)
@@ -40,7 +40,7 @@ def cell_body(
 
 
 def every_body(engine: docker.APIClient, settings: Settings, own: str) -> dict[str, dict[str, Any]]:
-    """The call for each kind of container; `own` is one that is there already, for a relay to join."""
+    """The body for each kind of container. `own` is an existing cell whose namespaces the relay joins."""
     image = find_image(engine, PROXY_IMAGE)
     assert image, f"There is no {PROXY_IMAGE}"
     limits = resolve_limits({}, load_catalogue()["bash"].limits, settings)

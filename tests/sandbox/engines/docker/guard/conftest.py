@@ -1,4 +1,4 @@
-"""A guard that the tests share, with settings that allow a job all that a guard can let through."""
+"""A guard that the tests share. Its settings allow all the network access that a guard can allow."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from config import Settings, load_settings
 from sandbox import Sandbox
 from tests.sandbox.engines.docker.guard.guard import Guard, running_guard
 
-#: For the guard and for the sandbox behind it.
+#: The settings of the guard and of the sandbox that uses it.
 ALLOWED = {"CELLBLOCK_NETWORK": "true", "CELLBLOCK_NETWORK_HOSTS": "*.example.com"}
 
 
 @pytest.fixture(scope="session")
 def guard(engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guard]:
-    """Stands before the engine of this machine."""
+    """A running guard in front of this machine's engine."""
     with running_guard(tmp_path_factory.mktemp("guard"), **ALLOWED) as running:
         yield running
 
@@ -31,6 +31,6 @@ def guarded_settings(guard: Guard) -> Settings:
 
 @pytest.fixture(scope="session")
 def guarded(sandbox: Sandbox, guarded_settings: Settings) -> Iterator[Sandbox]:
-    """Cells that are made through the guard."""
+    """A sandbox that reaches the engine through the guard."""
     with Sandbox(guarded_settings) as behind:
         yield behind

@@ -1,4 +1,4 @@
-"""A guard before the real engine, as its own program, and somebody hostile who speaks to it."""
+"""A guard that runs as a separate program in front of the real engine, and a hostile client of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAME", "Guard", "running_guard"]
 
-#: What a hostile create call gives as the name.
+#: The container name in the create calls of the hostile client.
 NAME = f"cellblock-{secrets.token_hex(6)}"
 _SILENCE_S = 2.5
 _JSON = {"Content-Type": "application/json"}
@@ -31,17 +31,17 @@ _JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Where it listens, and what it answers."""
+    """The port on which a guard listens, and functions that send it calls."""
 
     port: int
 
     @property
     def url(self) -> str:
-        """As an engine's address."""
+        """The guard's address, in the form of an engine's address."""
         return f"tcp://127.0.0.1:{self.port}"
 
     def call(self, method: str, path: str, body: str | bytes | None = None) -> int:
-        """The status of the answer. The path goes out as it stands."""
+        """Send a call and return the status of the answer. The path is sent unchanged."""
         return self.answer(method, path, body).status_code
 
     def answer(self, method: str, path: str, body: str | bytes | None = None) -> requests.Response:
@@ -51,12 +51,12 @@ class Guard:
             return session.send(request, timeout=20)
 
     def create(self, body: str | dict[str, Any]) -> int:
-        """The status of a create call."""
+        """Send a create call and return the status of the answer."""
         text = body if isinstance(body, str) else json.dumps(body)
         return self.call("POST", f"/v1.41/containers/create?name={NAME}", text)
 
     def say(self, raw: bytes) -> bytes:
-        """All that comes back for these bytes, until it hangs up or is silent for a moment."""
+        """Send these bytes and return the answer, up to its end or a pause of `_SILENCE_S` seconds."""
         said = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
             connection.sendall(raw)
@@ -69,7 +69,7 @@ class Guard:
 
 @contextmanager
 def running_guard(folder: Path, **settings: str) -> Iterator[Guard]:
-    """The command `cellblock guard`, once it listens; SIGTERM must end it."""
+    """Run `cellblock guard` and wait until it listens. At the end, SIGTERM must stop it."""
     guard, log = Guard(free_port()), folder / "guard.log"
     command = [sys.executable, "-m", "cli", "guard", "--listen", guard.url]
     with log.open("wb") as output:

@@ -1,4 +1,4 @@
-"""What somebody tries who has taken a worker over, and knows all that the worker knows."""
+"""The calls of an attacker who controls a worker and knows all that the worker knows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LOCKED = {
 }
 ALL_CALLS = 'seccomp={"defaultAction":"SCMP_ACT_ALLOW"}'
 WEAK = {**LOCKED["HostConfig"], "SecurityOpt": ["no-new-privileges:true", ALL_CALLS]}  # type: ignore[dict-item]
-#: None of them is a cell, however much of its text is one's.
+#: None of these bodies describes a cell, although some contain large parts of a cell's body.
 BODIES = {
     "open": json.dumps(OPEN),
     "locked": json.dumps({**OPEN, **LOCKED}),
@@ -56,7 +56,7 @@ BODIES = {
 
 @pytest.fixture
 def stranger(engine: docker.APIClient) -> Iterator[str]:
-    """Somebody else's container, which runs."""
+    """A running container that does not belong to this deployment. It must still run after the test."""
     made = engine.create_container("cellblock/bash:local", ["sleep", "600"], name=f"{OWNER}-stranger")["Id"]
     engine.start(made)
     yield made
@@ -227,13 +227,13 @@ def test_an_image_of_the_catalogue_may_be_asked_for_by_its_name_with_a_digest_to
     (tmp_path / "runtimes.toml").write_text(f'[python]\nimage = "{pinned}"\n')
     with running_guard(tmp_path, CELLBLOCK_RUNTIMES=str(tmp_path / "runtimes.toml")) as other:
         assert other.call("GET", f"/v1.41/images/{quote(pinned, safe='/:')}/json") == 404
-        # The local build does not stand in for a pin, nor does a tag.
+        # Neither the local build nor a tag replaces a pinned image.
         assert other.call("GET", "/v1.41/images/cellblock/python:local/json") == 403
         assert other.call("POST", "/v1.41/images/create?fromImage=python&tag=3.11-slim") == 403
 
 
 def test_an_image_of_the_catalogue_may_be_pulled(guard: Guard, tmp_path: Any) -> None:
-    """The engine asks a registry where nobody listens, and says so."""
+    """No registry listens at this address, so the engine answers with an error."""
     (tmp_path / "runtimes.toml").write_text('[python]\nimage = "127.0.0.1:9/none:1"\n')
     with running_guard(tmp_path, CELLBLOCK_RUNTIMES=str(tmp_path / "runtimes.toml")) as other:
         assert other.call("POST", "/v1.41/images/create?fromImage=127.0.0.1:9/none&tag=1") in (404, 500)

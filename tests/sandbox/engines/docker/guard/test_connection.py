@@ -1,4 +1,4 @@
-"""One client of the guard, with an engine and a judge that do as the test says."""
+"""The guard's connection to one client, with an engine and a judge that the test controls."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ async def judge(call: Call) -> Order:
 
 
 class Ends:
-    """What runs between a client in a thread, a connection of the guard and an engine's answer.
+    """Connects a client in a thread, a connection of the guard, and an engine that gives one answer.
 
-    None: it hangs up.
+    If the answer is None, the engine hangs up.
     """
 
     def __init__(self, path: Path, answer: bytes | None) -> None:
@@ -88,7 +88,7 @@ class Ends:
 
 
 def says(*pieces: bytes) -> Client:
-    """Says it, and hears all that comes until it is hung up on."""
+    """A client that sends these pieces, and returns all that it receives until the guard hangs up."""
 
     def client(far: socket.socket) -> bytes:
         for piece in pieces:

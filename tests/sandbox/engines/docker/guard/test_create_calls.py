@@ -1,4 +1,4 @@
-"""A create call is let through if it is the profile's to the last name, and refused otherwise."""
+"""The guard lets a create call through only if every name and value in it is one of the profile."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.sandbox.engines.docker.guard.guard import NAME, Guard
 pytestmark = pytest.mark.engine
 
 KINDS = ("cell", "cell with a network", "relay", "proxy")
-#: What may be any text: the environment, and labels that say whose job it is.
+#: The parts that may hold any text: the environment, and the labels that say whose job it is.
 FREE = [
     ("Env",),
     *(("Labels", f"cellblock.{name}") for name in ("task", "worker", "state", "process", "deadline")),
@@ -59,13 +59,13 @@ Judged = Callable[[str], dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def calls_settings(guarded_settings: Settings) -> Settings:
-    """Of a deployment whose cells stay from test to test."""
+    """Settings of a separate deployment. Its cells are not removed between tests."""
     return guarded_settings.model_copy(update={"owner": f"{OWNER}-calls", "docker_host": None})
 
 
 @pytest.fixture(scope="module")
 def own(engine: docker.APIClient, calls_settings: Settings) -> Iterator[str]:
-    """A cell of ours that is there."""
+    """The name of an existing cell of this deployment."""
     body = cell_body(engine, calls_settings)
     engine.create_container_from_config(body, NAME)  # type: ignore[no-untyped-call]
     yield NAME
@@ -83,7 +83,7 @@ def bodies(engine: docker.APIClient, calls_settings: Settings, own: str) -> dict
 
 @pytest.fixture(scope="module")
 def judged(calls_settings: Settings, engine: docker.APIClient) -> Iterator[Judged]:
-    """What the engine would get for a body."""
+    """A function that returns the create call which the guard would send to the engine for a body."""
     asked = GuardedEngine(docker_address(calls_settings), 20)
     owned = Owned(asked, calls_settings.owner)
     cells = GuardedCells(calls_settings, GuardedImages(asked, load_catalogue()), owned)
@@ -117,7 +117,7 @@ def test_a_call_with_anything_changed_added_left_out_or_written_otherwise_is_ref
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to everything in it, but to what may vary."""
+    """The path to each entry in the value, except to the entries that may vary."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         if (*path, key) not in FREE:
@@ -163,7 +163,7 @@ def _leave_out(body: Any, path: tuple[Any, ...], data: st.DataObject) -> str:
 
 
 def _other_case(body: Any, path: tuple[Any, ...], data: st.DataObject) -> str:
-    """As Go's parser takes a name, in any case of letters."""
+    """The name in the other case. Go's parser accepts a name in any case of letters."""
     parent, name = _parent(body, path), path[-1]
     assume(isinstance(name, str) and name.swapcase() != name)
     parent[name.swapcase()] = parent.pop(name)
@@ -171,7 +171,7 @@ def _other_case(body: Any, path: tuple[Any, ...], data: st.DataObject) -> str:
 
 
 def _twice(body: Any, path: tuple[Any, ...], data: st.DataObject) -> str:
-    """The name once more behind itself, with another value or the same, by an escape or as it is."""
+    """The same name a second time, with the same value or another one, with an escape or without."""
     parent, name = _parent(body, path), path[-1]
     assume(isinstance(name, str) and name)
     value = data.draw(st.sampled_from([*VALUES, parent[name]]), label="value")
@@ -202,7 +202,7 @@ def _twice(body: Any, path: tuple[Any, ...], data: st.DataObject) -> str:
 def test_a_cell_beyond_the_operators_maxima_is_refused(
     judged: Judged, engine: docker.APIClient, calls_settings: Settings, field: str, value: Any
 ) -> None:
-    """Although all of it is as the profile makes it for such limits."""
+    """The body is exactly what the profile gives for these limits. The guard refuses it nevertheless."""
     usual = resolve_limits({}, load_catalogue()["bash"].limits, calls_settings)
     more = replace(usual, **{field: value})
     try:

@@ -1,4 +1,4 @@
-"""The guard's own calls of the engine, where that does not do as it should. A script stands in for it."""
+"""The guard's own calls to an engine that misbehaves. A scripted server replaces the engine."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def answer(status: int, body: object = "", *more: str) -> bytes:
 
 
 class Script:
-    """An engine that answers each call with the next of these, the last for ever, and counts its guests.
+    """An engine that gives these answers in turn, repeats the last one, and counts its connections.
 
-    Nothing is an answer that never comes; None hangs up.
+    For an answer of no bytes it stays silent. For None it hangs up.
     """
 
     def __init__(self, path: Path, *answers: bytes | None) -> None:
@@ -188,7 +188,7 @@ def test_an_image_is_known_for_three_minutes_after_the_engine_had_it(
     now = [1000.0]
     monkeypatch.setattr("sandbox.engines.docker.guard.images.time.monotonic", lambda: now[0])
     found = answer(200, {"Id": "sha256:1", "Size": 1})
-    # Neither the named image nor the local one nor the proxy's is that one any more.
+    # At the second look, the named image, the local build and the proxy's image are all missing.
     script = Script(tmp_path / "s", found, answer(404))
 
     async def ask(engine: GuardedEngine) -> list[bool]:

@@ -1,4 +1,4 @@
-"""Everything that the product does with an engine goes through the guard."""
+"""The guard lets through everything that a worker does with an engine."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_an_oci_runtime_of_the_operators_passes(guarded_settings: Settings, tmp_
 def test_the_reaper_finds_and_removes_what_is_due(
     guarded_settings: Settings, engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # To a process that lives here a cell is left, whatever its label says.
+    # A reaper leaves a cell whose process runs on this machine, so both processes get another machine's mark.
     monkeypatch.setattr("sandbox.labels.this_process", lambda: "another machine/1/2")
     with closing(connect(guarded_settings)) as client:
         body, name = cell_body(engine, guarded_settings), new_name()
@@ -133,7 +133,7 @@ def test_the_engines_clock_is_read_through_it(guarded_settings: Settings, engine
 def test_a_worker_that_vanishes_takes_its_cell_along(
     guarded_settings: Settings, engine: docker.APIClient
 ) -> None:
-    """The guard hangs up at the engine where its client has hung up, so that the supervisor ends."""
+    """When its client hangs up, the guard hangs up on the engine, and so the supervisor ends."""
     with closing(connect(guarded_settings)) as client:
         limits = _limits(guarded_settings)
         labels = new_labels(

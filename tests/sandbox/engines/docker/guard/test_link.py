@@ -1,4 +1,4 @@
-"""One connection that speaks HTTP, and two that are joined."""
+"""One HTTP connection, and two connections that are joined."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEAD = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
 
 
 def linked(count: int, body: Body) -> Any:
-    """What `body` gives for so many links, and the other end of each."""
+    """Run `body` with `count` links and the other end of each, and return its result."""
     pairs = [socket.socketpair() for _ in range(count)]
     for _, far in pairs:
         far.settimeout(10)
@@ -128,7 +128,7 @@ def test_an_end_that_breaks_breaks_the_other() -> None:
         joined = asyncio.create_task(splice(one, other))
         further.sendall(b"unread")
         await asyncio.to_thread(far.recv, 1, socket.MSG_PEEK)
-        far.close()  # with something unread: a reset
+        far.close()  # Data is unread, so the kernel resets the connection.
         await joined
         return await asyncio.to_thread(_all, further)
 

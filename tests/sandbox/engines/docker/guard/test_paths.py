@@ -1,4 +1,4 @@
-"""What a guard makes of paths and messages that it has no use for, or that can be read in two ways."""
+"""The guard refuses paths that no worker needs, and paths and messages that can be read in two ways."""
 
 from __future__ import annotations
 

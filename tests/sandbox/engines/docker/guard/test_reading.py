@@ -1,4 +1,4 @@
-"""What the guard makes of one call, with no engine and no connection."""
+"""How the guard reads one call. These tests need no engine and no connection."""
 
 from __future__ import annotations
 
