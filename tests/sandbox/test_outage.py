@@ -126,7 +126,7 @@ def test_an_engine_that_is_full_is_not_asked_whether_it_is_there() -> None:
 
 @pytest.fixture
 def left(engine: docker.APIClient) -> Iterator[str]:
-    """The name of a container that the test has to remove."""
+    """The name of a container that a remover is asked to remove."""
     image = find_image(engine, "cellblock/bash:local")
     assert image is not None
     name = f"cellblock-{secrets.token_hex(6)}"
