@@ -73,7 +73,7 @@ def checkpoint(engine: docker.APIClient) -> Iterator[Checkpoint]:
 
 @pytest.fixture
 def leave(engine: docker.APIClient) -> Iterator[Leave]:
-    """A function that creates a container and returns its name. The containers are removed after the test."""
+    """A function that creates a container and returns its name. After the test they are removed."""
     image = find_image(engine, "cellblock/bash:local")
     assert image is not None
     made: list[str] = []

@@ -1,4 +1,4 @@
-"""A job on the host: its environment, its processes and their end, and what the worker reads of its usage."""
+"""A job on the host: its environment, its processes and their end, and its measured usage."""
 
 from __future__ import annotations
 
