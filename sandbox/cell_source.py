@@ -29,7 +29,7 @@ __all__ = ["CellSource"]
 
 
 class CellSource:
-    """Makes or claims cells on one engine, and removes each of them whatever happened in it."""
+    """Makes or claims cells on one engine, and removes each of them after use."""
 
     def __init__(
         self, settings: Settings, engine: Engine, pool: KeeperClient | WarmPool | None = None
@@ -108,13 +108,13 @@ class CellSource:
         try:
             return self._engine.make(spec)
         except BaseException:
-            # Removed by its name: the engine may have made it although the call was given up.
+            # The name is enough: the engine may have made the cell although the call failed.
             self._remove(spec.name)
             raise
 
     @contextmanager
     def _egress(self, job: Job, tags: JobTags, opened: OpenCell) -> Iterator[Mapping[str, str]]:
-        """The way out of a job with a list of hosts, as variables for it. It is closed with the block."""
+        """Open a way to the job's list of hosts, and give its variables. It is closed after the block."""
         if isinstance(job.network, bool):
             yield {}
             return

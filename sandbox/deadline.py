@@ -1,4 +1,4 @@
-"""Keeps a job's deadline: when its time is over, and what is done to its cell then."""
+"""Enforces a job's deadline: when its time is over, and what is then done to its cell."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class _Phase(Enum):
 
 
 class Deadline:
-    """The steps against one job. Each is taken if the one before has not ended the job in its time.
+    """The steps that end one job. Each is taken if the one before has not ended the job in its time.
 
     The time is counted by the worker's own clock, which the job can't change. The engine may need `bound_s`
     seconds for one step of its own.
     """
 
     def __init__(self, cell: Cell, limits: Limits, bound_s: float) -> None:
-        #: Why the job was told to end; None if it was not.
+        #: Why the job is being ended; None if it is not.
         self.stopped: Status | None = None
         #: How long the supervisor may need to kill the job and to report its end.
         self.inward_kill_s = bound_s * _INWARD_KILL_SHARE
@@ -51,16 +51,16 @@ class Deadline:
         return self._next_step - time.monotonic()
 
     def await_start(self) -> None:
-        """Give the cell the time that it may need to start the job."""
+        """Set the time within which the cell must start the job."""
         self._next_step = time.monotonic() + self._bound_s - self.inward_kill_s
 
     def start(self, started: float) -> None:
-        """Count the timeout from `started`, a time of the monotonic clock, unless the job was told to end."""
+        """Count the timeout from `started`, a time of the monotonic clock, unless the job is being ended."""
         if self.stopped is None:
             self._next_step = started + self._limits.timeout_s
 
     def stop(self, status: Status) -> None:
-        """Kill the job now; the first reason to stop is the one that counts."""
+        """Kill the job now. If `stop` was called before, the first reason is kept."""
         self.stopped = self.stopped or status
         if self._phase in (_Phase.RUNNING, _Phase.TERMINATED):
             self._cell.kill()
@@ -70,7 +70,7 @@ class Deadline:
         """Take the next step: SIGTERM, SIGKILL by the supervisor, SIGKILL by the engine, then an error.
 
         Raises:
-            EngineFailed: all of them were taken, and the cell is still there.
+            EngineFailed: all steps were taken, and the cell still exists.
         """
         match self._phase:
             case _Phase.RUNNING:

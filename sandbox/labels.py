@@ -1,4 +1,4 @@
-"""Writes and reads the labels of a container: whose it is, what for, and until when it may stay."""
+"""Writes and reads the labels of a container: its owner, its purpose, and its deadline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["DEADLINE", "LIMITS", "OWNER", "RUNTIME", "STATE", "FoundLabels", "ne
 OWNER, TASK, WORKER = "cellblock.owner", "cellblock.task", "cellblock.worker"
 RUNTIME, STATE, PROCESS = "cellblock.runtime", "cellblock.state", "cellblock.process"
 DEADLINE = "cellblock.deadline"
-#: The label with a container's limits. The guard makes the configuration again from it and compares the two.
+#: The label with a container's limits. From it the guard makes the configuration again, to compare the two.
 LIMITS = "cellblock.limits"
 
 

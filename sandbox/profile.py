@@ -1,4 +1,4 @@
-"""The cell's profile: everything that stands between a job and the host, each line with what it stops.
+"""The cell's profile: everything that protects the host from a job, each line with what it stops.
 
 A comment that begins with "stops:" names the attack that a job could make without the line. Each engine
 derives its own form from this description. tests/hostile/mutants.py names, for each line, the test that fails
@@ -34,7 +34,7 @@ __all__ = [
     "cell_profile",
 ]
 
-#: nobody: owns no file of any image.
+#: The user nobody, who owns no file of any image.
 CELL_USER = 65534
 
 #: How many files one process may have open.
@@ -45,22 +45,22 @@ SOCKET_BYTES = 32 << 20
 
 _CFS_PERIOD_US = 100_000
 
-# A list of what is allowed, in place of the engine's own: the same on every engine, old or new, and nothing
-# that a kernel learns later is in it.
+# The list of allowed system calls. It replaces the engine's own, so that it is the same on every engine. A
+# system call that a later kernel adds is not allowed.
 _SECCOMP = json.dumps(json.loads(Path(__file__).with_name("seccomp.json").read_text()))
 
-# The engine's own list is replaced, not added to. What is not there on a host is passed over.
+# This list replaces the engine's own. A path that the host does not have is ignored.
 _MASKED_PATHS = (
     # The supervisor's memory, and the nonce in it.
     *("/proc/1/mem", "/proc/1/task/1/mem"),
-    # Where the kernel keeps what, and how it was set up.
+    # The kernel's addresses, and its configuration.
     *("/proc/kcore", "/proc/kallsyms", "/proc/iomem", "/proc/timer_list", "/proc/sched_debug"),
     *("/proc/cmdline", "/proc/config.gz", "/sys/kernel", "/sys/module"),
-    # Whose keys the kernel holds, over all cells.
+    # The owners of the kernel's keys, from all cells.
     *("/proc/keys", "/proc/key-users"),
     # The host's hardware.
     *("/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/dmi"),
-    # What the neighbours do, from interrupts, timers, disks, pages, locks and the power that they take.
+    # The activity of neighbours, seen in interrupts, timers, disks, pages, locks and electric power.
     # Not /proc/stat: Node aborts without it.
     *("/proc/interrupts", "/proc/softirqs", "/proc/schedstat", "/proc/latency_stats", "/proc/timer_stats"),
     *("/proc/diskstats", "/proc/vmstat", "/proc/zoneinfo", "/proc/buddyinfo", "/proc/pagetypeinfo"),
@@ -82,40 +82,40 @@ class Tmpfs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpuQuota:
-    """Processor time as the scheduler's bandwidth control takes it, in microseconds."""
+    """Processor time for the scheduler's bandwidth control, in microseconds."""
 
     quota_us: int
     period_us: int = _CFS_PERIOD_US
 
     @classmethod
     def of(cls, limits: Limits) -> CpuQuota:
-        """The quota for the cores of a job."""
+        """The quota for a job's number of cores."""
         return cls(quota_us=max(1000, round(limits.cpus * _CFS_PERIOD_US)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """A container as it is to be, whatever the engine.
+    """The description of a container, for every engine.
 
-    `network` is a network of the engine's, or the container whose network namespace is joined; None leaves a
-    loopback device alone. `ulimits` hold for each process, soft and hard. `volumes` are paths that the image
-    declares as volumes. `disk_reads` are bytes a second, by the host's device. `seccomp` is JSON in the
-    format of Docker.
+    `network` is a network of the engine's, or the container whose network namespace is joined. With None
+    there is only a loopback device. `ulimits` hold for each process, soft and hard. `volumes` are paths that
+    the image declares as volumes. `disk_reads` are bytes per second, for each device of the host. `seccomp`
+    is JSON in the format of Docker.
     """
 
     image: str
     program: tuple[str, ...] = ("/bin/sh", "-c", SUPERVISOR, "cell")
     labels: Mapping[str, str]
     env: Mapping[str, str]
-    user: int = CELL_USER  # stops: a job that is root to the image's files and to the kernel
+    user: int = CELL_USER  # stops: a job that is root for the image's files and for the kernel
     hostname: str | None = "cell"  # stops: learning the container's id
     network: str | None  # stops: reaching any network, if it is None
     ipc: str = "private"  # stops: using the shared memory and semaphores of neighbours
-    seccomp: str = _SECCOMP  # stops: system calls that no job needs, where the kernel's holes are
+    seccomp: str = _SECCOMP  # stops: holes in the kernel, through system calls that no job needs
     # stops: reading about the host, the neighbours and the supervisor
     masked_paths: tuple[str, ...] = _MASKED_PATHS
     tmpfs: Mapping[str, Tmpfs]
-    volumes: tuple[str, ...]  # stops: writing to the host's disk, where an image declares a volume
+    volumes: tuple[str, ...]  # stops: writing to the host's disk, if an image declares a volume
     shm_bytes: int  # stops: filling the host's memory through /dev/shm
     memory_bytes: int  # stops: a memory bomb
     socket_bytes: int = SOCKET_BYTES  # stops: filling socket buffers, which cgroup v1 counts apart
@@ -141,8 +141,8 @@ def cell_profile(
 ) -> Profile:
     """The profile of a cell with these limits.
 
-    What holds for every container and has no value here is in the engine's own form: no capabilities, no new
-    privileges, a read-only root, private namespaces, no swap, no log, no restart.
+    What is the same for every container has no value here, and each engine sets it itself: no capabilities,
+    no new privileges, a read-only root, private namespaces, no swap, no log, no restart.
     """
     return Profile(
         image=image,
@@ -163,14 +163,15 @@ def cell_profile(
 
 
 def by_operator(settings: Settings) -> dict[str, Any]:
-    """What the settings alone say of every cell, for `cell_profile`."""
+    """The arguments of `cell_profile` that depend on the settings alone."""
     return {"oci_runtime": settings.oci_runtime, "disk_reads": parse_disk_reads(settings.disk_reads)}
 
 
 def _tmpfs(limits: Limits) -> dict[str, Tmpfs]:
-    """The only places to write to, both held in the cell's own memory.
+    """The only two places that a job can write to. Both are in the cell's own memory.
 
-    The sizes stop a full disk, the inodes a million empty files. Programs start from /workspace alone.
+    The sizes stop a full disk. The inodes stop a million empty files. Programs can start from /workspace, but
+    not from /tmp.
     """
     size, inodes = limits.disk_bytes, max(1024, limits.disk_bytes // 4096)
     return {
@@ -180,29 +181,29 @@ def _tmpfs(limits: Limits) -> dict[str, Tmpfs]:
 
 
 def _sysctls(network: str | None) -> dict[str, str]:
-    """Of the cell's own namespaces: what is counted for no control group, or was not by older kernels."""
+    """Limits of the cell's own namespaces, for what no control group counts, at least in older kernels."""
     own = {
         "kernel.sem": "250 32000 100 128",  # stops: making a thousand million semaphores
     }
     if network:
         return own
     return own | {
-        # stops: many connections, each of which takes its least size whatever `socket_bytes` says.
+        # stops: many connections. Each takes its smallest buffer even beyond `socket_bytes`.
         "net.ipv4.tcp_rmem": "4096 16384 65536",
         "net.ipv4.tcp_wmem": "4096 16384 65536",
-        "net.ipv4.tcp_max_tw_buckets": "4096",  # stops: the same by connections that have ended
+        "net.ipv4.tcp_max_tw_buckets": "4096",  # stops: the same with connections that have ended
     }
 
 
 def _ulimits(limits: Limits) -> dict[str, int]:
-    """Per process, beneath the cgroup's limits. Not `nproc`: it counts the user's processes in all cells."""
+    """Limits of each process. Not `nproc`: it counts the user's processes in all cells."""
     return {
-        # stops: a core file as large as memory. 0 would let one pass to a core_pattern that is a pipe.
+        # stops: a core file as large as memory. With 0, a core_pattern that is a pipe would still get one.
         "core": 1,
         "nofile": OPEN_FILES,  # stops: filling the kernel's table of open files
         "fsize": limits.disk_bytes,  # stops: sparse files that look larger than the cell
         "memlock": 64 << 10,  # stops: memory that cannot be reclaimed
         "msgqueue": 0,  # stops: filling the message queues, which the kernel counts per user, over all cells
-        # stops: running on when nobody is left to keep the deadline
+        # stops: running on when no worker is left to enforce the deadline
         "cpu": math.ceil((limits.timeout_s + limits.grace_s) * max(1.0, limits.cpus)) + 5,
     }

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-# What Celery has no signal for: the worker's own commands, and its steps when it connects to the broker.
+# These have no signal of Celery: the worker's own commands, and its steps when it connects to the broker.
 control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")(control.revoke)
 inspect_command(name=JOBS)(control.jobs)
 app.steps["consumer"].update((engine_watch.EngineWatch, health_file.HealthFile))
@@ -109,13 +109,13 @@ def introduce_worker(**_: object) -> None:
 
 
 def begin_traces_without_children(sender: str, instance: Any, **_: object) -> None:  # noqa: ANN401
-    """If the jobs run in threads of this process, no `worker_process_init` is sent."""
+    """Begin traces if jobs run in threads of this process: no `worker_process_init` is sent then."""
     if not instance.pool_cls.__module__.endswith((".prefork", ".solo")):
         begin_traces(sender)
 
 
 def watch_keeper(sender: Any, **_: object) -> None:  # noqa: ANN401  Celery's own
-    """By the worker's timer, which runs now, and not by a thread, because the pool may still fork."""
+    """Restart a dead keeper by the worker's timer. A thread is no choice, because the pool may still fork."""
     if process_state.keeper is not None:
         sender.timer.call_repeatedly(1.0, process_state.keeper.revive)
 
@@ -128,13 +128,13 @@ def open_sandbox(**_: object) -> None:
 
 
 def leave_metrics(**_: object) -> None:
-    """So that the port does not stay in use after the main process has ended."""
+    """Leave the metrics' port, so that it does not stay in use after the main process has ended."""
     if process_state.metrics:
         process_state.metrics.exporter.leave()
 
 
 def begin_traces(sender: str | None = None, **_: object) -> None:
-    """In each process that runs jobs, because the thread of an exporter does not survive a fork."""
+    """Begin traces in each process that runs jobs: an exporter's thread does not survive a fork."""
     if this_settings().traces != "off" and process_state.tracer_provider is None:
         process_state.tracer_provider = traces.send_traces(sender or "")
         # The span of the task is still open then.
@@ -142,7 +142,7 @@ def begin_traces(sender: str | None = None, **_: object) -> None:
 
 
 def end_attempt(task_id: str, state: str | None, **_: object) -> None:
-    """Here, because now the result is stored, if there is one. The signal is sent however the task ends."""
+    """End the attempt. By now the result, if any, is stored. The signal is sent however the task ends."""
     process_state.end_attempt(task_id, done=state in READY_STATES)
 
 
@@ -169,7 +169,7 @@ def end_traces(**_: object) -> None:
 _RECEIVERS: dict[Any, tuple[Callable[..., None], ...]] = {
     # Nothing has been started yet.
     signals.celeryd_init: (
-        # First, so that a worker that may not start has opened nothing.
+        # First, so that a worker with a refused pool has opened nothing.
         refuse_pool,
         # Before Celery sets up its log, and before it warns on standard error about running as root.
         note_name,
@@ -200,7 +200,7 @@ _RECEIVERS: dict[Any, tuple[Callable[..., None], ...]] = {
     signals.celeryd_after_setup: (
         # Before the pool forks, so that its processes inherit the keeper's path.
         start_keeper,
-        # After the keeper, so that a worker that can't start says nothing of isolation.
+        # After the keeper, so that a worker that can't start logs nothing about isolation.
         introduce_worker,
         # After the line above has set the log's level. Only now the class of the pool is known.
         choice.warn_of_threads,
@@ -219,7 +219,7 @@ _RECEIVERS: dict[Any, tuple[Callable[..., None], ...]] = {
         # Before the first job comes, so that no job waits for the sandbox.
         open_sandbox,
         leave_metrics,
-        # Only a process that runs tasks logs what this is about.
+        # Only a process that runs tasks logs outages of the engine.
         engine_watch.log_outages_once,
         begin_traces,
         # A process that is not forked inherits no encoder.
@@ -231,25 +231,25 @@ _RECEIVERS: dict[Any, tuple[Callable[..., None], ...]] = {
     # First, so that the time of the line is that of the job's end.
     signals.task_success: (logs.log_result,),
     signals.task_postrun: (
-        # Before the lease is given back: what that logs is no line of the job.
+        # Before the lease is given back: its log lines are not the job's.
         log_context.end_log_context,
         end_attempt,
     ),
     # A signal has told the worker to end. Its jobs still run.
     signals.worker_shutting_down: (shutdown.bound_shutdown,),
-    # A process of the pool ends. To send the last spans takes a while.
+    # A process of the pool ends. Sending the last spans takes some time, so it comes last.
     signals.worker_process_shutdown: (process_state.close_sandbox, end_traces),
     # The main process ends.
     signals.worker_shutdown: (
-        # First: it waits until the last cell is gone, and the keeper is to live until then.
+        # First: it waits until the last cell is gone, and the keeper must run until then.
         process_state.close_sandbox,
         # Before the metrics, so that the keeper can report to the end.
         stop_keeper,
-        # After all that reports to them.
+        # After everything that reports to the metrics.
         close_metrics,
-        # After the keeper: until then the worker is not quite gone.
+        # After the keeper: until then the worker has not ended completely.
         health_file.remove_health_file,
-        # Last, because to send the spans that have not been sent yet takes a while.
+        # Last, because sending the last spans takes some time.
         end_traces,
     ),
 }

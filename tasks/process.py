@@ -1,4 +1,4 @@
-"""What this process keeps while it lives, be it a worker, a process of its pool or an app that sends jobs."""
+"""The state of this process. It may be a worker, a process of its pool, or an app that sends jobs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ProcessState:
         self.is_worker = False
         #: The worker's name in its log lines. Empty in an app.
         self.worker_name = ""
-        #: Runs beside the worker's main process. Pool processes use its path.
+        #: The keeper runs beside the worker's main process. Pool processes use its path.
         self.keeper: KeeperProcess | None = None
         #: The measurements of this worker. None if the operator has set no CELLBLOCK_METRICS_PORT.
         self.metrics: ServedMetrics | None = None
@@ -61,7 +61,7 @@ class ProcessState:
             sandbox.close()
 
     def keeper_sight(self) -> Sight | None:
-        """The last look of this worker's keeper at the engine. None if there is no keeper or no look yet."""
+        """The last state of the engine that the keeper saw. None if there is no keeper or no state yet."""
         return self.keeper.sight() if self.keeper else None
 
     def keeper_is_alive(self) -> bool | None:
@@ -71,7 +71,7 @@ class ProcessState:
     def begin_attempt(self, attempt: Attempt) -> None:
         """Keep the attempt of the task that this thread runs until `end_attempt`, if it has a lease.
 
-        A task without a lease may run inside another one: an eager task, which has nothing to give back.
+        A task without a lease has nothing to give back. It may run inside another task, as eager tasks do.
         """
         if attempt.has_lease:
             self._thread.attempt = attempt

@@ -1,4 +1,4 @@
-"""What cells are made with: a package for each engine, behind the protocol in `engine`."""
+"""The engines that make cells: a package for each, behind the protocol in `engine`."""
 
 from __future__ import annotations
 

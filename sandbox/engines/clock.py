@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 __all__ = ["HOLDS_S", "EngineClock"]
 
-#: How long a reading is used, in seconds. Somebody may set the engine's clock at any time.
+#: For how many seconds a reading is used. The engine's clock may be set at any time.
 HOLDS_S = 10.0
 
 
 class EngineClock:
-    """Asks the engine now and then, and counts on by this machine's monotonic clock, which nobody sets."""
+    """Asks the engine sometimes, and in between adds the time of this machine's monotonic clock."""
 
     def __init__(self, ask: Callable[[], float]) -> None:
         self._ask = ask

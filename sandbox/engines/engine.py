@@ -1,4 +1,4 @@
-"""What an engine must be able to do. Nothing outside of an engine's own package knows more of it."""
+"""What an engine must be able to do. All modules outside of an engine's package use only this."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["CellSpec", "Egress", "Engine", "FoundCell", "OpenCell", "Stream", "e
 
 
 def new_name() -> str:
-    """A unique name. It is chosen before a cell is made, which may succeed although it was given up."""
+    """A unique name. It is chosen before the call that makes a cell, which may seem to fail and succeed."""
     return f"cellblock-{secrets.token_hex(6)}"
 
 
@@ -34,15 +34,15 @@ class Stream(Protocol):
     """An open file descriptor. Closing it twice does nothing."""
 
     def fileno(self) -> int:
-        """Its number."""
+        """The descriptor's number."""
 
     def close(self) -> None:
-        """Close it."""
+        """Close the descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellSpec:
-    """A cell to be made. `network`: whether it may reach all that the engine's own network reaches."""
+    """A cell to be made. `network`: whether it may use the engine's own network."""
 
     name: str
     runtime: Runtime
@@ -70,8 +70,9 @@ class OpenCell:
 class FoundCell:
     """A container that an engine lists.
 
-    `dead_since` is None if it runs. Else it asks since when it is dead: in Unix seconds of the engine's
-    clock, or infinity if it is gone by then. It raises `SandboxUnavailable` if the engine does not answer.
+    `dead_since` is None if it runs. Otherwise it is a function that asks since when it is dead: in Unix
+    seconds of the engine's clock, or infinity if it no longer exists. It raises `SandboxUnavailable` if the
+    engine does not answer.
     """
 
     name: str
@@ -101,7 +102,7 @@ class Engine(Protocol):
     removes_slowly: bool
 
     def make(self, spec: CellSpec) -> OpenCell:
-        """Make and start a cell. After an error the caller has to remove it by its name."""
+        """Make and start a cell. After an error the caller must remove it by its name."""
 
     def cell(self, opened: OpenCell) -> Cell:
         """The conversation with an open cell."""
@@ -130,7 +131,7 @@ class Engine(Protocol):
         """What the engine's clock says, to the second, in Unix seconds."""
 
     def ping(self) -> None:
-        """Return once the engine has answered, on a new connection. It gets a third of its margin."""
+        """Return once the engine has answered, on a new connection, within a third of its margin."""
 
     def close(self) -> None:
         """Close the connection."""

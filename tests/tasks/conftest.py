@@ -1,4 +1,4 @@
-"""Jobs sent by name, as an app sends them that has nothing of ours."""
+"""Fixtures that send jobs by the name of the task, as an app without cellblock does."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ ANSWER_S = 40.0
 
 
 class Send(Protocol):
-    """`delay` of a task that is known by its name alone."""
+    """Sends a job by the name of the task, with the arguments of `delay`."""
 
     def __call__(self, *args: object, **kwargs: object) -> AsyncResult[Any]:
-        """The handle of a job that has been sent."""
+        """Send a job, and return its handle."""
 
 
 @pytest.fixture
 def database(broker_url: str) -> Iterator[redis.Redis]:
-    """A test's own part of Redis, for keys that it writes itself: they are gone with it."""
+    """A client of the test's own database in Redis. The database is emptied after the test."""
     with redis.Redis.from_url(broker_url, decode_responses=True) as client:
         yield client
         client.flushdb()
@@ -38,13 +38,13 @@ def database(broker_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def send(byname: Celery) -> Send:
-    """Sends to the session's worker."""
+    """A function that sends a job to the session's worker and returns its handle."""
     return lambda *args, **kwargs: byname.send_task(TASK, args, kwargs)
 
 
 @pytest.fixture
 def ask(send: Send) -> Callable[..., dict[str, Any]]:
-    """Sends to the session's worker and waits for what comes back."""
+    """A function that sends a job to the session's worker and returns its result."""
 
     def answer(*args: object, **kwargs: object) -> dict[str, Any]:
         result: dict[str, Any] = send(*args, **kwargs).get(timeout=ANSWER_S)
@@ -55,14 +55,14 @@ def ask(send: Send) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> ProcessState:
-    """The state of this process, as it is when a process starts; afterwards it is what it was before."""
+    """The state of this process, as new. After the test it is again what it was before."""
     monkeypatch.setattr(process_state, "__dict__", vars(ProcessState()))
     return process_state
 
 
 @pytest.fixture
 def results(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The result backend that a worker has, here and in every thread, on a database of the test's own."""
+    """A worker's result backend on the test's own database. Every thread of the test uses it."""
     backend: Any = PatientRedis(app=app, url=broker_url)
     monkeypatch.setattr(Celery, "backend", backend)
     yield backend

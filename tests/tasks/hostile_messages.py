@@ -1,4 +1,4 @@
-"""Messages that are no calls, as anybody can send them who has the broker's password."""
+"""Messages that are not calls of a task. Anybody with the broker's password can send them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from uuid import uuid4
 __all__ = ["MESSAGES", "MISSING", "call", "envelope"]
 
 TASK = "cellblock.run_sandboxed"
-#: In the place of a value: the field is left out.
+#: As the value of a field: the field is left out.
 MISSING = object()
 
 
 def envelope(content: object, /, **changes: Any) -> bytes:
-    """A message as kombu writes it; of `headers` and `properties` some are changed, of the rest all."""
+    """A message as kombu writes it, with `changes`. Those to `headers` and `properties` are merged."""
     own = str(uuid4())
     message = {
         "body": _encoded(content),
@@ -48,12 +48,12 @@ def _changed(message: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
 
 
 def call(cmd: object = "true", **kwargs: object) -> list[Any]:
-    """The body of a call that makes sense."""
+    """The body of a valid call."""
     return [[cmd, "bash"], kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
 
 
 def _raw() -> dict[str, bytes]:
-    """What is no envelope, or none that says an id."""
+    """Messages that have no envelope, or no readable task id."""
     return {
         "nothing": b"",
         "no JSON": b"{",
@@ -113,7 +113,7 @@ _JUNK: dict[str, Any] = {
     "a lone surrogate": "\ud800",
     "true": True,
 }
-#: Every header that Celery's protocol has, and ours, with what of `_JUNK` would be in order there.
+#: Every header of Celery's protocol and of cellblock, with the names of those `_JUNK` that are valid in it.
 _HEADERS: dict[str, tuple[str, ...]] = {
     "task": (),
     **dict.fromkeys(("lang", "root_id", "parent_id", "group", "shadow", "origin"), ()),
@@ -136,7 +136,7 @@ _PROPERTIES: dict[str, tuple[str, ...]] = {
 
 
 def _fields() -> dict[str, bytes]:
-    """Junk in one field of a message that is a call in all others."""
+    """Calls with junk in one field. All other fields are valid."""
     found = {}
     for part, fields in (("headers", _HEADERS), ("properties", _PROPERTIES)):
         for field, allowed in fields.items():
@@ -151,14 +151,14 @@ def _fields() -> dict[str, bytes]:
 
 
 def _much(mebibytes: int) -> bytes:
-    """Compressed blanks: after a full flush a mebibyte of them looks like the one before."""
+    """Compressed spaces. After a full flush each mebibyte has the same bytes, so one is repeated."""
     packer = zlib.compressobj()
     first, second = (packer.compress(b" " * (1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
     return first + second * (mebibytes - 1) + packer.flush()
 
 
 def _bodies() -> dict[str, bytes]:
-    """Bodies of every kind that is no call."""
+    """Messages with every kind of body that is not a call."""
     deep: Any = 1
     for _ in range(300):
         deep = [deep]
@@ -227,7 +227,7 @@ _SIGS: dict[str, Any] = {
     "links that are a number": [_BARE | {"options": {"link": 5}}],
 }
 
-#: What nobody can be answered for, and what is to end as a failed task; by name.
+#: `DEAD`: messages for which no result can be stored. `REFUSED`: messages whose task must fail. By name.
 DEAD = _raw()
 REFUSED = _fields() | _bodies()
 MESSAGES = DEAD | REFUSED

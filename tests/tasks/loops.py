@@ -1,4 +1,4 @@
-"""A consumer of ours in an event loop that turns when a test says so, on a real Redis."""
+"""A consumer of cellblock on a real Redis. The test itself runs each turn of the event loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUEUE = "cellblock"
 
 
 class Looped:
-    """Takes from `queues` what comes, and keeps each message until the test acknowledges it."""
+    """Takes the messages of `queues`, and keeps each in `messages` until the test acks it."""
 
     def __init__(self, url: str, *queues: str, room: int = 1, no_ack: bool = False) -> None:
         self.messages: list[Any] = []
@@ -41,9 +41,9 @@ class Looped:
         self._loop = self.hub.create_loop()
 
     def turn(self, until: Callable[[], Any], what: str, within_s: float = 5.0) -> None:
-        """Attempt the loop until it is so."""
+        """Run turns of the loop until `until()` is true. Fail the test if that takes too long."""
         end = time.monotonic() + within_s * PATIENCE
-        # Something to do at all times, so that no turn waits for long.
+        # The timer gives every turn something to do, so that no turn waits for long.
         timer = self.hub.call_repeatedly(0.02, lambda: None)
         while not until():
             if time.monotonic() > end:
@@ -52,14 +52,14 @@ class Looped:
         timer.cancel()
 
     def close(self) -> None:
-        """End as a worker does."""
+        """Close the connection and the loop, as a worker does at its end."""
         self.connection.release()
         self.hub.close()
 
 
 @contextmanager
 def looped(url: str, *queues: str, room: int = 1, no_ack: bool = False) -> Iterator[Looped]:
-    """Such a consumer, closed in the end."""
+    """Give a consumer, and close it at the end."""
     one = Looped(url, *queues, room=room, no_ack=no_ack)
     try:
         yield one
@@ -68,23 +68,23 @@ def looped(url: str, *queues: str, room: int = 1, no_ack: bool = False) -> Itera
 
 
 def message(word: str) -> bytes:
-    """A job that waits, by its command."""
+    """The message of a job with this command."""
     return envelope(call(word))
 
 
 def word_of(raw: Any) -> str:
-    """What was sent, of a message that was taken or that waits."""
+    """The command in a message, which was taken or still waits."""
     payload = json.loads(b64decode(json.loads(raw)["body"])) if isinstance(raw, str) else raw.decode()
     return str(payload[0][0])
 
 
 def waiting(database: Any, queue: str = QUEUE) -> list[str]:
-    """What waits in a queue, the next one first."""
+    """The commands of the jobs in a queue, the next one first."""
     return [word_of(raw) for raw in reversed(database.lrange(queue, 0, -1))]
 
 
 def idle(one: Looped, *queues: str) -> None:
-    """Attempt until it waits for messages of each queue."""
+    """Run turns until the consumer waits for messages of each queue."""
     one.turn(
         lambda: one.channel._moves and all(map(one.channel._moves.is_waiting, queues or (QUEUE,))), "idle"
     )

@@ -1,4 +1,4 @@
-"""Calls of every shape with something wrong in them: what hypothesis makes of them."""
+"""Calls of every shape that hypothesis has changed so that something in them is wrong."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _followed_by(**followers: Any) -> list[Any]:
     return [[_CMD], {"runtime": "bash", "env": {"A": "b"}}, followers]
 
 
-# Before they are mutated: bodies, and what is changed in the headers.
+# The calls before they are mutated: their bodies, and the changes to their envelopes.
 _SEEDS: list[tuple[Any, dict[str, Any]]] = [
     (call(_CMD, timeout=5), {"headers": {"retries": 1, "timelimit": [3, 2], "group": "g", "group_index": 0}}),
     (call(_CMD, files={"a": {"base64": "AA=="}}, stdin="x"), {"headers": _STAMPS}),
@@ -66,7 +66,7 @@ _junk = st.recursive(
 
 @st.composite
 def mutated_messages(draw: st.DrawFn) -> bytes:
-    """One to four things are wrong: values, keys, or bytes of the message as it is sent."""
+    """A message with one to four faults: in its values, its keys or its bytes."""
     body, changes = draw(st.sampled_from(_SEEDS))
     body = copy.deepcopy(body)
     message = json.loads(envelope(body, **changes))
@@ -85,7 +85,7 @@ def _encoded(draw: st.DrawFn, body: Any) -> str:
 
 
 def _spoil(draw: st.DrawFn, where: Any) -> None:
-    """Change, add or take away something at any depth."""
+    """Change, add or remove one value at any depth."""
     while isinstance(where, dict | list) and where:
         key = draw(st.sampled_from(sorted(where) if isinstance(where, dict) else range(len(where))))
         inner = where[key]

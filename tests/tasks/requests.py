@@ -1,4 +1,4 @@
-"""Requests as a worker makes them of messages, with what they tell their broker and whoever watches."""
+"""The requests that a worker makes from messages, and what they report to the broker and in events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Watch", "request_of"]
 
 @dataclass
 class Watch:
-    """Hears what a request tells."""
+    """Records what a request reports."""
 
     enabled: bool = True
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Watch:
 def request_of(
     task_id: str, /, *args: object, headers: dict[str, Any] | None = None, **kwargs: object
 ) -> Any:
-    """The request of a call that has just been delivered; its `watch` hears what it tells."""
+    """The request of a call that was just delivered. Its `watch` records what it reports."""
     watch = Watch()
     about: dict[str, Any] = {"lang": "py", "task": run_sandboxed.name, "id": task_id, "retries": 0} | (
         headers or {}

@@ -20,23 +20,23 @@ _WITHIN_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What is served on a port of this host."""
+    """The metrics that are served on a port of this host."""
 
     port: int
 
     def value(self, name: str, **labels: str) -> float:
-        """The sum of the series of this name that have these labels; 0 where there is none."""
+        """The sum of the series with this name and these labels; 0 if there is none."""
         return sum(
             value for sample, has, value in self._samples() if sample == name and labels.items() <= has
         )
 
     def rises(self, name: str, since: float = 0, /, **labels: str) -> float:
-        """The value, once it is more than `since`."""
+        """Wait until the value is more than `since`, and return it."""
         what = f"{name}{labels} is more than {since:g}"
         return wait_until(lambda: (now := self.value(name, **labels)) > since and now, _WITHIN_S, what)
 
     def becomes(self, value: float, name: str, **labels: str) -> None:
-        """Wait until it is exactly this."""
+        """Wait until the value is exactly `value`."""
         wait_until(lambda: self.value(name, **labels) == value, _WITHIN_S, f"{name}{labels} is {value:g}")
 
     def _samples(self) -> Iterator[tuple[str, set[tuple[str, str]], float]]:

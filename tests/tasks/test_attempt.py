@@ -1,4 +1,4 @@
-"""How an attempt ends: with its result stored once, its chord counted and its lease given back."""
+"""The end of an attempt: its result is stored once, its chord counted and its lease given back."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ ON_HOST = {"ENABLE_DOCKER": "false", "CELLBLOCK_ENGINE_MARGIN": "3", "CELLBLOCK_
 
 @pytest.fixture
 def database(broker_url: str) -> Iterator[redis.Redis]:
-    """The broker's own view."""
+    """A client of the broker's Redis."""
     with redis.Redis.from_url(broker_url, decode_responses=True) as client:
         yield client
 
 
 def _sent(broker_url: str, cmd: str, **limits: object) -> str:
-    """The id of a job whose result nobody asks Celery for."""
+    """Send a job from an app that has no result backend, and return its id."""
     with Celery(broker=broker_url, backend="disabled://", set_as_current=False) as app:
         return str(app.send_task(TASK, [cmd, "bash"], limits, queue="cellblock").id)
 
 
 def _holder(database: redis.Redis, task_id: str) -> psutil.Process:
-    """The pool process that has a job's lease."""
+    """The pool process that holds a job's lease."""
     holder = wait_until(lambda: database.hget(f"cellblock.lease:{task_id}", "holder"), 10, "a lease")
     return psutil.Process(int(str(holder).split("|")[1]))
 
@@ -129,11 +129,11 @@ def _streamed(database: redis.Redis, task_id: str) -> int:
 def test_a_process_that_is_struck_in_the_middle_of_a_word_to_its_parent_does_no_harm(
     tmp_path: Path, broker_url: str, client_of: ClientOf, database: redis.Redis, number: signal.Signals
 ) -> None:
-    """A frozen one is killed by its parent, and SIGUSR1 is how that says that the soft limit has passed."""
+    """SIGSTOP: its parent kills the frozen process. SIGUSR1: its parent signals the soft limit with it."""
     sleep = unique_sleep(1)
     cmd = f"{sleep}; head -c 4000000 /dev/zero | tr '\\0' x; exit 1"
     app = client_of(broker_url)
-    # After which a parent kills a process whose result is not stored, and whose limits rest.
+    # After this time a parent kills a process whose limits are paused and whose result is not stored.
     brief = {"CELLBLOCK_RESULT_EXPIRES": "5"} if number is signal.SIGSTOP else {}
     with running_worker(tmp_path, broker_url, "--concurrency=1", **ON_HOST, **brief) as worker:
         job_id = _sent(broker_url, cmd, check=True, output_limit="4m")

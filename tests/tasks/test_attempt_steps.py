@@ -1,4 +1,4 @@
-"""An attempt at a job, step by step, with the leases in a real Redis and no worker around it."""
+"""Each step of an attempt, with its lease in a real Redis and without a worker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def client(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
-    """The Redis that results go to, where a second process may have been before."""
+    """A client of the result backend's Redis, with which a test also acts as a second process."""
     with redis.Redis.from_url(broker_url, decode_responses=True) as database:
         monkeypatch.setattr(attempt, "result_redis", lambda: database)
         yield database
@@ -38,7 +38,7 @@ def client(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.R
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What the parent is told of the job's limits."""
+    """The list of messages to the parent about the job's limits."""
     told: list[int] = []
     limits = Limits()
     limits.attach(lambda message: told.append(message[0]))
@@ -53,7 +53,7 @@ def mine(client: redis.Redis, told: list[int]) -> Iterator[Attempt]:
 
 
 def an_attempt(**about: Any) -> Iterator[Attempt]:
-    """The attempt of a task that has just been called."""
+    """Give the attempt of a task that was just called."""
     context = {"id": JOB, "hostname": "mine", "retries": 0} | about
     run_sandboxed.push_request(**context)
     mine = Attempt(run_sandboxed.request, process_state.heartbeat)
@@ -75,7 +75,7 @@ def is_renewed(mine: Attempt) -> bool:
 
 
 def end(state: str | None) -> None:
-    """As Celery says it."""
+    """End the attempt as Celery's signal does."""
     lifecycle.end_attempt(JOB, state)
 
 
@@ -101,7 +101,7 @@ def test_whoever_comes_second_waits_for_the_first_with_its_limits_at_rest(
 
 
 def _asks(client: Any) -> int:
-    """How often anybody has asked for a lease."""
+    """How many times Redis was asked for a lease."""
     calls: int = client.info("commandstats")["cmdstat_evalsha"]["calls"]
     return calls
 

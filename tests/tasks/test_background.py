@@ -1,4 +1,4 @@
-"""What a worker's event loop has others do: in order, each once, whatever one of them raises."""
+"""Calls that a worker's event loop hands to a thread: in order, each once, even if one raises."""
 
 from __future__ import annotations
 

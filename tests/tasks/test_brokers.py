@@ -1,4 +1,4 @@
-"""Every kind of Redis that a worker can use: the whole way of a job, by real servers."""
+"""A job on every kind of Redis that a worker can use, with real servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# What is looked at here is the way to Redis, so that jobs need no engine.
+# These tests check the connection to Redis alone, so the jobs need no engine.
 HOST = {"ENABLE_DOCKER": "false"}
 
 
@@ -54,7 +54,7 @@ def sentinel(folder: Path) -> Iterator[str]:
     ids=lambda p: p.__name__,
 )
 def anywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """A worker on a Redis of this kind."""
+    """A worker on one kind of Redis."""
     folder = tmp_path_factory.mktemp("kind")
     for url in request.param(folder):
         with running_worker(folder, url, "--concurrency=1", **HOST) as worker:

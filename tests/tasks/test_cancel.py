@@ -1,4 +1,4 @@
-"""A job that is cancelled ends at once, or never starts, and its result says so."""
+"""A cancelled job ends at once or never starts, and its result says that it was cancelled."""
 
 from __future__ import annotations
 

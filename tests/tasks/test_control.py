@@ -1,4 +1,4 @@
-"""Revoking and cancelling: what an app leaves for whoever has the job, and what a worker makes of it."""
+"""Revoking and cancelling: what an app writes for the holder of the job, and what a worker then does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RUNS, WAITS = "runs", "waits"
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
-    """What Celery tells the workers."""
+    """The list of revoke commands that Celery sends to the workers."""
     told: list[tuple[Any, dict[str, Any]]] = []
     monkeypatch.setattr(Celerys, "revoke", lambda _, ids, **options: told.append((ids, options)))
     return told
@@ -73,7 +73,7 @@ def test_a_job_is_cancelled_by_a_wish(results: Any) -> None:
 
 @pytest.fixture
 def flagged(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What Celery flags as revoked."""
+    """The list of calls in which Celery marks tasks as revoked."""
     flagged: list[Any] = []
     monkeypatch.setattr(
         control, "_revoke", lambda state, ids, **options: flagged.append((state, ids, options))
@@ -83,7 +83,7 @@ def flagged(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def running(results: Any) -> Iterator[Lease]:
-    """A job that somebody runs."""
+    """The lease of a job that runs."""
     lease = Lease(results.brisk_client, RUNS, "w@h")
     lease.acquire()
     yield lease

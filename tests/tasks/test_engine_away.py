@@ -1,4 +1,4 @@
-"""An engine that is away for a while: jobs wait for it, and none of them is the worse for it."""
+"""An engine that is unreachable for a while: jobs wait for it, and none of them is lost or fails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BEGINS, ENDS = "The engine is away, and no jobs are taken", "The engine is back 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Not pytest's own: its path is too long for a socket."""
+    """A folder with a short path. The path of pytest's own folder is too long for a socket."""
     with tempfile.TemporaryDirectory(prefix="cb-away-") as name:
         yield Path(name)
 
@@ -70,7 +70,7 @@ def worker_behind(
 
 
 def trouble(folder: Path) -> str | None:
-    """What the worker says is wrong with it."""
+    """The trouble that the worker reports in its health file, if any."""
     beat = json.loads((folder / "beat").read_text())
     said: str | None = beat["trouble"]
     return said
@@ -112,7 +112,7 @@ def test_a_job_whose_cell_the_outage_takes_runs_again_at_its_first_attempt(
         for times in (1, 2, 3):
             wait_until(lambda: runs(sleep), 20, "the job runs")
             door.shut()
-            # Not before the next outage's own line: what is said of the worker may be of the last one still.
+            # The log is read, because the health file may still show the outage before this one.
             wait_until(partial(outages_told, worker, times), 10, "the worker knows")
             wait_until(lambda: not runs(sleep), 10, "the cell has ended with its connection")
             door.open()

@@ -1,4 +1,4 @@
-"""When the gate before a worker's jobs is shut, and for how long."""
+"""When the engine gate of a worker is shut, and for how long."""
 
 from __future__ import annotations
 

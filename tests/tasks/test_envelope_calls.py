@@ -1,4 +1,4 @@
-"""What a call is made of its message, and what is refused in a sentence."""
+"""How a message becomes a call, and which messages are refused with one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a message may hold, to the last character, value and level."""
+"""The limits of a message: its characters, its values and its depth."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_a_body_that_is_not_packed_has_a_bound_too(method: object) -> None:
 
 def test_what_takes_lzma_more_memory_than_there_is_for_it_is_not_unpacked() -> None:
     small = lzma.compress(b"x" * 10, format=lzma.FORMAT_ALONE)
-    # How large its dictionary is, a stream says itself, behind its first byte.
+    # The size of the dictionary is in the stream itself, after its first byte.
     for mib, fits in ((64, True), (256, False)):
         stream = small[:1] + (mib << 20).to_bytes(4, "little") + small[5:]
         if fits:

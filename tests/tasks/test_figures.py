@@ -1,4 +1,4 @@
-"""How a worker's figures are gathered, served, and asked for at the broker, each part alone."""
+"""How a worker collects its metrics, serves them, and reads those of the broker. Each part alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RESULT: dict[str, Any] = {
 
 @pytest.fixture
 def samples() -> list[meter.Measurement]:
-    """What is looked up when somebody asks."""
+    """The measurements that are made at each scrape: none."""
     return []
 
 

@@ -31,12 +31,12 @@ Send = Callable[..., "AsyncResult[Any]"]
 
 @dataclass(frozen=True, slots=True)
 class Flower:
-    """A Flower that runs, by its address."""
+    """A running Flower. `url` is its address."""
 
     url: str
 
     def get(self, path: str) -> requests.Response:
-        """What it answers the operator."""
+        """Its answer to the operator."""
         return requests.get(f"{self.url}/{path}", auth=(USER, PASSWORD), timeout=30)
 
 
@@ -120,7 +120,7 @@ def test_an_operator_sees_a_running_job_in_the_browser_and_terminates_it(flower:
     job = send("echo secret-word; sleep 60", "bash")
     _wait_for(flower, job.id, "STARTED")
     with running_browser() as browser:
-        # Where a person answers the browser's question. What is remembered is sent from the second page on.
+        # Here the first address has the password that a person types in. The browser sends it from then on.
         browser.open(flower.url.replace("://", f"://{USER}:{PASSWORD}@"))
         browser.open(f"{flower.url}/tasks")
         wait_until(

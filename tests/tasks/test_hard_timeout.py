@@ -1,4 +1,4 @@
-"""What a worker's main process does about a job whose own process has failed it, with a real Redis."""
+"""What a worker's main process does for a job whose pool process died or hung, with a real Redis."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def client(results: Any) -> redis.Redis:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
-    """What is measured meanwhile."""
+    """The list of measurements during the test: the name and the labels of each."""
     counted: list[tuple[str, dict[str, str]]] = []
     monkeypatch.setattr(meter, "report", lambda told: counted.extend((one[0], one[2]) for one in told))
     monkeypatch.setattr(meter, "_collector", object())
@@ -43,14 +43,14 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]
 
 @pytest.fixture
 def removed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The cells that the engine was asked to remove; it does, unless there is an error on the list."""
+    """The list of the cells that the engine was asked to remove. No removal fails."""
     removed: list[str] = []
     monkeypatch.setattr(of_sandbox, "remove_cell", lambda _, name: removed.append(name))
     return removed
 
 
 def leased(client: redis.Redis, cell: str = "") -> Lease:
-    """The lease of a process of this worker, which has died since."""
+    """The lease of a process of this worker that has died."""
     lease = Lease(client, JOB, "w@h")
     lease.acquire()
     lease.cell = cell

@@ -1,4 +1,4 @@
-"""The thread that renews leases outlives whatever Redis answers, and forgets what it need not renew."""
+"""The thread that renews leases survives every answer of Redis, and forgets leases that have ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Counted:
-    """A lease as the heartbeat sees it: something to renew, which may fail."""
+    """A lease that counts its renewals, and raises `error` if that is set."""
 
     def __init__(self) -> None:
         self.renewals = 0

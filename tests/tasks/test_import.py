@@ -1,4 +1,4 @@
-"""What `import tasks` costs an app."""
+"""What `import tasks` does in an app, and what it does not load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ sys.addaudithook(forbid)
 
 
 def python(program: str, timeout: str = "soon") -> str:
-    """What a fresh interpreter prints; by default with a setting that no worker could start with."""
+    """What `program` prints in a new interpreter. The default `timeout` would stop a worker at its start."""
     env = {
         "PYTHONPATH": str(ROOT),
         "CELLBLOCK_BROKER_URL": "redis://192.0.2.1:1/0",

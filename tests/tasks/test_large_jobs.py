@@ -1,4 +1,4 @@
-"""Ten megabytes there and back, through a real worker."""
+"""Ten mebibytes to a real worker and back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.alone
 
 LARGE = {"base64": base64.b64encode(os.urandom(10 << 20)).decode()}
-#: Within which seconds: some ten times what it takes on an idle machine, most of it Celery's and Redis's.
+#: In seconds. An idle machine needs about a tenth of it, mostly for Celery and Redis.
 BOUND_S = 10.0
 
 

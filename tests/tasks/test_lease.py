@@ -1,4 +1,4 @@
-"""A job's lease against a real Redis: whatever happens to whom, at most one process ever holds it."""
+"""A job's lease in a real Redis: whatever happens, at most one process holds it at any time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HOLDS = (Answer.GRANTED, Answer.CANCELLED)
 
 
 class Line:
-    """A connection on which something happens while a call is under way."""
+    """A connection that calls `meanwhile` during each call to Redis."""
 
     def __init__(self, database: redis.Redis, meanwhile: Callable[[], object]) -> None:
         self._client = database
@@ -51,7 +51,7 @@ class Line:
 
 
 class Wire(Line):
-    """The connection of one process, whose next reply may be lost after Redis did what it was told."""
+    """The connection of one process. A reply can be lost after Redis has carried out the call."""
 
     def __init__(self, database: redis.Redis) -> None:
         super().__init__(database, self._lose)
@@ -85,7 +85,7 @@ class Holders(RuleBasedStateMachine):
         self.database.flushdb()
         self.wires = [Wire(self.database) for _ in PROCESSES]
         self.leases = [of(wire, process) for process, wire in enumerate(self.wires)]
-        #: Turns that were begun and have not come to an orderly end.
+        #: Turns that have begun and have not been given back.
         self.begun: set[str] = set()
 
     process = st.sampled_from(PROCESSES)
@@ -148,7 +148,7 @@ class Holders(RuleBasedStateMachine):
 
     @rule(process=process)
     def somebodys_job_ends(self, process: int) -> None:
-        """Its cell is gone; whether its lease has run out since or not, it asks if it may store."""
+        """The cell is gone, and the process asks if it may store the result. Its lease may have expired."""
         mine = self.leases[process]
         if mine._holder not in self.begun:
             return

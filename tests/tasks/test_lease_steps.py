@@ -1,4 +1,4 @@
-"""Each step of a lease in Redis: what it leaves there, for how long, and to whom it says no."""
+"""Each step of a lease in Redis: what it writes, for how long, and whom it refuses."""
 
 from __future__ import annotations
 

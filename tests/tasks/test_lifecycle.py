@@ -1,4 +1,4 @@
-"""The order in which a worker calls the receivers of each of Celery's signals, and who may connect one."""
+"""The order of the receivers of each of Celery's signals, and which module may connect them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ORDER = {
     "worker_process_shutdown": ["close_sandbox", "end_traces"],
     "worker_shutdown": ["close_sandbox", "stop_keeper", "close_metrics", "remove_health_file", "end_traces"],
 }
-#: With CELLBLOCK_METRICS_PORT and CELLBLOCK_TRACES. OpenTelemetry's own receivers are left out.
+#: The order with CELLBLOCK_METRICS_PORT and CELLBLOCK_TRACES set. OpenTelemetry's own receivers are left out.
 ORDER_OBSERVED = ORDER | {
     "task_prerun": ["begin_log_context", "count_attempt"],
     "task_success": ["log_result", "count_success", "add_laps"],
@@ -88,7 +88,7 @@ def test_the_receivers_of_metrics_and_traces_come_after_those_of_the_log() -> No
 
 
 def _connected(**env: str) -> dict[str, Any]:
-    """The names of our receivers of each signal, as a fresh interpreter tells them."""
+    """The names of cellblock's receivers of each signal, read in a new interpreter."""
     command = [sys.executable, "-c", CONNECTED]
     told = subprocess.run(
         command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True, check=True
@@ -103,7 +103,7 @@ def test_no_other_module_connects_a_signal() -> None:
 
 
 def _signals_used_in(path: Path) -> Iterator[str]:
-    """What a module imports of Celery's signals, in whatever way."""
+    """Celery's signals that a module uses, however it imports them."""
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
             case ast.Import(names=names):

@@ -1,4 +1,4 @@
-"""Whatever is in the queue, a worker lives: what is no call fails or goes aside, and the next job runs."""
+"""No message ends a worker: what is not a call fails or is put aside, and the next job runs."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 SECRET, WORD = secrets.token_hex(8), secrets.token_hex(8)
 QUEUE = "cellblock"
-#: `MUTATIONS=5000 pytest tests/tasks/test_messages.py` looks further.
+#: How many mutated messages are sent. MUTATIONS=5000 in the environment sends more.
 MUTATIONS = int(os.environ.get("MUTATIONS", "500"))
 
 
 @pytest.fixture(scope="module")
 def target(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """A worker that is sent everything of this module, and runs commands on the host, for speed."""
+    """A worker that gets all messages of this module. It runs commands on the host, for speed."""
     folder = tmp_path_factory.mktemp("target")
     with running_worker(folder, f"{redis_url}/61", "--concurrency=2", ENABLE_DOCKER="false") as real:
         yield real
@@ -45,25 +45,25 @@ def target(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def database(target: Worker) -> Iterator[redis.Redis]:
-    """Its broker's own view."""
+    """A client of the worker's broker."""
     with redis.Redis.from_url(target.broker_url, decode_responses=True) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def app(target: Worker, client_of: Callable[[str], Celery]) -> Celery:
-    """An app with nothing of ours."""
+    """An app without cellblock."""
     return client_of(target.broker_url)
 
 
 def hello(app: Celery, number: int) -> str:
-    """What a good job says."""
+    """Run a valid job, and return its output."""
     result = app.send_task(TASK, [f"echo hello {number}", "bash"]).get(timeout=ANSWER_S)
     return str(result["stdout"])
 
 
 def failure_of(app: Celery, raw: bytes) -> str:
-    """How the task in a message has ended."""
+    """The error with which the task of a message has failed."""
     handle = app.AsyncResult(json.loads(raw)["headers"]["id"])
     error = handle.get(timeout=ANSWER_S, propagate=False)
     assert handle.state == "FAILURE"
@@ -91,7 +91,7 @@ def test_messages_that_are_no_calls_fail_or_are_dead_and_the_same_worker_goes_on
     assert "Traceback" not in target.log()[said_before:]
 
 
-# It says its id in its body.
+# This message has its task id in its body, not in its headers.
 _FIRST = {"a body that is the first protocol, junk"}
 
 

@@ -1,4 +1,4 @@
-"""Which of Redis's errors pass, and what waits for that."""
+"""Which of Redis's errors are temporary, and which calls wait for their end."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ AWAY = [
     "NOAUTH Authentication required.",
     "WRONGPASS invalid username-password pair or user is disabled.",
     "NOPERM this user has no permissions to run the 'eval' command",
-    # Of a script, as Redis 6 and Redis 7 tell it.
+    # An error in a script, in the words of Redis 6 and Redis 7.
     "ERR Error running script (call to f_1): @user_script:3: @user_script: 3: -OOM command not allowed",
     "ERR Error running script (call to f_1): @user_script:3: -READONLY You can't write against a replica",
 ]
@@ -110,7 +110,7 @@ def test_the_event_loop_of_a_worker_waits_no_more_than_a_moment(monkeypatch: pyt
 
 def test_every_command_of_a_workers_result_backend_waits_until_redis_takes_it(tmp_path: Path) -> None:
     with DurableRedis(tmp_path) as server, server.client() as client:
-        # Its stubs know too little of it.
+        # Celery's type stubs are incomplete here.
         backend: Any = PatientRedis(app=app, url=server.url)
         client.config_set("maxmemory", 1)
         storing = threading.Thread(target=lambda: backend._set("a result", "its text", 60))

@@ -1,4 +1,4 @@
-"""Which job is next: priorities, and several queues."""
+"""Which job runs next: priorities, and several queues."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TASK = "cellblock.run_sandboxed"
 
 @pytest.fixture
 def ours(broker_url: str) -> Iterator[Celery]:
-    """An app with our configuration."""
+    """An app with cellblock's configuration of Celery."""
     app = Celery("ours", set_as_current=False)
     app.conf.update(celery_config(load_settings(broker_url=broker_url)))
     yield app
@@ -38,7 +38,7 @@ def test_an_urgent_job_waits_for_no_more_than_the_jobs_that_run(
         wait_until(lambda: sum(job.ready() for job in flood) >= 2, 30, "the flood is under way")
         done_before = sum(job.ready() for job in flood)
         assert app.send_task(TASK, ["true"], priority=0).get(timeout=30)["status"] == "succeeded"
-        # Two may have run when it came, and two more have ended in the place that it did not take.
+        # Two jobs may have run when the urgent one came. The other process may have ended two more since.
         assert sum(job.ready() for job in flood) - done_before <= 4
         for job in flood:
             job.get(timeout=30)
@@ -83,7 +83,7 @@ def test_a_runtime_with_a_route_goes_to_its_queue(broker_url: str) -> None:
 
 
 def emptied(broker_url: str, *queues: str) -> list[int]:
-    """How many jobs wait in each of the queues, which are gone then."""
+    """Empty the queues, and return how many jobs waited in each."""
     with redis.Redis.from_url(broker_url) as server:
         lengths = [server.llen(queue) for queue in queues]
         server.delete(*queues)

@@ -1,4 +1,4 @@
-"""Which attempt a process ends when a task is over, whatever else it runs."""
+"""Which attempt a process ends when a task ends, even if it runs other tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Attempt:
-    """Notes that it was ended."""
+    """An attempt that records each call of `end`."""
 
     def __init__(self, task_id: str, *, has_lease: bool = True) -> None:
         self.task_id, self.has_lease = task_id, has_lease

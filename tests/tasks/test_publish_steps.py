@@ -1,4 +1,4 @@
-"""Sending a job, try by try, and what a call of the task is before it is sent."""
+"""The tries to send a job, and what is checked and changed in a call before it is sent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def sender(*errors: Exception | None) -> tuple[Callable[..., str], list[dict[str, Any]]]:
-    """What sends, after it has failed so, and with what it was told to send."""
+    """A function that sends after these errors, and the list of the options of its calls."""
     told: list[dict[str, Any]] = []
 
     def send(**options: Any) -> str:
@@ -150,7 +150,7 @@ def test_the_last_try_has_no_time_left(clock: Clock) -> None:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """With what the task is published."""
+    """The list of the options with which the task is published."""
     sent: list[dict[str, Any]] = []
     monkeypatch.setattr(publishing, "publish", lambda _, send, options: sent.append(options))
     return sent

@@ -1,4 +1,4 @@
-"""What an app hears that sends a job while Redis is away."""
+"""The error that an app gets when it sends a job while Redis is unreachable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.programs import ROOT, free_port
 
 
 def app(program: str, **settings: str) -> str:
-    """What a fresh interpreter prints that sends jobs to a Redis that is not there."""
+    """What `program` prints in a new interpreter. Its jobs go to a Redis that does not exist."""
     away = {"CELLBLOCK_BROKER_URL": f"redis://127.0.0.1:{free_port()}/0", "ENABLE_DOCKER": "false"}
     env = os.environ | {"PYTHONPATH": str(ROOT)} | away | settings
     command = [sys.executable, "-W", "ignore", "-c", program]

@@ -1,4 +1,4 @@
-"""A Redis that is there and takes nothing: the worker waits, says why, and goes on."""
+"""A Redis that answers but refuses writes: the worker waits, logs why, and continues afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RULE = re.search(
 
 @pytest.fixture
 def server(tmp_path: Path, redis_url: str) -> Iterator[redis.Redis]:
-    """A Redis of the test's own, to spoil."""
+    """A client of a Redis for this test alone, which the test may damage."""
     with running_redis(tmp_path) as url, redis.Redis.from_url(url, decode_responses=True) as client:
         yield client
 
@@ -75,7 +75,7 @@ def refuse_to_save(server: redis.Redis) -> None:
     server.config_set("save", "3600 1")
     server.config_set("rdbcompression", "no")
     server.set("large", "x" * 1_000_000)
-    # A disk that is full, as far as this one program can tell.
+    # For this Redis alone the disk seems to be full.
     resource.prlimit(server.info()["process_id"], resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
     server.bgsave()
     wait_until(lambda: server.info()["rdb_last_bgsave_status"] != "ok", 10, "the snapshot fails")
@@ -142,7 +142,7 @@ def test_submit_names_the_cause(
 
 @contextmanager
 def starting(command: list[str], output: IO[bytes], url: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker that may not be ready for long."""
+    """Start a worker, and do not wait until it is ready."""
     env = os.environ | HOST | {"CELLBLOCK_BROKER_URL": url}
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
     try:
@@ -163,7 +163,7 @@ def test_a_user_with_the_documented_rights_can_do_everything(server: redis.Redis
         assert run_cli("ps", CELLBLOCK_BROKER_URL=url, **HOST).returncode == 0
         seen = run_cli("doctor", "redis", "rights", "clock", "workers", CELLBLOCK_BROKER_URL=url, **HOST)
         assert (seen.returncode, "no permission" in worker.log()) == (0, False)
-    # By which doctor tells how much is lost with Redis, if it may.
+    # Only doctor uses this command, and it works without it: it shows how much is lost if Redis fails.
     assert {entry["object"] for entry in server.acl_log()} <= {"config|get"}
 
 

@@ -1,4 +1,4 @@
-"""What is said of a Redis in trouble: by whom, how often, and whether it is worth waiting for."""
+"""What is logged about a faulty Redis, how often, and whether cellblock waits for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.programs import running_redis
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What Redis or a library says, what that means, whether it passes, and whether there is a Redis that answers.
+# The words of Redis or a library, their meaning, whether the fault is temporary, and whether a Redis answers.
 SAID = [
     ("NOAUTH Authentication required.", "wants a password", False, True),
     ("AUTH called without any password configured", "has no password, and was given", False, True),
@@ -85,7 +85,7 @@ def test_another_broker_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An outage's filter, with a clock that a test moves."""
+    """A log of outages whose clock the test sets."""
     clock = SimpleNamespace(now=1000.0)
     monkeypatch.setattr(outage_log, "time", SimpleNamespace(monotonic=lambda: clock.now))
     outage: Any = Outage()
@@ -150,14 +150,14 @@ def test_it_hears_the_lines_of_celery_and_kombu_about_their_connections() -> Non
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, redis_url: str) -> Iterator[Any]:
-    """A Redis whose users are this module's."""
+    """A client of a Redis in which this module defines users."""
     with running_redis(tmp_path_factory.mktemp("rights")) as url, redis.Redis.from_url(url) as client:
         yield client
 
 
 @contextmanager
 def user_of(server: Any, *rules: str) -> Iterator[redis.Redis]:
-    """Somebody who may do everything but what the rules take away."""
+    """Give the client of a user who has all rights except those that `rules` remove."""
     server.execute_command("ACL", "SETUSER", "user", "reset", "on", ">word", "&*", "+@all", *rules)
     port = server.get_connection_kwargs()["port"]
     with redis.Redis(port=port, username="user", password="word") as user:
@@ -180,7 +180,7 @@ def test_a_queue_that_a_user_may_not_touch_is_told(server: Any) -> None:
         missing = [words for words, _ in refusals(other, "mine")]
         assert {"LPUSH mine", "LMOVE mine", "BLMOVE mine"} <= set(missing)
         assert "LPUSH cellblock" not in [words for words, _ in refusals(other)]
-        # The connection that was used answers others as before.
+        # The connection can still be used for other commands.
         assert other.ping()
 
 

@@ -1,4 +1,4 @@
-"""A bad request is refused where it is made; with a broker that nobody could reach."""
+"""A bad request is refused in the app that makes it. The broker here is unreachable, and is not needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Celery's time limits, taken from the job itself."""
+"""Celery's time limits are computed from the job itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADERS: dict[str, Any] = {
 
 
 def limits_of(*args: object, **kwargs: object) -> tuple[float, float]:
-    """The hard and the soft limit of a message that has arrived."""
+    """The hard and the soft limit of a job whose message has arrived."""
     body = json.dumps([args, kwargs, {}])
     message = Message(
         body=body, content_type="application/json", content_encoding="utf-8", headers=HEADERS, properties={}
@@ -81,7 +81,7 @@ def test_soft_is_below_hard_for_the_shortest_job() -> None:
     ("asked_s", "retries", "waits_s"),
     [
         *[(1.2, 1, 1.2), (300, 1, 1.5), (300, 2, 3.0), (-300, 1, -300), (300, 0, 300), (300, None, 300)],
-        # Beyond the last back-off that is reckoned with, a clock is believed.
+        # From the 14th retry on, the wait is not limited.
         *[(20_000, 13, 6144), (20_000, 14, 20_000)],
     ],
 )

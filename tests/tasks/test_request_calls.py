@@ -1,4 +1,4 @@
-"""Messages that are no calls: a worker turns them away and goes on."""
+"""Messages that are not calls: a worker refuses them and takes the next."""
 
 from __future__ import annotations
 

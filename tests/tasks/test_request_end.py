@@ -1,4 +1,4 @@
-"""What a worker's main process makes of the end of a job, in whatever way Celery tells it."""
+"""What a worker's main process does at the end of a job, for each way in which Celery reports it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ AWAY = EngineUnreachable("No engine.")
 
 
 def told(error: BaseException) -> Any:
-    """An exception on its way from the pool."""
+    """An exception as the pool reports it."""
     try:
         _raise(error)
     except BaseException:  # noqa: BLE001  as a pool does it
@@ -47,7 +47,7 @@ def _raise(error: BaseException) -> None:
 
 
 def begun(**about: Any) -> Any:
-    """A request that a process has begun with."""
+    """A request that a pool process has started."""
     request = request_of(JOB, **about)
     of_worker.task_accepted(request)
     request.on_accepted(os.getpid(), time.monotonic())
@@ -158,7 +158,7 @@ def test_only_a_job_that_had_its_cell_opens_the_gate(process: ProcessState, resu
 
 
 class Pool:
-    """Hears which processes are to be ended."""
+    """Records which processes are to be ended."""
 
     def __init__(self) -> None:
         self.ended: list[int] = []

@@ -1,4 +1,4 @@
-"""The task itself, in this process: how it uses its lease, and what its caller gets, on a real Redis."""
+"""The task itself, in this process and on a real Redis: its use of the lease, and its results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LEASE, RESULT = f"cellblock.lease:{JOB}", f"celery-task-meta-{JOB}"
 
 @pytest.fixture
 def run(results: Any, process: ProcessState, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Runs the task on this host, as a process of a worker does."""
+    """A function that runs the task on this host, as a process of a worker does."""
     monkeypatch.setenv("ENABLE_DOCKER", "false")
     this_settings.cache_clear()
 
@@ -52,7 +52,7 @@ def run(results: Any, process: ProcessState, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
-    """What a cell raises, one after the other; then it runs the job."""
+    """The list of errors that the next cells raise, one each. After them a cell runs the job."""
     errors: list[BaseException] = []
     real = Sandbox.run_job
 

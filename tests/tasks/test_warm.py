@@ -1,4 +1,4 @@
-"""Warm cells behind a real worker: its keeper gives them to all of its processes, and goes when it goes."""
+"""Warm cells of a real worker: its keeper gives them to all pool processes, and ends with the worker."""
 
 from __future__ import annotations
 

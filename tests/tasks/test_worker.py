@@ -1,4 +1,4 @@
-"""A worker's own life: what it says, what it keeps to itself, and how it fares when things fail."""
+"""A real worker: what it logs, what it must not log, and what it does after failures."""
 
 from __future__ import annotations
 

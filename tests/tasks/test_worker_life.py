@@ -1,4 +1,4 @@
-"""What a worker does at its start and at its end, signal by signal."""
+"""What a worker does at its start and at its end, for each signal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Which of Celery's own handlers were called; SIGQUIT is ours meanwhile."""
+    """The list of Celery's own handlers that were called. cellblock handles SIGQUIT during the test."""
     heard: list[str] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGQUIT)}
     signal.signal(signal.SIGTERM, lambda *_: heard.append("warm"))

@@ -1,4 +1,4 @@
-"""The parts of a worker's main process, each alone: its gate, its pulse and its samples."""
+"""The parts of a worker's main process, each alone: its engine gate, its health file and its samples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AWAY, FULL = EngineUnreachable("No engine."), EngineUnfit("no space left on devi
 
 
 class Timer:
-    """Notes what is to be called again and again."""
+    """A timer that records the repeated calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[float, Any, tuple[Any, ...]]] = []
@@ -49,12 +49,12 @@ class Timer:
 
 @pytest.fixture
 def gate(process: ProcessState) -> EngineGate:
-    """The gate of a worker of the test's own."""
+    """The engine gate of this process."""
     return process.engine_gate
 
 
 class TaskConsumer:
-    """What takes from a broker; of Redis it has a channel with room, else it is told to stop."""
+    """A worker's consumer. It records its calls; its channel has the attributes that a test gives."""
 
     def __init__(self, **channel: Any) -> None:
         self.channel = SimpleNamespace(**channel)
@@ -144,7 +144,7 @@ def test_a_gate_that_a_job_has_met_again_is_opened_by_a_later_look_alone(
 
 @pytest.fixture
 def beating(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: EngineGate) -> Any:
-    """The file of a health_file, and how it looks."""
+    """The path of the health file that the settings name."""
     file = tmp_path / "pulse"
     monkeypatch.setenv("CELLBLOCK_HEARTBEAT", str(file))
     this_settings.cache_clear()

@@ -24,10 +24,10 @@ def start_attached(client: docker.APIClient, name: str) -> socket.socket:
 
 
 def _attach(client: docker.APIClient, name: str) -> socket.socket:
-    """The raw connection to a container's streams: the SDK's reader takes a broken one for their end."""
+    """The raw connection to a container's streams. The SDK's reader would take an error for their end."""
     wrapped = client.attach_socket(name, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
     try:
         return socket.socket(fileno=os.dup(wrapped.fileno()))
     finally:
-        wrapped._response.close()  # noqa: SLF001  else the SDK's pool of connections keeps its end open
+        wrapped._response.close()  # noqa: SLF001  or the SDK's pool of connections keeps it open
         wrapped.close()

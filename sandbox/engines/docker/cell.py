@@ -34,7 +34,7 @@ __all__ = ["DockerCell"]
 _log = logging.getLogger("cellblock.cell")
 
 _RECEIVE_BYTES = 256 << 10
-# Most jobs end sooner, so that watching their memory costs nothing.
+# The memory is watched only after this time. Most jobs end sooner and cost nothing.
 _GAUGE_AFTER_S = 1.0
 _TICK_S = 0.5
 
@@ -146,7 +146,7 @@ class DockerCell:
             except docker.errors.NotFound:
                 return
             except docker.errors.APIError as error:
-                # It is not running any more, or the engine saw no exit in time: the state tells which.
+                # The container has ended before, or has not ended in time. Its state shows which.
                 if self._state()["Running"]:
                     raise EngineFailed(
                         f"The engine could not kill {self._name}: {error.explanation}."

@@ -38,7 +38,7 @@ _PLAIN = ("unix://", "http+unix://", "tcp://", "http://")
 _PROXY_ALONE = (502, 503, 504)
 # The share of the margin that a working engine may need to answer a ping.
 _PING_SHARE = 1 / 3
-# Words of the kernel and of containerd's client, for faults that no job causes and that every job would meet.
+# Error texts of the kernel and of containerd's client. No job causes these faults, and every job meets them.
 _UNFIT = ("no space left on device", "containerd.sock", "code = unavailable")
 
 _asked_last = "the address that it was given"
@@ -50,12 +50,12 @@ def docker_address(settings: Settings) -> str:
 
 
 def connect(settings: Settings) -> docker.APIClient:
-    """A client of the engine, one for each process. The engine has already answered it with its version.
+    """The client of the engine. Each process has one. The engine has already told it its version.
 
     Its calls time out after the margin. The SDK's default is a minute, which is longer than most jobs.
 
     Raises:
-        EngineUnreachable: no engine there, no permission, or no answer.
+        EngineUnreachable: there is no engine, no permission, or no answer.
         EngineFailed: it is Podman, which cannot make a cell.
     """
     global _asked_last  # noqa: PLW0603
@@ -168,12 +168,12 @@ def _patience_s(settings: Settings) -> int:
 
 
 def _pong(client: docker.APIClient) -> requests.Response:
-    """The answer to the cheapest call, whose answer has the time. Every proxy before an engine passes it."""
+    """The answer to a ping, the cheapest call. It has the time, and every proxy lets it through."""
     return client.get(f"{client.base_url}/_ping", timeout=client.timeout)
 
 
 def says_away(error: docker.errors.APIError) -> bool:
-    """Whether this is the answer of a proxy whose engine does not answer."""
+    """Whether a proxy answered because its engine does not."""
     return error.status_code in _PROXY_ALONE
 
 
@@ -188,7 +188,7 @@ def _is_podman(version: Mapping[str, Any]) -> bool:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and all its causes. Errors of requests and urllib3 have theirs among their arguments."""
+    """The error and all its causes. In errors of requests and urllib3, the causes are arguments."""
     seen: set[int] = set()
     pending = [error]
     while pending:

@@ -30,9 +30,9 @@ def create_call(profile: Profile) -> dict[str, Any]:
         "Labels": dict(profile.labels),
         "NetworkDisabled": not profile.network,
         "Healthcheck": {"Test": ["NONE"]},  # stops: an image's health check beside the job
-        "StopSignal": "SIGKILL",  # an engine that starts again need not wait for what ignores SIGTERM
+        "StopSignal": "SIGKILL",  # an engine that restarts need not wait for programs that ignore SIGTERM
         "OpenStdin": True,
-        "StdinOnce": True,  # stops: outliving the worker: the supervisor hears the end of input
+        "StdinOnce": True,  # stops: outliving the worker, because then the supervisor's input ends
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,
@@ -55,7 +55,7 @@ def _host_config(profile: Profile) -> dict[str, Any]:
         "IpcMode": profile.ipc,
         "CgroupnsMode": "private",  # stops: seeing the host's tree of control groups
         "Memory": profile.memory_bytes,
-        "MemorySwap": profile.memory_bytes,  # stops: a memory bomb in swap; this is the sum of both
+        "MemorySwap": profile.memory_bytes,  # stops: a memory bomb in swap; this is memory and swap together
         "KernelMemoryTCP": profile.socket_bytes,
         "OomScoreAdj": profile.oom_score_adj,
         "PidsLimit": profile.pids,
@@ -68,7 +68,7 @@ def _host_config(profile: Profile) -> dict[str, Any]:
         ],
         "LogConfig": {"Type": "none", "Config": {}},  # stops: filling the host's disk with logs
         "RestartPolicy": {"Name": "no"},
-        "AutoRemove": False,  # after the end the engine is asked how it came about
+        "AutoRemove": False,  # the engine is asked afterwards how the container ended
         "Init": False,
         **({"NetworkMode": profile.network} if profile.network else {}),
         **({"Runtime": profile.oci_runtime} if profile.oci_runtime else {}),
@@ -76,10 +76,10 @@ def _host_config(profile: Profile) -> dict[str, Any]:
 
 
 def _tmpfs(profile: Profile) -> dict[str, str]:
-    """Mode and owner are said because the engine copies those of the image's folder otherwise.
+    """The mounts. Without mode and owner, the engine would copy those of the image's folder.
 
-    A volume that the image declares would become a writable folder on the host's disk. So its place is
-    taken by an empty file system that nobody can write to.
+    A volume that the image declares would become a writable folder on the host's disk. So an
+    empty file system that nobody can write to is mounted there.
     """
     own = {path: _options(one, profile.user) for path, one in profile.tmpfs.items()}
     return own | dict.fromkeys(profile.volumes, "ro,size=4k")

@@ -85,7 +85,7 @@ class DockerEngine:
         return tuple(socket.socket(fileno=descriptor) for descriptor in descriptors)
 
     def adapt(self, opened: OpenCell, limits: Limits) -> None:
-        """Change the memory and CPU limits of a running container, which takes an engine about 15 ms."""
+        """Change the memory and CPU limits of a running container. It takes about 15 ms."""
         cpu = CpuQuota.of(limits)
         with mapped_errors("adapt a warm cell"):
             self._client().update_container(

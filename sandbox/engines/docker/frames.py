@@ -25,7 +25,7 @@ class FrameReader:
         self._left = 0
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """The pieces of payload in the next bytes of the connection, each with its stream's number."""
+        """The payload in the next bytes of the connection, in pieces, each with its stream's number."""
         position = 0
         while position < len(data):
             if self._left:

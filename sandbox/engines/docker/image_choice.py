@@ -103,12 +103,12 @@ class ImageChoice:
         return image
 
     def forget(self, runtime: Runtime) -> None:
-        """Ask the engine again next time, because the image has gone."""
+        """Ask the engine again next time, because the image has been removed."""
         self._chosen.pop(runtime.name, None)
 
 
 def no_image(runtime: Runtime) -> tuple[str, str]:
-    """What is missing if `runtime` has no image, and what to try."""
+    """Two texts for an error: what is missing if `runtime` has no image, and what to try."""
     pull, build = f"cellblock images pull {runtime.name}", f"cellblock images build {runtime.name}"
     if runtime.is_pinned:
         return f"{runtime.image} is not here, and no other image replaces one with a digest", pull

@@ -18,7 +18,7 @@ __all__ = ["LayerProgress", "pull_image"]
 
 @dataclass(frozen=True, slots=True)
 class LayerProgress:
-    """How far one layer of an image is, in bytes; `total_bytes` is 0 while it is not known."""
+    """How many bytes of one layer are done. `total_bytes` is 0 while it is not known."""
 
     layer: str
     step: str
@@ -27,14 +27,14 @@ class LayerProgress:
 
 
 def pull_image(client: docker.APIClient, name: str) -> Iterator[LayerProgress]:
-    """Pull the image called `name`, and yield how far its layers are.
+    """Pull the image called `name`, and yield the progress of its layers.
 
     Raises:
         SandboxUnavailable: the registry does not answer, or has no such image.
     """
     failure = ""
     with mapped_errors(f"pull {name}"):
-        # Read to its end in any case: a connection stays open if its answer is not read to the end.
+        # Always read the answer to its end. Otherwise its connection stays open.
         for line in client.pull(name, stream=True, decode=True):
             failure = failure or line.get("error", "")
             detail = line.get("progressDetail") or {}

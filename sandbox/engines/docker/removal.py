@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["await_end", "found_cells", "remove_container", "remove_until_gone"]
 
-# How long a cell may take to end by itself before it is killed.
-_LAST_WORDS_S: Any = 0.25  # the SDK passes it to requests, which takes fractions; the SDK's stub forbids them
+# For how many seconds a cell may end by itself before it is killed.
+_LAST_WORDS_S: Any = 0.25  # the SDK's stub forbids fractions, but requests accepts them
 _DEAD = ("exited", "dead")
 
 
 def await_end(client: docker.APIClient, name: str) -> None:
-    """Wait a moment for the supervisor to end by itself: that costs the engine a tenth less than a kill."""
+    """Wait a moment until the supervisor ends by itself. It costs the engine a tenth less than a kill."""
     with suppress(docker.errors.APIError, requests.exceptions.RequestException):
         client.wait(name, timeout=_LAST_WORDS_S)
 
@@ -41,7 +41,7 @@ def remove_container(client: docker.APIClient, name: str, bound_s: float) -> Non
         EngineFailed: it is still there after `bound_s` seconds.
         EngineUnreachable: the engine does not answer.
     """
-    # Tried again: 409 (a removal is in progress) and 500 (the engine lost a race with the container's exit).
+    # Both are tried again: 409 (a removal is in progress) and 500 (the container ended during the removal).
     with mapped_errors("remove a cell"):
         remove_until_gone(lambda: client.remove_container(name, v=True, force=True), name, bound_s)
 
@@ -86,7 +86,7 @@ def _found(client: docker.APIClient, container: dict[str, Any]) -> FoundCell:
     state = container["State"]
     dead_since: Callable[[], float] | None = None
     if state == "created":
-        # It never started, so it has been dead since it was made.
+        # A container that never started counts as dead since it was made.
         dead_since = partial(float, container["Created"])
     elif state in _DEAD:
         dead_since = partial(_ended_at, client, name)

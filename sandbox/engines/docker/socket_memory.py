@@ -22,7 +22,7 @@ _DRIVERS = {"cgroupfs": "docker/{}", "systemd": "system.slice/docker-{}.scope"}
 
 
 def bound_sockets(container: str, hierarchy: Path = _HIERARCHY) -> bool:
-    """Set the limit of the container with this id, which must have no sockets yet; whether that succeeded."""
+    """Set the limit of the container with this id, which has no sockets yet. Returns whether it was set."""
     return any(_wrote(hierarchy / place.format(container) / _LIMIT) for place in _DRIVERS.values())
 
 

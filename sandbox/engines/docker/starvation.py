@@ -38,7 +38,7 @@ class StarvationGauge:
         return self._starving.is_set()
 
     def close(self) -> None:
-        """Have the thread end at its next sample, or when the container ends."""
+        """Tell the thread to end. It ends at its next sample, or when the container ends."""
         self._over.set()
 
     def _follow(self) -> None:

@@ -39,7 +39,7 @@ _KILL_ROUNDS = 100
 
 
 class HostCell:
-    """One command and all processes that it starts. They are known by a variable that they inherit."""
+    """One command and all processes that it starts. They are found by a variable that they inherit."""
 
     info = CellInfo(engine="host")
     starving = False
@@ -105,13 +105,13 @@ class HostCell:
         self.destroy()
 
     def destroy(self) -> None:
-        """Send SIGKILL to every process of the job, and again to those that have started meanwhile."""
+        """Send SIGKILL to every process of the job, and again to those that have started since."""
         for _ in range(_KILL_ROUNDS):
             if not self._signal(signal.SIGKILL):
                 return
 
     def examine(self) -> Evidence:
-        """Nothing: the host knows no more than `Ended` has told."""
+        """Nothing more: everything that the host knows is in `Ended`."""
         return Evidence()
 
     def close(self) -> None:
@@ -124,7 +124,7 @@ class HostCell:
                 self._process.wait(_KILL_ROUNDS * 0.01)
 
     def _environment(self, job: Job) -> dict[str, str]:
-        """The job's environment. Of the worker's variables it has only PATH, so no secret of the worker."""
+        """The job's environment. It has only PATH from the worker's variables, so no secret of the worker."""
         home = str(self._folder)
         base = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC"}
         return (
@@ -165,7 +165,7 @@ class HostCell:
         return sum(self._signal_one(pid, number) for pid in members)
 
     def _signal_one(self, pid: int, number: signal.Signals) -> bool:
-        """Signal one process by a pidfd, after one more check: another process may have its number by now."""
+        """Signal one process by a pidfd. It is checked again: its number may be another process's now."""
         with suppress(ProcessLookupError, PermissionError):
             held = os.pidfd_open(pid)
             try:
@@ -177,7 +177,7 @@ class HostCell:
         return False
 
     def _is_member(self, pid: int) -> bool:
-        """Whether a process has the job's variable. If it has dropped that, its session is looked at."""
+        """Whether a process has the job's variable. If it has removed that, its session is checked."""
         try:
             with open(f"/proc/{pid}/environ", "rb") as environment:  # noqa: PTH123  a tenth of Path's time
                 return self._mark in environment.read() or self._is_in_session(pid)
@@ -232,8 +232,8 @@ def _stdin_of(job: Job) -> IO[bytes]:
 
 
 def _archive(folder: Path) -> Iterator[bytes]:
-    """A tar archive, made piece by piece on demand: a sparse file may look larger than the memory."""
-    # As in a cell: files that the job made unreadable are still its own.
+    """A tar archive, made in pieces on demand, because a sparse file may be larger than the memory."""
+    # As in a cell, files that the job made unreadable are archived too.
     readable = ("/bin/sh", "-c", 'chmod -R u+rX "$0"', folder)
     subprocess.run(readable, stderr=subprocess.DEVNULL, check=False)
     with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:

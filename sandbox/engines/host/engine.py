@@ -25,7 +25,7 @@ __all__ = ["HostEngine"]
 class HostEngine:
     """Gives each job an empty folder, the same time and output limits as in a cell, and no isolation."""
 
-    # A job's processes are gone before its result is there.
+    # A job's processes have ended before its result exists.
     removes_slowly = False
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class HostEngine:
                 cell.close()
 
     def list(self) -> list[FoundCell]:
-        """None: a process that ends without removing its folders leaves them to the host."""
+        """No cells. If a worker dies before it removes its folders, the host must remove them."""
         return []
 
     def now(self) -> float:
@@ -75,4 +75,4 @@ class HostEngine:
         """Do nothing: the host is always available."""
 
     def close(self) -> None:
-        """Do nothing: nothing is held between jobs."""
+        """Do nothing: nothing is kept open between jobs."""

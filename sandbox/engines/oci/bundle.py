@@ -20,8 +20,8 @@ _NAMESPACES = ("pid", "ipc", "uts", "mount", "network", "cgroup", "user")
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _QUIET = ["nosuid", "noexec", "nodev"]
 _DEV_BYTES = 64 << 10
-# The files of an image belong to ids that the cell does not have. So the image's folders for the two file
-# systems of the cell are covered, and nothing else of the image can be written to.
+# An image's files belong to ids that the cell does not have, so a job can't write to them. The image's own
+# /workspace and /tmp are covered by file systems of the cell.
 _MOUNTS = (
     ("/proc", "proc", _QUIET),
     ("/dev", "tmpfs", ["nosuid", "noexec", "strictatime", "mode=755", f"size={_DEV_BYTES}"]),
@@ -29,7 +29,7 @@ _MOUNTS = (
     ("/dev/mqueue", "mqueue", _QUIET),
     ("/sys", "sysfs", [*_QUIET, "ro"]),
 )
-# The host's own set of system calls alone: programs for another one are killed at their first call.
+# Only the host's own architecture: a program for another one is killed at its first system call.
 _ARCHITECTURES = {"x86_64": ["SCMP_ARCH_X86_64"], "aarch64": ["SCMP_ARCH_AARCH64"]}
 
 
@@ -45,7 +45,7 @@ def oci_config(
         "process": _process(profile, image_env),
         "mounts": _mounts(profile),
         "linux": {
-            # stops: being anybody on the host, even as root of the cell: each cell has ids of its own.
+            # stops: having a user's rights on the host, even as root in the cell: each cell has its own ids.
             "namespaces": [{"type": kind} for kind in _NAMESPACES],
             "uidMappings": mapping,
             "gidMappings": mapping,
@@ -98,7 +98,7 @@ def _options(one: Tmpfs, user: int) -> list[str]:
 
 
 def _seccomp(profile: Profile, machine: str) -> dict[str, Any]:
-    """The profile's list without what is Docker's own: comments, and the architectures by name."""
+    """The profile's list without Docker's comments, and with the architecture's name in libseccomp."""
     listed = json.loads(profile.seccomp)
     rules = [{key: value for key, value in rule.items() if key != "comment"} for rule in listed["syscalls"]]
     kept = {key: listed[key] for key in ("defaultAction", "defaultErrnoRet") if key in listed}

@@ -95,7 +95,7 @@ class OciCell:
         self._group.kill()
 
     def examine(self) -> Evidence:
-        """A cell that closed without a report was killed: by the kernel for its memory, or by somebody."""
+        """The end of a cell without a report: the kernel killed it for its memory, or somebody killed it."""
         return Evidence(exit_code=_KILLED, out_of_memory=bool(self._group.oom_kills()))
 
     def _read(self, descriptor: int) -> Iterator[Event]:
@@ -116,7 +116,7 @@ class OciCell:
         return event
 
     def _with_usage(self, ended: Ended) -> Ended:
-        """The end with what the kernel says outside of the cell, in place of what was said inside."""
+        """The end, with the usage that the kernel reports outside of the cell in place of the cell's own."""
         usage = self._group.usage()
         if usage.cpu_ns is None or self._cpu_before_ns is None:
             return replace(ended, usage=usage)

@@ -36,7 +36,7 @@ class CellGroup:
             self._freezer = root / "freezer" / relative / "freezer.state"
 
     def usage(self) -> Usage:
-        """What the cell has used until now, as far as the kernel tells it."""
+        """What the cell has used until now, as far as the kernel reports it."""
         cpu_us = _field(self._cpu_time / "cpu.stat", "usage_usec")
         cpu_ns = _number(self._cpu_time / "cpuacct.usage") if cpu_us is None else cpu_us * 1000
         peak = _first(self._memory, "memory.peak", "memory.max_usage_in_bytes")
@@ -48,7 +48,7 @@ class CellGroup:
         return _field(self._memory / "memory.oom_control", "oom_kill") if kills is None else kills
 
     def memory(self) -> dict[str, Any]:
-        """A sample of its memory, in the names of Docker's statistics."""
+        """A sample of its memory, with the names of Docker's statistics."""
         return {
             "usage": _first(self._memory, "memory.current", "memory.usage_in_bytes") or 0,
             "limit": _first(self._memory, "memory.max", "memory.limit_in_bytes") or 0,
@@ -56,7 +56,7 @@ class CellGroup:
         }
 
     def bound_sockets(self, most_bytes: int) -> None:
-        """Limit the memory of the cell's sockets, where the kernel counts it apart: runc does not."""
+        """Limit the memory of the cell's sockets, if the kernel counts it apart. runc does not set it."""
         with suppress(FileNotFoundError):
             (self._memory / "memory.kmem.tcp.limit_in_bytes").write_text(str(most_bytes))
 
@@ -71,7 +71,7 @@ class CellGroup:
             (self._cpu / "cpu.max").write_text(f"{quota_us} {period_us}")
             return
         both = [self._memory / "memory.limit_in_bytes", self._memory / "memory.memsw.limit_in_bytes"]
-        # The limit with swap may never be below the one without.
+        # The limit of memory with swap must never be below the limit of memory.
         if memory_bytes > (_number(both[0]) or 0):
             both.reverse()
         for file in both:
@@ -94,7 +94,7 @@ class CellGroup:
             if (self._memory / "cgroup.kill").exists():
                 (self._memory / "cgroup.kill").write_text("1")
                 return
-            # No process ends while all are frozen. So no id in the list is another process's by now.
+            # While all are frozen, no process ends, so no id in the list can become another process's.
             self._freezer.write_text("FROZEN")
             for pid in self._pids():
                 with suppress(ProcessLookupError):
@@ -102,7 +102,7 @@ class CellGroup:
             self._freezer.write_text("THAWED")
 
     def remove(self) -> bool:
-        """Remove the groups; whether all are gone. They stay as long as a process is in them."""
+        """Remove the groups that have no process. Returns whether all groups are gone."""
         for folder in self._folders:
             with suppress(FileNotFoundError):
                 try:

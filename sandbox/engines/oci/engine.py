@@ -40,9 +40,9 @@ _STEP_S = 0.005
 
 
 class OciEngine:
-    """Makes hardened containers with crun or runc. Everything of a cell is named after it."""
+    """Makes hardened containers with crun or runc. Folder and control group have the cell's name."""
 
-    # It is a few milliseconds, in which a job's result would wait.
+    # A removal takes a few milliseconds, by which it would delay a job's result.
     removes_slowly = True
 
     def __init__(self, settings: Settings) -> None:
@@ -93,10 +93,10 @@ class OciEngine:
         raise EngineFailed("The oci engine can't keep a job to a list of hosts.")
 
     def remove(self, name: str, *, ends: bool = False) -> None:
-        """Kill and remove a container and all that is kept of it, and make sure that it is gone.
+        """Kill and remove a container and its files, and make sure that it is gone.
 
         Raises:
-            EngineFailed: a process of it is still there after the engine's margin.
+            EngineFailed: one of its processes still exists after the engine's margin.
         """
         if not is_cell_name(name):
             raise EngineFailed("That is no name of a cell.")
@@ -111,13 +111,13 @@ class OciEngine:
             if time.monotonic() > until:
                 raise EngineFailed(f"The processes of {name} could not be killed.")
             time.sleep(_STEP_S)
-        # In this order: what is forgotten is not found again by a reaper.
+        # The folder is removed last, because a reaper finds a cell by its folder.
         self._ids.give_back(name)
         self._folders.forget(name)
 
     def list(self) -> list[FoundCell]:
-        """The containers of which something is kept, those in the making included."""
-        # A runtime whose worker was killed may make a group after a reaper has removed all that was there.
+        """The containers that have a folder or a control group. They may not be complete yet."""
+        # If a worker is killed, its runtime may make a group after a reaper has removed the folder.
         names = {folder.name for folder in self._folders.all()} | set(group_names(self._parent))
         return [self._found(self._folders.of(name)) for name in names]
 
@@ -131,7 +131,7 @@ class OciEngine:
         return time.time()
 
     def version(self) -> str:
-        """What the runtime's program says of itself.
+        """The first line of the runtime's own version text.
 
         Raises:
             EngineUnreachable: it does not answer.
@@ -143,7 +143,7 @@ class OciEngine:
         self.version()
 
     def close(self) -> None:
-        """Do nothing: nothing is held open between calls."""
+        """Do nothing: nothing is kept open between calls."""
 
     def _prepare(self) -> None:
         try:
@@ -191,7 +191,7 @@ class OciEngine:
         return streams
 
     def _start(self, folder: CellFolder, owner: int) -> tuple[Stream, ...]:
-        """Start the container with pipes that belong to its user, so that its supervisor may reopen them."""
+        """Start the container. Its pipes belong to its user, so that its supervisor may open them again."""
         with ExitStack() as theirs, ExitStack() as ours:
             pipes = [os.pipe() for _ in range(3)]
             (orders_in, orders), (out, out_in), (err, err_in) = pipes
@@ -201,7 +201,7 @@ class OciEngine:
             for stream in streams:
                 ours.callback(stream.close)
             for descriptor in (orders_in, out_in, err_in):
-                # Pipes alone: crun would give away whatever else is there, such as the host's /dev/null.
+                # Only pipes: crun changes the owner of every stream, even if it is the host's /dev/null.
                 os.fchown(descriptor, owner, owner)
             self._runtime.start(folder, orders_in, out_in, err_in)
             ours.pop_all()

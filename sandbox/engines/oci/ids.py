@@ -1,4 +1,4 @@
-"""Ranges of host ids. Each cell has one of its own, so that no two cells are the same user to the kernel."""
+"""Ranges of host ids. Each cell has its own range, so no two cells are the same user to the kernel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IdRange", "IdRanges"]
 
-#: A cell needs the ids from root's to nobody's.
+#: A cell needs the ids from 0 (root) to 65534 (nobody).
 _SIZE = 65536
 
 
@@ -30,7 +30,7 @@ class IdRange:
 
 
 class IdRanges:
-    """The ranges of one host. All processes share them through links in a folder, each to a cell's name."""
+    """The ranges of one host. A link in a folder that all processes use says which cell has which range."""
 
     def __init__(self, folder: Path, first: int, last: int) -> None:
         self._folder = folder
@@ -41,7 +41,7 @@ class IdRanges:
         """A range that no other cell has.
 
         Raises:
-            EngineFailed: all of them are in use.
+            EngineFailed: all ranges are in use.
         """
         with self._locked():
             taken = {int(link.name) for link in self._folder.iterdir()}
@@ -50,13 +50,13 @@ class IdRanges:
                 raise EngineFailed(
                     f"All {self._count} ranges of ids are in use. Try: more ids in CELLBLOCK_UID_RANGE."
                 )
-            # Not the first one: a range that was just given back may still be known to the kernel.
+            # Not the first one: the kernel may still count something for a range that was just given back.
             chosen = random.choice(free)  # noqa: S311  not a secret
             (self._folder / str(chosen)).symlink_to(cell)
         return IdRange(self._first + chosen * _SIZE)
 
     def give_back(self, cell: str) -> None:
-        """Free the range of a cell that is gone, if it has one."""
+        """Free the range of a cell that has been removed, if it has one."""
         if self._folder.is_dir():
             with self._locked():
                 for link in self._folder.iterdir():

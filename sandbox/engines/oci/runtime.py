@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["OciRuntime"]
 
 _UNIFIED = Path("/sys/fs/cgroup/unified")
-# crun takes a host that has both versions of control groups for one with version 2 where that version is
-# mounted beside the other. In a mount namespace of its own it does not see that mount.
+# If both versions of control groups are mounted, crun uses version 2 alone. So it runs in a mount namespace
+# of its own, without the mount of version 2.
 _ALONE = ("unshare", "--mount", "sh", "-c", f'umount {_UNIFIED}; exec "$@"', "sh")
 _MESSAGE_CHARS = 300
 
@@ -36,7 +36,7 @@ class OciRuntime:
         """Make and start the container of a bundle, with these descriptors as its streams.
 
         Raises:
-            EngineUnreachable: the runtime is not there.
+            EngineUnreachable: the runtime's program does not exist.
             EngineFailed: it refused, or took too long.
         """
         if shutil.which(self._program) is None:
@@ -47,10 +47,10 @@ class OciRuntime:
             self._run(words, log, (stdin, stdout, stderr), lock)
 
     def version(self) -> str:
-        """The first line of what the program says of itself.
+        """The first line of the program's version text.
 
         Raises:
-            EngineUnreachable: it is not there, or does not answer.
+            EngineUnreachable: the program does not exist, or does not answer.
         """
         try:
             said = subprocess.run(

@@ -1,4 +1,4 @@
-"""A folder for each cell of this host. It is written before anything else of the cell is there."""
+"""A folder for each cell of this host. It is written before any other part of the cell is made."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STEP_S = 0.005
 class CellFolder:
     """The folder of one cell: its labels and its bundle.
 
-    The runtime holds a lock on it while it makes the cell, also if its worker is killed meanwhile.
+    The runtime holds a lock on it while it makes the cell, even if its worker has been killed.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class CellFolder:
         return self.path.name
 
     def labels(self) -> dict[str, str]:
-        """The labels; none if they were not written, or are not such as a worker writes."""
+        """The labels. They are empty if they were not written, or are not valid."""
         try:
             labels = json.loads((self.path / "labels.json").read_text())
         except (OSError, ValueError):
@@ -61,9 +61,9 @@ class CellFolder:
             os.close(descriptor)
 
     def await_made(self, until: float) -> bool:
-        """Wait until no runtime makes the cell any more, or until the monotonic clock shows `until`.
+        """Wait until no runtime is making the cell, but only until `until`, a time of the monotonic clock.
 
-        Returns whether that is so.
+        Returns whether no runtime is making it.
         """
         with suppress(FileNotFoundError):
             descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -78,7 +78,7 @@ class CellFolder:
 
 
 class CellFolders:
-    """The folders of all cells of one deployment on this host. The ranges of ids are for all deployments."""
+    """The folders of all cells of one deployment on this host. All deployments share the ranges of ids."""
 
     def __init__(self, root: Path, owner: str) -> None:
         self.ids = root / "ids"
@@ -86,10 +86,10 @@ class CellFolders:
         self._cells = root / owner / "cells"
 
     def prepare(self) -> None:
-        """Make the folders that hold them.
+        """Make the folders that hold the cells' folders.
 
         Raises:
-            OSError: this user may not.
+            OSError: this user has no permission.
         """
         for folder in (self.ids, self.runtime, self._cells):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -102,25 +102,26 @@ class CellFolders:
         return folder
 
     def of(self, name: str) -> CellFolder:
-        """The folder of the cell called `name`, whether it is there or not."""
+        """The folder of the cell called `name`, which may not exist."""
         return CellFolder(self._cells / name)
 
     def forget(self, name: str) -> None:
-        """Remove what is kept of a cell that is gone: the runtime's own folder, then the cell's.
+        """Remove the folders of a cell that is gone: the runtime's own, then the cell's.
 
-        The runtime's own `delete` does no more once the control group is gone, and is a program to start.
+        Once the control group is gone, the runtime's own `delete` does no more than this. It is slower,
+        because a program must be started.
         """
         for folder in (self.runtime / name, self._cells / name):
             shutil.rmtree(folder, ignore_errors=True)
 
     def all(self) -> Iterator[CellFolder]:
-        """All folders that are there."""
+        """All folders that exist."""
         with suppress(FileNotFoundError):
             yield from (CellFolder(path) for path in self._cells.iterdir() if path.is_dir())
 
 
 def is_cell_name(name: str) -> bool:
-    """Whether this can be a cell's name: one part of a path."""
+    """Whether `name` can be a cell's name: one part of a path."""
     return _NAME.fullmatch(name) is not None
 
 

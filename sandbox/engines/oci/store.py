@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["Store", "StoredImage"]
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386"}
-# Where a cell has file systems of its own. They must be there, because the root is read-only.
+# A cell has its own file systems at these paths. The folders must exist, because the root is read-only.
 _MOUNT_POINTS = ("proc", "dev", "sys", "tmp", "workspace")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
-    """An image in the store. `labels` are those of its configuration, `env` its variables."""
+    """An image in the store. `labels` and `env` come from its configuration."""
 
     name: str
     id: str
@@ -46,14 +46,14 @@ class StoredImage:
 
 
 class Store:
-    """A folder of images. Several processes may use it at the same time: an image is put there as a whole."""
+    """A folder of images. Several processes may use it at once, because an image appears in one step."""
 
     def __init__(self, folder: Path) -> None:
         self._images = folder / "images"
         self._names = folder / "names"
 
     def find(self, name: str) -> StoredImage | None:
-        """The image called `name`, if it is here."""
+        """The image called `name`, if the store has it."""
         try:
             image = (self._names / quote(name, safe="")).resolve(strict=True)
             about = json.loads((image / "image.json").read_text())
@@ -70,14 +70,14 @@ class Store:
         )
 
     def first_of(self, runtime: Runtime) -> StoredImage | None:
-        """The image of a runtime, if it has any here."""
+        """The image of a runtime, if the store has one."""
         return next(filter(None, map(self.find, runtime.images)), None)
 
     def choose(self, runtime: Runtime) -> StoredImage:
-        """The image of a runtime: the named one if it is here, else the local build.
+        """The image of a runtime: the named one if the store has it, else the local build.
 
         Raises:
-            ImageMissing: neither is here.
+            ImageMissing: the store has neither.
         """
         if image := self.first_of(runtime):
             return image
@@ -130,7 +130,7 @@ class Store:
         about = _about(image_id, json.loads(described), rootfs)
         (rootfs.parent / "image.json").write_text(json.dumps(about))
         kept = self._images / image_id.partition(":")[2]
-        with suppress(OSError):  # it is here already
+        with suppress(OSError):  # the store has it already
             rootfs.parent.rename(kept)
         for name in manifest["RepoTags"]:
             self._point(name, kept)
@@ -140,7 +140,7 @@ class Store:
             (rootfs / name).mkdir(exist_ok=True)
 
     def _point(self, name: str, image: Path) -> None:
-        """Give the name to the image in one step."""
+        """Make the name point to the image, in one step."""
         link = self._names / quote(name, safe="")
         fresh = link.with_name(f"{link.name}.{os.getpid()}")
         fresh.symlink_to(os.path.relpath(image, self._names))

@@ -1,4 +1,4 @@
-"""What the channel does in Redis, step by step."""
+"""Each step of the channel in Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every message is in Redis, in one place, at each step of its way to a worker and back."""
+"""At each step to a worker and back, every message is in exactly one place in Redis."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _more_than(one: Looped, number: int) -> Callable[[], bool]:
 
 
 def mine(database: Any, one: Looped) -> set[str]:
-    """The kinds of keys that the consumer has."""
+    """The kinds of keys that the consumer has in Redis."""
     own = (key for key in database.scan_iter() if one.channel.registration.consumer in key)
     return {key.split(":")[0] for key in own}
 
@@ -161,7 +161,7 @@ def test_what_waits_to_be_said_once_a_minute_is_said_at_a_beat(
 
 
 def _left_by(database: Any, consumer: str) -> None:
-    """What a consumer had that is no more: one message that it had only taken, and one recorded."""
+    """Write the keys of a consumer that has died with one message taken and another one recorded."""
     database.zadd("cellblock.consumers", {consumer: 1})
     database.sadd(f"cellblock.consumer:{consumer}", QUEUE)
     database.lpush(f"cellblock.taken:{consumer}:{QUEUE}", message("taken"))

@@ -1,4 +1,4 @@
-"""What becomes of a message that is no job: by Redis in one step, by another broker in their order."""
+"""Where messages that are not jobs go: in one step with Redis, in several steps with another broker."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUEUE, TAKEN = "cellblock", "cellblock.taken:me:cellblock"
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """What is measured meanwhile, by its name and its queue."""
+    """The list of measurements during the test: the name and the queue of each."""
     counted: list[tuple[str, str]] = []
     monkeypatch.setattr(meter, "measure", lambda name, queue: counted.append((name, queue)))
     return counted
@@ -75,7 +75,7 @@ def test_of_a_dead_message_its_beginning_is_kept_whatever_bytes_it_has(raw: byte
 
 
 class Accepting(Consumer):
-    """A consumer of which only the judging is there; what it accepts, a test sees."""
+    """A consumer that only checks messages. The accepted ones are in `accepted`."""
 
     def __init__(self) -> None:
         self.accepted: list[Any] = []
@@ -85,7 +85,7 @@ class Accepting(Consumer):
 
 @pytest.fixture
 def other() -> Iterator[Any]:
-    """A broker that is no Redis."""
+    """A channel of a broker other than Redis."""
     with Connection("memory://") as connection:
         channel: Any = connection.channel()
         exchange = Exchange("", channel=channel)
@@ -96,7 +96,7 @@ def other() -> Iterator[Any]:
 
 
 def delivered(channel: Any, body: object, **options: Any) -> Any:
-    """A message that this broker has delivered."""
+    """Publish a message with `body`, and return it as the broker delivers it."""
     Producer(channel).publish(body, routing_key=QUEUE, **{"serializer": "json", **options})
     (message,) = (channel.basic_get(QUEUE),)
     return channel.message_to_python(message) if not hasattr(message, "ack") else message

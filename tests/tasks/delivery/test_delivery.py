@@ -1,4 +1,4 @@
-"""Every job has one result, whatever becomes of the process, the worker and the connection that had it."""
+"""Every job gets one result, even if the process, the worker or the connection that had it is lost."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("engine")
 
-#: A worker counts as gone after this, in seconds.
+#: After this many seconds of silence a worker counts as lost.
 BRISK = {"CELLBLOCK_SILENCE": "3"}
 MOST_S = 30.0
 
 
 @pytest.fixture
 def database(broker_url: str) -> Iterator[redis.Redis]:
-    """The broker's own view."""
+    """A client of the broker's Redis."""
     with redis.Redis.from_url(broker_url, decode_responses=True) as client:
         yield client
 
@@ -130,7 +130,7 @@ def test_a_job_whose_process_is_frozen_has_timed_out_with_the_output_that_was_st
 
 
 def _pool_process(worker: Worker, task_id: str) -> int:
-    """The pool process that has the lease of a task."""
+    """The process id of the pool process that holds the lease of a task."""
     with redis.Redis.from_url(worker.broker_url, decode_responses=True) as database:
         holder = wait_until(lambda: database.hget(f"cellblock.lease:{task_id}", "holder"), 10, "a lease")
     return int(str(holder).split("|")[1])

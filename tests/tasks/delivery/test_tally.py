@@ -1,4 +1,4 @@
-"""What happens a thousand times a second is said once a minute, with its number."""
+"""An event that happens very often is logged once a minute, with the number of times."""
 
 from __future__ import annotations
 

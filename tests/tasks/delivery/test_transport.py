@@ -1,4 +1,4 @@
-"""What a consumer makes of a Redis in trouble, and how it is put in the place of kombu's own."""
+"""How our transport handles a faulty Redis, and how it replaces that of kombu."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_redis_with_no_room_is_asked_again_at_each_turn(tmp_path: Path) -> Non
     with DurableRedis(tmp_path) as server, server.client() as client, looped(server.url, QUEUE) as one:
         idle(one)
         with server.filled():
-            # The waiting move is told so, and so is the one that looks.
+            # Redis refuses the move that waits (BLMOVE) and the one that does not (LMOVE).
             client.config_set("maxmemory", 0)
             client.lpush(QUEUE, message("it"))
             client.config_set("maxmemory", 1)
@@ -162,7 +162,7 @@ def test_a_consumer_that_ends_leaves_nothing_in_the_loop_and_no_connection_that_
     database: Any, broker_url: str
 ) -> None:
     def blocked() -> int:
-        """Connections to this database that wait for a message."""
+        """The number of connections to this database that wait for a message."""
         number = broker_url.rpartition("/")[2]
         return sum((one["db"], one["cmd"]) == (number, "blmove") for one in database.client_list())
 
@@ -190,7 +190,7 @@ def test_a_consumer_that_ends_hangs_up_every_connection(database: Any, broker_ur
 
 
 def _both_on_their_way(client: Any, one: Looped) -> None:
-    """Two messages that have left their queues for a consumer that has room for one of them."""
+    """Send two messages, and wait until both have left their queues. The consumer has room for one."""
     idle(one, "a", "b")
     for queue in "ab":
         client.lpush(queue, message(queue))

@@ -1,4 +1,4 @@
-"""Live output on its way to Redis: what is kept, what goes first, and when."""
+"""The limits of live output before it is in Redis: what is kept, what is dropped first, and when."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_what_redis_has_refused_is_written_with_the_next_and_nothing_twice(resul
 
 
 class Sink:
-    """A stream that keeps what it is given, or raises."""
+    """A stream that keeps the pieces that are written, or raises `error` if that is set."""
 
     def __init__(self) -> None:
         self.written: list[list[Piece]] = []

@@ -1,4 +1,4 @@
-"""Live output: what a job writes, followed while it runs."""
+"""Live output: the output of a job is followed while the job runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FLOOD = f"yes 0123456789abcdef | head -c {FLOOD_BYTES}"
 
 @pytest.fixture
 def send_live(byname: Celery, monkeypatch: pytest.MonkeyPatch) -> SendLive:
-    """Sends a job with live output; this process follows it in the worker's Redis."""
+    """A function that sends a job with live output. This process follows it in the worker's Redis."""
     monkeypatch.setattr("tasks.live.place.app", byname)
     return lambda cmd, **limits: byname.send_task(TASK, [cmd, "bash"], limits, headers={LIVE: True})
 

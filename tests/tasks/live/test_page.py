@@ -1,4 +1,4 @@
-"""The programs in the how-to on live output work as they stand there."""
+"""The programs on the how-to page about live output work as they are printed there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a follower of live output is told, what is missing for it, and when it ends."""
+"""What a follower of live output gets, what it misses, and when it ends."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_answers_of_both_protocols_are_read() -> None:
 
 @pytest.fixture
 def written(results: Any) -> Any:
-    """A stream with the output of one job, and its client."""
+    """The client of a Redis that has a stream with the output of one job."""
     stream = stream_to(results.client, 10_000)
     stream.write([piece(3, 4), piece(0, 2, STDERR), Piece(END, 2.0, 0, b"failed")])
     return results.client

@@ -1,4 +1,4 @@
-"""The writing end of live output, with a Redis in trouble: the job never waits for it."""
+"""The writer of live output with a faulty Redis: the job never waits for it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PIECE = b"x" * (32 << 10)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Any]:
-    """A Redis that this test may ill-treat."""
+    """A client of a Redis for this test alone, which the test may stop or overload."""
     with running_redis(tmp_path) as url, redis.Redis.from_url(url) as client:
         yield client
 
@@ -39,7 +39,7 @@ def output_to(store: Any) -> LiveOutput:
 
 @contextmanager
 def live(store: Any) -> Iterator[LiveOutput]:
-    """Until the last write is done, for which a job does not wait."""
+    """Give a live output, and wait at the end for its last write. A job does not wait for that."""
     with output_to(store) as output:
         yield output
     output._thread.join(20)
@@ -50,7 +50,7 @@ def pieces(store: Any) -> list[Piece]:
 
 
 def await_written(store: Any, count: int) -> None:
-    """Until so many bytes of the output have come to Redis, be they there still or not."""
+    """Wait until Redis has received `count` bytes of the output, even if it has dropped some since."""
 
     def written() -> int:
         last = store.xrevrange(KEY, count=1)

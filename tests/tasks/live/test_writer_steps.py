@@ -1,4 +1,4 @@
-"""The writing end of live output step by step; a stream that fails or takes its time is in place of Redis."""
+"""Each step of the writer of live output, with a stream that fails or is slow in place of Redis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """Does at each write what it is told."""
+    """A stream that calls a function of the test at each write."""
 
     def __init__(self, write: Callable[[], object]) -> None:
         self._write = write
@@ -26,7 +26,7 @@ class Stream:
 
 
 class Rests:
-    """Notes how long the writer rests, in place of the event by which it is told to end."""
+    """Records how long the writer rests. It replaces the event that tells the writer to end."""
 
     def __init__(self) -> None:
         self.lasted_s: list[float] = []

@@ -1,4 +1,4 @@
-"""Which jobs there are: what workers say, what waits, and where a job is known."""
+"""The list of jobs: those that workers report, those that wait, and where one job is found."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ROW: dict[str, Any] = {
 
 
 def _with(name: str, value: object) -> dict[str, Any]:
-    """An answer with one field changed."""
+    """A worker's answer with one field changed."""
     return {"w@h": [ROW | {name: value}]}
 
 
 @pytest.fixture
 def replies(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What workers answer."""
+    """The list of answers that workers give. A test fills it."""
     replies: list[Any] = []
 
     def broadcast(command: str, *, reply: bool, timeout: float) -> list[Any]:
@@ -96,7 +96,7 @@ def test_a_runtime_is_shown_if_it_could_be_one(args: list[Any], kwargs: dict[str
 
 @pytest.fixture
 def broker(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The broker's own view, of which the roster asks."""
+    """A client of the Redis that the job list reads."""
     with (
         Celery(broker=broker_url, backend=broker_url, set_as_current=False) as app,
         redis.Redis.from_url(broker_url, decode_responses=True) as database,
@@ -165,7 +165,7 @@ def test_a_worker_tells_of_each_job_once_by_what_it_does(monkeypatch: pytest.Mon
 
 @pytest.fixture
 def known(results: Any, broker: Any, replies: list[Any]) -> Any:
-    """The Redis in which a job may be known."""
+    """A client of the Redis in which a job is looked up."""
     return broker
 
 

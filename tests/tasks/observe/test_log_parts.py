@@ -1,4 +1,4 @@
-"""What a worker writes down of each job, in its log and in its traces, part by part."""
+"""What a worker writes about each job, in its log and in its traces. Each part is tested alone."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_what_is_said_before_celerys_log_is_set_up_is_json_as_well(
 
 @pytest.fixture
 def spans(process: ProcessState) -> InMemorySpanExporter:
-    """What is traced."""
+    """The spans that this process has ended."""
     spans, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(spans))
     process.tracer_provider = provider

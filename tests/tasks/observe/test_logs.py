@@ -1,4 +1,4 @@
-"""A worker's log as JSON, its traces, and what must never be in either."""
+"""A worker's log as JSON, its traces, and the secrets that neither may contain."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SECRET = secrets.token_hex(8)
 def talker(
     tmp_path_factory: pytest.TempPathFactory, redis_url: str, engine: docker.APIClient
 ) -> Iterator[Worker]:
-    """A worker that logs JSON and writes its traces beside it."""
+    """A worker that writes its log as JSON, and its traces to the same file."""
     settings = {"CELLBLOCK_LOG_FORMAT": "json", "CELLBLOCK_TRACES": "console"}
     folder = tmp_path_factory.mktemp("talker")
     with running_worker(folder, f"{redis_url}/62", "--concurrency=1", **settings) as real:
@@ -43,7 +43,7 @@ def talker(
 
 @pytest.fixture(scope="module")
 def told(talker: Worker, client_of: Callable[[str], Celery]) -> dict[str, Any]:
-    """The result of a job full of secrets, whose app traces it, and of which everything has been told."""
+    """The result of a job with secrets in it. Its app traces it, and its trace has been written."""
     app = client_of(talker.broker_url)
     given = {"stdin": SECRET, "env": {"S": SECRET}, "files": {SECRET: SECRET}}
     parent = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
@@ -57,7 +57,7 @@ def told(talker: Worker, client_of: Callable[[str], Celery]) -> dict[str, Any]:
 
 
 def lines(worker: Worker) -> list[dict[str, Any]]:
-    """Every line of the log, each of which is an object of JSON."""
+    """Every line of the log. Each line is a JSON object."""
     return [json.loads(line) for line in worker.log().splitlines() if line]
 
 
@@ -123,7 +123,7 @@ def test_traces_reach_a_collector_before_the_worker_ends(
 
 
 class collector:  # noqa: N801  used as a function
-    """A stand-in for an OpenTelemetry collector, which keeps what is posted to it."""
+    """Replaces an OpenTelemetry collector, and keeps the bodies of the requests that it gets."""
 
     def __enter__(self) -> tuple[str, list[bytes]]:
         received: list[bytes] = []
@@ -135,7 +135,7 @@ class collector:  # noqa: N801  used as a function
                 self.end_headers()
 
             def log_message(self, *_: object, **__: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever)

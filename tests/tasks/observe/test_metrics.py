@@ -1,4 +1,4 @@
-"""Each metric of a worker moves when the thing that it names happens: by doing it."""
+"""Each metric of a worker changes when the event that it counts happens."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watched:
-    """A worker whose metrics are served, an app that sends to it, and the door to its engine."""
+    """A worker that serves its metrics, an app that sends to it, and the door to its engine."""
 
     worker: Worker
     metrics: Metrics
@@ -55,7 +55,7 @@ class Watched:
 SETTINGS = {
     "CELLBLOCK_WARM": "0,bash=1",
     "CELLBLOCK_ENGINE_MARGIN": "4",
-    # Of Celery's own: how long a process is kept with nothing to do, in seconds.
+    # A variable of Celery: for how many seconds an idle process is kept.
     "AUTOSCALE_KEEPALIVE": "1",
 }
 
@@ -140,7 +140,7 @@ def test_a_claim_hits_while_a_cell_waits_and_misses_when_none_does(watched: Watc
     value = watched.metrics.value
     claims = {outcome: value("cellblock_warm_claims_total", outcome=outcome) for outcome in ("hit", "miss")}
     made = {state: value("cellblock_cells_made_total", state=state) for state in ("warm", "job")}
-    # The next claim comes sooner than the next cell.
+    # The jobs come faster than warm cells are made, so that some of them find none.
     handles = [watched.send("true", "bash") for _ in range(4)]
 
     assert {handle.get(timeout=ANSWER_S)["status"] for handle in handles} == {"succeeded"}
@@ -183,10 +183,10 @@ def test_an_engine_that_goes_away_shows_in_the_errors_of_each_who_needs_it_and_w
 
     try:
         watched.metrics.becomes(0, "cellblock_engine_up")
-        # The keeper meets it only where it had a cell to make at that moment.
+        # Not "keeper": it sees an error only if it has to make a cell at that moment.
         for where in ("job", "reaper"):
             watched.metrics.rises("cellblock_engine_errors_total", where=where)
-        # The pool shrinks, and its process can't take away the cell that it had.
+        # The pool shrinks, and the process that ends can't remove its cell.
         watched.metrics.rises("cellblock_leaks_total", where="remover")
         watched.metrics.rises("cellblock_engine_errors_total", where="remover")
     finally:

@@ -1,4 +1,4 @@
-"""The pool of a worker grows with a backlog, shrinks when nothing comes, and disturbs no job."""
+"""The pool of a worker grows with a backlog, shrinks when idle, and disturbs no job."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LEAST, MOST = 1, 4
 
 @pytest.fixture
 def start(tmp_path: Path, broker_url: str) -> Start:
-    """Starts a worker with a pool between `LEAST` and `MOST`."""
+    """A function that starts a worker with `LEAST` to `MOST` processes in its pool."""
     return lambda **settings: running_worker(
         tmp_path, broker_url, "--autoscale", f"{MOST},{LEAST}", **settings
     )
 
 
 def pool(worker: Worker) -> set[psutil.Process]:
-    """The processes that run jobs."""
+    """The processes of the worker's pool."""
     children = psutil.Process(worker.process.pid).children()
     return {child for child in children if _line(child) == _line(psutil.Process(worker.process.pid))}
 

@@ -1,4 +1,4 @@
-"""A worker's pool, part by part: how far it grows, and what its processes and their parent say."""
+"""The parts of a worker's pool: how far it grows, and what its processes and their parent log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AWAY, FULL = EngineUnreachable("No engine."), EngineUnfit("no space left on devi
 
 
 class Worker:
-    """What an autoscaler looks at."""
+    """The attributes of a worker that an autoscaler reads."""
 
     def __init__(self) -> None:
         self.max_concurrency = 0
@@ -53,7 +53,7 @@ def test_a_pool_grows_as_far_as_was_asked_for_and_as_the_host_can_hold(
 
 
 class Parent(Pool):
-    """The parent's side of a pool, with no processes."""
+    """The parent of a pool that has no processes."""
 
     def __init__(self, **jobs: Any) -> None:
         self._cache = {1: SimpleNamespace(_soft_timeout=5, _timeout=9, _time_accepted=0.0)}
@@ -120,7 +120,7 @@ def test_a_process_says_whole_messages_whatever_strikes_it_and_knows_its_job(
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, SIG_SOFT_TIMEOUT)}
 
     def handler(*_: object) -> None:
-        """Another one than the system's."""
+        """A handler other than the system's default."""
 
     signal.signal(signal.SIGTERM, handler)
     try:

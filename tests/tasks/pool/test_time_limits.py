@@ -1,4 +1,4 @@
-"""A job's limits count while it has its cell, and rest while it waits for a lease or for Redis."""
+"""A job's time limits count while it has its cell, and pause while it waits for a lease or for Redis."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def told() -> list[int]:
 
 @pytest.fixture
 def limits(clock: Clock, told: list[int]) -> Limits:
-    """Those of a process that has just accepted a job."""
+    """The limits of a process that has just accepted a job."""
     limits = Limits()
     limits.attach(lambda message: told.append(message[0]))
     limits.accepted(7)

@@ -1,4 +1,4 @@
-"""Where results are stored and asked for: how long a worker, its lease and an app wait for Redis."""
+"""The result backends: how long a worker, its lease and an app wait for Redis."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of a Redis that is not there, which the settings have as well."""
+    """The address of a Redis that does not exist. The settings name it too."""
     url = f"redis://127.0.0.1:{free_port()}/0"
     monkeypatch.setenv("CELLBLOCK_BROKER_URL", url)
     monkeypatch.setenv("CELLBLOCK_PUBLISH_TIMEOUT", "0.3")
@@ -37,7 +37,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def of_app(nowhere: str) -> Any:
-    """The backend of an app whose results are there."""
+    """The result backend of an app, at the address of `nowhere`."""
     return RedisBackend(app=app, url=nowhere)
 
 
@@ -135,7 +135,7 @@ def test_sending_a_job_needs_no_result_backend(of_app: Any) -> None:
 
 @pytest.fixture
 def policies(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """With what Celery is told to try again."""
+    """The list of retry policies that Celery gets."""
     policies: list[dict[str, Any]] = []
     monkeypatch.setattr(Celerys, "ensure", lambda *_, **policy: policies.append(policy))
     return policies

@@ -1,4 +1,4 @@
-"""How results are written."""
+"""How results are encoded as JSON."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_process_of_a_worker_writes_so(monkeypatch: pytest.MonkeyPatch) ->
     long = {"a": "é" * (2 << 20)}
     kind, encoding, written = registry.dumps(long, "json")
     assert isinstance(written, bytearray)
-    # As whoever reads it does, with nothing of ours.
+    # An app without cellblock reads it like this.
     assert loads(bytes(written), kind, encoding, accept={kind}) == long
     assert {signals.worker_init, signals.worker_process_init} == {
         one for one in (signals.worker_init, signals.worker_process_init) if _hears(one)

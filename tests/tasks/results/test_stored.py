@@ -1,4 +1,4 @@
-"""What the result backend holds is read as data, whoever has written it."""
+"""A stored result is read as data only, whoever has written it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_waiting_has_an_end_and_looks_less_and_less_often(
 
 
 class Chord:
-    """A backend that knows one result and counts parts of chords."""
+    """A backend that has one result, and counts the parts of chords."""
 
     def __init__(self, state: str) -> None:
         self.state = state

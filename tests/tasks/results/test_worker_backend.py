@@ -1,4 +1,4 @@
-"""What comes back through a real worker, to an app that knows the task by its name alone."""
+"""What a real worker stores for an app that knows only the name of the task."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def python(program: str, cwd: Path, **env: str) -> str:
-    """What a fresh interpreter prints."""
+    """What `program` prints in a new interpreter."""
     command = [sys.executable, "-c", program]
     outcome = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stderr

@@ -1,4 +1,4 @@
-"""The guard: a proxy in front of the engine's socket that lets only those calls through that workers make."""
+"""The guard: a proxy before the engine's socket. It passes only the calls that workers make."""
 
 from sandbox.engines.docker.guard.server import serve
 

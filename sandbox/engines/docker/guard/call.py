@@ -1,4 +1,4 @@
-"""Reads one call of the engine's API strictly: whatever could be read in two ways is refused."""
+"""Reads one call of the engine's API strictly, and refuses every call that can be read in two ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks that a create call makes a container just as a worker makes it.
+"""Checks that a create call makes exactly a container that a worker makes.
 
 The guard makes the call's body anew, with the functions that workers use, from the few values in it that may
 vary. It lets the call through only if both bodies are equal. The engine gets the body that the guard made.
@@ -100,7 +100,7 @@ class GuardedCells:
         if isinstance(host, dict) and str(host.get("NetworkMode")).startswith(_OTHERS):
             cell, proxy = _container(host, "NetworkMode"), _container(host, "IpcMode")
             _same(body, create_call(relay_profile(**every, cell=cell, proxy=proxy)))
-            # By their ids, so that the engine joins the same containers that were checked.
+            # Ids and not names, so that the engine joins the same containers that were checked.
             cell, proxy = await self._owned.container(cell), await self._owned.container(proxy)
             return create_call(relay_profile(**every, cell=cell, proxy=proxy))
         entry = body.get("Entrypoint")

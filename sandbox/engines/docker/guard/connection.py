@@ -26,7 +26,7 @@ __all__ = ["Connection"]
 
 _log = logging.getLogger("cellblock.guard")
 
-# From the first byte of a call to its last.
+# The time from the first byte of a call to its last.
 _CALL_S = 15.0
 # How long the guard reads on from a client that it has refused.
 _LINGER_S = 2.0
@@ -59,7 +59,7 @@ class Connection:
             self._client.close()
 
     async def _serve_one(self) -> bool:
-        """Answer one call; whether another may follow."""
+        """Answer one call. Returns whether another may follow."""
         await self._client.wait()
         try:
             async with asyncio.timeout(_CALL_S):
@@ -95,7 +95,7 @@ class Connection:
             await self._linger()
 
     async def _linger(self) -> None:
-        """Read on for a moment: closing while the client still sends could destroy the answer on its way."""
+        """Read on for a moment. Closing while the client still sends could destroy the answer."""
         self._client.writer.write_eof()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_S):
@@ -129,7 +129,7 @@ class Connection:
             await asyncio.gather(relay, listen, return_exceptions=True)
 
     async def _relay(self, order: Order, engine: Link) -> bool:
-        """Send `order`, and pass the engine's answer on; whether the bytes that follow are raw streams."""
+        """Send `order`, and pass the answer on. Returns whether the bytes that follow are raw streams."""
         await engine.send(*order.events())
         head = await engine.next_event()
         if isinstance(head, h11.InformationalResponse) and head.status_code == _SWITCHING and order.upgrade:

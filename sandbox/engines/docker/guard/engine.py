@@ -23,11 +23,11 @@ _MOST_IDLE = 16
 
 
 class EngineAway(Exception):
-    """The engine cannot be reached, or hangs up in the midst of an answer."""
+    """The engine cannot be reached, or closes the connection during an answer."""
 
 
 class GuardedEngine:
-    """The engine at `address`. Each call has a connection to itself. Later calls use it again."""
+    """The engine at `address`. Each call has its own connection, which later calls can use again."""
 
     def __init__(self, address: str, bound_s: float) -> None:
         self._address = urlsplit(address)
@@ -52,7 +52,7 @@ class GuardedEngine:
             raise EngineAway(f"The engine does not answer: {error}") from error
 
     def release(self, link: Link) -> None:
-        """Take a connection back: keep it if another call can use it, or else close it."""
+        """Take a connection back. Keep it if another call can use it; close it otherwise."""
         if link.is_between_calls and len(self._idle) < _MOST_IDLE:
             link.http.start_next_cycle()
             self._idle.append(link)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GuardedImages"]
 
-# A worker keeps its choice for a minute. Meanwhile the name may come to mean another image.
+# A worker keeps its choice for a minute. In that time the name may be given to another image.
 _HOLD_S = 180.0
 
 
 class GuardedImages:
-    """Knows which images the engine has, or had a moment ago, under the catalogue's names."""
+    """Knows which images have the catalogue's names in the engine, or had them a moment ago."""
 
     def __init__(self, engine: GuardedEngine, catalogue: Catalogue) -> None:
         self._engine = engine

@@ -126,7 +126,7 @@ def _plain(call: Call) -> Order:
 
 
 def _query(call: Call, **allowed: re.Pattern[str] | None) -> dict[str, str]:
-    """The call's query, if it has only these names, with values that match their patterns (None: any)."""
+    """The call's query. It must have only these names, and values that match their patterns (None: any)."""
     for name, value in call.query.items():
         pattern = allowed.get(name)
         if name not in allowed or (pattern and not pattern.fullmatch(value)):

@@ -19,7 +19,7 @@ _HEAD_BYTES = 32 << 10
 
 
 class Link:
-    """h11 over a pair of asyncio's streams."""
+    """HTTP by h11, over a pair of streams of asyncio."""
 
     def __init__(
         self, role: type[h11.CLIENT | h11.SERVER], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -39,7 +39,7 @@ class Link:
             self.http.receive_data(await self.read())
 
     async def read(self) -> bytes:
-        """The next bytes as they are; empty at the end."""
+        """The next bytes, not parsed. They are empty at the end."""
         return await self.reader.read(READ_BYTES)
 
     async def next_event(self) -> Event | None:
@@ -86,7 +86,7 @@ async def splice(one: Link, other: Link) -> None:
             both.create_task(_carry(one, other))
             both.create_task(_carry(other, one))
     except* OSError:
-        # One end is gone. Abort the other as well, which learns of it in no other way.
+        # One end is gone. The other does not notice it, so abort its connection too.
         for link in (one, other):
             link.writer.transport.abort()
 

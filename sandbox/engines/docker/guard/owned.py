@@ -17,7 +17,7 @@ _REMEMBERED = 4096
 
 
 class Missing(Exception):
-    """The engine has nothing by that name."""
+    """The engine has no container with that name."""
 
 
 class Owned:

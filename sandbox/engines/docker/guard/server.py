@@ -56,7 +56,7 @@ async def serve(settings: Settings, address: str) -> None:
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:
-    """Have connections end whose host has vanished. Otherwise they would stay open for ever."""
+    """End connections whose host has gone. Otherwise they would stay open for ever."""
     connection = writer.get_extra_info("socket")
     if connection.family != socket.AF_UNIX:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -22,7 +22,7 @@ __all__ = ["check_labels", "check_rules", "limits_of"]
 
 _NAME = re.compile(r"cellblock\.[a-z_]{1,32}")
 _VALUE_CHARS = 4096
-# More than a clock is ever set by. The clock that a deadline comes from may have been read long before.
+# The engine's clock may have been set since a worker read it. No clock is set by more than this.
 _CLOCK_S = 86_400.0
 _HOST = re.compile(
     r"^acl host\d+ dstdomain -n (?P<name>\S+)\nacl ports\d+ port (?P<ports>[\d ]+)$", re.MULTILINE
@@ -31,10 +31,10 @@ _HOSTS = 32
 
 
 def check_labels(labels: object, settings: Settings) -> dict[str, str]:
-    """The labels, if they are such as this deployment's workers write.
+    """The labels. They must be like those that this deployment's workers write.
 
     Raises:
-        Refused: they are not, or their deadline is so late that no reaper would remove the container.
+        Refused: they are different, or their deadline is so late that no reaper would remove the container.
     """
     if not isinstance(labels, dict) or labels.get(OWNER) != settings.owner:
         raise Refused("the labels do not name this deployment as the owner")
@@ -64,7 +64,7 @@ def check_rules(rules: str, settings: Settings) -> None:
     """Make sure that a proxy's rules are those for hosts that the operator allows, and for nothing else.
 
     Raises:
-        Refused: they are not.
+        Refused: they are different.
     """
     found = _HOST.findall(rules)
     try:
