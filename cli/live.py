@@ -60,7 +60,7 @@ def logs(
     require_broker(load_settings())
     from tasks.live import follow as follow_job
     from tasks.live import held_entries
-    from tasks.results.stored import look_up
+    from tasks.results.reader import look_up
 
     if follow and not held_entries(task_id) and look_up(task_id) is None:
         note(
@@ -88,7 +88,7 @@ def show_live(task_id: str, *, raw: bool, as_json: bool) -> bool:
 
 def _show_result(task_id: str, *, raw: bool, as_json: bool) -> None:
     """Show the outputs in the result of a job that has no live output."""
-    from tasks.results.stored import look_up
+    from tasks.results.reader import look_up
 
     stored = look_up(task_id)
     if stored is None or stored.failure or not stored.is_ready:

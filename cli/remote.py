@@ -21,7 +21,7 @@ from sandbox import InvalidJob
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.results.stored import Stored
+    from tasks.results.reader import Stored
 
 __all__ = ["result", "submit"]
 
@@ -100,7 +100,7 @@ def _show(
     shown_live: bool = False,
     meanwhile: Callable[[], None] | None = None,
 ) -> None:
-    from tasks.results.stored import wait_for
+    from tasks.results.reader import wait_for
 
     stored = wait_for(task_id, within_s, meanwhile)
     if stored is None:

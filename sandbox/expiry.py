@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from config import Settings
     from sandbox.labels import FoundLabels
 
-__all__ = ["Deadlines"]
+__all__ = ["Expiry"]
 
 # A label may name a time years ahead by mistake. So no container may stay for more than a day, or for more
 # than the longest job needs if that is longer.
 _MOST_S = 86_400.0
 
 
-class Deadlines:
+class Expiry:
     """What one reaper remembers from look to look.
 
     A deadline is a time of the engine's clock. Once a container has been seen, its remaining time is counted

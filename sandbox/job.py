@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from config import format_bytes, ladder
 from config.quoting import quoted
 from sandbox.detect import choose_runtime
-from sandbox.egress.access import Network, parse_network
+from sandbox.egress.network_request import Network, parse_network
 from sandbox.entrypoint import Stages, plan_start
 from sandbox.errors import InvalidJob
 from sandbox.limits import LIMIT_NAMES, Limits, resolve_compile_limits, resolve_limits
@@ -19,7 +20,7 @@ from sandbox.payload import decode_content, decode_text, normalise_glob, normali
 if TYPE_CHECKING:
     from config import Catalogue, Ladder, Runtime, Settings
 
-__all__ = ["ARGUMENTS", "Job", "check_names", "parse_job"]
+__all__ = ["ARGUMENTS", "Job", "bind_request", "check_names", "parse_job"]
 
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
 ARGUMENTS = (*LIMIT_NAMES, "stdin", "env", "files", "artifacts", "network", "check")
@@ -89,6 +90,29 @@ class Job:
     def second_stage(self, files: Mapping[str, bytes]) -> Job:
         """The second stage as a job of its own, with the files that the first stage left."""
         return replace(self, files=files, compile=None)
+
+
+def bind_request(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
+    """The arguments of a call of `run_sandboxed` by name.
+
+    Raises:
+        InvalidJob: `cmd` is missing, given twice, or there are too many.
+    """
+    try:
+        bound = _SHAPE.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        raise InvalidJob(f"run_sandboxed(cmd, runtime=None, *, …): {error}.") from None
+    rest = bound.pop("rest", {})
+    check_names(rest)
+    return {**rest, **bound}
+
+
+def _request(cmd: object, runtime: object = None, **rest: object) -> None:
+    """The shape of a call."""
+
+
+# Made once, because inspecting takes longer than all other checks of a request.
+_SHAPE = inspect.signature(_request)
 
 
 def check_names(request: Iterable[str]) -> None:

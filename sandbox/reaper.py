@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxUnavailable
-from sandbox.expiry import Deadlines
+from sandbox.expiry import Expiry
 from sandbox.meter import count_error, measure
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _log = logging.getLogger("cellblock.reaper")
 
 
 def reap(
-    engine: Engine, settings: Settings, *, deadlines: Deadlines | None = None, leaving: bool = False
+    engine: Engine, settings: Settings, *, deadlines: Expiry | None = None, leaving: bool = False
 ) -> list[str]:
     """Remove this deployment's containers that are due, and return the names of those removed.
 
@@ -33,7 +33,7 @@ def reap(
     Raises:
         SandboxUnavailable: the engine does not answer.
     """
-    found, deadlines = engine.list(), deadlines or Deadlines(settings)
+    found, deadlines = engine.list(), deadlines or Expiry(settings)
     deadlines.begin_look(engine.now(), [cell.name for cell in found])
     return [cell.name for cell in found if _reap_if_due(engine, deadlines, cell, leaving=leaving)]
 
@@ -44,12 +44,12 @@ def due(engine: Engine, settings: Settings) -> list[str]:
     Raises:
         SandboxUnavailable: the engine does not answer.
     """
-    found, deadlines = engine.list(), Deadlines(settings)
+    found, deadlines = engine.list(), Expiry(settings)
     deadlines.begin_look(engine.now(), [cell.name for cell in found])
     return [cell.name for cell in found if _is_due(deadlines, cell)]
 
 
-def _reap_if_due(engine: Engine, deadlines: Deadlines, cell: FoundCell, *, leaving: bool) -> bool:
+def _reap_if_due(engine: Engine, deadlines: Expiry, cell: FoundCell, *, leaving: bool) -> bool:
     """Remove the container if it is due; whether it was removed."""
     try:
         if not (_is_due(deadlines, cell) or (leaving and cell.labels.is_mine)):
@@ -65,7 +65,7 @@ def _reap_if_due(engine: Engine, deadlines: Deadlines, cell: FoundCell, *, leavi
     return True
 
 
-def _is_due(deadlines: Deadlines, cell: FoundCell) -> bool:
+def _is_due(deadlines: Expiry, cell: FoundCell) -> bool:
     if deadlines.is_past(cell.name, cell.labels):
         return True
     # Not a warm cell that runs: a job may have claimed it, and then it outlives the process that made it.

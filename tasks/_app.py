@@ -13,7 +13,7 @@ app = Celery(
     # An app that imports this may have its own Celery app and use Django. This one leaves both alone.
     set_as_current=False,
     fixups=[],
-    control="tasks.revoking:Control",
+    control="tasks.app_control:Control",
     # Imported by a worker alone.
     include=["tasks.lifecycle"],
 )

@@ -13,7 +13,7 @@ from sandbox import Abandoned, Observer
 from tasks._app import app
 from tasks.lease import Answer, Lease
 from tasks.observe.log_context import note_job
-from tasks.pool.time_limits import limits
+from tasks.pool.resting_limits import limits
 from tasks.results.worker_backend import has_result, result_redis
 from tasks.settings import this_settings
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from celery.app.task import Context
 
     from sandbox.cell import CellInfo
-    from tasks.heartbeat import Heartbeat
+    from tasks.lease_renewal import LeaseRenewal
 
 __all__ = ["Attempt", "Unwanted"]
 
@@ -41,10 +41,10 @@ class Attempt(Observer):
     It ends with the task, in whatever way that ends, after the result is stored.
     """
 
-    def __init__(self, request: Context, heartbeat: Heartbeat) -> None:
-        """The attempt that Celery asks for by `request`. `heartbeat` renews its lease."""
+    def __init__(self, request: Context, renewal: LeaseRenewal) -> None:
+        """The attempt that Celery asks for by `request`. `renewal` renews its lease."""
         self._request = request
-        self._heartbeat = heartbeat
+        self._renewal = renewal
         self.task_id = request.id or ""
         self._lease: Lease | None = None
         # An eager task runs in the app itself. No other process can have it.
@@ -75,7 +75,7 @@ class Attempt(Observer):
             threading.Event().wait(_LOOK_S)
         if answer is Answer.DONE:
             self._ignore()
-        self._heartbeat.add(self._lease)
+        self._renewal.add(self._lease)
         if answer is Answer.CANCELLED:
             raise Unwanted
         self.number = self._request.retries + self._lease.begun
@@ -103,7 +103,7 @@ class Attempt(Observer):
         if answer is not Answer.GRANTED:
             _log.warning("The lease was lost while the job ran: it is run again, or another process runs it")
             self.gave_up = False
-            self._heartbeat.drop(self._lease)
+            self._renewal.drop(self._lease)
             self._lease.lose()
         return answer is Answer.GRANTED
 
@@ -111,7 +111,7 @@ class Attempt(Observer):
         """Give the lease back. `done`: the job's result is stored. Else the job is to run again."""
         if self._lease is None:
             return
-        self._heartbeat.drop(self._lease)
+        self._renewal.drop(self._lease)
         try:
             self._lease.release(done=done)
         except RedisError as error:

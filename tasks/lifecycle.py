@@ -16,7 +16,7 @@ from celery.worker.control import control_command, inspect_command
 
 from config import InvalidSetting
 from sandbox.threads import end_with_threads
-from tasks import control, delivery, engine_watch, shutdown
+from tasks import delivery, engine_watch, shutdown, worker_control
 from tasks._app import app
 from tasks.envelope.compression import bound_kombus
 from tasks.headers import TASK
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 # These have no signal of Celery: the worker's own commands, and its steps when it connects to the broker.
-control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")(control.revoke)
-inspect_command(name=JOBS)(control.jobs)
+control_command(variadic="task_id", signature="[id1 [id2 [... [idN]]]]")(worker_control.revoke)
+inspect_command(name=JOBS)(worker_control.jobs)
 app.steps["consumer"].update((engine_watch.EngineWatch, health_file.HealthFile))
 
 

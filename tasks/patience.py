@@ -22,7 +22,7 @@ from redis.exceptions import ConnectionError as RedisGone
 from redis.exceptions import TimeoutError as RedisSilent
 from redis.retry import Retry
 
-from tasks.pool.time_limits import limits
+from tasks.pool.resting_limits import limits
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sandbox import Sandbox
 from tasks.background import Background
 from tasks.engine_gate import EngineGate
-from tasks.heartbeat import Heartbeat
+from tasks.lease_renewal import LeaseRenewal
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class ProcessState:
         #: Sends traces. None if CELLBLOCK_TRACES is "off", and in processes that run no jobs.
         self.tracer_provider: TracerProvider | None = None
         self.engine_gate = EngineGate()
-        self.heartbeat = Heartbeat()
+        self.lease_renewal = LeaseRenewal()
         self.background = Background()
         self._lock = threading.Lock()
         self._sandbox: Sandbox | None = None

@@ -12,6 +12,7 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready
 
 from sandbox import InvalidJob, parse_job
+from sandbox.job import bind_request
 from tasks import hard_timeout
 from tasks.back_off import longest_back_off_s
 from tasks.engine_gate import EngineAway
@@ -46,7 +47,7 @@ class JobRequest(Request):
         #: When a process began the job, by the monotonic clock.
         self.begun = time.monotonic()
         self._eta: datetime | None = _bounded_eta(self.eta, self.request_dict.get("retries"))
-        job = _job_in(self.task, message.payload)
+        job = _job_in(message.payload)
         settings = this_settings()
         rungs = job.ladder(settings.engine_margin) if job else settings.longest
         self.time_limits = (rungs.hard_s, rungs.soft_s)
@@ -139,11 +140,11 @@ def _bounded_eta(eta: datetime | None, retries: object) -> datetime | None:
     return min(eta, datetime.now(UTC) + timedelta(seconds=longest_back_off_s(retries - 1)))
 
 
-def _job_in(task: Any, payload: Any) -> Job | None:  # noqa: ANN401
+def _job_in(payload: Any) -> Job | None:  # noqa: ANN401
     """The job in a message. None if the message holds none: then the limits of the longest job apply."""
     args, kwargs = payload[:2]
     try:
-        arguments = _outline(task.bind_request(args, kwargs))
+        arguments = _outline(bind_request(args, kwargs))
         return parse_job(**arguments, settings=this_settings(), catalogue=this_catalogue())
     except InvalidJob:
         return None

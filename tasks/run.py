@@ -34,14 +34,15 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
         Abandoned: it was begun too often, and each time its worker was gone before the end.
         SandboxUnavailable: the sandbox failed at each of several attempts.
     """
+    from sandbox.job import bind_request
     from tasks.attempt import Attempt
     from tasks.observe.log_context import note_job
     from tasks.process import process_state
 
     sandbox = process_state.sandbox()
-    job = sandbox.parse(**self.bind_request(args, kwargs))
+    job = sandbox.parse(**bind_request(args, kwargs))
     note_job(runtime=job.runtime.name)
-    attempt, result = Attempt(self.request, process_state.heartbeat), None
+    attempt, result = Attempt(self.request, process_state.lease_renewal), None
     process_state.begin_attempt(attempt)
     while result is None:
         result = _take(self, sandbox, attempt, job)
@@ -83,7 +84,7 @@ def _run(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Res
     from sandbox import together
     from sandbox.cell import JobTags
     from tasks.live.write.switch import live_output
-    from tasks.pool.time_limits import limits
+    from tasks.pool.resting_limits import limits
 
     soft_s = job.ladder(sandbox.settings.engine_margin).soft_s
     with limits.running(soft_s), live_output(task.request, attempt.number) as live:

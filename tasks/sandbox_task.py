@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,6 @@ from celery import Task
 from tasks.headers import RECEIVED_AT, REFUSAL, SENT_AT, shown_call
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from celery.result import AsyncResult
 
 __all__ = ["SandboxTask"]
@@ -67,10 +64,11 @@ class SandboxTask(Task):  # type: ignore[type-arg]
             BrokerUnreachable: it could not be sent within `CELLBLOCK_PUBLISH_TIMEOUT` seconds.
         """
         from sandbox import parse_job
+        from sandbox.job import bind_request
         from tasks.publishing import publish
         from tasks.settings import this_catalogue, this_settings
 
-        request = self.bind_request(args or (), kwargs or {})
+        request = bind_request(args or (), kwargs or {})
         job = parse_job(**request, settings=this_settings(), catalogue=this_catalogue())
         queue = this_settings().queue_of(job.runtime.name)
         if queue and not _WHERE & options.keys():
@@ -87,32 +85,7 @@ class SandboxTask(Task):  # type: ignore[type-arg]
 
         return this_settings().engine_name
 
-    def bind_request(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
-        """The arguments of a call by name.
-
-        Raises:
-            InvalidJob: `cmd` is missing, given twice, or there are too many.
-        """
-        from sandbox import InvalidJob
-        from sandbox.job import check_names
-
-        try:
-            bound = _SHAPE.bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise InvalidJob(f"run_sandboxed(cmd, runtime=None, *, …): {error}.") from None
-        rest = bound.pop("rest", {})
-        check_names(rest)
-        return {**rest, **bound}
-
     def queued_s(self) -> float:
         """Seconds since the app sent the job, or since a worker took it, if the app did not say when."""
         since = self.request.get(SENT_AT) or self.request.get(RECEIVED_AT)
         return max(0.0, time.time() - since) if isinstance(since, int | float) else 0.0
-
-
-def _request(cmd: object, runtime: object = None, **rest: object) -> None:
-    """The shape of a call."""
-
-
-# Made once, because inspecting takes longer than all other checks of a request.
-_SHAPE = inspect.signature(_request)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tasks.observe.metrics import METRICS, SAMPLED, Kind
+from tasks.observe.metric_catalogue import METRICS, SAMPLED, Kind
 from tests.programs import ROOT
 
 KNOWN = {metric.name: metric for metric in (*METRICS, *SAMPLED)}

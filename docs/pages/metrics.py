@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docs.pages.source import table
-from tasks.observe.metrics import METRICS, SAMPLED
+from tasks.observe.metric_catalogue import METRICS, SAMPLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tasks.observe.metrics import Metric
+    from tasks.observe.metric_catalogue import Metric
 
 __all__ = ["metrics_page"]
 

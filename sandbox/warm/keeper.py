@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from config import load_settings
 from sandbox.engines import open_engine
 from sandbox.errors import SandboxUnavailable
-from sandbox.expiry import Deadlines
+from sandbox.expiry import Expiry
 from sandbox.log_lines import log_formatter
 from sandbox.meter import count_error, report_to
 from sandbox.outage import level_of
@@ -89,7 +89,7 @@ def _log_like(settings: Settings, worker: str) -> None:
 
 def _keep_reaping(settings: Settings) -> None:
     """Reap now, and then again after each `settings.engine_margin` seconds."""
-    deadlines = Deadlines(settings)
+    deadlines = Expiry(settings)
     while True:
         try:
             _reap(settings, deadlines)
@@ -98,7 +98,7 @@ def _keep_reaping(settings: Settings) -> None:
         time.sleep(settings.engine_margin)
 
 
-def _reap(settings: Settings, deadlines: Deadlines | None = None, *, leaving: bool = False) -> None:
+def _reap(settings: Settings, deadlines: Expiry | None = None, *, leaving: bool = False) -> None:
     try:
         with closing(open_engine(settings)) as engine:
             reap(engine, settings, deadlines=deadlines, leaving=leaving)

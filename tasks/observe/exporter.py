@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 
 from sandbox import meter
 from sandbox.threads import start_thread
-from tasks.observe.metrics import METRICS, SAMPLED, Kind, Metric
+from tasks.observe.metric_catalogue import METRICS, SAMPLED, Kind, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

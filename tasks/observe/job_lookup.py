@@ -12,7 +12,7 @@ from tasks.lease import is_leased
 from tasks.live.entry import key_of
 from tasks.observe.job_list import jobs_in_workers
 from tasks.queue_keys import queue_keys
-from tasks.results.stored import look_up
+from tasks.results.reader import look_up
 from tasks.results.worker_backend import result_redis
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from billiard.pool import ACK, SIG_SOFT_TIMEOUT
 from celery.concurrency import prefork
 
 from tasks.patience import guard_event_loop
-from tasks.pool.time_limits import RESUME, SUSPEND, limits
+from tasks.pool.resting_limits import RESUME, SUSPEND, limits
 from tasks.settings import this_settings
 
 __all__ = ["Pool", "use_our_pool"]

@@ -9,7 +9,7 @@ import pytest
 
 from cli.answer import UnreadableResult, read_answer
 from cli.exit_codes import exit_code_of
-from tasks.results.stored import read_stored
+from tasks.results.reader import read_stored
 
 GOOD: dict[str, Any] = {
     "status": "succeeded",

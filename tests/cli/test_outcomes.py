@@ -13,7 +13,7 @@ import typer
 from cli.main import main
 from cli.remote import _on_from_here, _value
 from sandbox import InvalidJob
-from tasks.results.stored import Failure, Stored
+from tasks.results.reader import Failure, Stored
 from tests.programs import run_cli
 
 

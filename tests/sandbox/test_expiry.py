@@ -1,4 +1,4 @@
-"""Deadlines when somebody sets the clock."""
+"""Expiry when somebody sets the clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from config import load_settings
 from sandbox import expiry as module
-from sandbox.expiry import Deadlines
+from sandbox.expiry import Expiry
 from sandbox.labels import FoundLabels
 from sandbox.process_mark import this_process
 
@@ -22,7 +22,7 @@ class Clocks:
 
     engine: float = 1_700_000_000.0
     monotonic: float = 5000.0
-    deadlines: Deadlines = field(default_factory=lambda: Deadlines(load_settings()))
+    deadlines: Expiry = field(default_factory=lambda: Expiry(load_settings()))
 
     def pass_s(self, seconds: float) -> None:
         self.engine += seconds
@@ -191,5 +191,5 @@ def test_a_step_is_remembered_for_as_long_as_a_makers_reading_holds_and_four_mar
 
 def test_a_label_may_be_as_far_ahead_as_the_longest_job_and_the_wait_for_it() -> None:
     settings = load_settings(max_timeout=200_000, warm_age=1000)
-    assert Deadlines(settings)._most_s == settings.longest.reap_s + 1000
+    assert Expiry(settings)._most_s == settings.longest.reap_s + 1000
     assert settings.longest.reap_s > 200_000

@@ -18,7 +18,7 @@ from tasks import attempt, lifecycle, run_sandboxed
 from tasks.attempt import Attempt, Unwanted
 from tasks.lease import Answer, Lease, ask_to_cancel, leased_cell
 from tasks.observe.log_context import end_log_context, job_facts
-from tasks.pool.time_limits import SUSPEND, Limits
+from tasks.pool.resting_limits import SUSPEND, Limits
 from tasks.process import process_state
 from tests.tasks.test_lease import ATTEMPTS, CANCEL, JOB, KEYS, LEASE, RESULT, TURNS, of
 from tests.waiting import wait_until
@@ -56,11 +56,11 @@ def an_attempt(**about: Any) -> Iterator[Attempt]:
     """Give the attempt of a task that was just called."""
     context = {"id": JOB, "hostname": "mine", "retries": 0} | about
     run_sandboxed.push_request(**context)
-    mine = Attempt(run_sandboxed.request, process_state.heartbeat)
+    mine = Attempt(run_sandboxed.request, process_state.lease_renewal)
     process_state.begin_attempt(mine)
     yield mine
     if mine._lease:
-        process_state.heartbeat.drop(mine._lease)
+        process_state.lease_renewal.drop(mine._lease)
     run_sandboxed.pop_request()
     end_log_context()
 
@@ -71,7 +71,7 @@ def lease_of(mine: Attempt) -> Lease:
 
 
 def is_renewed(mine: Attempt) -> bool:
-    return lease_of(mine) in process_state.heartbeat._leases
+    return lease_of(mine) in process_state.lease_renewal._leases
 
 
 def end(state: str | None) -> None:

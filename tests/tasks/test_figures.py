@@ -17,7 +17,7 @@ from tasks import lifecycle
 from tasks.observe import queue_depth as of_broker
 from tasks.observe import task_metrics
 from tasks.observe.exporter import Exporter, ServedMetrics
-from tasks.observe.metrics import METRICS, SAMPLED
+from tasks.observe.metric_catalogue import METRICS, SAMPLED
 from tasks.observe.queue_depth import QueueDepth
 from tasks.observe.task_metrics import count_result
 from tests.programs import free_port

@@ -11,7 +11,6 @@ import pytest
 
 from config import load_catalogue, load_settings
 from sandbox import parse_job
-from tasks import run_sandboxed
 from tasks.request import _job_in
 
 if TYPE_CHECKING:
@@ -40,11 +39,11 @@ def test_the_limits_of_a_large_job_are_told_from_the_head_of_its_files(name: str
     content = base64.b64encode(head.encode() + bytes(100_000)).decode()
     request = {"cmd": "true" if name == "tool" else None, "files": {name: {"base64": content}}, "timeout": 7}
     job = parse_job(**request, settings=load_settings(), catalogue=load_catalogue())
-    told = _job_in(run_sandboxed, ((), request))
+    told = _job_in(((), request))
     assert told is not None
     assert told.ladder(5) == job.ladder(5)
 
 
 def test_contents_that_are_none_leave_the_longest_limits_to_the_message() -> None:
     request = {"cmd": "true", "files": {"a": 7}}
-    assert _job_in(run_sandboxed, ((), request)) is None
+    assert _job_in(((), request)) is None

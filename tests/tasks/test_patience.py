@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from sandbox import SandboxUnavailable
 from tasks import app, patience
 from tasks.patience import guard_event_loop, is_away, patiently
-from tasks.pool.time_limits import SUSPEND, Limits
+from tasks.pool.resting_limits import SUSPEND, Limits
 from tasks.results.worker_backend import PatientRedis
 from tests.chaos.durable_redis import DurableRedis
 from tests.clock import Clock

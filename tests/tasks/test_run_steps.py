@@ -18,7 +18,7 @@ from tasks.headers import LIVE
 from tasks.lease import Lease, ask_to_cancel
 from tasks.live.entry import END, START, STDOUT, read_piece
 from tasks.observe.log_context import end_log_context, job_facts
-from tasks.pool import time_limits as of_limits
+from tasks.pool import resting_limits as of_limits
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tasks.live.entry import END, START, STDERR, STDOUT, LiveEntry, key_of, read_piece
 from tasks.live.place import live_backend, live_redis, live_redis_async
 from tasks.live.read.position import FIRST, Position
-from tasks.results.stored import read_stored
+from tasks.results.reader import read_stored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from redis import Redis
 
-    from tasks.results.stored import Stored
+    from tasks.results.reader import Stored
 
 __all__ = ["HeardSoFar", "follow", "follow_async", "heard_so_far", "held_entries"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from redis.typing import KeyT, StreamIdT
 
-    from tasks.results.stored import Stored
+    from tasks.results.reader import Stored
 
 __all__ = ["FIRST", "Position"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from config import Settings
-    from tasks.live.write.writer import LiveOutput
+    from tasks.live.write.live_output import LiveOutput
 
 __all__ = ["live_output", "warn_of_no_live_output"]
 
@@ -29,8 +29,8 @@ def live_output(request: Any, attempt: int) -> AbstractContextManager[LiveOutput
         return nullcontext()
     from tasks.live.entry import key_of
     from tasks.live.place import keeps_live_output, live_redis
+    from tasks.live.write.live_output import LiveOutput
     from tasks.live.write.stream import LiveStream
-    from tasks.live.write.writer import LiveOutput
 
     if not keeps_live_output():
         return nullcontext()

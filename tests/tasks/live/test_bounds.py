@@ -10,10 +10,10 @@ import pytest
 import redis
 
 from tasks.live.entry import END, START, STDERR, STDOUT, Piece, read_piece
-from tasks.live.write import writer
+from tasks.live.write import live_output
+from tasks.live.write.live_output import LiveOutput
 from tasks.live.write.stream import LiveStream
 from tasks.live.write.unsent import Unsent, chunks, cost_bytes
-from tasks.live.write.writer import LiveOutput
 from tests.waiting import wait_until
 
 JOB = "the-job"
@@ -225,7 +225,7 @@ def test_a_batch_is_a_quarter_of_the_limit_at_most(limit: int, batch: int) -> No
 def test_after_an_error_the_writer_rests_and_ends_at_once_with_the_job(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "_AFTER_ERROR_S", 30 * writer._AFTER_ERROR_S)
+    monkeypatch.setattr(live_output, "_AFTER_ERROR_S", 30 * live_output._AFTER_ERROR_S)
     sink = Sink()
     sink.error = redis.ConnectionError("secret")
     with output_to(sink) as output:

@@ -15,7 +15,7 @@ from tasks.live.read.follow import _entries, heard_so_far
 from tasks.live.read.position import Position
 from tasks.live.write import switch
 from tasks.live.write.stream import LiveStream
-from tasks.results.stored import Stored
+from tasks.results.reader import Stored
 from tasks.results.worker_backend import PatientRedis
 from tasks.settings import this_settings
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.threads import dead_threads
-from tasks.live.write import writer
-from tasks.live.write.writer import LiveOutput
+from tasks.live.write import live_output
+from tasks.live.write.live_output import LiveOutput
 from tests.clock import Clock
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_the_writer_rests_nine_times_as_long_as_a_write_took_up_to_a_tenth_of_a_
     monkeypatch: pytest.MonkeyPatch, took_s: float, rests_s: float
 ) -> None:
     clock, rests = Clock(), Rests()
-    monkeypatch.setattr(writer, "time", clock)
+    monkeypatch.setattr(live_output, "time", clock)
     output = output_to(lambda: clock.sleep(took_s))
     output._closing = rests
     output.heard(1, b"a line\n")

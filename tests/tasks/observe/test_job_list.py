@@ -12,7 +12,7 @@ import redis
 from celery import Celery
 from celery.worker import state as of_worker
 
-from tasks import control, headers
+from tasks import headers, worker_control
 from tasks.observe import job_list, job_lookup
 from tasks.observe.job_list import Entry, Queued, jobs_in_queues, jobs_in_workers, runtime_asked_for
 from tasks.observe.job_lookup import JobLookup
@@ -145,7 +145,7 @@ def test_a_worker_tells_of_each_job_once_by_what_it_does(monkeypatch: pytest.Mon
     queue = [SimpleNamespace(entry=SimpleNamespace(args=args)) for args in ((retries, 1), (), None, ("x",))]
     timer = SimpleNamespace(schedule=SimpleNamespace(queue=queue))
     state = SimpleNamespace(tset=set, consumer=SimpleNamespace(timer=timer))
-    rows = {row["id"]: row for row in control.jobs(state)}
+    rows = {row["id"]: row for row in worker_control.jobs(state)}
     assert {name: row["state"] for name, row in rows.items()} == {
         "runs": "running",
         "reserved": "reserved",

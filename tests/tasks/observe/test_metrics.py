@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from sandbox import InvalidJob, meter
-from tasks.observe.metrics import METRICS, SAMPLED
+from tasks.observe.metric_catalogue import METRICS, SAMPLED
 from tests.conftest import remove_cells
 from tests.engine_door import Door, engine_door
 from tests.programs import ROOT, Worker, free_port, running_redis, running_worker, runs, unique_sleep

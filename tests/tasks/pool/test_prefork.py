@@ -13,7 +13,7 @@ from billiard.pool import ACK, SIG_SOFT_TIMEOUT
 from sandbox import EngineUnfit, EngineUnreachable
 from tasks.pool import autoscaler
 from tasks.pool import prefork as of_pool
-from tasks.pool import time_limits as limits
+from tasks.pool import resting_limits as limits
 from tasks.pool.autoscaler import Autoscaler
 from tasks.pool.prefork import Pool, _Worker
 from tasks.settings import this_settings

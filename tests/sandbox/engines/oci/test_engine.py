@@ -16,7 +16,7 @@ from config import load_catalogue, load_settings
 from sandbox import EngineFailed, EngineUnreachable, ImageMissing, InvalidJob, Sandbox, Status
 from sandbox.engines.oci.engine import OciEngine
 from sandbox.engines.oci.state import CellFolder
-from sandbox.expiry import Deadlines
+from sandbox.expiry import Expiry
 from sandbox.reaper import reap
 from tests.conftest import OWNER
 from tests.programs import ROOT
@@ -135,7 +135,7 @@ def test_a_group_that_a_runtime_made_after_everything_was_removed_is_reaped(
     for place in places:
         place.mkdir(parents=True)
     brisk = load_settings(**oci_settings, engine_margin=0.5)
-    deadlines = Deadlines(brisk)
+    deadlines = Expiry(brisk)
     with closing(OciEngine(brisk)) as own:
         wait_until(lambda: reap(own, brisk, deadlines=deadlines), 20, "it is reaped")
     assert [place for place in places if place.exists()] == []

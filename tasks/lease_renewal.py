@@ -11,15 +11,15 @@ from sandbox.threads import start_thread
 if TYPE_CHECKING:
     from tasks.lease import Lease
 
-__all__ = ["Heartbeat"]
+__all__ = ["LeaseRenewal"]
 
-_log = logging.getLogger("cellblock.heartbeat")
+_log = logging.getLogger("cellblock.lease_renewal")
 
 # A job that is cancelled is to be dead within two seconds.
 _BEAT_S = 0.5
 
 
-class Heartbeat:
+class LeaseRenewal:
     """Renews all leases of the process in one thread, which sleeps while there are none.
 
     Each `Lease` knows by its own clock whether it is still held. So it runs out even if this thread has died.
@@ -38,7 +38,7 @@ class Heartbeat:
             self._leases.add(lease)
             # If the thread has died, that was logged, and its leases have run out.
             if self._thread is None or not self._thread.is_alive():
-                self._thread = start_thread(self._beat, name="cellblock-heartbeat", lasting=False)
+                self._thread = start_thread(self._beat, name="cellblock-lease-renewal", lasting=False)
             self._change.notify()
 
     def drop(self, lease: Lease) -> None:

@@ -10,10 +10,10 @@ import pytest
 from celery.app.control import Control as Celerys
 
 from sandbox import BrokerUnreachable
-from tasks import app, cancel, control
+from tasks import app, cancel, worker_control
+from tasks.app_control import Control
 from tasks.lease import Lease
 from tasks.results import worker_backend
-from tasks.revoking import Control
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def flagged(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The list of calls in which Celery marks tasks as revoked."""
     flagged: list[Any] = []
     monkeypatch.setattr(
-        control, "_revoke", lambda state, ids, **options: flagged.append((state, ids, options))
+        worker_control, "_revoke", lambda state, ids, **options: flagged.append((state, ids, options))
     )
     return flagged
 
@@ -95,7 +95,7 @@ def test_what_runs_anywhere_is_told_to_end_and_what_waits_is_flagged(
     results: Any, running: Lease, flagged: list[Any], caplog: pytest.LogCaptureFixture, terminate: bool
 ) -> None:
     with caplog.at_level(logging.INFO):
-        answer = control.revoke("state", [RUNS, WAITS], terminate, "TERM", reply=True)
+        answer = worker_control.revoke("state", [RUNS, WAITS], terminate, "TERM", reply=True)
         wait_until(lambda: flagged, 5, "it is carried out")
     asked = {RUNS, WAITS}
     assert answer == {"ok": f"tasks {asked} flagged as revoked"}
@@ -106,7 +106,7 @@ def test_what_runs_anywhere_is_told_to_end_and_what_waits_is_flagged(
 
 def test_one_id_and_none_are_as_good_as_a_list(results: Any, flagged: list[Any]) -> None:
     for ids in (WAITS, None):
-        control.revoke("state", ids)
+        worker_control.revoke("state", ids)
     wait_until(lambda: len(flagged) == 2, 5, "both are carried out")
     assert [ids for _, ids, _ in flagged] == [[WAITS], []]
 
@@ -114,15 +114,15 @@ def test_one_id_and_none_are_as_good_as_a_list(results: Any, flagged: list[Any])
 def test_where_results_go_to_no_redis_everything_is_flagged(
     monkeypatch: pytest.MonkeyPatch, flagged: list[Any]
 ) -> None:
-    monkeypatch.setattr(control, "result_redis", lambda: None)
-    control._carry_out("state", {RUNS}, True, None, {})
+    monkeypatch.setattr(worker_control, "result_redis", lambda: None)
+    worker_control._carry_out("state", {RUNS}, True, None, {})
     assert [ids for _, ids, _ in flagged] == [[RUNS]]
 
 
 def test_the_event_loop_waits_for_none_of_it(monkeypatch: pytest.MonkeyPatch, flagged: list[Any]) -> None:
     answers = threading.Event()
-    monkeypatch.setattr(control, "result_redis", lambda: answers.wait(5) and None)
-    control.revoke("state", [RUNS])
+    monkeypatch.setattr(worker_control, "result_redis", lambda: answers.wait(5) and None)
+    worker_control.revoke("state", [RUNS])
     assert flagged == []
     answers.set()
     wait_until(lambda: flagged, 5, "it is carried out")

@@ -10,9 +10,9 @@ import pytest
 import redis
 
 from tasks.live.entry import Piece, read_piece
+from tasks.live.write.live_output import LiveOutput
 from tasks.live.write.stream import LiveStream
 from tasks.live.write.unsent import Unsent, chunks
-from tasks.live.write.writer import LiveOutput
 from tests.programs import running_redis
 from tests.waiting import wait_until
 

@@ -6,8 +6,8 @@ import pytest
 from billiard import pool
 from celery.exceptions import SoftTimeLimitExceeded
 
-from tasks.pool import time_limits as under_test
-from tasks.pool.time_limits import RESUME, SUSPEND, Limits
+from tasks.pool import resting_limits as under_test
+from tasks.pool.resting_limits import RESUME, SUSPEND, Limits
 from tests.clock import Clock
 
 SOFT_S = 20.0

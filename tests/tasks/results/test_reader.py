@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tasks.results import stored as stored_by
-from tasks.results.stored import Failure, Stored, look_up, read_stored, wait_for
+from tasks.results import reader as stored_by
+from tasks.results.reader import Failure, Stored, look_up, read_stored, wait_for
 from tasks.results.worker_backend import has_result
 from tests.clock import Clock
 

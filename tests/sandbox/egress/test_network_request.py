@@ -9,7 +9,7 @@ import pytest
 from config import load_settings
 from config.hosts import Host
 from sandbox import InvalidJob
-from sandbox.egress.access import parse_network
+from sandbox.egress.network_request import parse_network
 from sandbox.egress.proxy import squid_rules
 
 HOSTS = {"network_hosts": "*.example.com,example.net:8443"}

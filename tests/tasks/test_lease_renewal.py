@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import ConnectionError as RedisGone
 
-from tasks import heartbeat as under_test
-from tasks.heartbeat import Heartbeat
+from tasks import lease_renewal as under_test
+from tasks.lease_renewal import LeaseRenewal
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Counted:
 @pytest.fixture
 def heartbeat(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(under_test, "_BEAT_S", 0.01)
-    return Heartbeat()
+    return LeaseRenewal()
 
 
 def renewed_again(*leases: Counted) -> Callable[[], bool]:
@@ -43,7 +43,7 @@ def renewed_again(*leases: Counted) -> Callable[[], bool]:
 
 
 def test_it_beats_twice_a_second() -> None:
-    heartbeat: Any = Heartbeat()
+    heartbeat: Any = LeaseRenewal()
     lease = Counted()
     heartbeat.add(lease)
     wait_until(lambda: lease.renewals == 1, 5, "the first beat")
