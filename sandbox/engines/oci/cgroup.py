@@ -96,10 +96,12 @@ class CellGroup:
                 return
             # While all are frozen, no process ends, so no id in the list can become another process's.
             self._freezer.write_text("FROZEN")
-            for pid in self._pids():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self._freezer.write_text("THAWED")
+            try:
+                for pid in self._pids():
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            finally:
+                self._freezer.write_text("THAWED")
 
     def remove(self) -> bool:
         """Remove the groups that have no process. Returns whether all groups are gone."""

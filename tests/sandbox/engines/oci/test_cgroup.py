@@ -102,3 +102,23 @@ def test_a_group_with_processes_stays(version_2: Path) -> None:
     (version_2 / "cellblock/one/cgroup.procs").write_text("1\n")
     group = CellGroup(PATH, version_2)
     assert (group.is_empty, group.remove()) == (False, False)
+
+
+def test_a_cell_is_thawed_though_its_kill_is_interrupted(
+    version_1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        version_1,
+        {
+            "memory/cellblock/one/cgroup.procs": "1\n",
+            "freezer/cellblock/one/freezer.state": "THAWED",
+        },
+    )
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sandbox.engines.oci.cgroup.os.kill", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        CellGroup(PATH, version_1).kill()
+    assert (version_1 / "freezer/cellblock/one/freezer.state").read_text() == "THAWED"
