@@ -39,8 +39,7 @@ class OciRuntime:
             EngineUnreachable: the runtime's program does not exist.
             EngineFailed: it refused, or took too long.
         """
-        if shutil.which(self._program) is None:
-            raise EngineUnreachable(f"There is no OCI runtime {self._program}. Try: apt-get install crun")
+        self._check()
         log = folder.path / "log"
         words = ("--log", str(log), "run", "--detach", "--bundle", str(folder.path), folder.name)
         with folder.in_the_making() as lock:
@@ -52,9 +51,10 @@ class OciRuntime:
         Raises:
             EngineUnreachable: the program does not exist, or does not answer.
         """
+        self._check()
         try:
             said = subprocess.run(
-                (*self._command, "--version"),
+                (self._program, "--version"),
                 capture_output=True,
                 check=True,
                 text=True,
@@ -63,6 +63,10 @@ class OciRuntime:
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineUnreachable(f"The OCI runtime does not answer ({error}).") from error
         return said.stdout.partition("\n")[0]
+
+    def _check(self) -> None:
+        if shutil.which(self._program) is None:
+            raise EngineUnreachable(f"There is no OCI runtime {self._program}. Try: apt-get install crun")
 
     def _run(self, words: Sequence[str], log: Path, streams: tuple[int, int, int], lock: int) -> None:
         stdin, stdout, stderr = streams
