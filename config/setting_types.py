@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from config.disk_reads import parse_disk_reads
 from config.hosts import parse_patterns
+from config.uid_range import parse_uid_range
 from config.units import parse_bytes
 from config.warm import parse_warm
 
@@ -24,6 +25,7 @@ __all__ = [
     "InFolder",
     "LiveBytes",
     "Seconds",
+    "UidRange",
     "Warm",
     "setting",
 ]
@@ -60,6 +62,7 @@ HostPatterns = Annotated[str, _parsed_by(parse_patterns)]
 DiskReads = Annotated[str, _parsed_by(parse_disk_reads)]
 FileThere = Annotated[Path, _there(Path.is_file, "file")]
 FolderThere = Annotated[Path, _there(Path.is_dir, "folder")]
+UidRange = Annotated[str, _parsed_by(parse_uid_range)]
 InFolder = Annotated[Path, _there(lambda path: path.parent.is_dir(), "folder")]
 
 

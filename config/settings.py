@@ -29,9 +29,11 @@ from config.setting_types import (
     InFolder,
     LiveBytes,
     Seconds,
+    UidRange,
     Warm,
     setting,
 )
+from config.uid_range import parse_uid_range
 from config.variables import OLD_NAMES, explain, key_of, unknown_variables, variable_of, warn_of
 from config.warm import WarmSizes, parse_warm
 
@@ -145,10 +147,9 @@ class Settings(BaseSettings):
     state: Path = setting(
         Path("/run/cellblock"), "The folder of the engine `oci` for what it knows of cells."
     )
-    uid_range: str = setting(
+    uid_range: UidRange = setting(
         "1073741824-1140850687",
         "The host ids that cells of the engine `oci` get, 65536 each, such as `100000-6653599`.",
-        pattern=r"^\d+-\d+$",
     )
     disk_reads: DiskReads = setting(
         "",
@@ -236,8 +237,7 @@ class Settings(BaseSettings):
     @property
     def uid_bounds(self) -> tuple[int, int]:
         """The first and the last id in `uid_range`."""
-        first, last = map(int, self.uid_range.split("-"))
-        return first, last
+        return parse_uid_range(self.uid_range)
 
     @property
     def broker(self) -> Address:

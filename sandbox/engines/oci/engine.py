@@ -138,6 +138,11 @@ class OciEngine:
         """
         return self._runtime.version()
 
+    @property
+    def most_cells(self) -> int:
+        """How many cells of this host can have ids of their own at a time."""
+        return self._ids.count
+
     def ping(self) -> None:
         """Return if the runtime's program answers."""
         self.version()

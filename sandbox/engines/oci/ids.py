@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from config.uid_range import IDS_PER_CELL
 from sandbox.errors import EngineFailed
 
 if TYPE_CHECKING:
@@ -17,16 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["IdRange", "IdRanges"]
 
-#: A cell needs the ids from 0 (root) to 65534 (nobody).
-_SIZE = 65536
-
 
 @dataclass(frozen=True, slots=True)
 class IdRange:
     """The host ids `first` to `first + size - 1`."""
 
     first: int
-    size: int = _SIZE
+    size: int = IDS_PER_CELL
 
 
 class IdRanges:
@@ -35,7 +33,8 @@ class IdRanges:
     def __init__(self, folder: Path, first: int, last: int) -> None:
         self._folder = folder
         self._first = first
-        self._count = (last - first + 1) // _SIZE
+        #: How many cells can have ids at a time.
+        self.count = (last - first + 1) // IDS_PER_CELL
 
     def take(self, cell: str) -> IdRange:
         """A range that no other cell has.
@@ -45,15 +44,15 @@ class IdRanges:
         """
         with self._locked():
             taken = {int(link.name) for link in self._folder.iterdir()}
-            free = [number for number in range(self._count) if number not in taken]
+            free = [number for number in range(self.count) if number not in taken]
             if not free:
                 raise EngineFailed(
-                    f"All {self._count} ranges of ids are in use. Try: more ids in CELLBLOCK_UID_RANGE."
+                    f"All {self.count} ranges of ids are in use. Try: more ids in CELLBLOCK_UID_RANGE."
                 )
             # Not the first one: the kernel may still count something for a range that was just given back.
             chosen = random.choice(free)  # noqa: S311  not a secret
             (self._folder / str(chosen)).symlink_to(cell)
-        return IdRange(self._first + chosen * _SIZE)
+        return IdRange(self._first + chosen * IDS_PER_CELL)
 
     def give_back(self, cell: str) -> None:
         """Free the range of a cell that has been removed, if it has one."""

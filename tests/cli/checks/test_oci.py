@@ -9,6 +9,7 @@ import pytest
 
 from cli.checks import oci
 from cli.checks.finding import Level
+from sandbox import EngineUnreachable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,10 +52,12 @@ def test_a_store_that_nobody_else_may_enter_is_a_problem(host: Path) -> None:
     assert problems() == [f"cells can't enter {host}, where their images are"]
 
 
-def test_too_few_ids_are_a_problem(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host.chmod(0o755)
-    monkeypatch.setenv("CELLBLOCK_UID_RANGE", "100000-165534")
-    assert problems() == ["CELLBLOCK_UID_RANGE=100000-165534 has fewer ids than one cell needs"]
+def test_a_runtime_that_is_not_there_is_named_with_what_to_install(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_OCI_RUNTIME", "no-crun")
+    with pytest.raises(EngineUnreachable, match=r"^There is no OCI runtime no-crun\. Try: apt-get install"):
+        list(oci.runtime())
 
 
 def test_an_ordinary_user_is_told_that_it_takes_root(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
