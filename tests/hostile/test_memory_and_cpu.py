@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from sandbox import Status
-from tests.programs import unique_sleep
+from tests.programs import running, unique_sleep
 from tests.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -137,12 +137,6 @@ def test_there_is_no_swap_to_flee_to(sandbox: Sandbox) -> None:
         process.kill()
         assert job.result().signal == "SIGKILL"
     assert swap in {"0", str(64 << 20)}
-
-
-def running(command: str) -> list[psutil.Process]:
-    """The processes with this command line, as the host sees them."""
-    every = psutil.process_iter(["cmdline"])
-    return [one for one in every if " ".join(one.info["cmdline"] or ()) == command]
 
 
 def swap_limit(process: psutil.Process) -> str:
