@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "cells_of"]
 
 #: The engines that isolate a job, by the names in the tests' ids, each with the fixture of its sandbox.
-ENGINES = {"docker": "sandbox", "oci+crun": "crun", "oci+runc": "runc"}
+ENGINES = {"docker": "on_docker", "oci+crun": "crun", "oci+runc": "runc"}
 
 
 def cells_of(settings: Settings) -> list[str]:

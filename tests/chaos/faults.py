@@ -123,7 +123,7 @@ def _freeze_worker(_: Stage, post: Post, _choice: float) -> Mend | None:
 def _reset_connections(stage: Stage, _: Post, _choice: float) -> Mend | None:
     try:
         stage.redis.reset_connections()
-    except redis.ConnectionError:
+    except (redis.ConnectionError, redis.TimeoutError):
         return None
     return _nothing
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from tests.hostile.conftest import Python
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine]
 
 ANONYMOUS = "import mmap; m = mmap.mmap(-1, 200 << 20); m.write(bytes(200 << 20))"
 MEMFD = "import os; f = os.memfd_create('x')\nwhile True: os.write(f, bytes(1 << 20))"

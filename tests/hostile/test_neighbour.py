@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from tests.programs import Worker
 
-pytestmark = [pytest.mark.engine, pytest.mark.alone]
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine, pytest.mark.alone]
 
 JOBS = 4
 ROUNDS = 2
