@@ -23,7 +23,7 @@ from sandbox.engines.docker.client import connect
 from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.engines.docker.removal import remove_container
 from tasks.settings import this_catalogue, this_settings
-from tests.engines import ENGINES
+from tests.engines import ENGINES, remove_groups
 from tests.oci_store import name_store, remove_store, shared_store
 from tests.programs import is_ours, running_redis, running_worker, runs
 from tests.stall import Stall
@@ -266,11 +266,7 @@ def oci_settings(engine: docker.APIClient) -> Iterator[dict[str, Any]]:
     yield {"engine": "oci", "store": store, "state": state, "pull": "never"}
     left = [*state.glob("ids/*"), *(state / OWNER).glob("cells/*")]
     shutil.rmtree(state)
-    for group in (
-        *Path("/sys/fs/cgroup").glob(f"cellblock-{OWNER}"),
-        *Path("/sys/fs/cgroup").glob(f"*/cellblock-{OWNER}"),
-    ):
-        group.rmdir()
+    remove_groups(OWNER)
     assert left == []
 
 
