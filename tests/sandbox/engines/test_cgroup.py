@@ -1,0 +1,24 @@
+"""What is read of a cell's control group: version 2, and version 1 with a folder for each controller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.engines.cgroup import ControlGroup
+from sandbox.events import Usage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("host", ["version_1", "version_2"])
+def test_what_a_cell_uses_is_read_alike(request: pytest.FixtureRequest, host: str) -> None:
+    group = ControlGroup("/cellblock/one", request.getfixturevalue(host))
+    assert group.usage() == Usage(cpu_ns=1_500_000, peak_bytes=4096, oom_kills=2)
+    assert group.memory() == {"usage": 2048, "limit": 8192, "stats": {"pgmajfault": 7, "active_file": 1}}
+
+
+def test_of_a_group_that_is_gone_nothing_is_known(tmp_path: Path) -> None:
+    assert ControlGroup("/cellblock/one", tmp_path).usage() == Usage()
