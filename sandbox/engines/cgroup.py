@@ -54,8 +54,9 @@ class ControlGroup:
 
     def bound_sockets(self, most_bytes: int) -> None:
         """Limit the memory of the cell's sockets, if the kernel counts it apart. runc does not set it."""
-        with suppress(FileNotFoundError):
-            (self._memory / "memory.kmem.tcp.limit_in_bytes").write_text(str(most_bytes))
+        if not self.is_unified:
+            with suppress(FileNotFoundError):
+                (self._memory / "memory.kmem.tcp.limit_in_bytes").write_text(str(most_bytes))
 
 
 def number(file: Path) -> int | None:

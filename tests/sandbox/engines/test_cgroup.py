@@ -22,3 +22,15 @@ def test_what_a_cell_uses_is_read_alike(request: pytest.FixtureRequest, host: st
 
 def test_of_a_group_that_is_gone_nothing_is_known(tmp_path: Path) -> None:
     assert ControlGroup("/cellblock/one", tmp_path).usage() == Usage()
+
+
+def test_the_memory_of_sockets_is_limited_where_the_kernel_counts_it_apart(version_1: Path) -> None:
+    limit = version_1 / "memory/cellblock/one/memory.kmem.tcp.limit_in_bytes"
+    ControlGroup("/cellblock/one", version_1).bound_sockets(1 << 20)
+    assert limit.read_text() == "1048576"
+
+
+def test_where_sockets_count_as_memory_nothing_is_written(version_2: Path) -> None:
+    before = set(version_2.rglob("*"))
+    ControlGroup("/cellblock/one", version_2).bound_sockets(1 << 20)
+    assert set(version_2.rglob("*")) == before
