@@ -50,7 +50,7 @@ class DockerCell:
         self._socket = _only_socket(opened)
         self._env = opened.env
         self._usage = JobUsage(ControlGroup(opened.group) if opened.group else None)
-        self._used = Usage()
+        self._used_at_kill = Usage()
         self._client = client
         self._bound_s = bound_s
         self._frames = FrameReader()
@@ -120,6 +120,8 @@ class DockerCell:
         engine does not notice that the container has ended, and answers no call that waits for its end
         (moby's attach copier, 20.10).
         """
+        # The group is gone before the streams close.
+        self._used_at_kill = self._usage.at_end()
         start_thread(self._strike, name="cellblock-destroy", lasting=False)
 
     def examine(self) -> Evidence:
@@ -134,8 +136,7 @@ class DockerCell:
                 state = self._state()
             except docker.errors.NotFound as error:
                 raise CellLost(f"The cell {self._name} was removed while its job ran.") from error
-        out_of_memory = bool(state["OOMKilled"] or self._used.oom_kills)
-        return Evidence(exit_code=state["ExitCode"], out_of_memory=out_of_memory, usage=self._used)
+        return Evidence(state["ExitCode"], out_of_memory=bool(state["OOMKilled"]), usage=self._used_at_kill)
 
     def _strike(self) -> None:
         try:
@@ -165,8 +166,6 @@ class DockerCell:
             return replace(event, usage=self._usage.at_end(event.usage))
         elif isinstance(event, Closed):
             self._close()
-            # The engine removes the group soon, but not before the streams have closed.
-            self._used = self._usage.at_end()
         return event
 
     def _close(self) -> None:
