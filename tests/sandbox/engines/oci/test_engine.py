@@ -14,6 +14,7 @@ import pytest
 
 from config import load_catalogue, load_settings
 from sandbox import EngineFailed, EngineUnreachable, ImageMissing, InvalidJob, Sandbox, Status
+from sandbox.engines.oci.cell import OciCell
 from sandbox.engines.oci.engine import OciEngine
 from sandbox.engines.oci.state import CellFolder
 from sandbox.expiry import Expiry
@@ -71,6 +72,15 @@ def test_what_a_job_used_is_read_from_outside(box: Sandbox) -> None:
     assert result.status is Status.SUCCEEDED
     assert 0.05 < (result.cpu_seconds or 0) < 30
     assert 100_000 < (result.memory_peak or 0) < 64 << 20
+
+
+def test_what_a_job_used_is_known_even_without_its_supervisors_report(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OciCell, "_order", lambda *_: None)
+    result = box.run("while :; do :; done", "bash", timeout=0.5, grace=0.1)
+    assert result.status is Status.TIMED_OUT
+    assert 0.02 < (result.cpu_seconds or 0) < 2
 
 
 def test_a_memory_bomb_is_out_of_memory(box: Sandbox) -> None:
