@@ -15,15 +15,15 @@ from sandbox.events import Usage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CellGroup", "group_names"]
+__all__ = ["ROOT", "CellGroup", "group_names"]
 
-_ROOT = Path("/sys/fs/cgroup")
+ROOT = Path("/sys/fs/cgroup")
 
 
 class CellGroup:
     """The groups of one cell: one with cgroup version 2, one for each controller with version 1."""
 
-    def __init__(self, path: str, root: Path = _ROOT) -> None:
+    def __init__(self, path: str, root: Path = ROOT) -> None:
         relative = path.lstrip("/")
         if (root / "cgroup.controllers").exists():
             self._folders = [root / relative]
@@ -123,7 +123,7 @@ def _hierarchies(root: Path) -> list[Path]:
     return [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
 
 
-def group_names(parent: str, root: Path = _ROOT) -> Iterator[str]:
+def group_names(parent: str, root: Path = ROOT) -> Iterator[str]:
     """The names of the groups within the group `parent`."""
     top = root if (root / "cgroup.controllers").exists() else root / "memory"
     with suppress(FileNotFoundError):
