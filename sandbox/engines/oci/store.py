@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import platform
 import subprocess
-import tarfile
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -101,12 +99,11 @@ class Store:
         with tempfile.TemporaryDirectory(prefix=".new-", dir=self._images) as scratch:
             try:
                 self._unpack(archive, Path(scratch))
-            except (OSError, tarfile.TarError, KeyError, ValueError) as error:
+            except (OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
                 raise ImageBuildFailed(f"The store could not take the image ({error}).") from error
 
     def _unpack(self, archive: Iterator[bytes], scratch: Path) -> None:
-        with tarfile.open(fileobj=io.BufferedReader(_Pieces(archive)), mode="r|") as outer:
-            outer.extractall(scratch, filter="data")
+        _extract(archive, scratch)
         (manifest,) = json.loads((scratch / "manifest.json").read_text())
         described = (scratch / manifest["Config"]).read_bytes()
         rootfs = scratch / "image" / "rootfs"
@@ -159,23 +156,10 @@ def _about(image_id: str, described: Mapping[str, Any], rootfs: Path) -> dict[st
     }
 
 
-class _Pieces(io.RawIOBase):
-    """An iterator of bytes as a file."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._left = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  a writable buffer
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = piece
-        taken = self._left[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._left = self._left[len(taken) :]
-        return len(taken)
+def _extract(archive: Iterator[bytes], folder: Path) -> None:
+    """Extract an archive with tar. Python before 3.11.4 can't keep the members within the folder."""
+    with tempfile.TemporaryFile(dir=folder) as spool:
+        spool.writelines(archive)
+        spool.seek(0)
+        command = ("/usr/bin/tar", "--extract", "--no-same-owner")
+        subprocess.run(command, cwd=folder, stdin=spool, check=True, capture_output=True)
