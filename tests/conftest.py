@@ -21,6 +21,7 @@ from sandbox import ImageMissing, Sandbox, SandboxUnavailable
 from sandbox.engines.docker.client import connect
 from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.engines.docker.removal import remove_container
+from sandbox.engines.oci.images import OciImages
 from sandbox.engines.oci.store import Store
 from tasks.settings import this_catalogue, this_settings
 from tests.programs import is_ours, running_redis, running_worker, runs
@@ -241,9 +242,9 @@ def oci_settings(engine: docker.APIClient) -> Iterator[dict[str, Any]]:
         unavailable("The engine oci needs root here.")
     # Every user may enter this folder: to the host, a cell's user is one that owns nothing.
     folder = Path("/run", f"cellblock-{OWNER}")
-    store = Store(folder / "store")
+    images = OciImages(Store(folder / "store"))
     for name in ("bash", "python"):
-        store.load(engine.get_image(f"cellblock/{name}:local"))
+        images.load(engine.get_image(f"cellblock/{name}:local"))
     yield {"engine": "oci", "store": folder / "store", "state": folder / "state", "pull": "never"}
     left = [*(folder / "state").glob("ids/*"), *(folder / "state" / OWNER).glob("cells/*")]
     shutil.rmtree(folder)

@@ -62,10 +62,10 @@ class OciEngine:
         Raises:
             SandboxUnavailable: no image, or the runtime or the host failed.
         """
-        image = self._store.choose(spec.runtime)
         self._prepare()
         try:
-            streams = self._make(spec, image)
+            image, folder = self._begin(spec)
+            streams = self._make(spec, image, folder)
         except OSError as error:
             raise EngineFailed(f"The host could not make a cell: {error.strerror}.") from error
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
@@ -169,9 +169,14 @@ class OciEngine:
     def _group(self, name: str) -> CellGroup:
         return CellGroup(self._folders.of(name).group or f"{self._parent}/{name}")
 
-    def _make(self, spec: CellSpec, image: StoredImage) -> tuple[Stream, ...]:
-        group = f"{self._parent}/{spec.name}"
-        folder = self._folders.make(spec.name, spec.labels, group)
+    def _begin(self, spec: CellSpec) -> tuple[StoredImage, CellFolder]:
+        """The cell's image and folder. Nobody removes the image from then on, because the folder names it."""
+        with self._store.held():
+            image = self._store.choose(spec.runtime)
+            self._store.note_state(self._settings.state)
+            return image, self._folders.make(spec.name, spec.labels, f"{self._parent}/{spec.name}", image.id)
+
+    def _make(self, spec: CellSpec, image: StoredImage, folder: CellFolder) -> tuple[Stream, ...]:
         profile = cell_profile(
             image=image.id,
             limits=spec.limits,
@@ -186,7 +191,7 @@ class OciEngine:
             rootfs=image.rootfs,
             image_env=image.env,
             ids=ids,
-            cgroup=group,
+            cgroup=f"{self._parent}/{spec.name}",
             machine=platform.machine(),
         )
         (folder.path / "config.json").write_text(json.dumps(config))

@@ -221,7 +221,7 @@ def test_a_runtime_that_refuses_says_why_and_leaves_nothing(
 
 
 def test_a_runtime_without_an_image_says_how_to_build_one(box: Sandbox, settings: Settings) -> None:
-    with pytest.raises(ImageMissing, match="Try: cellblock images build java"):
+    with pytest.raises(ImageMissing, match="cellblock images build java"):
         box.run("true", "java")
     wait_until(lambda: not cells_of(settings), 10, "all cells are gone")
 
