@@ -97,6 +97,16 @@ def test_what_was_dropped_is_not_renewed_and_what_comes_later_is(heartbeat: Any)
     assert first.renewals == renewals
 
 
+def test_a_lease_that_comes_while_the_thread_sleeps_wakes_it(heartbeat: Any) -> None:
+    first, second = Counted(), Counted()
+    heartbeat.add(first)
+    heartbeat.drop(first)
+    wait_until(lambda: heartbeat._change._waiters, 5, "the thread sleeps")
+    heartbeat.add(second)
+    wait_until(renewed_again(second), 5, "the next one is renewed")
+    heartbeat.drop(second)
+
+
 def test_all_leases_are_renewed_by_one_thread_and_by_another_once_it_has_died(heartbeat: Any) -> None:
     lease, thread = Counted(), threading.Thread()
     heartbeat.add(lease)
