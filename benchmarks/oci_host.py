@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from config import load_settings
 from sandbox.engines.oci.engine import OciEngine
+from sandbox.engines.oci.images import OciImages
 from sandbox.engines.oci.store import Store
 from sandbox.labels import STATE
 
@@ -29,8 +30,9 @@ class OciHost:
         folder.chmod(0o711)
         self._folder = folder
         self._store = Store(folder / "store")
+        images = OciImages(self._store)
         for name in _RUNTIMES:
-            self._store.load(engine.get_image(f"cellblock/{name}:local"))
+            images.load(engine.get_image(f"cellblock/{name}:local"))
 
     def settings(self, oci_runtime: str) -> dict[str, Any]:
         """The settings that choose this engine."""

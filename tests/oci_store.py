@@ -44,7 +44,7 @@ def shared_store(client: docker.APIClient, runtimes: Iterable[str]) -> Path:
     images = OciImages(Store(folder))
     with _locked(folder):
         for name in runtimes:
-            if store.find(f"cellblock/{name}:local") is None:
+            if images.find(f"cellblock/{name}:local") is None:
                 images.load(client.get_image(f"cellblock/{name}:local"))
     return folder
 
