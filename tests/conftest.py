@@ -115,6 +115,8 @@ def _settings_of_nobody() -> Iterator[None]:
         for variable in filter(is_ours, list(os.environ)):
             patch.delenv(variable)
         patch.setenv("CELLBLOCK_OWNER", OWNER)
+        if runtime := os.environ.get("TEST_OCI_RUNTIME"):
+            patch.setenv("CELLBLOCK_OCI_RUNTIME", runtime)
         if PATIENCE > 1:
             for variable in ("CELLBLOCK_ENGINE_MARGIN", "CELLBLOCK_SILENCE"):
                 patch.setenv(variable, f"{_PATIENT_S * PATIENCE:g}")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.engines.oci.images import OciImages
 from sandbox.engines.oci.store import Store
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ def shared_store(client: docker.APIClient, runtimes: Iterable[str]) -> Path:
     """The folder of the store. It has the local images of these runtimes, from the container engine."""
     folder = Path(os.environ[_VARIABLE])
     folder.mkdir(mode=0o755, exist_ok=True)
-    store = Store(folder)
+    images = OciImages(Store(folder))
     with _locked(folder):
         for name in runtimes:
-            if store.find(f"cellblock/{name}:local") is None:
-                store.load(client.get_image(f"cellblock/{name}:local"))
+            if images.find(f"cellblock/{name}:local") is None:
+                images.load(client.get_image(f"cellblock/{name}:local"))
     return folder
 
 

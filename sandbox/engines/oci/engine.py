@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import platform
 import time
 from contextlib import ExitStack
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.cell import CellInfo
@@ -15,17 +15,21 @@ from sandbox.engines.engine import FoundCell, OpenCell
 from sandbox.engines.oci.bundle import oci_config
 from sandbox.engines.oci.cell import OciCell
 from sandbox.engines.oci.cgroup import CellGroup, group_names
+from sandbox.engines.oci.delegation import cells_parent
 from sandbox.engines.oci.ids import IdRanges
+from sandbox.engines.oci.launcher import this_launcher
+from sandbox.engines.oci.rlimits import cell_rlimits
 from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolders, is_cell_name
 from sandbox.engines.oci.store import Store
+from sandbox.engines.oci.user_namespace import user_namespace
 from sandbox.errors import EngineFailed, EngineUnreachable
 from sandbox.labels import STATE, FoundLabels
 from sandbox.meter import measure
 from sandbox.profile import CpuQuota, by_operator, cell_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from config import Settings
     from config.hosts import Host
@@ -60,10 +64,10 @@ class OciEngine:
         Raises:
             SandboxUnavailable: no image, or the runtime or the host failed.
         """
-        image = self._store.choose(spec.runtime)
         self._prepare()
         try:
-            streams = self._make(spec, image)
+            image, folder = self._begin(spec)
+            streams = self._make(spec, image, folder)
         except OSError as error:
             raise EngineFailed(f"The host could not make a cell: {error.strerror}.") from error
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
@@ -159,16 +163,22 @@ class OciEngine:
                 " Try: run the worker as root, or set CELLBLOCK_STATE to a folder of its user."
             ) from error
 
-    @property
+    @cached_property
     def _parent(self) -> str:
-        """The control group of all cells of this deployment."""
-        return f"/cellblock-{self._settings.owner}"
+        """The control group of all cells that this process makes."""
+        return cells_parent(self._settings.owner)
 
     def _group(self, name: str) -> CellGroup:
-        return CellGroup(f"{self._parent}/{name}")
+        return CellGroup(self._folders.of(name).group or f"{self._parent}/{name}")
 
-    def _make(self, spec: CellSpec, image: StoredImage) -> tuple[Stream, ...]:
-        folder = self._folders.make(spec.name, spec.labels)
+    def _begin(self, spec: CellSpec) -> tuple[StoredImage, CellFolder]:
+        """The cell's image and folder. Nobody removes the image from then on, because the folder names it."""
+        with self._store.held():
+            image = self._store.choose(spec.runtime)
+            self._store.note_state(self._settings.state)
+            return image, self._folders.make(spec.name, spec.labels, f"{self._parent}/{spec.name}", image.id)
+
+    def _make(self, spec: CellSpec, image: StoredImage, folder: CellFolder) -> tuple[Stream, ...]:
         profile = cell_profile(
             image=image.id,
             limits=spec.limits,
@@ -178,38 +188,22 @@ class OciEngine:
             **by_operator(self._settings),
         )
         ids = self._ids.take(spec.name)
-        config = oci_config(
-            profile,
-            rootfs=image.rootfs,
-            image_env=image.env,
-            ids=ids,
-            cgroup=f"{self._parent}/{spec.name}",
-            machine=platform.machine(),
-        )
-        (folder.path / "config.json").write_text(json.dumps(config))
-        with ExitStack() as undone:
-            streams = self._start(folder, owner=ids.first + profile.user)
+        with ExitStack() as undone, user_namespace(ids, this_launcher()) as namespace:
+            config = oci_config(
+                profile,
+                rootfs=image.rootfs,
+                image_env=image.env,
+                ids=ids,
+                user_namespace=namespace,
+                cgroup=f"{self._parent}/{spec.name}",
+                machine=platform.machine(),
+            )
+            start = partial(self._runtime.start, folder, config, cell_rlimits(profile.ulimits))
+            streams = _started(start, owner=ids.first + profile.user)
             for stream in streams:
                 undone.callback(stream.close)
             self._group(spec.name).bound_sockets(profile.socket_bytes)
             undone.pop_all()
-        return streams
-
-    def _start(self, folder: CellFolder, owner: int) -> tuple[Stream, ...]:
-        """Start the container. Its pipes belong to its user, so that its supervisor may open them again."""
-        with ExitStack() as theirs, ExitStack() as ours:
-            pipes = [os.pipe() for _ in range(3)]
-            (orders_in, orders), (out, out_in), (err, err_in) = pipes
-            for descriptor in (orders_in, out_in, err_in):
-                theirs.callback(os.close, descriptor)
-            streams = _files(orders, out, err)
-            for stream in streams:
-                ours.callback(stream.close)
-            for descriptor in (orders_in, out_in, err_in):
-                # Only pipes: crun changes the owner of every stream, even if it is the host's /dev/null.
-                os.fchown(descriptor, owner, owner)
-            self._runtime.start(folder, orders_in, out_in, err_in)
-            ours.pop_all()
         return streams
 
     def _found(self, folder: CellFolder) -> FoundCell:
@@ -218,6 +212,24 @@ class OciEngine:
         return FoundCell(
             folder.name, FoundLabels(folder.labels()), (lambda: made) if group.is_empty else None
         )
+
+
+def _started(start: Callable[[tuple[int, int, int]], None], owner: int) -> tuple[Stream, ...]:
+    """Start a container with pipes that belong to its user, so that its supervisor may open them again."""
+    with ExitStack() as theirs, ExitStack() as ours:
+        pipes = [os.pipe() for _ in range(3)]
+        (orders_in, orders), (out, out_in), (err, err_in) = pipes
+        for descriptor in (orders_in, out_in, err_in):
+            theirs.callback(os.close, descriptor)
+        streams = _files(orders, out, err)
+        for stream in streams:
+            ours.callback(stream.close)
+        for descriptor in (orders_in, out_in, err_in):
+            # Only pipes: crun changes the owner of every stream, even if it is the host's /dev/null.
+            os.fchown(descriptor, owner, owner)
+        start((orders_in, out_in, err_in))
+        ours.pop_all()
+    return streams
 
 
 def _files(orders: int, out: int, err: int) -> tuple[Stream, ...]:
