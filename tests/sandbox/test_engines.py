@@ -68,11 +68,8 @@ def made(
         task="a task",
         worker="w@h",
     )
-    opened = own.make(
-        CellSpec(
-            new_name(), bash, limits, written | {f"cellblock.{key}": value for key, value in labels.items()}
-        )
-    )
+    written |= {f"cellblock.{key}": value for key, value in labels.items()}
+    opened = own.make(CellSpec(new_name(), bash, limits, written))
     try:
         yield opened
     finally:
