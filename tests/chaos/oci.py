@@ -15,6 +15,7 @@ import psutil
 from config import load_settings
 from sandbox.engines.oci.engine import OciEngine
 from sandbox.engines.oci.ids import IdRanges
+from sandbox.engines.oci.images import OciImages
 from sandbox.engines.oci.store import Store
 from sandbox.errors import EngineFailed
 from sandbox.labels import STATE, TASK, WORKER
@@ -114,7 +115,7 @@ class PrivateOci:
     def load(self, source: docker.APIClient, images: Iterable[str]) -> None:
         """Copy images from a container engine."""
         for name in images:
-            Store(self._store).load(source.get_image(name))
+            OciImages(Store(self._store)).load(source.get_image(name))
 
     def settings_of(self, program: WrappedRuntime) -> dict[str, str]:
         """The environment of a worker that calls this program."""
