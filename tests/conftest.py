@@ -265,6 +265,7 @@ def oci_settings(engine: docker.APIClient) -> Iterator[dict[str, Any]]:
         unavailable("The engine oci needs root here.")
     store = shared_store(engine, ("bash", "python"))
     state = Path("/run", f"cellblock-{OWNER}")
+    state.mkdir()
     yield {"engine": "oci", "store": store, "state": state, "pull": "never"}
     left = [*state.glob("ids/*"), *(state / OWNER).glob("cells/*")]
     shutil.rmtree(state)
