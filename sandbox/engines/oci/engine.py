@@ -6,7 +6,7 @@ import io
 import os
 import platform
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,11 +17,12 @@ from sandbox.engines.oci.cell import OciCell
 from sandbox.engines.oci.cgroup import CellGroup, group_names
 from sandbox.engines.oci.ids import IdRanges
 from sandbox.engines.oci.launcher import this_launcher
+from sandbox.engines.oci.mounts import make_mounts
 from sandbox.engines.oci.rlimits import cell_rlimits
 from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolders, is_cell_name
 from sandbox.engines.oci.store import Store
-from sandbox.engines.oci.user_namespace import user_namespace
+from sandbox.engines.oci.user_namespace import make_user_namespace
 from sandbox.errors import EngineFailed, EngineUnreachable
 from sandbox.labels import STATE, FoundLabels
 from sandbox.meter import measure
@@ -181,17 +182,21 @@ class OciEngine:
             **by_operator(self._settings),
         )
         ids = self._ids.take(spec.name)
-        with ExitStack() as undone, user_namespace(ids, this_launcher()) as namespace:
+        descriptor, mounts = this_launcher().do(
+            lambda: (make_user_namespace(ids), make_mounts(self._folders.mounts_of(spec.name), image.rootfs))
+        )
+        with ExitStack() as undone, closing(io.FileIO(descriptor)):
             config = oci_config(
                 profile,
-                rootfs=image.rootfs,
+                mounts=mounts,
                 image_env=image.env,
                 ids=ids,
-                user_namespace=namespace,
+                user_namespace=f"/proc/{os.getpid()}/fd/{descriptor}",
                 cgroup=f"{self._parent}/{spec.name}",
                 machine=platform.machine(),
             )
-            start = partial(self._runtime.start, folder, config, cell_rlimits(profile.ulimits))
+            limits, null = cell_rlimits(profile.ulimits), mounts.dev / "null"
+            start = partial(self._runtime.start, folder, config, limits, null)
             streams = _started(start, owner=ids.first + profile.user)
             for stream in streams:
                 undone.callback(stream.close)

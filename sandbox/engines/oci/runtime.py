@@ -7,15 +7,16 @@ import os
 import select
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.engines.oci.crun import for_crun, is_crun
 from sandbox.engines.oci.launcher import this_launcher
 from sandbox.engines.oci.sealed import sealed
 from sandbox.errors import EngineFailed, EngineUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from sandbox.engines.oci.rlimits import Rlimit
     from sandbox.engines.oci.state import CellFolder
@@ -38,18 +39,20 @@ class OciRuntime:
         folder: CellFolder,
         config: dict[str, Any],
         rlimits: Sequence[Rlimit],
+        null: Path,
         streams: tuple[int, int, int],
     ) -> None:
         """Make and start the container of a configuration, with these descriptors as its streams.
+
+        `null` is the cell's own /dev/null.
 
         Raises:
             EngineUnreachable: the runtime's program does not exist.
             EngineFailed: it refused, or took too long.
         """
-        program = sealed(self._found())
-        prefix: tuple[str, ...] = ()
-        if "crun" in Path(self._program).name:
-            config["process"]["rlimits"] = [one.for_oci() for one in rlimits]
+        program, prefix = sealed(self._found()), tuple[str, ...]()
+        if is_crun(self._program):
+            config = for_crun(config, rlimits, null)
         else:
             # runc sets them from outside of the user namespace, for which root lacks a right on some hosts.
             prefix = ("prlimit", *(one.for_prlimit() for one in rlimits))

@@ -15,6 +15,7 @@ import pytest
 from config import load_catalogue, load_settings
 from sandbox import EngineFailed, EngineUnreachable, ImageMissing, InvalidJob, Sandbox, Status
 from sandbox.engines.oci.engine import OciEngine
+from sandbox.engines.oci.launcher import this_launcher
 from sandbox.engines.oci.state import CellFolder
 from sandbox.expiry import Expiry
 from sandbox.reaper import reap
@@ -51,6 +52,7 @@ def left_of(settings: Settings, name: str) -> list[Path]:
     own = settings.state / OWNER
     places = [
         own / "cells" / name,
+        own / "mounts" / name,
         own / "runtime" / name,
         *Path("/sys/fs/cgroup").glob(f"*/cellblock-{OWNER}/{name}"),
     ]
@@ -170,6 +172,24 @@ def test_what_a_runtime_still_makes_is_not_removed_before_it_is_made(
             own.remove("making")
         own.remove("making")
     assert not folder.path.exists()
+
+
+def test_the_mounts_of_a_cell_are_nowhere_on_the_host_and_vanish_with_it(box: Sandbox) -> None:
+    name = box.run("true", "bash").container
+    mounts = Path("/proc/thread-self/mountinfo").read_text
+    assert str(name) not in mounts()
+    box.settle()
+    assert str(name) not in this_launcher().do(mounts)
+
+
+def test_the_image_of_a_cell_may_be_where_only_root_can_enter(box: Sandbox) -> None:
+    store = box.settings.store
+    mode = store.stat().st_mode
+    store.chmod(0o700)
+    try:
+        assert box.run("echo hi", "bash").stdout == "hi\n"
+    finally:
+        store.chmod(mode)
 
 
 def test_two_deployments_of_a_host_share_no_ids(settings: Settings) -> None:
