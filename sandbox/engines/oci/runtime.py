@@ -9,10 +9,11 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from sandbox.engines.oci.crun import for_crun, is_crun
+from sandbox.engines.oci.dialect import adapted
 from sandbox.engines.oci.launcher import this_launcher
 from sandbox.engines.oci.sealed import sealed
 from sandbox.errors import EngineFailed, EngineUnreachable
+from sandbox.gvisor import gvisor_flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ _MESSAGE_CHARS = 300
 
 
 class OciRuntime:
-    """crun or runc. `root` is the folder where the runtime keeps its own state."""
+    """crun, runc or runsc. `root` is the folder where the runtime keeps its own state."""
 
     def __init__(self, program: str, root: Path, bound_s: float) -> None:
         self._bound_s = bound_s
@@ -50,15 +51,11 @@ class OciRuntime:
             EngineUnreachable: the runtime's program does not exist.
             EngineFailed: it refused, or took too long.
         """
-        program, prefix = sealed(self._found()), tuple[str, ...]()
-        if is_crun(self._program):
-            config = for_crun(config, rlimits, null)
-        else:
-            # runc sets them from outside of the user namespace, for which root lacks a right on some hosts.
-            prefix = ("prlimit", *(one.for_prlimit() for one in rlimits))
+        program = sealed(self._found())
+        config, prefix = adapted(self._program, config, rlimits, null)
         (folder.path / "config.json").write_text(json.dumps(config))
         log = folder.path / "log"
-        words = ["--root", str(self._root), "--log", str(log)]
+        words = [*gvisor_flags(self._program), "--root", str(self._root), "--log", str(log)]
         words += ["run", "--detach", "--bundle", str(folder.path), folder.name]
         with folder.in_the_making() as lock:
             code = self._run((*prefix, program, *words), streams, lock)
