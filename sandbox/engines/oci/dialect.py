@@ -16,7 +16,12 @@ __all__ = ["adapted"]
 
 Config = dict[str, Any]
 
-_GVISOR_DEV = {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "noexec", "mode=755"]}
+_GVISOR_DEV = {
+    "destination": "/dev",
+    "type": "tmpfs",
+    "source": "tmpfs",
+    "options": ["nosuid", "noexec", "mode=755"],
+}
 
 
 def adapted(

@@ -72,7 +72,7 @@ class OciEngine:
         except OSError as error:
             raise EngineFailed(f"The host could not make a cell: {error.strerror}.") from error
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
-        info = CellInfo(engine="oci", image=image.name, image_id=image.id, container=spec.name)
+        info = CellInfo("oci", self._runtime.name, image.name, image.id, spec.name)
         return OpenCell(spec.name, info, streams)
 
     def cell(self, opened: OpenCell) -> OciCell:

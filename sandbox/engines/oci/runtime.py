@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sandbox.engines.oci.dialect import adapted
@@ -17,7 +18,6 @@ from sandbox.gvisor import gvisor_flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from sandbox.engines.oci.rlimits import Rlimit
     from sandbox.engines.oci.state import CellFolder
@@ -34,6 +34,11 @@ class OciRuntime:
         self._bound_s = bound_s
         self._program = program
         self._root = root
+
+    @property
+    def name(self) -> str:
+        """The program's name, without its folder."""
+        return Path(self._program).name
 
     def start(
         self,
