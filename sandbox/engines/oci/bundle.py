@@ -39,11 +39,14 @@ def oci_config(
     rootfs: Path,
     image_env: Mapping[str, str],
     ids: IdRange,
-    user_namespace: str,
+    user_namespace: str | None,
     cgroup: str,
     machine: str,
 ) -> dict[str, Any]:
-    """The configuration, without resource limits. `machine` is the architecture as `uname -m` names it."""
+    """The configuration, without resource limits. `machine` is the architecture as `uname -m` names it.
+
+    With `user_namespace` None, the runtime makes the namespace itself.
+    """
     mapping = [{"containerID": 0, "hostID": ids.first, "size": ids.size}]
     return {
         "ociVersion": "1.0.2",
@@ -55,7 +58,8 @@ def oci_config(
             # stops: having a user's rights on the host, even as root in the cell: each cell has its own ids.
             "namespaces": [
                 *({"type": kind} for kind in _NAMESPACES),
-                {"type": "user", "path": user_namespace},  # stops: using up what root may have, in its name
+                # stops: using up what root may have, in its name
+                {"type": "user", **({"path": user_namespace} if user_namespace else {})},
             ],
             "uidMappings": mapping,
             "gidMappings": mapping,

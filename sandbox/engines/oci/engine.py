@@ -6,7 +6,7 @@ import io
 import os
 import platform
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,6 +24,7 @@ from sandbox.engines.oci.state import CellFolders, is_cell_name
 from sandbox.engines.oci.store import Store
 from sandbox.engines.oci.user_namespace import user_namespace
 from sandbox.errors import EngineFailed, EngineUnreachable
+from sandbox.gvisor import is_gvisor
 from sandbox.labels import STATE, FoundLabels
 from sandbox.meter import measure
 from sandbox.profile import CpuQuota, by_operator, cell_profile
@@ -54,9 +55,8 @@ class OciEngine:
         self._store = Store(settings.store)
         self._folders = CellFolders(settings.state, settings.owner)
         self._ids = IdRanges(self._folders.ids, *settings.uid_bounds)
-        self._runtime = OciRuntime(
-            settings.oci_runtime or "crun", self._folders.runtime, settings.engine_margin
-        )
+        self._program = settings.oci_runtime or "crun"
+        self._runtime = OciRuntime(self._program, self._folders.runtime, settings.engine_margin)
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make and start a container.
@@ -188,7 +188,9 @@ class OciEngine:
             **by_operator(self._settings),
         )
         ids = self._ids.take(spec.name)
-        with ExitStack() as undone, user_namespace(ids, this_launcher()) as namespace:
+        # runsc can't join a user namespace. Its own does not matter: the job's system calls never get there.
+        own = nullcontext() if is_gvisor(self._program) else user_namespace(ids, this_launcher())
+        with ExitStack() as undone, own as namespace:
             config = oci_config(
                 profile,
                 rootfs=image.rootfs,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.engines.oci.launcher import this_launcher
 from sandbox.engines.oci.sealed import sealed
 from sandbox.errors import EngineFailed, EngineUnreachable
-from sandbox.gvisor import gvisor_flags
+from sandbox.gvisor import gvisor_flags, is_gvisor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ class OciRuntime:
         """
         program = sealed(self._found())
         prefix: tuple[str, ...] = ()
-        if "crun" in Path(self._program).name:
+        if "crun" in Path(self._program).name or is_gvisor(self._program):
             config["process"]["rlimits"] = [one.for_oci() for one in rlimits]
         else:
             # runc sets them from outside of the user namespace, for which root lacks a right on some hosts.
