@@ -224,17 +224,18 @@ def test_a_runtime_that_is_not_there_is_an_engine_that_is_unreachable(oci_settin
         box.run("true", "bash")
 
 
+@pytest.mark.parametrize("says", ["no room", '{"level": "error", "msg": "no room"}'])
 def test_a_runtime_that_refuses_says_why_and_leaves_nothing(
-    oci_settings: dict[str, Any], settings: Settings, tmp_path: Path
+    oci_settings: dict[str, Any], settings: Settings, tmp_path: Path, says: str
 ) -> None:
     stubborn = tmp_path / "stubborn"
     stubborn.write_text(
-        "#!/bin/sh\nwhile [ $# -gt 0 ]; do [ $1 = --log ] && echo no room >$2; shift; done; exit 1\n"
+        f"#!/bin/sh\nwhile [ $# -gt 0 ]; do [ $1 = --log ] && echo '{says}' >$2; shift; done; exit 1\n"
     )
     stubborn.chmod(0o755)
     with (
         Sandbox(load_settings(**oci_settings, oci_runtime=str(stubborn))) as box,
-        pytest.raises(EngineFailed, match="The OCI runtime could not make a cell: no room"),
+        pytest.raises(EngineFailed, match=r"The OCI runtime could not make a cell: no room\.$"),
     ):
         box.run("true", "bash")
     wait_until(lambda: not cells_of(settings), 10, "all cells are gone")
