@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import time
@@ -138,14 +139,15 @@ def test_without_a_path_it_says_which_setting_gives_one() -> None:
     assert (outcome.returncode, "CELLBLOCK_HEARTBEAT is not set" in outcome.stderr) == (2, True)
 
 
-def test_it_takes_less_than_a_third_of_a_second(beat: Path) -> None:
+def test_it_takes_less_than_a_third_of_a_second_of_processor_time(beat: Path) -> None:
     now = time.monotonic()
     beat.write_text(json.dumps({"pid": psutil.Process().pid, "bound_s": 60, "loop": now, "keeper": now}))
     taken_s = []
     for _ in range(5):
-        began = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert health(beat).returncode == 0
-        taken_s.append(time.monotonic() - began)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(taken_s) < 0.3
 
 

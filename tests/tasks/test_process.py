@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from tasks.process import ProcessState
 
@@ -52,3 +54,15 @@ def test_two_threads_that_have_one_task_each_end_their_own_attempt(process: Proc
         assert (mine.ended, theirs.ended) == ([], [True])
     process.end_attempt("twice", done=False)
     assert mine.ended == [False]
+
+
+def test_a_sandbox_is_made_once_and_a_new_one_after_it_was_closed(
+    process: ProcessState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENABLE_DOCKER", "false")
+    first = process.sandbox()
+    assert process.sandbox() is first
+    process.close_sandbox()
+    assert process.sandbox() is not first
+    process.close_sandbox()
+    process.close_sandbox()

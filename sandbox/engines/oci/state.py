@@ -47,6 +47,16 @@ class CellFolder:
         return labels if is_labels else {}
 
     @property
+    def group(self) -> str | None:
+        """The path of the cell's control group, if it was written."""
+        try:
+            path = (self.path / "group").read_text()
+        except FileNotFoundError:
+            return None
+        # Never another group: everything in it is killed.
+        return path if path.endswith(f"/{self.name}") else None
+
+    @property
     def made(self) -> float:
         """When the folder was made, in Unix seconds; infinity if it is gone."""
         return modified(self.path)
@@ -84,10 +94,12 @@ class CellFolders:
         for folder in (self.ids, self.runtime, self._cells):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def make(self, name: str, labels: Mapping[str, str], image_id: str) -> CellFolder:
-        """A new folder, with the labels and the id of the image in it."""
+    def make(self, name: str, labels: Mapping[str, str], group: str, image_id: str) -> CellFolder:
+        """A new folder, with the labels, the path of the control group and the id of the image in it."""
         folder = self.of(name)
         folder.path.mkdir(mode=0o700)
+        # Another worker, which may have to remove the cell, can have a parent group of its own.
+        (folder.path / "group").write_text(group)
         (folder.path / "image").write_text(image_id)
         (folder.path / "labels.json").write_text(json.dumps(dict(labels)))
         return folder

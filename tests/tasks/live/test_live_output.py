@@ -60,16 +60,14 @@ def await_written(store: Any, count: int) -> None:
     wait_until(lambda: written() == count, 10, f"{count} bytes are written")
 
 
-def test_a_hundred_megabytes_take_no_time_while_redis_takes_nothing(store: Any) -> None:
+def test_a_hundred_megabytes_wait_for_nothing_while_redis_takes_nothing(store: Any) -> None:
     with live(store) as output:
-        store.execute_command("CLIENT", "PAUSE", 1500, "WRITE")
-        started = time.monotonic()
+        # If the job waited for Redis, the pause would not end.
+        store.execute_command("CLIENT", "PAUSE", 600_000, "WRITE")
         for _ in range(3200):
             output.heard(1, PIECE)
-        taken_s = time.monotonic() - started
         output.end("succeeded")
         store.execute_command("CLIENT", "UNPAUSE")
-    assert taken_s < 1
     last, end = pieces(store)[-2:]
     assert last.offset + len(last.data) == 3200 * len(PIECE)
     assert end.data == b"succeeded"
@@ -80,7 +78,7 @@ def test_a_redis_that_stays_away_costs_the_job_a_second_in_the_end(store: Any) -
     started = time.monotonic()
     with output_to(store) as output:
         output.heard(1, PIECE)
-    assert time.monotonic() - started < 2
+    assert 1 <= time.monotonic() - started < 20
     store.execute_command("CLIENT", "UNPAUSE")
     output._thread.join(5)
     assert [piece.kind for piece in pieces(store)] == ["start", "stdout"] + ["stdout"] * 2
