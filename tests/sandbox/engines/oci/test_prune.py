@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,7 @@ from tests.saved_image import file, saved
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     import docker
 
@@ -51,7 +52,7 @@ def cell(store: Store, state: Path, image: StoredImage, owner: str = "one") -> C
     folders.prepare()
     with store.held():
         store.note_state(state)
-        folders.make("cell", {}, image.id)
+        folders.make("cell", {}, "group", image.id)
     return folders
 
 
@@ -121,7 +122,7 @@ def test_nothing_is_removed_while_a_cell_takes_its_image(
         store.note_state(tmp_path / "state")
         folders = CellFolders(tmp_path / "state", "one")
         folders.prepare()
-        folders.make("cell", {}, old.id)
+        folders.make("cell", {}, "group", old.id)
         assert old.rootfs.exists()
     pruning.join()
     assert old.rootfs.exists()
@@ -176,10 +177,21 @@ def test_a_build_removes_what_it_has_replaced_but_no_other_image(
     assert [image.rootfs.exists() for image in (*olds, used, named)] == [False, True, True, True]
 
 
-def test_the_files_of_a_running_cell_stay(oci_settings: dict[str, Any], engine: docker.APIClient) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Gives a folder that every user may enter: to the host, a cell's user is one that owns nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="cellblock-", dir="/run"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_the_files_of_a_running_cell_stay(
+    oci_settings: dict[str, Any], engine: docker.APIClient, open_folder: Path
+) -> None:
     """The engine itself says which image its cells use."""
-    own = oci_settings | {"store": oci_settings["store"].with_name("own")}
-    images = OciImages(Store(own["store"]))
+    own = oci_settings | {"store": open_folder}
+    images = OciImages(Store(open_folder))
     images.load(engine.get_image("cellblock/bash:local"))
     with Sandbox(load_settings(**own, warm="0,bash=1")) as box:
         assert box.warm_up(30)
