@@ -83,9 +83,12 @@ def oci_run(around: Surroundings, program: str, *command: str) -> Iterator[Calla
         rootfs=image.rootfs,
         image_env=image.env,
         ids=IdRange(first=_FIRST_ID),
+        user_namespace="",
         cgroup=group,
         machine=platform.machine(),
     )
+    # The runtime makes this one itself.
+    config["linux"]["namespaces"] = [{"type": one["type"]} for one in config["linux"]["namespaces"]]
     (bundle / "config.json").write_text(json.dumps(config))
     # crun refuses to run where both versions of control groups are mounted.
     alone = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandbox.events import Usage
@@ -43,16 +42,20 @@ class JobUsage:
         self._started_ns = self._group.cpu_ns() if self._group else None
 
     def at_end(self, reported: Usage = Usage()) -> Usage:  # noqa: B008  it can't be changed
-        """What the job has used until now. It is `reported` if the group can't be read."""
-        if self._group is None or self._handed_over_ns is None:
+        """What the job has used until now; as `reported` where the group can't be read."""
+        if self._group is None:
             return reported
         usage = self._group.usage()
-        if usage.cpu_ns is None:
-            return reported
-        return replace(usage, cpu_ns=self._of_job(usage.cpu_ns, reported.cpu_ns))
+        return Usage(
+            self._of_job(usage.cpu_ns, reported.cpu_ns),
+            reported.peak_bytes if usage.peak_bytes is None else usage.peak_bytes,
+            reported.oom_kills if usage.oom_kills is None else usage.oom_kills,
+        )
 
-    def _of_job(self, now_ns: int, reported_ns: int | None) -> int:
-        most_ns = now_ns - (self._handed_over_ns or 0)
+    def _of_job(self, now_ns: int | None, reported_ns: int | None) -> int | None:
+        if now_ns is None or self._handed_over_ns is None:
+            return reported_ns
+        most_ns = now_ns - self._handed_over_ns
         if reported_ns is None:
             reported_ns = most_ns if self._started_ns is None else now_ns - self._started_ns
         return min(max(reported_ns, most_ns - self._setup_ns), most_ns)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["oci_config"]
 
 _CAPABILITIES = ("bounding", "effective", "inheritable", "permitted", "ambient")
-_NAMESPACES = ("pid", "ipc", "uts", "mount", "network", "cgroup", "user")
+_NAMESPACES = ("pid", "ipc", "uts", "mount", "network", "cgroup")
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _QUIET = ["nosuid", "noexec", "nodev"]
 _DEV_BYTES = 64 << 10
@@ -34,9 +34,16 @@ _ARCHITECTURES = {"x86_64": ["SCMP_ARCH_X86_64"], "aarch64": ["SCMP_ARCH_AARCH64
 
 
 def oci_config(
-    profile: Profile, *, rootfs: Path, image_env: Mapping[str, str], ids: IdRange, cgroup: str, machine: str
+    profile: Profile,
+    *,
+    rootfs: Path,
+    image_env: Mapping[str, str],
+    ids: IdRange,
+    user_namespace: str,
+    cgroup: str,
+    machine: str,
 ) -> dict[str, Any]:
-    """The configuration. `machine` is the processor's architecture, as `uname -m` names it."""
+    """The configuration, without resource limits. `machine` is the architecture as `uname -m` names it."""
     mapping = [{"containerID": 0, "hostID": ids.first, "size": ids.size}]
     return {
         "ociVersion": "1.0.2",
@@ -46,7 +53,10 @@ def oci_config(
         "mounts": _mounts(profile),
         "linux": {
             # stops: having a user's rights on the host, even as root in the cell: each cell has its own ids.
-            "namespaces": [{"type": kind} for kind in _NAMESPACES],
+            "namespaces": [
+                *({"type": kind} for kind in _NAMESPACES),
+                {"type": "user", "path": user_namespace},  # stops: using up what root may have, in its name
+            ],
             "uidMappings": mapping,
             "gidMappings": mapping,
             "maskedPaths": list(profile.masked_paths),
@@ -70,10 +80,6 @@ def _process(profile: Profile, image_env: Mapping[str, str]) -> dict[str, Any]:
         "capabilities": {kind: [] for kind in _CAPABILITIES},
         "noNewPrivileges": True,
         "oomScoreAdj": profile.oom_score_adj,
-        "rlimits": [
-            {"type": f"RLIMIT_{name.upper()}", "soft": most, "hard": most}
-            for name, most in profile.ulimits.items()
-        ],
     }
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import platform
 import time
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.cell import CellInfo
@@ -18,16 +17,19 @@ from sandbox.engines.oci.cell import OciCell
 from sandbox.engines.oci.cgroup import CellGroup, group_names
 from sandbox.engines.oci.delegation import cells_parent
 from sandbox.engines.oci.ids import IdRanges
+from sandbox.engines.oci.launcher import this_launcher
+from sandbox.engines.oci.rlimits import cell_rlimits
 from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolders, is_cell_name
 from sandbox.engines.oci.store import Store
+from sandbox.engines.oci.user_namespace import user_namespace
 from sandbox.errors import EngineFailed, EngineUnreachable
 from sandbox.labels import STATE, FoundLabels
 from sandbox.meter import measure
 from sandbox.profile import CpuQuota, by_operator, cell_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from config import Settings
     from config.hosts import Host
@@ -186,38 +188,22 @@ class OciEngine:
             **by_operator(self._settings),
         )
         ids = self._ids.take(spec.name)
-        config = oci_config(
-            profile,
-            rootfs=image.rootfs,
-            image_env=image.env,
-            ids=ids,
-            cgroup=f"{self._parent}/{spec.name}",
-            machine=platform.machine(),
-        )
-        (folder.path / "config.json").write_text(json.dumps(config))
-        with ExitStack() as undone:
-            streams = self._start(folder, owner=ids.first + profile.user)
+        with ExitStack() as undone, user_namespace(ids, this_launcher()) as namespace:
+            config = oci_config(
+                profile,
+                rootfs=image.rootfs,
+                image_env=image.env,
+                ids=ids,
+                user_namespace=namespace,
+                cgroup=f"{self._parent}/{spec.name}",
+                machine=platform.machine(),
+            )
+            start = partial(self._runtime.start, folder, config, cell_rlimits(profile.ulimits))
+            streams = _started(start, owner=ids.first + profile.user)
             for stream in streams:
                 undone.callback(stream.close)
             self._group(spec.name).bound_sockets(profile.socket_bytes)
             undone.pop_all()
-        return streams
-
-    def _start(self, folder: CellFolder, owner: int) -> tuple[Stream, ...]:
-        """Start the container. Its pipes belong to its user, so that its supervisor may open them again."""
-        with ExitStack() as theirs, ExitStack() as ours:
-            pipes = [os.pipe() for _ in range(3)]
-            (orders_in, orders), (out, out_in), (err, err_in) = pipes
-            for descriptor in (orders_in, out_in, err_in):
-                theirs.callback(os.close, descriptor)
-            streams = _files(orders, out, err)
-            for stream in streams:
-                ours.callback(stream.close)
-            for descriptor in (orders_in, out_in, err_in):
-                # Only pipes: crun changes the owner of every stream, even if it is the host's /dev/null.
-                os.fchown(descriptor, owner, owner)
-            self._runtime.start(folder, orders_in, out_in, err_in)
-            ours.pop_all()
         return streams
 
     def _found(self, folder: CellFolder) -> FoundCell:
@@ -226,6 +212,24 @@ class OciEngine:
         return FoundCell(
             folder.name, FoundLabels(folder.labels()), (lambda: made) if group.is_empty else None
         )
+
+
+def _started(start: Callable[[tuple[int, int, int]], None], owner: int) -> tuple[Stream, ...]:
+    """Start a container with pipes that belong to its user, so that its supervisor may open them again."""
+    with ExitStack() as theirs, ExitStack() as ours:
+        pipes = [os.pipe() for _ in range(3)]
+        (orders_in, orders), (out, out_in), (err, err_in) = pipes
+        for descriptor in (orders_in, out_in, err_in):
+            theirs.callback(os.close, descriptor)
+        streams = _files(orders, out, err)
+        for stream in streams:
+            ours.callback(stream.close)
+        for descriptor in (orders_in, out_in, err_in):
+            # Only pipes: crun changes the owner of every stream, even if it is the host's /dev/null.
+            os.fchown(descriptor, owner, owner)
+        start((orders_in, out_in, err_in))
+        ours.pop_all()
+    return streams
 
 
 def _files(orders: int, out: int, err: int) -> tuple[Stream, ...]:

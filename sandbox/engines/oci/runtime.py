@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
+import select
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sandbox.engines.oci.launcher import this_launcher
+from sandbox.engines.oci.sealed import sealed
 from sandbox.errors import EngineFailed, EngineUnreachable
 from sandbox.gvisor import gvisor_flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sandbox.engines.oci.rlimits import Rlimit
     from sandbox.engines.oci.state import CellFolder
 
 __all__ = ["OciRuntime"]
 
-_UNIFIED = Path("/sys/fs/cgroup/unified")
-# If both versions of control groups are mounted, crun uses version 2 alone. So it runs in a mount namespace
-# of its own, without the mount of version 2.
-_ALONE = ("unshare", "--mount", "sh", "-c", f'umount {_UNIFIED}; exec "$@"', "sh")
 _MESSAGE_CHARS = 300
 
 
@@ -29,22 +31,37 @@ class OciRuntime:
 
     def __init__(self, program: str, root: Path, bound_s: float) -> None:
         self._bound_s = bound_s
-        alone = _ALONE if "crun" in Path(program).name and _UNIFIED.is_mount() else ()
         self._program = program
-        self._command = (*alone, program, *gvisor_flags(program), "--root", str(root))
+        self._root = root
 
-    def start(self, folder: CellFolder, stdin: int, stdout: int, stderr: int) -> None:
-        """Make and start the container of a bundle, with these descriptors as its streams.
+    def start(
+        self,
+        folder: CellFolder,
+        config: dict[str, Any],
+        rlimits: Sequence[Rlimit],
+        streams: tuple[int, int, int],
+    ) -> None:
+        """Make and start the container of a configuration, with these descriptors as its streams.
 
         Raises:
             EngineUnreachable: the runtime's program does not exist.
             EngineFailed: it refused, or took too long.
         """
-        self._check()
+        program = sealed(self._found())
+        prefix: tuple[str, ...] = ()
+        if "crun" in Path(self._program).name:
+            config["process"]["rlimits"] = [one.for_oci() for one in rlimits]
+        else:
+            # runc sets them from outside of the user namespace, for which root lacks a right on some hosts.
+            prefix = ("prlimit", *(one.for_prlimit() for one in rlimits))
+        (folder.path / "config.json").write_text(json.dumps(config))
         log = folder.path / "log"
-        words = ("--log", str(log), "run", "--detach", "--bundle", str(folder.path), folder.name)
+        words = [*gvisor_flags(self._program), "--root", str(self._root), "--log", str(log)]
+        words += ["run", "--detach", "--bundle", str(folder.path), folder.name]
         with folder.in_the_making() as lock:
-            self._run(words, log, (stdin, stdout, stderr), lock)
+            code = self._run((*prefix, program, *words), streams, lock)
+        if code:
+            raise EngineFailed(f"The OCI runtime could not make a cell: {_last_line(log)}.")
 
     def version(self) -> str:
         """The first line of the program's version text.
@@ -52,10 +69,9 @@ class OciRuntime:
         Raises:
             EngineUnreachable: the program does not exist, or does not answer.
         """
-        self._check()
         try:
             said = subprocess.run(
-                (self._program, "--version"),
+                (self._found(), "--version"),
                 capture_output=True,
                 check=True,
                 text=True,
@@ -65,30 +81,41 @@ class OciRuntime:
             raise EngineUnreachable(f"The OCI runtime does not answer ({error}).") from error
         return said.stdout.partition("\n")[0]
 
-    def _check(self) -> None:
-        if shutil.which(self._program) is None:
+    def _found(self) -> str:
+        path = shutil.which(self._program)
+        if path is None:
             raise EngineUnreachable(f"There is no OCI runtime {self._program}. Try: apt-get install crun")
+        return path
 
-    def _run(self, words: Sequence[str], log: Path, streams: tuple[int, int, int], lock: int) -> None:
+    def _run(self, command: Sequence[str], streams: tuple[int, int, int], lock: int) -> int:
+        """Run the program to its end, and return its exit code."""
         stdin, stdout, stderr = streams
         try:
-            code = subprocess.run(
-                (*self._command, *words),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                check=False,
-                timeout=self._bound_s,
-                pass_fds=[lock],
-            ).returncode
-        except subprocess.TimeoutExpired as error:
-            raise EngineFailed(f"The OCI runtime made no cell within {self._bound_s:g} s.") from error
+            process = this_launcher().start(
+                command, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=[lock]
+            )
         except OSError as error:
             raise EngineUnreachable(
                 f"The OCI runtime {self._program} can't be started: {error.strerror}."
             ) from error
-        if code:
-            raise EngineFailed(f"The OCI runtime could not make a cell: {_last_line(log)}.")
+        try:
+            is_over = _ends(process.pid, self._bound_s)
+        finally:
+            process.kill()
+            process.wait()
+        if not is_over:
+            raise EngineFailed(f"The OCI runtime made no cell within {self._bound_s:g} s.")
+        return process.returncode
+
+
+def _ends(pid: int, within_s: float) -> bool:
+    """Whether a child ends in time. `Popen.wait` would look only now and then."""
+    poll, descriptor = select.poll(), os.pidfd_open(pid)
+    poll.register(descriptor, select.POLLIN)
+    try:
+        return bool(poll.poll(within_s * 1000))
+    finally:
+        os.close(descriptor)
 
 
 def _last_line(log: Path) -> str:

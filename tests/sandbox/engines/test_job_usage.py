@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,5 +73,10 @@ def test_where_no_group_can_be_read_the_word_is_all_that_is_known(version_1: Pat
 def test_a_group_that_is_gone_before_the_end_takes_no_word_away(version_1: Path) -> None:
     job = JobUsage(ControlGroup("/cellblock/one", version_1))
     job.hand_over(0)
-    (version_1 / "cpuacct/cellblock/one/cpuacct.usage").unlink()
+    shutil.rmtree(version_1)
     assert job.at_end(Usage(1, 2, 3)) == Usage(1, 2, 3)
+
+
+def test_kills_for_memory_count_also_where_the_cpu_time_is_unknown(version_1: Path) -> None:
+    job = JobUsage(ControlGroup("/cellblock/one", version_1))
+    assert job.at_end(Usage(1, 2, 3)) == Usage(1, 4096, 2)

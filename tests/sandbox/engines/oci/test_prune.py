@@ -24,8 +24,6 @@ from tests.saved_image import file, saved
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import docker
 
 
@@ -175,15 +173,6 @@ def test_a_build_removes_what_it_has_replaced_but_no_other_image(
     for image in (*olds, used, named):
         images.discard(image)
     assert [image.rootfs.exists() for image in (*olds, used, named)] == [False, True, True, True]
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Gives a folder that every user may enter: to the host, a cell's user is one that owns nothing."""
-    folder = Path(tempfile.mkdtemp(prefix="cellblock-", dir="/run"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def test_the_files_of_a_running_cell_stay(

@@ -8,12 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from config import load_settings
+from sandbox import ImageMissing, Sandbox
 from sandbox.engines.oci.images import OciImages
 from sandbox.engines.oci.store import Store
+from sandbox.images.progress import silent
 from tests.conftest import unavailable
 from tests.private_registry import PrivateRegistry, running_registry
 from tests.programs import ROOT, free_port, run_cli
@@ -23,6 +26,8 @@ from tests.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import docker
 
     Pull = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -226,6 +231,29 @@ def test_what_is_here_under_another_name_is_not_downloaded_again(
     pinned = f"{registry.host}/{name}@{digest}"
     assert pull(pinned).returncode == 0
     assert stored(tmp_path, pinned) == "only once"
+
+
+def test_a_job_runs_in_the_image_that_was_pulled_and_says_so(
+    registry: PrivateRegistry,
+    oci_settings: dict[str, Any],
+    engine: docker.APIClient,
+    open_folder: Path,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable, value in registry.environment().items():
+        monkeypatch.setenv(variable, value)
+    digest = registry.push(engine.get_image("cellblock/bash:local"), f"{name}:1")
+    image = f"{registry.host}/{name}@{digest}"
+    (open_folder / "runtimes.toml").write_text(f'[bash]\nimage = "{image}"\n')
+    own = oci_settings | {"store": open_folder / "store", "runtimes": open_folder / "runtimes.toml"}
+    with Sandbox(load_settings(**own)) as box:
+        with pytest.raises(ImageMissing, match="cellblock images pull bash"):
+            box.run("true", "bash")
+        OciImages(Store(own["store"])).pull(image, silent)
+        result = box.run("echo ok", "bash")
+    built = engine.inspect_image("cellblock/bash:local")["Id"]  # type: ignore[no-untyped-call]
+    assert (result.stdout, result.image, result.image_id) == ("ok\n", image, built)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
