@@ -256,6 +256,23 @@ def test_a_job_runs_in_the_image_that_was_pulled_and_says_so(
     assert (result.stdout, result.image, result.image_id) == ("ok\n", image, built)
 
 
+def test_two_workers_that_start_together_download_an_image_once(
+    registry: PrivateRegistry, tmp_path: Path, oci: dict[str, str], name: str
+) -> None:
+    """A program stands before skopeo and notes each download."""
+    registry.push(text("hi"), f"{name}:1")
+    real = shutil.which("skopeo")
+    (tmp_path / "skopeo").write_text(f'#!/bin/sh\necho $1 >>{tmp_path}/log\nexec {real} "$@"\n')
+    (tmp_path / "skopeo").chmod(0o755)
+    (tmp_path / "runtimes.toml").write_text(f'[bash]\nimage = "{registry.host}/{name}:1"\n')
+    env = os.environ | registry.environment() | oci | {"PYTHONPATH": str(ROOT)}
+    env["PATH"] = f"{tmp_path}:{env['PATH']}"
+    command = [sys.executable, "-m", "cli", "images", "pull", "--quiet", "--force", "bash"]
+    pulls = [subprocess.Popen(command, env=env) for _ in range(2)]
+    assert [process.wait(60) for process in pulls] == [0, 0]
+    assert sorted((tmp_path / "log").read_text().split()) == ["copy", "inspect", "inspect"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_pull_that_is_stopped_leaves_nothing(
     tmp_path: Path, oci: dict[str, str], number: signal.Signals
