@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from contextlib import nullcontext
@@ -129,6 +130,20 @@ def test_missing_images_are_pulled_beside_the_worker_and_not_longer_than_it_runs
         (puller,) = children() - before
         assert puller.cmdline() == [sys.executable, "-m", "cli", "images", "pull", "--quiet"]
     assert not puller.is_running()
+
+
+def test_a_worker_of_the_engine_oci_pulls_too_and_its_pull_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program stands in for skopeo, and never answers."""
+    (tmp_path / "skopeo").write_text(f"#!/bin/sh\ntouch {tmp_path}/asked; exec sleep 300\n")
+    (tmp_path / "skopeo").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CELLBLOCK_ENGINE", "oci")
+    monkeypatch.setenv("CELLBLOCK_STORE", str(tmp_path / "store"))
+    with _pulling(load_settings()):
+        wait_until((tmp_path / "asked").exists, 30, "the registry is asked")
+    assert list((tmp_path / "store/images").iterdir()) == []
 
 
 @pytest.mark.parametrize("settings", [{"pull": "never"}, {"enable_docker": False}], ids=str)
