@@ -60,10 +60,12 @@ def test_a_queue_that_is_none_is_an_error(database: Any, one: Looped) -> None:
 def test_a_waiting_connection_that_breaks_is_told_and_the_next_one_waits(database: Any, one: Looped) -> None:
     idle(one)
     move = one.channel._moves._moves[QUEUE]
+    broken = move.descriptor
     database.client_kill_filter(_type="normal", skipme=True)
     with pytest.raises(RedisGone):
         one.turn(lambda: False, "an error")
     assert (move.waits, move.descriptor, move.connection._sock) == (False, -1, None)
+    assert broken not in one.hub.readers, "the number may soon be that of another file"
 
 
 def test_a_beat_that_redis_refuses_is_as_good_as_a_lost_connection(database: Any, one: Looped) -> None:
