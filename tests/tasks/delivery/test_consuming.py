@@ -222,14 +222,14 @@ def test_a_message_that_others_have_taken_back_is_theirs(
     one.messages[0].ack()
 
 
-def test_a_message_whose_way_was_interrupted_is_found_where_it_stood(database: Any, one: Looped) -> None:
-    database.lpush(one.channel.registration.taken_key(QUEUE), message("stood"))
+def test_messages_whose_way_was_interrupted_are_found_where_they_stood(database: Any, one: Looped) -> None:
+    for word in ("stood", "behind it"):
+        database.lpush(one.channel.registration.taken_key(QUEUE), message(word))
     database.lpush(QUEUE, message("waits"))
-    one.turn(lambda: one.messages, "it has come")
-    assert word_of(one.messages[0]) == "stood"
-    one.messages[0].ack()
-    one.turn(lambda: len(one.messages) == 2, "so has the other")
-    one.messages[1].ack()
+    for count, word in enumerate(("stood", "behind it", "waits"), 1):
+        one.turn(lambda count=count: len(one.messages) == count, f"{word} has come")
+        assert word_of(one.messages[-1]) == word
+        one.messages[-1].ack()
 
 
 def test_what_nobody_acknowledges_is_gone_when_it_has_come(database: Any, one: Looped) -> None:
