@@ -121,13 +121,15 @@ def _shown(console: Console, found: _Found) -> list[Finding]:
 @contextmanager
 def _workers(around: Surroundings, say: Callable[[str], None]) -> Iterator[Workers]:
     say("starting workers")
-    eight = f"--concurrency={_PROCESSES}"
+    eight, pool = f"--concurrency={_PROCESSES}", f"0,bash={_WARM_CELLS}"
     with (
-        around.worker("warm", eight, CELLBLOCK_WARM=f"0,bash={_WARM_CELLS}") as warm,
+        around.worker("warm", eight, CELLBLOCK_WARM=pool) as warm,
         around.worker("cold", eight) as cold,
         around.worker("host", "--concurrency=2", ENABLE_DOCKER="false") as host,
+        around.worker("crun-warm", eight, oci_runtime="crun", CELLBLOCK_WARM=pool) as crun_warm,
+        around.worker("crun-cold", eight, oci_runtime="crun") as crun_cold,
     ):
-        yield Workers(warm, cold, host, _WARM_CELLS)
+        yield Workers(warm, cold, host, crun_warm, crun_cold, _WARM_CELLS)
 
 
 if __name__ == "__main__":

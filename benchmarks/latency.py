@@ -5,12 +5,14 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from benchmarks.alternatives import DOCKER_EXEC, DOCKER_RUN
 from benchmarks.contenders import (
     CELERY_COLD,
+    CELERY_COLD_CRUN,
     CELERY_HOST,
     CELERY_WARM,
-    DOCKER_EXEC,
-    DOCKER_RUN,
+    INPROC_COLD,
+    INPROC_COLD_CRUN,
     INPROC_WARM,
     contenders,
 )
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.caller import Answer
-    from benchmarks.contenders import Contender, Workers
+    from benchmarks.contender import Contender
+    from benchmarks.contenders import Workers
     from benchmarks.samples import Spread
     from benchmarks.scale import Scale
     from benchmarks.surroundings import Surroundings
@@ -90,16 +93,21 @@ def _compared(base_ms: float, ms: float) -> str:
 
 
 def _ratios(spreads: dict[str, Spread]) -> list[str]:
-    warm = spreads[INPROC_WARM].p50_ms
+    pairs = [
+        ("A warm cell in-process", INPROC_WARM, DOCKER_RUN),
+        ("A warm cell in-process", INPROC_WARM, DOCKER_EXEC),
+        ("A cold cell with crun", INPROC_COLD_CRUN, INPROC_COLD),
+        ("A cold cell with crun", INPROC_COLD_CRUN, DOCKER_RUN),
+    ]
     return [
-        f"A warm cell in-process is {spreads[other].p50_ms / warm:.1f} times as fast as `{other}`."
-        for other in (DOCKER_RUN, DOCKER_EXEC)
-        if other in spreads
+        f"{what} is {spreads[other].p50_ms / spreads[one].p50_ms:.1f} times as fast as `{other}`."
+        for what, one, other in pairs
+        if one in spreads and other in spreads
     ]
 
 
 def _where(there: list[Contender]) -> Finding:
-    names = (CELERY_WARM, CELERY_COLD, CELERY_HOST)
+    names = (CELERY_WARM, CELERY_COLD, CELERY_COLD_CRUN, CELERY_HOST)
     steps = {one.name: _steps(one.answers) for one in there if one.name in names}
     rows = [(name, *(f"{found[step]:.2f}" for step in _STEPS)) for name, found in steps.items()]
     parts = {name: [Part(step, found[step]) for step in _STEPS] for name, found in steps.items()}
@@ -112,7 +120,7 @@ def _where(there: list[Contender]) -> Finding:
         notes=["`return` is the way of the result from the worker to the caller."],
         figures={
             "timings-warm": _drawn(parts, CELERY_WARM, CELERY_HOST),
-            "timings-cold": _drawn(parts, CELERY_COLD),
+            "timings-cold": _drawn(parts, CELERY_COLD, CELERY_COLD_CRUN),
         },
     )
 

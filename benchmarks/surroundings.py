@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -19,6 +20,7 @@ from typing import Any, Self
 import docker
 import redis
 
+from benchmarks.oci_host import OciHost
 from config import Settings, load_settings
 from config.variables import OLD_NAMES, variable_of
 from sandbox.engines.docker.client import connect
@@ -70,6 +72,7 @@ class Surroundings:
     _databases: int = 0
     engine: docker.APIClient = field(init=False)
     folder: Path = field(init=False)
+    oci: OciHost = field(init=False)
     redis_url: str = field(init=False)
 
     def __enter__(self) -> Self:
@@ -79,6 +82,8 @@ class Surroundings:
         self._stack.callback(self._check_nothing_left)
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cellblock-bench-"))
         self.folder = Path(folder)
+        self.oci = OciHost(self.folder, self.engine)
+        self._stack.callback(self.oci.remove_groups, self.run)
         self.redis_url = self._stack.enter_context(self.private_redis())
         return self
 
@@ -87,7 +92,8 @@ class Surroundings:
 
     def settings(self, name: str, **overrides: object) -> Settings:
         """Settings for cells of this process, with an owner of their own."""
-        return load_settings(owner=f"{self.run}-{name}", pull="never", **overrides)
+        owner = f"{self.run}-{re.sub('[^a-z]+', '-', name.lower())}"
+        return load_settings(owner=owner, pull="never", **overrides)
 
     def new_database(self) -> str:
         """The URL of an unused database of the private Redis."""
@@ -109,12 +115,21 @@ class Surroundings:
 
     @contextmanager
     def worker(
-        self, name: str, *options: str, program: tuple[str, ...] = ("cli", "worker"), **settings: str
+        self,
+        name: str,
+        *options: str,
+        program: tuple[str, ...] = ("cli", "worker"),
+        oci_runtime: str | None = None,
+        **settings: str,
     ) -> Iterator[Worker]:
-        """A worker, started as an operator starts it. Gives it once it is ready."""
+        """A worker, started as an operator starts it. Gives it once it is ready.
+
+        With an `oci_runtime` its engine is `oci`, else Docker.
+        """
         log, url, owner = self.folder / f"{name}.log", self.new_database(), f"{self.run}-{name}"
         ours = {"CELLBLOCK_BROKER_URL": url, "CELLBLOCK_OWNER": owner, "CELLBLOCK_PULL": "never"}
-        env = os.environ | ours | settings
+        engine = self.oci.variables(oci_runtime) if oci_runtime else {}
+        env = os.environ | ours | engine | settings
         command = [sys.executable, "-m", *program, "--hostname", f"{name}@bench", *options]
         with _process(command, log, env) as process:
             wait_until(
@@ -157,7 +172,8 @@ class Surroundings:
     def _cells(self, owner: str, state: str = "") -> dict[str, str]:
         labels = [f"cellblock.owner={owner}", *([f"cellblock.state={state}"] if state else [])]
         found = self.engine.containers(all=True, filters={"label": labels})
-        return {cell["Names"][0].removeprefix("/"): cell["State"] for cell in found}
+        docker = {cell["Names"][0].removeprefix("/"): cell["State"] for cell in found}
+        return docker | self.oci.cells(owner, state)
 
     def _check_nothing_left(self) -> None:
         def left() -> list[str]:

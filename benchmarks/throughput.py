@@ -7,16 +7,18 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from benchmarks.alternatives import image_of, sdk_client, sdk_run
 from benchmarks.caller import Caller
-from benchmarks.contenders import image_of, sdk_client, sdk_run
+from benchmarks.contenders import on_engine
 from benchmarks.finding import Finding
 from benchmarks.plots import Part, grouped_bars
 from benchmarks.processes import cpu_of_engine, cpu_of_tree
 from benchmarks.surroundings import BenchError
+from sandbox import Sandbox
 
 if TYPE_CHECKING:
     from benchmarks.contenders import Workers
@@ -28,7 +30,15 @@ __all__ = ["measure_throughput"]
 _IN_FLIGHT = (1, 2, 4, 8)
 # Longer than a full pool lasts at any parallelism. So this measures how fast the pool refills, not its size.
 _WARM_UP_S = 1.5
-_WARM, _COLD, _SDK = "cellblock, pool on", "cellblock, pool off", "SDK containers.run loop"
+_SDK = "SDK containers.run loop"
+_COLD, _WARM, _CRUN = "Celery, pool off", "Celery, pool on", "Celery, pool off, crun"
+_INPROC = {
+    "in-process, pool off": None,
+    "in-process, pool off, crun": "crun",
+    "in-process, pool off, runc": "runc",
+}
+_PLOTTED = (_CRUN, _WARM, _COLD, _SDK)
+_SHOWN = (_CRUN, _WARM, _COLD, *reversed(_INPROC), _SDK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +92,28 @@ def _ways(around: Surroundings, workers: Workers) -> Iterator[list[_Way]]:
                 if not go_on():
                     return
 
-    yield [
-        _Way(_SDK, sdk_loop, lambda: None, os.getpid()),
-        _celery(_COLD, workers.cold, lambda: around.wait_gone(workers.cold.owner)),
-        _celery(_WARM, workers.warm, lambda: around.wait_calm(workers.warm, workers.warm_cells)),
-    ]
+    with ExitStack() as stack:
+        yield [
+            _Way(_SDK, sdk_loop, lambda: None, os.getpid()),
+            _celery(_COLD, workers.cold, lambda: around.wait_gone(workers.cold.owner)),
+            _celery(_WARM, workers.warm, lambda: around.wait_calm(workers.warm, workers.warm_cells)),
+            _celery(_CRUN, workers.crun_cold, lambda: around.wait_gone(workers.crun_cold.owner)),
+            *(_inproc(name, around, oci_runtime, stack) for name, oci_runtime in _INPROC.items()),
+        ]
+
+
+def _inproc(name: str, around: Surroundings, oci_runtime: str | None, stack: ExitStack) -> _Way:
+    settings = around.settings(f"sustained {name}", **on_engine(around, oci_runtime))
+    sandbox = stack.enter_context(Sandbox(settings))
+
+    def loop(go_on: Callable[[], bool]) -> None:
+        while True:
+            if sandbox.run("echo hi", "bash").stdout != "hi\n":
+                raise BenchError("A wrong answer.")
+            if not go_on():
+                return
+
+    return _Way(name, loop, sandbox.settle, os.getpid())
 
 
 def _celery(name: str, worker: Worker, quiet: Callable[[], None]) -> _Way:
@@ -137,24 +164,25 @@ def _sustain(way: _Way, in_flight: int, window_s: float, found: _Sustained) -> N
 
 def _table(found: dict[tuple[str, int], dict[str, float]]) -> Finding:
     rows, groups = [], {}
-    for name in (_WARM, _COLD, _SDK):
+    for name in _SHOWN:
         for in_flight in _IN_FLIGHT:
             one, base = found[name, in_flight], found[_SDK, in_flight]
             ratio = f"{one['jobs_per_s'] / base['jobs_per_s']:.2f} times" if base["jobs_per_s"] else ""
             cpu = (f"{one['worker_cpu_ms']:.0f}", f"{one['engine_cpu_ms']:.0f}")
             rows.append((name, str(in_flight), f"{one['jobs_per_s']:.1f}", ratio, *cpu))
     for in_flight in _IN_FLIGHT:
-        parts = [Part(name, found[name, in_flight]["jobs_per_s"]) for name in (_WARM, _COLD, _SDK)]
+        parts = [Part(name, found[name, in_flight]["jobs_per_s"]) for name in _PLOTTED]
         groups[f"{in_flight} in flight"] = parts
     return Finding(
         "throughput",
-        "Sustained, through Celery: `echo hi`, one cell each",
+        "Sustained: `echo hi`, one cell each",
         ("what", "in flight", "jobs/s", "against the SDK loop", "CPU ms/job, worker", "CPU ms/job, engine"),
         rows,
         [{"what": name, "in_flight": in_flight, **one} for (name, in_flight), one in found.items()],
         notes=[
             "The SDK loop is `containers.run(remove=True, network_mode='none')`, not hardened.",
-            "The engine's time is that of the daemon, containerd, shims, runc and the cells.",
+            "The engine's time is that of the daemon, containerd, shims, runc and the cells. With crun the",
+            "worker's time has that of crun, and the engine's that of the cells.",
         ],
         figures={"throughput": grouped_bars("Sustained jobs per second", "jobs per second", groups)},
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
@@ -11,22 +13,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from cli.checks.engine import engine_client
 from cli.checks.stock import images_of
 from cli.exit_codes import ExitCode
 from cli.options import Json
 from cli.show import note, print_json, print_table
 from cli.terminal import printable
-from config import InvalidSetting, format_bytes, load_catalogue, load_settings
+from config import format_bytes, load_catalogue, load_settings
 from config.quoting import quoted
 from sandbox import InvalidJob, SandboxUnavailable
-from sandbox.engines.docker.image_choice import find_image
-from sandbox.engines.docker.image_pull import pull_image
-from sandbox.engines.oci.store import Store
+from sandbox.engines import open_images
 from sandbox.images import RECIPES, load_recipe
 from sandbox.images import build as build_image
 from sandbox.images import runtimes as with_recipe
-from sandbox.images.destination import Destination, DockerDestination, StoreDestination
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +32,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from config import Runtime
-    from sandbox.engines.docker.image_choice import Image
-    from sandbox.engines.oci.store import StoredImage
+    from sandbox.engines.image import Image
 
 __all__ = ["app", "image_row"]
 
@@ -60,7 +57,7 @@ def list_images(as_json: Json = False) -> None:
         print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
 
 
-def image_row(runtime: Runtime, image: Image | StoredImage | None) -> dict[str, str | int | None]:
+def image_row(runtime: Runtime, image: Image | None) -> dict[str, str | int | None]:
     """The image that would be used for `runtime`, and why; sizes in bytes, None where there is no image."""
     return {
         "runtime": runtime.name,
@@ -73,7 +70,7 @@ def image_row(runtime: Runtime, image: Image | StoredImage | None) -> dict[str, 
     }
 
 
-def _why(runtime: Runtime, image: Image | StoredImage | None) -> str:
+def _why(runtime: Runtime, image: Image | None) -> str:
     pinned = ", which is pinned" if runtime.is_pinned else ""
     if image is None:
         mend = "pull it" if runtime.is_pinned else "pull or build it"
@@ -84,19 +81,20 @@ def _why(runtime: Runtime, image: Image | StoredImage | None) -> str:
 
 
 @app.command()
-def pull(names: Names = None, quiet: Quiet = False) -> None:
+def pull(
+    names: Names = None,
+    quiet: Quiet = False,
+    force: Annotated[bool, typer.Option(help="Ask the registry also for images that are here.")] = False,
+) -> None:
     """Pull the images of the runtimes from their registry."""
     chosen, failed = _chosen(names), False
-    if load_settings().engine_name == "oci":
-        raise InvalidSetting("The engine oci pulls no images yet. Try: cellblock images build")
-    with engine_client() as client:
+    with _ended_by_sigterm(), open_images(load_settings()) as images:
         for runtime in chosen:
-            if find_image(client, runtime.image):
+            if not force and images.find(runtime.image):
                 continue
             try:
                 with _bars(quiet=quiet) as tell:
-                    for progress in pull_image(client, runtime.image):
-                        tell(f"{runtime.name} {progress.layer}", progress.done_bytes, progress.total_bytes)
+                    images.pull(runtime.image, partial(_tell_step, tell, runtime.name))
             except SandboxUnavailable as error:
                 failed = True
                 if not quiet:
@@ -113,25 +111,36 @@ def build(
 ) -> None:
     """Build the images from Debian packages, for a machine that can't reach an image registry."""
     folder = load_settings().recipes or RECIPES
-    with _destination() as destination:
+    with open_images(load_settings()) as images:
         for name in names or with_recipe(folder):
             with _bars(quiet=quiet) as tell:
                 progress = partial(_tell_step, tell, name)
-                built = build_image(load_recipe(name, folder), destination, force=force, progress=progress)
+                built = build_image(load_recipe(name, folder), images, force=force, progress=progress)
             if not quiet:
                 state = "built" if built.fresh else "up to date"
                 note(f"{built.tag}: {state}, {format_bytes(built.size)}")
 
 
+@app.command()
+def prune(quiet: Quiet = False) -> None:
+    """Remove images that have no name and that no cell uses, such as those that a build has replaced.
+
+    With Docker, only images that cellblock has built are removed.
+    """
+    with open_images(load_settings()) as images:
+        freed = images.prune()
+    if not quiet:
+        note(f"freed {format_bytes(freed)}")
+
+
 @contextmanager
-def _destination() -> Iterator[Destination]:
-    """Where built images go: the store of the engine `oci`, else the Docker engine."""
-    settings = load_settings()
-    if settings.engine_name == "oci":
-        yield StoreDestination(Store(settings.store))
-    else:
-        with engine_client() as client:
-            yield DockerDestination(client)
+def _ended_by_sigterm() -> Iterator[None]:
+    """End by an exception at SIGTERM, so that what is half done is removed. A worker ends its pull so."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell_step(tell: Tell, name: str, step: str, done: int, total: int) -> None:

@@ -1,18 +1,21 @@
 #!/bin/bash
-# Runs a command with everything that cellblock needs: Docker Engine, the redis-server program and the venv.
+# Runs a command with everything that cellblock needs: an engine, the redis-server program and the venv.
 #
 #   deploy/with-services.sh COMMAND [ARGUMENT…]
 #
 # ALSO_INSTALL names further programs that the command needs, as PROGRAM=PACKAGE, separated by spaces.
-# NO_ENGINE=1 is for a command that needs no engine: none is installed or started.
+# NO_ENGINE=1 is for a command that needs no engine: none is installed or started. CELLBLOCK_ENGINE=oci needs an
+# OCI runtime (CELLBLOCK_OCI_RUNTIME, or crun) and no Docker Engine.
 # What is there already is used and left unchanged. As root on Debian or Ubuntu the script installs what is
-# missing. If it started an engine without a service manager, it stops the engine at the end. Without root it
-# says what to install.
+# missing. If it started Docker Engine without a service manager, it stops it at the end. Without root it says
+# what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The name is short, because the path of a socket in it has at most 107 characters.
 scratch=$(mktemp -d -t cellblock.XXXXXX)
+# The command may keep images in it for cells without a daemon. To the host, a cell's user is one that owns nothing.
+chmod 711 "$scratch"
 # Without bytecode, hundreds of processes would each compile everything. So if none is wanted among the
 # sources, it goes to another folder.
 if [ -n "${PYTHONDONTWRITEBYTECODE:-}" ]; then
@@ -47,6 +50,8 @@ find_python() {
   done
 }
 
+without_docker() { [ "${CELLBLOCK_ENGINE:-docker}" = oci ]; }
+
 engine_answers() { .venv/bin/cellblock doctor engine >"$scratch/engine" 2>&1; }
 
 missing_packages() {
@@ -55,7 +60,14 @@ missing_packages() {
     command -v "${wanted%%=*}" >/dev/null || echo "${wanted#*=}"
   done
   [ -n "$(find_python)" ] || echo python3 python3-venv
-  if [ -z "${NO_ENGINE:-}" ] && [ ! -S "${engine_socket}" ] && [ -z "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ]; then
+  [ -n "${NO_ENGINE:-}" ] || missing_engine
+}
+
+missing_engine() {
+  local runtime=${CELLBLOCK_OCI_RUNTIME:-crun}
+  if without_docker; then
+    command -v "$runtime" >/dev/null || echo "${runtime##*/}"
+  elif [ ! -S "$engine_socket" ] && [ -z "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ]; then
     command -v dockerd >/dev/null || echo docker.io iptables
   fi
 }
@@ -63,7 +75,7 @@ missing_packages() {
 install_packages() {
   local packages=("$@")
   if ! command -v apt-get >/dev/null; then
-    give_up "this is not Debian or Ubuntu. Try: install Docker Engine, redis-server and Python 3.11 with venv by hand"
+    give_up "this is not Debian or Ubuntu. Try: install these packages by hand: $*"
   fi
   if [ "$(id -u)" != 0 ]; then
     give_up "these packages are missing. Try: sudo apt-get install ${packages[*]}"
@@ -95,7 +107,7 @@ engine_runs() {
 start_engine() {
   [ -z "${NO_ENGINE:-}" ] || return 0
   engine_answers && return
-  if [ -n "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ] || [ "$(id -u)" != 0 ]; then
+  if without_docker || [ -n "${DOCKER_HOST:-}${CELLBLOCK_DOCKER_HOST:-}" ] || [ "$(id -u)" != 0 ]; then
     cat "$scratch/engine" >&2
     give_up "the container engine cannot be used"
   fi

@@ -22,6 +22,7 @@ from docs.pages.failures import errors_page
 from docs.pages.metrics import metrics_page
 from docs.pages.request import request_page
 from docs.pages.result import result_page
+from tests.engines import ENGINES
 
 REFERENCE = Path(__file__).with_name("reference")
 
@@ -114,11 +115,15 @@ def listed(values: Iterable[str]) -> str:
 GUARANTEES_HEAD = """# Guarantees
 
 Each line is a test of [tests/hostile](../../tests/hostile). The tests run hostile programs in real cells,
-on a real engine. The line says what must hold. After each family a well-behaved job must run, and nothing
-may be left behind. [Security](../security.md) says what cells protect, and what they can't.
+on real engines: `docker`, `oci` with crun, and `oci` with runc. The line says what must hold. Where the last
+column says `docker`, the engine has no part in what the test shows, or only Docker can do it. After each
+family a well-behaved job must run, and nothing may be left behind. [Security](../security.md) says what cells
+protect, and what they can't.
 """
 
 HOSTILE = REFERENCE.parents[1] / "tests" / "hostile"
+#: The engine at the start of a case's name.
+ENGINE = re.compile(rf"^({'|'.join(map(re.escape, ENGINES))})(-|$)")
 
 
 def guarantees_page() -> str:
@@ -129,26 +134,36 @@ def guarantees_page() -> str:
     )
 
 
-def hostile_cases() -> dict[str, dict[str, list[str]]]:
-    """The cases of each test of each module, as pytest collects them."""
+def hostile_cases() -> dict[str, dict[str, dict[str, int]]]:
+    """For each test of each module its cases, as pytest collects them, and on how many engines each runs."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:randomly", str(HOSTILE)]
     root, env = HOSTILE.parents[1], os.environ | {"PYTEST_ADDOPTS": ""}
     collected = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=True)
-    modules: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    modules: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
     found = re.findall(r"^\S*/(test_\w+\.py)::(\w+)(?:\[(.*)\])?$", collected.stdout, re.MULTILINE)
     for module, name, case in found:
-        modules[module][name].append(case)
+        modules[module][name][ENGINE.sub("", case)] += 1
     return modules
 
 
-def family_section(path: Path, tests: dict[str, list[str]]) -> str:
+def family_section(path: Path, tests: dict[str, dict[str, int]]) -> str:
     """The docstring and the tests of one module, with their cases."""
     title = path.stem.removeprefix("test_").replace("_", " ").capitalize()
     says = ast.get_docstring(ast.parse(path.read_text()))
     total = sum(map(len, tests.values()))
-    head = f"[{says}](../../tests/hostile/{path.name})\n\n| what holds | {total} cases |\n|---|---|\n"
-    rows = (f"| {sentence(name)}{worded(cases)} | {len(cases)} |\n" for name, cases in tests.items())
+    head = (
+        f"[{says}](../../tests/hostile/{path.name})\n\n| what holds | {total} cases | on |\n|---|---|---|\n"
+    )
+    rows = (
+        f"| {sentence(name)}{worded(list(cases))} | {len(cases)} | {engines_of(cases)} |\n"
+        for name, cases in tests.items()
+    )
     return f"\n## {title}\n\n{head}{''.join(rows)}"
+
+
+def engines_of(cases: dict[str, int]) -> str:
+    """The engines that a test with these cases runs on."""
+    return "all" if set(cases.values()) == {len(ENGINES)} else "`docker`"
 
 
 def sentence(test: str) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,6 @@ from rich.console import Console
 from rich.text import Text
 
 from config import format_bytes, load_settings
-from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.image_choice import find_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +91,8 @@ def main() -> int:
     started = time.monotonic()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cellblock-demo-")))
+        if load_settings().engine_name == "oci":
+            stack.enter_context(private_store(folder))
         provide_images()
         url = os.environ.get("CELLBLOCK_BROKER_URL") or stack.enter_context(private_redis(folder))
         os.environ["CELLBLOCK_BROKER_URL"] = url
@@ -104,12 +105,37 @@ def main() -> int:
     return 1 if wrong else 0
 
 
+@contextmanager
+def private_store(folder: Path) -> Iterator[None]:
+    """For the engine `oci`: a store of images and an owner for this run alone. Nothing of both is left."""
+    owner, state = f"demo-{os.getpid()}", load_settings().state
+    is_new = not state.exists()
+    os.environ["CELLBLOCK_OWNER"] = owner
+    os.environ.setdefault("CELLBLOCK_STORE", str(folder / "store"))
+    folder.chmod(0o711)  # to the host, a cell's user is one that owns nothing
+    try:
+        yield
+    finally:
+        groups = Path("/sys/fs/cgroup")
+        for empty in (*groups.glob(f"cellblock-{owner}"), *groups.glob(f"*/cellblock-{owner}")):
+            empty.rmdir()
+        shutil.rmtree(state / owner, ignore_errors=True)
+        if is_new:
+            _remove_empty(state / "ids", state)
+
+
+def _remove_empty(*folders: Path) -> None:
+    for folder in folders:
+        with suppress(OSError):  # a worker of this host uses it by now
+            folder.rmdir()
+
+
 def provide_images() -> None:
     """Pull the images if a registry answers soon; otherwise build them from Debian packages."""
-    settings = load_settings()
-    client = connect(settings)
-    missing = [name for name in RUNTIMES if not find_image(client, f"cellblock/{name}:local")]
-    client.close()
+    listed = subprocess.check_output([sys.executable, "-m", "cli", "images", "ls", "--json"])
+    missing = [
+        row["runtime"] for row in json.loads(listed) if not row["image"] and row["runtime"] in RUNTIMES
+    ]
     if not missing:
         return
     with console.status("pulling images"):
@@ -121,13 +147,11 @@ def provide_images() -> None:
 
 def _cellblock(*arguments: str, timeout_s: float, quiet: bool = False) -> bool:
     stderr = subprocess.DEVNULL if quiet else None
+    command = [sys.executable, "-m", "cli", *arguments]
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "cli", *arguments], timeout=timeout_s, stderr=stderr, check=False
-        )
+        return subprocess.run(command, timeout=timeout_s, stderr=stderr, check=False).returncode == 0
     except subprocess.TimeoutExpired:
         return False
-    return done.returncode == 0
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from sandbox.events import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +46,7 @@ class Evidence:
 
     exit_code: int | None = None
     out_of_memory: bool = False
+    usage: Usage = field(default_factory=Usage)
 
 
 class Cell(Protocol):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config.disk_reads import parse_disk_reads
+from sandbox.gvisor import host_tasks
 from sandbox.supervisor import SUPERVISOR
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def cell_profile(
         volumes=tuple(volumes),
         shm_bytes=limits.disk_bytes,
         memory_bytes=limits.memory_bytes,
-        pids=limits.pids,
+        pids=host_tasks(limits.pids, oci_runtime),
         cpu=CpuQuota.of(limits),
         ulimits=_ulimits(limits),
         sysctls=_sysctls(network),

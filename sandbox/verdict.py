@@ -67,5 +67,6 @@ def _facts(ending: Ending) -> tuple[int | None, bool, Usage]:
         usage = ending.report.usage
         return ending.report.exit_code, bool(usage.oom_kills), usage
     if ending.evidence:
-        return ending.evidence.exit_code, ending.evidence.out_of_memory, Usage()
+        evidence = ending.evidence
+        return evidence.exit_code, evidence.out_of_memory, evidence.usage
     return None, False, Usage()

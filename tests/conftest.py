@@ -21,8 +21,8 @@ from sandbox import ImageMissing, Sandbox, SandboxUnavailable
 from sandbox.engines.docker.client import connect
 from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.engines.docker.removal import remove_container
-from sandbox.engines.oci.store import Store
 from tasks.settings import this_catalogue, this_settings
+from tests.oci_store import name_store, remove_store, shared_store
 from tests.programs import is_ours, running_redis, running_worker, runs
 from tests.stall import Stall
 from tests.waiting import PATIENCE, wait_until
@@ -88,6 +88,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_configure(config: pytest.Config) -> None:
     """Accept SIGINT, which background processes of a shell ignore. Programs that tests start inherit this."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if name_store():
+        config.add_cleanup(remove_store)
     if config.getoption("numprocesses", None):
         config.pluginmanager.register(Stall())
 
@@ -99,6 +101,8 @@ def _settings_of_nobody() -> Iterator[None]:
         for variable in filter(is_ours, list(os.environ)):
             patch.delenv(variable)
         patch.setenv("CELLBLOCK_OWNER", OWNER)
+        if runtime := os.environ.get("TEST_OCI_RUNTIME"):
+            patch.setenv("CELLBLOCK_OCI_RUNTIME", runtime)
         if PATIENCE > 1:
             for variable in ("CELLBLOCK_ENGINE_MARGIN", "CELLBLOCK_SILENCE"):
                 patch.setenv(variable, f"{_PATIENT_S * PATIENCE:g}")
@@ -237,14 +241,11 @@ def oci_settings(engine: docker.APIClient) -> Iterator[dict[str, Any]]:
     """Gives the settings of an oci engine whose store has the images of bash and Python."""
     if os.geteuid() != 0:
         unavailable("The engine oci needs root here.")
-    # Every user may enter this folder: to the host, a cell's user is one that owns nothing.
-    folder = Path("/run", f"cellblock-{OWNER}")
-    store = Store(folder / "store")
-    for name in ("bash", "python"):
-        store.load(engine.get_image(f"cellblock/{name}:local"))
-    yield {"engine": "oci", "store": folder / "store", "state": folder / "state", "pull": "never"}
-    left = [*(folder / "state").glob("ids/*"), *(folder / "state" / OWNER).glob("cells/*")]
-    shutil.rmtree(folder)
+    store = shared_store(engine, ("bash", "python"))
+    state = Path("/run", f"cellblock-{OWNER}")
+    yield {"engine": "oci", "store": store, "state": state, "pull": "never"}
+    left = [*state.glob("ids/*"), *(state / OWNER).glob("cells/*")]
+    shutil.rmtree(state)
     for group in (
         *Path("/sys/fs/cgroup").glob(f"cellblock-{OWNER}"),
         *Path("/sys/fs/cgroup").glob(f"*/cellblock-{OWNER}"),

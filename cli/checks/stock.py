@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from cli.checks.engine import about_engine, engine_client
+from cli.checks.engine import about_engine
 from cli.checks.finding import ok, problem, unseen, warning
 from config import format_bytes, load_catalogue, load_settings
-from sandbox.engines import open_engine
+from sandbox.engines import open_engine, open_images
 from sandbox.engines.docker.client import docker_address
-from sandbox.engines.docker.image_choice import choose_image, no_image
-from sandbox.engines.oci.store import Store
+from sandbox.engines.image import first_of, no_image
 from sandbox.reaper import due
 
 if TYPE_CHECKING:
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 
     from cli.checks.finding import Finding
     from config import Runtime
-    from sandbox.engines.docker.image_choice import Image
-    from sandbox.engines.oci.store import StoredImage
+    from sandbox.engines.image import Image
 
 __all__ = ["disk", "images", "images_of", "leftovers", "room"]
 
@@ -32,14 +30,10 @@ _TOO_LITTLE_BYTES = 256 << 20
 _LITTLE_BYTES = 2 << 30
 
 
-def images_of(runtimes: Iterable[Runtime]) -> list[tuple[Runtime, Image | StoredImage | None]]:
+def images_of(runtimes: Iterable[Runtime]) -> list[tuple[Runtime, Image | None]]:
     """Each runtime, and the image that its cells would get."""
-    settings = load_settings()
-    if settings.engine_name == "oci":
-        store = Store(settings.store)
-        return [(runtime, store.first_of(runtime)) for runtime in runtimes]
-    with engine_client() as client:
-        return [(runtime, choose_image(client, runtime)) for runtime in runtimes]
+    with open_images(load_settings()) as images:
+        return [(runtime, first_of(images.find, runtime)) for runtime in runtimes]
 
 
 def images() -> Iterator[Finding]:

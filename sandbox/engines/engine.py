@@ -57,13 +57,14 @@ class OpenCell:
 
     `streams` are one to three: one that carries all, or one each for input, output and errors. When the input
     is closed, the cell ends. `env` holds variables that the job needs besides the cell's own, for example for
-    other limits.
+    other limits. `group` is the path of its control group, if this process has found that it can read it.
     """
 
     name: str
     info: CellInfo
     streams: tuple[Stream, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from io import BufferedRandom
 from typing import Final
 
+from sandbox.engines.docker.images import speaking
+from sandbox.engines.image import KEY_LABEL, RECIPE_LABEL, Image, Images
 from sandbox.errors import ImageBuildFailed
 from sandbox.images.archive import ImageConfig, docker_archive
 from sandbox.images.cache import Cache
 from sandbox.images.debian import Debian
-from sandbox.images.destination import KEY_LABEL, RECIPE_LABEL, Destination, PresentImage, speaking
 from sandbox.images.ingredients import Ingredients, gather
 from sandbox.images.layer import write_layer
 from sandbox.images.package import Package
@@ -41,7 +42,7 @@ class BuiltImage:
 @dataclass(frozen=True)
 class _Order:
     recipe: Recipe
-    destination: Destination
+    images: Images
     cache: Cache
     tag: str
     architecture: str
@@ -51,24 +52,24 @@ class _Order:
 
 def build(
     recipe: Recipe,
-    destination: Destination,
+    images: Images,
     *,
     cache: Cache | None = None,
     force: bool = False,
     prefix: str = "cellblock",
     progress: Progress = silent,
 ) -> BuiltImage:
-    """Build and load `<prefix>/<runtime>:local`, unless `destination` already has an up-to-date image.
+    """Build and load `<prefix>/<runtime>:local`, unless `images` already has an up-to-date image.
 
     `force` fetches the package lists again and always builds. Without it an up-to-date image is returned at
     once, even without a network. Raises ImageBuildFailed; the tag is then not changed.
     """
     cache = cache or Cache.default()
     with _storing(cache), speaking():
-        architecture = destination.architecture()
+        architecture = images.architecture()
         debian = Debian(cache.folder("debian"), _DEBIAN_ARCHITECTURES.get(architecture, architecture))
         order = _Order(
-            recipe, destination, cache, f"{prefix}/{recipe.runtime}:local", architecture, debian, progress
+            recipe, images, cache, f"{prefix}/{recipe.runtime}:local", architecture, debian, progress
         )
         if not force and (image := _remembered(order)):
             return image
@@ -92,8 +93,8 @@ def _remembered(order: _Order) -> BuiltImage | None:
 
 
 def _current(order: _Order, packages: tuple[Package, ...]) -> BuiltImage | None:
-    present = order.destination.find(order.tag)
-    if present and present.key == content_key(order.recipe, order.architecture, packages):
+    present = order.images.find(order.tag)
+    if present and present.labels.get(KEY_LABEL) == content_key(order.recipe, order.architecture, packages):
         return _result(order, present, fresh=False)
     return None
 
@@ -102,9 +103,9 @@ def _wanted(order: _Order) -> BuiltImage:
     try:
         packages = resolve(order.recipe, order.debian, order.cache)
     except ImageBuildFailed:
-        present = order.destination.find(order.tag)
+        present = order.images.find(order.tag)
         # Offline, and no packages are remembered: use an image that was built from this same recipe.
-        if present and present.recipe == order.recipe.digest:
+        if present and present.labels.get(RECIPE_LABEL) == order.recipe.digest:
             return _result(order, present, fresh=False)
         raise
     return _current(order, packages) or _made(order)
@@ -118,17 +119,17 @@ def _forced(order: _Order) -> BuiltImage:
 
 
 def _made(order: _Order) -> BuiltImage:
-    before = order.destination.find(order.tag)
+    before = order.images.find(order.tag)
     ingredients = gather(order.recipe, order.debian, order.cache, order.progress)
     key = content_key(order.recipe, order.architecture, ingredients.packages)
     # The file never has a name, so it disappears with the process, however that ends.
     with tempfile.TemporaryFile(dir=order.cache.root) as spool:
         _load(order, key, ingredients, spool)
-    after = order.destination.find(order.tag)
-    if after is None or after.key != key:
+    after = order.images.find(order.tag)
+    if after is None or after.labels.get(KEY_LABEL) != key:
         raise ImageBuildFailed(f"{order.tag} was taken but is not there now; build again.")
-    if before and before.image_id != after.image_id:
-        order.destination.discard(before)
+    if before and before.id != after.id:
+        order.images.discard(before)
     return _result(order, after, fresh=True)
 
 
@@ -145,8 +146,8 @@ def _load(order: _Order, key: str, ingredients: Ingredients, spool: BufferedRand
         "org.opencontainers.image.description": recipe.title,
     }
     config = ImageConfig(order.tag, order.architecture, recipe.env, labels)
-    order.destination.load(counted(docker_archive(config, layer, spool), layer.size, order.progress))
+    order.images.load(counted(docker_archive(config, layer, spool), layer.size, order.progress))
 
 
-def _result(order: _Order, image: PresentImage, *, fresh: bool) -> BuiltImage:
-    return BuiltImage(order.tag, image.image_id, image.size, image.key or "", fresh)
+def _result(order: _Order, image: Image, *, fresh: bool) -> BuiltImage:
+    return BuiltImage(order.tag, image.id, image.size_bytes, image.labels[KEY_LABEL], fresh)

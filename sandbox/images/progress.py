@@ -1,4 +1,4 @@
-"""How a build reports its progress."""
+"""How a build or a pull reports its progress."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["Progress", "counted", "silent"]
 
-# Called with a step, how much of it is done, and how much there is in all. The steps: `lists`, `download` and
-# `merge` (packages), `fetch` (sources), `load` (bytes). It is called often, so it should return soon.
+# Called with a step, how much of it is done, and how much there is in all (0: not known). The steps of a
+# build: `lists`, `download` and `merge` (packages), `fetch` (sources), `load` (bytes). It is called often, so
+# it should return soon.
 Progress = Callable[[str, int, int], None]
 
 

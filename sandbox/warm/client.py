@@ -83,7 +83,8 @@ class KeeperClient:
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)  # noqa: FBT003
         said = json.loads(reply)
-        return OpenCell(said["name"], CellInfo(**said["info"]), self._adopt(descriptors))
+        info = CellInfo(**said["info"])
+        return OpenCell(said["name"], info, self._adopt(descriptors), group=said["group"])
 
     def _hang_up(self) -> None:
         if self._connection is not None:

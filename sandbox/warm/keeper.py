@@ -140,7 +140,8 @@ def _answer(claimant: socket.socket, claim: Callable[[str], OpenCell | None]) ->
 
 
 def _hand_over(claimant: socket.socket, cell: OpenCell) -> None:
-    reply = json.dumps({"name": cell.name, "info": asdict(cell.info)}).encode()
+    said = {"name": cell.name, "info": asdict(cell.info), "group": cell.group}
+    reply = json.dumps(said).encode()
     try:
         socket.send_fds(claimant, [reply], [stream.fileno() for stream in cell.streams])
     finally:

@@ -1,4 +1,4 @@
-"""Makes the machine's disks, starts it, and runs the given tests in it, or the ones in selection.txt."""
+"""Makes the machine's disks, starts it, and runs the given tests in it, or the ones of a selection."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from tests.debian13 import disks, machine
 from tests.debian13.shell import CannotRun, command
 
 _IMAGES = [f"cellblock/{runtime}:local" for runtime in ("bash", "python", "cpp")]
-_ENGINES = ("docker", "rootless")
-_SELECTION = Path(__file__).with_name("selection.txt")
+_HERE = Path(__file__).parent
+#: For each value of ENGINE, what runs if no tests are named.
+_SELECTIONS = {"docker": "selection.txt", "rootless": "selection.txt", "oci": "oci.txt"}
 
 
 def main() -> int:
@@ -26,11 +27,11 @@ def main() -> int:
 
     # SIGTERM becomes an exception, so that the machine is stopped and the cargo disk is deleted.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    tests = sys.argv[1:] or _SELECTION.read_text().splitlines()
-    engine = os.environ.get("ENGINE") or _ENGINES[0]
-    if engine not in _ENGINES:
-        print(f"cellblock: ENGINE is one of {', '.join(_ENGINES)}", file=sys.stderr)
+    engine = os.environ.get("ENGINE") or "docker"
+    if engine not in _SELECTIONS:
+        print(f"cellblock: ENGINE is one of {', '.join(_SELECTIONS)}", file=sys.stderr)
         return 2
+    tests = sys.argv[1:] or (_HERE / _SELECTIONS[engine]).read_text().splitlines()
     try:
         command(sys.executable, "-m", "pytest", "--collect-only", "-q", *tests)
         system = disks.system()

@@ -55,7 +55,8 @@ def _packages() -> Path:
     """The packages of `constraints.txt` for the machine's Python version, installed here with hash checks."""
 
     def make(folder: Path) -> None:
-        there = ("--python-version", "3.13", "--only-binary", ":all:", "--target", folder)
+        # The list is complete, so pip resolves nothing. Then it also takes the packages that are no wheels.
+        there = ("--python-version", "3.13", "--no-deps", "--target", folder)
         here = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
         command(*here, *there, "--require-hashes", "-r", _CONSTRAINTS)
 

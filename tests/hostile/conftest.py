@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from config import load_settings
 from sandbox import Result, Sandbox, Status
 from sandbox.egress.proxy import PROXY_IMAGE
-from sandbox.engines.docker.create_call import container_config
 from sandbox.engines.docker.image_choice import find_image
-from tests.conftest import cells, unavailable
+from sandbox.profile import Profile
+from tests.conftest import unavailable
+from tests.engines import ENGINES, cells_of
 from tests.hostile.listed_hosts import listing_hosts, serving
+from tests.oci_store import shared_store
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -24,7 +25,29 @@ if TYPE_CHECKING:
 Python = Callable[..., Result]
 
 
-@pytest.fixture(scope="session")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every test that uses `sandbox` on each engine, but these on Docker alone.
+
+    A test marked as neutral shows what no engine has a part in: what is refused before there is a cell, or
+    what the worker makes of the bytes that it got. A test that uses `engine` asks Docker itself.
+    """
+    names = metafunc.fixturenames
+    if "sandbox" in names:
+        alone = "engine" in names or metafunc.definition.get_closest_marker("neutral")
+        metafunc.parametrize("sandbox", ["docker"] if alone else ENGINES, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Gives a sandbox on one engine. After the module's tests on it, an ordinary job must succeed."""
+    real: Sandbox = request.getfixturevalue(ENGINES[request.param])
+    if real.settings.engine_name == "oci":
+        shared_store(request.getfixturevalue("engine"), ["cpp"])
+    yield real
+    _is_alive(real)
+
+
+@pytest.fixture(scope="module")
 def python(sandbox: Sandbox) -> Python:
     """Gives a function that runs a Python program in a cell."""
 
@@ -34,27 +57,20 @@ def python(sandbox: Sandbox) -> Python:
     return run
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _worker_is_alive_afterwards(sandbox: Sandbox, engine: docker.APIClient) -> Iterator[None]:
-    """Check after each module that an ordinary job succeeds and that no cell is left."""
-    yield
+def _is_alive(sandbox: Sandbox) -> None:
+    """Check that an ordinary job succeeds and that no cell is left."""
     result = sandbox.run("echo alive", timeout=20)
     assert (result.status, result.stdout) == (Status.SUCCEEDED, "alive\n")
     sandbox.settle()
-    wait_until(lambda: not cells(engine), 15, "the family's containers are gone")
+    wait_until(lambda: not cells_of(sandbox.settings), 15, "the family's cells are gone")
 
 
 @pytest.fixture
-def leaky(engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Python]:
+def leaky(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Python]:
     """Gives a function that runs a Python program in a cell that does not hide its supervisor's memory."""
-
-    def without_masks(**about: Any) -> dict[str, Any]:
-        body = container_config(**about)
-        body["HostConfig"]["MaskedPaths"] = []
-        return body
-
-    monkeypatch.setattr("sandbox.engines.docker.engine.container_config", without_masks)
-    with Sandbox(load_settings(pull="never")) as leaking:
+    defaults: Any = Profile.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "masked_paths", ())
+    with Sandbox(sandbox.settings) as leaking:
         yield lambda source, **request: leaking.run(["python3", "-c", source], "python", **request)
 
 
@@ -72,3 +88,4 @@ def listing(server: dict[str, str]) -> Iterator[Sandbox]:
     """Gives a sandbox whose proxies reach the servers at addresses that look public."""
     with listing_hosts(server, "public") as made:
         yield made
+        _is_alive(made)

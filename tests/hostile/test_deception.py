@@ -57,6 +57,12 @@ if os.fork() == 0:
 time.sleep(0.3)
 raise SystemExit(9)
 """
+#: Uses half a second of processor time and 40 MB.
+TOIL = """
+import time
+hoard = b'x' * (40 << 20)
+while time.process_time() < 0.5: pass
+"""
 LISTENER = "grep -l voice /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3 | grep -vx -e 1 -e self -e $$"
 
 
@@ -151,6 +157,28 @@ def test_a_deadline_that_is_ended_by_kill_is_no_failure_of_the_jobs(sandbox: San
 def test_a_forged_end_is_an_exit_code_and_nothing_more(leaky: Python) -> None:
     result = leaky(FORGE + "tell(b' 42 - - -')\nraise SystemExit(1)", timeout=20)
     assert (result.status, result.exit_code) == (Status.FAILED, 42)
+
+
+@pytest.mark.parametrize("told", [b"0", b"-", b"9000000000000"])
+def test_a_forged_end_moves_no_processor_time(leaky: Python, told: bytes) -> None:
+    result = leaky(FORGE + TOIL + f"tell(b' 0 {told.decode()} - -')", timeout=20)
+    assert result.status is Status.SUCCEEDED
+    assert 0.45 < (result.cpu_seconds or 0) < 5
+
+
+def test_a_forged_end_hides_no_memory(leaky: Python) -> None:
+    result = leaky(FORGE + TOIL + "tell(b' 0 - 4096 -')", timeout=20)
+    assert result.status is Status.SUCCEEDED
+    assert 40 << 20 < (result.memory_peak or 0) < 512 << 20
+
+
+def test_a_forged_end_hides_no_kill_for_memory(leaky: Python) -> None:
+    bomb = "import subprocess\nsubprocess.run(['tail', '/dev/zero'])\ntell(b' 137 - - 0')"
+    assert leaky(FORGE + bomb, memory="64m", timeout=20).status is Status.OUT_OF_MEMORY
+
+
+def test_a_forged_end_makes_no_kill_for_memory(leaky: Python) -> None:
+    assert leaky(FORGE + "tell(b' 9 - - 1')", timeout=20).status is Status.FAILED
 
 
 def test_a_forged_end_outlives_its_result_by_no_more_than_the_removal(leaky: Python) -> None:

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from config import load_settings
 from sandbox import Sandbox, Status
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
-    import docker
-
     from tests.hostile.conftest import Python
 
 pytestmark = pytest.mark.engine
@@ -52,9 +49,12 @@ with open('hole', 'wb') as f:
 """
 
 
-def host_disk(engine: docker.APIClient) -> str:
-    """The whole disk that has the engine's images."""
-    number = Path(engine.info()["DockerRootDir"]).stat().st_dev
+def host_disk(request: pytest.FixtureRequest, sandbox: Sandbox) -> str:
+    """The whole disk that has the images of this engine."""
+    folder = sandbox.settings.store
+    if sandbox.settings.engine_name == "docker":
+        folder = Path(request.getfixturevalue("engine").info()["DockerRootDir"])
+    number = folder.stat().st_dev
     found = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
     disk = found.parent if (found / "partition").exists() else found
     return f"/dev/{disk.name}"
@@ -127,9 +127,9 @@ def test_a_sync_never_reaches_the_disks_of_the_host(python: Python) -> None:
     assert python("import ctypes; print(ctypes.CDLL(None).syncfs(-1))").stdout == "0\n"
 
 
-def test_reads_are_held_to_the_operators_rate(engine: docker.APIClient) -> None:
-    device = host_disk(engine)
-    with Sandbox(load_settings(pull="never", disk_reads=f"{device}=1m")) as slow:
+def test_reads_are_held_to_the_operators_rate(request: pytest.FixtureRequest, sandbox: Sandbox) -> None:
+    rate = f"{host_disk(request, sandbox)}=1m"
+    with Sandbox(sandbox.settings.model_copy(update={"disk_reads": rate})) as slow:
         result = slow.run(["python3", "-c", DIRECT], "python", timeout=30 * PATIENCE)
     assert float(result.stdout) > 2
 

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from config import load_settings
 from sandbox import Sandbox, Status
 from tests.programs import ROOT
 from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import docker
 
     from tests.hostile.conftest import Python
 
@@ -167,10 +164,12 @@ def test_files_for_root_alone_stay_closed(sandbox: Sandbox) -> None:
     assert "Permission denied" in sandbox.run("cat /etc/shadow /proc/kmsg /proc/slabinfo").stderr
 
 
-def test_of_the_hosts_disk_nothing_is_mounted_but_the_names_that_the_engine_writes(sandbox: Sandbox) -> None:
+def test_of_the_hosts_disk_nothing_is_mounted_but_the_image_and_the_names_that_the_engine_writes(
+    sandbox: Sandbox,
+) -> None:
     mounts = [line.split() for line in sandbox.run("cat /proc/self/mounts").stdout.splitlines()]
     on_disk = {where for what, where, *_ in mounts if what.startswith("/dev/")}
-    assert on_disk <= {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
+    assert on_disk <= {"/", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
 
 
 @pytest.mark.parametrize(
@@ -211,9 +210,9 @@ def test_the_environment_of_the_supervisor_holds_no_secret(
 
 
 @pytest.fixture
-def warm(engine: docker.APIClient) -> Iterator[Sandbox]:
+def warm(sandbox: Sandbox) -> Iterator[Sandbox]:
     """Gives a sandbox with one warm cell at a time: the second job gets the cell made after the first."""
-    with Sandbox(load_settings(pull="never", warm="0,bash=1")) as real:
+    with Sandbox(sandbox.settings.model_copy(update={"warm": "0,bash=1"})) as real:
         assert real.warm_up(60 * PATIENCE)
         yield real
 

@@ -11,7 +11,8 @@ from sandbox import InvalidJob, Status
 if TYPE_CHECKING:
     from sandbox import Sandbox
 
-pytestmark = pytest.mark.engine
+# The worker refuses a request before there is a cell, and the supervisor reads the others.
+pytestmark = [pytest.mark.engine, pytest.mark.neutral]
 
 
 @pytest.mark.parametrize("cmd", ["", " ", "\n\n", "\t", "# nothing", ":"], ids=repr)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from sandbox import Status
-from tests.waiting import PATIENCE
+from tests.programs import unique_sleep
+from tests.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from sandbox import Sandbox
@@ -125,9 +129,29 @@ def test_memory_that_was_given_back_is_counted_in_the_peak(python: Python) -> No
 
 
 def test_there_is_no_swap_to_flee_to(sandbox: Sandbox) -> None:
-    files = "/sys/fs/cgroup/memory.swap.max /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"
-    result = sandbox.run(f"cat {files} 2>/dev/null", memory="64m")
-    assert result.stdout.strip() in {"0", str(64 << 20)}
+    sleep = unique_sleep(60)
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(sandbox.run, ["sleep", sleep.split()[1]], memory="64m", timeout=60)
+        (process,) = wait_until(lambda: running(sleep), 20, "the job runs")
+        swap = swap_limit(process)
+        process.kill()
+        assert job.result().signal == "SIGKILL"
+    assert swap in {"0", str(64 << 20)}
+
+
+def running(command: str) -> list[psutil.Process]:
+    """The processes with this command line, as the host sees them."""
+    every = psutil.process_iter(["cmdline"])
+    return [one for one in every if " ".join(one.info["cmdline"] or ()) == command]
+
+
+def swap_limit(process: psutil.Process) -> str:
+    """The limit of swap (cgroup version 2), or of memory and swap together (version 1)."""
+    lines = Path(f"/proc/{process.pid}/cgroup").read_text().splitlines()
+    paths = {names: path for _, names, path in (line.split(":", 2) for line in lines)}
+    if "memory" in paths:
+        return Path(f"/sys/fs/cgroup/memory{paths['memory']}/memory.memsw.limit_in_bytes").read_text().strip()
+    return Path(f"/sys/fs/cgroup{paths['']}/memory.swap.max").read_text().strip()
 
 
 def test_no_memory_can_be_kept_from_being_reclaimed(python: Python) -> None:

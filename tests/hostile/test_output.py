@@ -86,6 +86,7 @@ def test_a_flood_then_a_good_end_is_a_flood(sandbox: Sandbox) -> None:
     assert result.status is Status.OUTPUT_LIMIT
 
 
+@pytest.mark.neutral
 @pytest.mark.parametrize(
     ("size", "truncated", "status"),
     [
@@ -112,15 +113,18 @@ def test_every_byte_is_carried_and_counted(python: Python) -> None:
     assert (result.stdout_bytes, result.stdout[:128]) == (256, "".join(map(chr, range(128))))
 
 
+@pytest.mark.neutral
 def test_text_cut_into_single_bytes_is_whole_again(python: Python) -> None:
     result = python(SLOWLY)
     assert (result.stdout, result.stdout_bytes) == ("é€😀" * 3, 27)
 
 
+@pytest.mark.neutral
 def test_half_a_character_at_the_end_is_one_replacement(sandbox: Sandbox) -> None:
     assert sandbox.run(r"printf 'a\303'; printf 'b\342\202' >&2").stdout == "a\ufffd"
 
 
+@pytest.mark.neutral
 def test_nul_is_a_character_like_others(sandbox: Sandbox) -> None:
     assert sandbox.run(r"printf '\0a\0\0b\0'").stdout == "\0a\0\0b\0"
 
@@ -138,6 +142,7 @@ def test_a_pipe_made_nonblocking_and_full_swallows_no_end(python: Python) -> Non
     assert (result.status, result.exit_code) == (Status.FAILED, 6)
 
 
+@pytest.mark.neutral
 def test_terminal_escapes_are_bytes_like_others(sandbox: Sandbox) -> None:
     assert sandbox.run(r"printf '\033[2J\033]0;x\007'").stdout == "\x1b[2J\x1b]0;x\x07"
 

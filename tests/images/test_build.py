@@ -8,9 +8,9 @@ from typing import Any
 import docker
 import pytest
 
+from sandbox.engines.docker.images import DockerImages, speaking
 from sandbox.errors import ImageBuildFailed
 from sandbox.images import Cache, Recipe, build
-from sandbox.images.destination import DockerDestination, speaking
 from sandbox.images.source import Source
 
 from .conftest import Deb, Publish
@@ -39,9 +39,9 @@ def test_the_second_build_needs_neither_tools_nor_network(
     prefix: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first = build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix)
+    first = build(RECIPE, DockerImages(client), cache=cache, prefix=prefix)
     monkeypatch.setenv("PATH", "")
-    second = build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix)
+    second = build(RECIPE, DockerImages(client), cache=cache, prefix=prefix)
     assert (first.fresh, second.fresh) == (True, False)
     assert second == replace(first, fresh=False)
 
@@ -53,12 +53,12 @@ def test_a_lost_cache_does_not_lose_the_image_when_offline(
     prefix: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first = build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix)
+    first = build(RECIPE, DockerImages(client), cache=cache, prefix=prefix)
     shutil.rmtree(cache.root)
     monkeypatch.setenv("PATH", "")
-    assert build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix).image_id == first.image_id
+    assert build(RECIPE, DockerImages(client), cache=cache, prefix=prefix).image_id == first.image_id
     with pytest.raises(ImageBuildFailed, match="apt-get is not on this machine"):
-        build(replace(RECIPE, drop=("/x",)), DockerDestination(client), cache=cache, prefix=prefix)
+        build(replace(RECIPE, drop=("/x",)), DockerImages(client), cache=cache, prefix=prefix)
 
 
 @pytest.mark.usefixtures("top")
@@ -68,11 +68,11 @@ def test_the_same_packages_make_the_same_image_anywhere(
     prefix: str,
     tmp_path: Path,
 ) -> None:
-    first = build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix)
+    first = build(RECIPE, DockerImages(client), cache=cache, prefix=prefix)
     client.remove_image(first.tag)
-    second = build(RECIPE, DockerDestination(client), cache=Cache(tmp_path / "elsewhere"), prefix=prefix)
+    second = build(RECIPE, DockerImages(client), cache=Cache(tmp_path / "elsewhere"), prefix=prefix)
     assert second == first
-    assert build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix, force=True) == first
+    assert build(RECIPE, DockerImages(client), cache=cache, prefix=prefix, force=True) == first
 
 
 @pytest.mark.usefixtures("top")
@@ -81,8 +81,8 @@ def test_a_changed_recipe_replaces_the_image_and_removes_the_old_one(
     cache: Cache,
     prefix: str,
 ) -> None:
-    old = build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix)
-    new = build(replace(RECIPE, env={"A": "1"}), DockerDestination(client), cache=cache, prefix=prefix)
+    old = build(RECIPE, DockerImages(client), cache=cache, prefix=prefix)
+    new = build(replace(RECIPE, env={"A": "1"}), DockerImages(client), cache=cache, prefix=prefix)
     assert labelled(client, new.tag)["Id"] == new.image_id != old.image_id
     with pytest.raises(docker.errors.NotFound):
         labelled(client, old.image_id)
@@ -97,11 +97,11 @@ def test_force_fetches_newer_packages(
 ) -> None:
     deb("top", {"usr/share/top": "1"})
     publish()
-    first = build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix)
+    first = build(RECIPE, DockerImages(client), cache=cache, prefix=prefix)
     deb("top", {"usr/share/top": "2"}, version="2")
     publish()
-    assert build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix).key == first.key
-    assert build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix, force=True).key != first.key
+    assert build(RECIPE, DockerImages(client), cache=cache, prefix=prefix).key == first.key
+    assert build(RECIPE, DockerImages(client), cache=cache, prefix=prefix, force=True).key != first.key
 
 
 def test_a_package_that_the_archive_has_dropped_is_asked_for_anew(
@@ -113,12 +113,12 @@ def test_a_package_that_the_archive_has_dropped_is_asked_for_anew(
 ) -> None:
     old = deb("top", {"usr/share/top": "1"})
     publish()
-    build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix)
+    build(RECIPE, DockerImages(client), cache=cache, prefix=prefix)
     old.unlink()
     shutil.rmtree(cache.root / "debian" / "archives")
     deb("top", {"usr/share/top": "2"}, version="2")
     publish()
-    assert build(replace(RECIPE, env={"A": "1"}), DockerDestination(client), cache=cache, prefix=prefix).fresh
+    assert build(replace(RECIPE, env={"A": "1"}), DockerImages(client), cache=cache, prefix=prefix).fresh
 
 
 @pytest.mark.usefixtures("top")
@@ -129,7 +129,7 @@ def test_a_build_that_breaks_off_leaves_tag_and_cache_as_they_were(
     prefix: str,
     step: str,
 ) -> None:
-    before = build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix)
+    before = build(RECIPE, DockerImages(client), cache=cache, prefix=prefix)
     files = sorted(path.name for path in cache.root.iterdir())
 
     def interrupt(now: str, done: int, total: int) -> None:
@@ -137,9 +137,7 @@ def test_a_build_that_breaks_off_leaves_tag_and_cache_as_they_were(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(
-            replace(RECIPE, env={}), DockerDestination(client), cache=cache, prefix=prefix, progress=interrupt
-        )
+        build(replace(RECIPE, env={}), DockerImages(client), cache=cache, prefix=prefix, progress=interrupt)
     assert labelled(client, before.tag)["Id"] == before.image_id
     assert sorted(path.name for path in cache.root.iterdir()) == files
 
@@ -153,7 +151,7 @@ def test_progress_runs_to_the_end_of_every_step(
     last: dict[str, tuple[int, int]] = {}
     build(
         RECIPE,
-        DockerDestination(client),
+        DockerImages(client),
         cache=cache,
         prefix=prefix,
         progress=lambda step, done, total: last.update({step: (done, total)}),
@@ -164,28 +162,28 @@ def test_progress_runs_to_the_end_of_every_step(
 
 def test_what_the_engine_cannot_load_is_an_error(client: docker.APIClient) -> None:
     with pytest.raises(ImageBuildFailed), speaking():
-        DockerDestination(client).load(iter([b"no archive"]))
+        DockerImages(client).load(iter([b"no archive"]))
 
 
 def test_an_engine_that_is_away_is_one_sentence(cache: Cache, tmp_path: Path) -> None:
     client = docker.APIClient(base_url=f"unix://{tmp_path}/no.sock", version="1.41")
     with pytest.raises(ImageBuildFailed, match="see that `docker info` works"):
-        build(RECIPE, DockerDestination(client), cache=cache)
+        build(RECIPE, DockerImages(client), cache=cache)
 
 
 def test_a_cache_that_cannot_be_used_is_one_sentence(client: docker.APIClient, cache: Cache) -> None:
     (cache.folder(".") / "lock").mkdir()
     with pytest.raises(ImageBuildFailed, match=r"cannot be used \(Is a directory\); see that it is yours"):
-        build(RECIPE, DockerDestination(client), cache=cache)
+        build(RECIPE, DockerImages(client), cache=cache)
 
 
 @pytest.mark.usefixtures("top")
 def test_an_old_image_that_has_another_name_or_is_in_use_stays(
     client: docker.APIClient, cache: Cache, prefix: str
 ) -> None:
-    old = build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix)
+    old = build(RECIPE, DockerImages(client), cache=cache, prefix=prefix)
     client.tag(old.image_id, f"{prefix}/kept", "1")
-    build(replace(RECIPE, env={"A": "1"}), DockerDestination(client), cache=cache, prefix=prefix)
+    build(replace(RECIPE, env={"A": "1"}), DockerImages(client), cache=cache, prefix=prefix)
     assert labelled(client, f"{prefix}/kept:1")["Id"] == old.image_id
 
 
@@ -193,19 +191,19 @@ def test_an_old_image_that_has_another_name_or_is_in_use_stays(
 def test_an_image_that_a_container_uses_stays_and_so_does_one_that_nobody_built(
     client: docker.APIClient, cache: Cache, prefix: str
 ) -> None:
-    old = build(RECIPE, DockerDestination(client), cache=cache, prefix=prefix)
-    found = DockerDestination(client).find(old.tag)
+    old = build(RECIPE, DockerImages(client), cache=cache, prefix=prefix)
+    found = DockerImages(client).find(old.tag)
     assert found is not None
     container = client.create_container(old.image_id, ["true"])["Id"]
     try:
-        build(replace(RECIPE, env={"A": "1"}), DockerDestination(client), cache=cache, prefix=prefix)
+        build(replace(RECIPE, env={"A": "1"}), DockerImages(client), cache=cache, prefix=prefix)
         assert labelled(client, old.image_id)["RepoTags"] == []
     finally:
         client.remove_container(container)
-    DockerDestination(client).discard(replace(found, key=None))
-    assert DockerDestination(client).find(old.image_id) is not None
-    DockerDestination(client).discard(found)
-    assert DockerDestination(client).find(old.image_id) is None
+    DockerImages(client).discard(replace(found, labels={}))
+    assert DockerImages(client).find(old.image_id) is not None
+    DockerImages(client).discard(found)
+    assert DockerImages(client).find(old.image_id) is None
 
 
 def test_a_recipe_with_no_source_for_the_machine_is_told_so(
@@ -215,7 +213,7 @@ def test_a_recipe_with_no_source_for_the_machine_is_told_so(
     publish()
     source = Source("npm", "thing", "1.0", "m68k", "0" * 64)
     with pytest.raises(ImageBuildFailed, match="recipe of fake has no source for amd64; add one"):
-        build(replace(RECIPE, sources=(source,)), DockerDestination(client), cache=cache)
+        build(replace(RECIPE, sources=(source,)), DockerImages(client), cache=cache)
 
 
 @pytest.mark.usefixtures("top")
@@ -225,7 +223,7 @@ def test_a_build_that_is_forced_fetches_the_lists_first(
     told: list[tuple[str, int, int]] = []
     build(
         RECIPE,
-        DockerDestination(client),
+        DockerImages(client),
         cache=cache,
         prefix=prefix,
         force=True,

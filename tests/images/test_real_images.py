@@ -9,8 +9,8 @@ from pathlib import Path
 import docker
 import pytest
 
+from sandbox.engines.docker.images import DockerImages
 from sandbox.images import build, load_recipe, runtimes
-from sandbox.images.destination import DockerDestination
 
 from .conftest import own_tags
 
@@ -45,7 +45,7 @@ def prefix(client: docker.APIClient) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def tag(client: docker.APIClient, prefix: str) -> Callable[[str], str]:
-    return lambda runtime: build(load_recipe(runtime), DockerDestination(client), prefix=prefix).tag
+    return lambda runtime: build(load_recipe(runtime), DockerImages(client), prefix=prefix).tag
 
 
 @pytest.fixture

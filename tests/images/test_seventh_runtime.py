@@ -9,8 +9,8 @@ import pytest
 
 from config import load_settings
 from sandbox import Sandbox, Status
+from sandbox.engines.docker.images import DockerImages
 from sandbox.images import build, load_recipe
-from sandbox.images.destination import DockerDestination
 from tests.programs import ROOT, run_cli
 
 from .conftest import own_tags
@@ -35,7 +35,7 @@ def operators(engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactory
     recipe.parent.mkdir(parents=True)
     recipe.write_text(FILES["recipes/perl/recipe.toml"])
     with own_tags(engine) as prefix:
-        tag = build(load_recipe("perl", folder / "recipes"), DockerDestination(engine), prefix=prefix).tag
+        tag = build(load_recipe("perl", folder / "recipes"), DockerImages(engine), prefix=prefix).tag
         (folder / "runtimes.toml").write_text(FILES["runtimes.toml"].replace("perl:5-slim", tag))
         yield folder
 

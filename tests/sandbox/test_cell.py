@@ -225,6 +225,7 @@ def test_the_engine_ends_a_flood_whose_supervisor_hears_no_order(
     monkeypatch.setattr(DockerCell, "_order", lambda *_: None)
     result = sandbox.run("yes", timeout=25)
     assert result.status is Status.OUTPUT_LIMIT
+    assert result.cpu_seconds
     # If the output stayed unread, the engine would not answer the kill, or only after a margin.
     assert result.timings.total < load_settings().engine_margin
 

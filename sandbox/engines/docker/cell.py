@@ -13,11 +13,13 @@ import docker
 import docker.errors
 
 from sandbox.cell import Evidence
+from sandbox.engines.cgroup import ControlGroup
 from sandbox.engines.docker.client import mapped_errors
 from sandbox.engines.docker.frames import FrameReader
 from sandbox.engines.docker.starvation import StarvationGauge
+from sandbox.engines.job_usage import JobUsage
 from sandbox.errors import CellLost, EngineFailed, SandboxUnavailable
-from sandbox.events import Closed, Ended, Started
+from sandbox.events import Closed, Ended, Started, Usage
 from sandbox.supervisor import Session
 from sandbox.supervisor.orders import KILL, TERMINATE
 from sandbox.threads import start_thread
@@ -47,6 +49,8 @@ class DockerCell:
         self._name = opened.name
         self._socket = _only_socket(opened)
         self._env = opened.env
+        self._usage = JobUsage(ControlGroup(opened.group) if opened.group else None)
+        self._used_at_kill = Usage()
         self._client = client
         self._bound_s = bound_s
         self._frames = FrameReader()
@@ -70,8 +74,10 @@ class DockerCell:
             EngineFailed: the cell does not take the orders in time.
         """
         self._socket.settimeout(self._bound_s)
+        orders = self._session.orders(replace(job, env={**self._env, **job.env}))
+        self._usage.hand_over(len(orders))
         try:
-            self._socket.sendall(self._session.orders(replace(job, env={**self._env, **job.env})))
+            self._socket.sendall(orders)
         except TimeoutError as error:
             raise EngineFailed(f"The cell did not take its orders within {self._bound_s:g} s.") from error
         except OSError as error:
@@ -95,12 +101,9 @@ class DockerCell:
             data = b""
         if not data:
             yield from self._session.flush()
-            self._note(Closed())
-            yield Closed()
+            yield self._note(Closed())
         for stream, piece in self._frames.feed(data):
-            for event in self._session.feed(stream, piece):
-                self._note(event)
-                yield event
+            yield from map(self._note, self._session.feed(stream, piece))
 
     def terminate(self) -> None:
         """Ask the supervisor to send SIGTERM to all. A job that blocks it is killed after its grace time."""
@@ -117,6 +120,8 @@ class DockerCell:
         engine does not notice that the container has ended, and answers no call that waits for its end
         (moby's attach copier, 20.10).
         """
+        # The group is gone before the streams close.
+        self._used_at_kill = self._usage.at_end()
         start_thread(self._strike, name="cellblock-destroy", lasting=False)
 
     def examine(self) -> Evidence:
@@ -131,7 +136,7 @@ class DockerCell:
                 state = self._state()
             except docker.errors.NotFound as error:
                 raise CellLost(f"The cell {self._name} was removed while its job ran.") from error
-        return Evidence(exit_code=state["ExitCode"], out_of_memory=bool(state["OOMKilled"]))
+        return Evidence(state["ExitCode"], out_of_memory=bool(state["OOMKilled"]), usage=self._used_at_kill)
 
     def _strike(self) -> None:
         try:
@@ -152,13 +157,21 @@ class DockerCell:
                         f"The engine could not kill {self._name}: {error.explanation}."
                     ) from error
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Event) -> Event:
         if isinstance(event, Started):
+            self._usage.start()
             self._gauge_at_s = time.monotonic() + _GAUGE_AFTER_S
-        elif isinstance(event, (Ended, Closed)):
-            self._closed = True
-            if self._gauge:
-                self._gauge.close()
+        elif isinstance(event, Ended):
+            self._close()
+            return replace(event, usage=self._usage.at_end(event.usage))
+        elif isinstance(event, Closed):
+            self._close()
+        return event
+
+    def _close(self) -> None:
+        self._closed = True
+        if self._gauge:
+            self._gauge.close()
 
     def _watch_memory(self) -> None:
         if self._gauge is None and not self._closed and time.monotonic() >= self._gauge_at_s:

@@ -140,10 +140,16 @@ def ask_the_time(client: docker.APIClient) -> float:
     """What the engine's clock says, to the second, in Unix seconds.
 
     Raises:
-        SandboxUnavailable: the engine does not answer.
+        SandboxUnavailable: the engine does not answer, or its answer has no time.
     """
     with mapped_errors("tell the time"):
-        return parsedate_to_datetime(_pong(client).headers["Date"]).timestamp()
+        date = _pong(client).headers.get("Date", "")
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        raise EngineFailed(
+            "The engine's answer has no valid Date header. Try: let the proxy before the engine pass it on."
+        ) from None
 
 
 def ping(settings: Settings) -> None:

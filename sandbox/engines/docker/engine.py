@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sandbox.cell import CellInfo
+from sandbox.engines.cgroup import ControlGroup
 from sandbox.engines.docker.attach import start_attached
 from sandbox.engines.docker.cell import DockerCell
 from sandbox.engines.docker.client import ask_the_time, connect, mapped_errors, ping
+from sandbox.engines.docker.control_groups import ControlGroups
 from sandbox.engines.docker.create_call import container_config
 from sandbox.engines.docker.egress import open_egress
 from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.engines.docker.removal import await_end, found_cells, remove_container
-from sandbox.engines.docker.socket_memory import bound_sockets
 from sandbox.engines.engine import OpenCell
 from sandbox.errors import ImageMissing
 from sandbox.labels import STATE
 from sandbox.meter import measure
-from sandbox.profile import CpuQuota, by_operator
+from sandbox.profile import SOCKET_BYTES, CpuQuota, by_operator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +47,7 @@ class DockerEngine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._connection: tuple[docker.APIClient, ImageChoice] | None = None
+        self._connection: tuple[docker.APIClient, ImageChoice, ControlGroups] | None = None
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make, attach and start a container.
@@ -53,7 +55,7 @@ class DockerEngine:
         Raises:
             SandboxUnavailable: no image, or the engine failed.
         """
-        client, images = self._on()
+        client, images, groups = self._on()
         image = images.choose(spec.runtime)
         config = container_config(
             image=image.id,
@@ -69,12 +71,16 @@ class DockerEngine:
             with mapped_errors("make a cell"):
                 made = client.create_container_from_config(config, spec.name)  # type: ignore[no-untyped-call]
                 connection = start_attached(client, spec.name)
+                group = groups.path_of(spec.name, made["Id"])
         except ImageMissing:
             images.forget(spec.runtime)
             raise
-        bound_sockets(made["Id"])
+        if group:
+            # A worker without the right to write there leaves this limit out, and `doctor` warns of it.
+            with suppress(PermissionError):
+                ControlGroup(group).bound_sockets(SOCKET_BYTES)
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
-        return OpenCell(spec.name, info, (connection,))
+        return OpenCell(spec.name, info, (connection,), group=group)
 
     def cell(self, opened: OpenCell) -> DockerCell:
         """The conversation with a container, over its one connection."""
@@ -131,9 +137,9 @@ class DockerEngine:
     def _client(self) -> docker.APIClient:
         return self._on()[0]
 
-    def _on(self) -> tuple[docker.APIClient, ImageChoice]:
+    def _on(self) -> tuple[docker.APIClient, ImageChoice, ControlGroups]:
         with self._lock:
             if self._connection is None:
                 client = connect(self._settings)
-                self._connection = client, ImageChoice(client)
+                self._connection = client, ImageChoice(client), ControlGroups(client)
             return self._connection

@@ -6,7 +6,7 @@ For an image that is named by its digest, no other image is ever used.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -14,6 +14,7 @@ import docker.errors
 from docker.utils import parse_repository_tag
 
 from sandbox.engines.docker.client import mapped_errors
+from sandbox.engines.image import Image, first_of, no_image
 from sandbox.errors import ImageMissing
 
 if TYPE_CHECKING:
@@ -21,24 +22,10 @@ if TYPE_CHECKING:
 
     from config import Runtime
 
-__all__ = ["Image", "ImageChoice", "choose_image", "find_image", "no_image", "read_image", "split_name"]
+__all__ = ["ImageChoice", "choose_image", "find_image", "read_image", "split_name"]
 
 # How long a choice holds before the engine is asked again, so that a pulled image comes into use.
 _HOLD_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image that the engine has; `volumes` are the paths that it declares as volumes.
-
-    `digest` is its digest in its registry; an image that was built here has none.
-    """
-
-    name: str
-    id: str
-    size_bytes: int
-    volumes: tuple[str, ...]
-    digest: str | None = None
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -59,8 +46,7 @@ def find_image(client: docker.APIClient, name: str) -> Image | None:
 
 def choose_image(client: docker.APIClient, runtime: Runtime) -> Image | None:
     """The image that `runtime` has on this engine, if it has any."""
-    found = (find_image(client, name) for name in runtime.images)
-    return next(filter(None, found), None)
+    return first_of(partial(find_image, client), runtime)
 
 
 def read_image(found: Mapping[str, Any], name: str) -> Image | None:
@@ -69,8 +55,9 @@ def read_image(found: Mapping[str, Any], name: str) -> Image | None:
     _, is_pinned, pin = name.partition("@")
     if is_pinned and pin not in (one.partition("@")[2] for one in known):
         return None
-    volumes = (found.get("Config") or {}).get("Volumes") or {}
-    return Image(name, found["Id"], found["Size"], tuple(volumes), _digest(known, name))
+    config = found.get("Config") or {}
+    volumes, labels = tuple(config.get("Volumes") or ()), config.get("Labels") or {}
+    return Image(name, found["Id"], found["Size"], volumes, labels, _digest(known, name))
 
 
 def _digest(known: Iterable[str], name: str) -> str | None:
@@ -105,14 +92,3 @@ class ImageChoice:
     def forget(self, runtime: Runtime) -> None:
         """Ask the engine again next time, because the image has been removed."""
         self._chosen.pop(runtime.name, None)
-
-
-def no_image(runtime: Runtime) -> tuple[str, str]:
-    """Two texts for an error: what is missing if `runtime` has no image, and what to try."""
-    pull, build = f"cellblock images pull {runtime.name}", f"cellblock images build {runtime.name}"
-    if runtime.is_pinned:
-        return f"{runtime.image} is not here, and no other image replaces one with a digest", pull
-    return (
-        f"neither {runtime.image} nor {runtime.local_image} is here",
-        f"{pull}; or without a registry: {build}",
-    )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandbox.cell import Evidence
+from sandbox.engines.job_usage import JobUsage
 from sandbox.errors import EngineFailed
 from sandbox.events import STDERR, STDOUT, Closed, Ended, Started
 from sandbox.starvation import Starvation
@@ -42,6 +43,7 @@ class OciCell:
         self.starving = False
         self._env = opened.env
         self._group = group
+        self._usage = JobUsage(group)
         self._bound_s = bound_s
         self._orders, *outputs = (stream.fileno() for stream in opened.streams)
         self._open = dict(zip(outputs, (STDOUT, STDERR), strict=True))
@@ -50,7 +52,6 @@ class OciCell:
             self._poll.register(descriptor, select.POLLIN)
         self._session = Session()
         self._ended = False
-        self._cpu_before_ns: int | None = None
         self._starvation = Starvation()
         self._sample_at = float("inf")
 
@@ -61,6 +62,7 @@ class OciCell:
             EngineFailed: the cell does not take the orders in time.
         """
         orders = memoryview(self._session.orders(replace(job, env={**self._env, **job.env})))
+        self._usage.hand_over(len(orders))
         os.set_blocking(self._orders, False)
         writable, until = select.poll(), time.monotonic() + self._bound_s
         writable.register(self._orders, select.POLLOUT)
@@ -96,7 +98,8 @@ class OciCell:
 
     def examine(self) -> Evidence:
         """The end of a cell without a report: the kernel killed it for its memory, or somebody killed it."""
-        return Evidence(exit_code=_KILLED, out_of_memory=bool(self._group.oom_kills()))
+        usage = self._usage.at_end()
+        return Evidence(exit_code=_KILLED, out_of_memory=bool(usage.oom_kills), usage=usage)
 
     def _read(self, descriptor: int) -> Iterator[Event]:
         data = os.read(descriptor, _READ_BYTES)
@@ -108,19 +111,12 @@ class OciCell:
 
     def _note(self, event: Event) -> Event:
         if isinstance(event, Started):
-            self._cpu_before_ns = self._group.usage().cpu_ns
+            self._usage.start()
             self._sample_at = time.monotonic() + _SAMPLE_S
         elif isinstance(event, Ended):
             self._ended = True
-            return self._with_usage(event)
+            return replace(event, usage=self._usage.at_end(event.usage))
         return event
-
-    def _with_usage(self, ended: Ended) -> Ended:
-        """The end, with the usage that the kernel reports outside of the cell in place of the cell's own."""
-        usage = self._group.usage()
-        if usage.cpu_ns is None or self._cpu_before_ns is None:
-            return replace(ended, usage=usage)
-        return replace(ended, usage=replace(usage, cpu_ns=usage.cpu_ns - self._cpu_before_ns))
 
     def _watch_memory(self) -> None:
         if not self._ended and time.monotonic() >= self._sample_at:

@@ -8,6 +8,7 @@ import os
 import platform
 import time
 from contextlib import ExitStack
+from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.cell import CellInfo
@@ -15,6 +16,7 @@ from sandbox.engines.engine import FoundCell, OpenCell
 from sandbox.engines.oci.bundle import oci_config
 from sandbox.engines.oci.cell import OciCell
 from sandbox.engines.oci.cgroup import CellGroup, group_names
+from sandbox.engines.oci.delegation import cells_parent
 from sandbox.engines.oci.ids import IdRanges
 from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolders, is_cell_name
@@ -60,10 +62,10 @@ class OciEngine:
         Raises:
             SandboxUnavailable: no image, or the runtime or the host failed.
         """
-        image = self._store.choose(spec.runtime)
         self._prepare()
         try:
-            streams = self._make(spec, image)
+            image, folder = self._begin(spec)
+            streams = self._make(spec, image, folder)
         except OSError as error:
             raise EngineFailed(f"The host could not make a cell: {error.strerror}.") from error
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
@@ -159,16 +161,22 @@ class OciEngine:
                 " Try: run the worker as root, or set CELLBLOCK_STATE to a folder of its user."
             ) from error
 
-    @property
+    @cached_property
     def _parent(self) -> str:
-        """The control group of all cells of this deployment."""
-        return f"/cellblock-{self._settings.owner}"
+        """The control group of all cells that this process makes."""
+        return cells_parent(self._settings.owner)
 
     def _group(self, name: str) -> CellGroup:
-        return CellGroup(f"{self._parent}/{name}")
+        return CellGroup(self._folders.of(name).group or f"{self._parent}/{name}")
 
-    def _make(self, spec: CellSpec, image: StoredImage) -> tuple[Stream, ...]:
-        folder = self._folders.make(spec.name, spec.labels)
+    def _begin(self, spec: CellSpec) -> tuple[StoredImage, CellFolder]:
+        """The cell's image and folder. Nobody removes the image from then on, because the folder names it."""
+        with self._store.held():
+            image = self._store.choose(spec.runtime)
+            self._store.note_state(self._settings.state)
+            return image, self._folders.make(spec.name, spec.labels, f"{self._parent}/{spec.name}", image.id)
+
+    def _make(self, spec: CellSpec, image: StoredImage, folder: CellFolder) -> tuple[Stream, ...]:
         profile = cell_profile(
             image=image.id,
             limits=spec.limits,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import random
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from config.uid_range import IDS_PER_CELL
+from sandbox.engines.oci.folder_lock import locked
 from sandbox.errors import EngineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["IdRange", "IdRanges"]
@@ -42,7 +39,7 @@ class IdRanges:
         Raises:
             EngineFailed: all ranges are in use.
         """
-        with self._locked():
+        with locked(self._folder):
             taken = {int(link.name) for link in self._folder.iterdir()}
             free = [number for number in range(self.count) if number not in taken]
             if not free:
@@ -57,17 +54,7 @@ class IdRanges:
     def give_back(self, cell: str) -> None:
         """Free the range of a cell that has been removed, if it has one."""
         if self._folder.is_dir():
-            with self._locked():
+            with locked(self._folder):
                 for link in self._folder.iterdir():
                     if str(link.readlink()) == cell:
                         link.unlink()
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep all other processes from changing the links."""
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.errors import EngineFailed, EngineUnreachable
+from sandbox.gvisor import gvisor_flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +25,13 @@ _MESSAGE_CHARS = 300
 
 
 class OciRuntime:
-    """crun or runc. `root` is the folder where the runtime keeps its own state."""
+    """crun, runc or runsc. `root` is the folder where the runtime keeps its own state."""
 
     def __init__(self, program: str, root: Path, bound_s: float) -> None:
         self._bound_s = bound_s
         alone = _ALONE if "crun" in Path(program).name and _UNIFIED.is_mount() else ()
         self._program = program
-        self._command = (*alone, program, "--root", str(root))
+        self._command = (*alone, program, *gvisor_flags(program), "--root", str(root))
 
     def start(self, folder: CellFolder, stdin: int, stdout: int, stderr: int) -> None:
         """Make and start the container of a bundle, with these descriptors as its streams.

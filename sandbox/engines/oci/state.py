@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox.engines.oci.folder_lock import is_locked, locked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
-__all__ = ["CellFolder", "CellFolders", "is_cell_name", "modified"]
+__all__ = ["CellFolder", "CellFolders", "images_in_use", "is_cell_name", "modified"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _STEP_S = 0.005
@@ -46,34 +47,33 @@ class CellFolder:
         return labels if is_labels else {}
 
     @property
+    def group(self) -> str | None:
+        """The path of the cell's control group, if it was written."""
+        try:
+            path = (self.path / "group").read_text()
+        except FileNotFoundError:
+            return None
+        # Never another group: everything in it is killed.
+        return path if path.endswith(f"/{self.name}") else None
+
+    @property
     def made(self) -> float:
         """When the folder was made, in Unix seconds; infinity if it is gone."""
         return modified(self.path)
 
-    @contextmanager
-    def in_the_making(self) -> Iterator[int]:
+    def in_the_making(self) -> AbstractContextManager[int]:
         """A descriptor that holds the lock for as long as any process has it open."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            yield descriptor
-        finally:
-            os.close(descriptor)
+        return locked(self.path, shared=True)
 
     def await_made(self, until: float) -> bool:
         """Wait until no runtime is making the cell, but only until `until`, a time of the monotonic clock.
 
         Returns whether no runtime is making it.
         """
-        with suppress(FileNotFoundError):
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                while not _locks(descriptor):
-                    if time.monotonic() > until:
-                        return False
-                    time.sleep(_STEP_S)
-            finally:
-                os.close(descriptor)
+        while self.path.exists() and is_locked(self.path):
+            if time.monotonic() > until:
+                return False
+            time.sleep(_STEP_S)
         return True
 
 
@@ -94,10 +94,13 @@ class CellFolders:
         for folder in (self.ids, self.runtime, self._cells):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def make(self, name: str, labels: Mapping[str, str]) -> CellFolder:
-        """A new folder, with the labels in it."""
+    def make(self, name: str, labels: Mapping[str, str], group: str, image_id: str) -> CellFolder:
+        """A new folder, with the labels, the path of the control group and the id of the image in it."""
         folder = self.of(name)
         folder.path.mkdir(mode=0o700)
+        # Another worker, which may have to remove the cell, can have a parent group of its own.
+        (folder.path / "group").write_text(group)
+        (folder.path / "image").write_text(image_id)
         (folder.path / "labels.json").write_text(json.dumps(dict(labels)))
         return folder
 
@@ -133,9 +136,20 @@ def modified(path: Path) -> float:
         return float("inf")
 
 
-def _locks(descriptor: int) -> bool:
+def images_in_use(root: Path) -> Iterator[str]:
+    """The ids of the images of all cells whose folders are under `root`, whatever their deployment.
+
+    Raises:
+        PermissionError: this user can't read them all.
+    """
+    for owner in _listed(root):
+        for cell in _listed(owner / "cells"):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                yield (cell / "image").read_text()
+
+
+def _listed(folder: Path) -> list[Path]:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []

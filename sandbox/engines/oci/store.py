@@ -1,77 +1,81 @@
-"""The images on this host: root file systems by their digest, which all cells share read-only."""
+"""The images on this host: root file systems by their digest, which all cells share read-only.
+
+images/<digest>/rootfs      the files of an image
+images/<digest>/image.json  what its cells need to know of it
+images/.new-…               what is in the making, or being removed
+names/<name>                which image has this name, and its digest in its registry
+states/<number>             a link to a state folder, whose cells may use these images
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import io
 import json
 import os
-import platform
+import shutil
+import stat
 import subprocess
-import tarfile
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sandbox.errors import ImageBuildFailed, ImageMissing
+from sandbox.engines.image import Image, first_of, no_image
+from sandbox.engines.oci.folder_lock import is_locked, locked
+from sandbox.engines.oci.state import images_in_use
+from sandbox.errors import ImageMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from config import Runtime
 
-__all__ = ["Store", "StoredImage"]
+__all__ = ["Store", "StoredImage", "size_of"]
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386"}
-# A cell has its own file systems at these paths. The folders must exist, because the root is read-only.
-_MOUNT_POINTS = ("proc", "dev", "sys", "tmp", "workspace")
+_NEW = ".new-"
+_SYNC = ("sync", "--file-system")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredImage:
-    """An image in the store. `labels` and `env` come from its configuration."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage(Image):
+    """An image in the store, with the folder of its files and the environment that it sets."""
 
-    name: str
-    id: str
-    size_bytes: int
     rootfs: Path
     env: Mapping[str, str]
-    labels: Mapping[str, str]
-    volumes: tuple[str, ...] = ()
-    #: Its digest in a registry. An image that was built here has none.
-    digest: str | None = None
 
 
 class Store:
     """A folder of images. Several processes may use it at once, because an image appears in one step."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._images = folder / "images"
         self._names = folder / "names"
+        self._states = folder / "states"
 
     def find(self, name: str) -> StoredImage | None:
-        """The image called `name`, if the store has it."""
-        try:
-            image = (self._names / quote(name, safe="")).resolve(strict=True)
-            about = json.loads((image / "image.json").read_text())
-        except FileNotFoundError:
+        """The image of this name or id, if the store has it. For a name with a digest, it is that image."""
+        entry = {"image": name} if name.startswith("sha256:") else self._entry(name)
+        pin = name.partition("@")[2]
+        if entry is None or (pin and entry["digest"] != pin):
+            return None
+        image = self._folder_of(entry["image"])
+        about = _read(image / "image.json")
+        if about is None:
             return None
         return StoredImage(
-            name,
-            about["id"],
-            about["size"],
-            image / "rootfs",
-            about["env"],
-            about["labels"],
-            tuple(about["volumes"]),
+            name=name,
+            id=entry["image"],
+            size_bytes=about["size"],
+            volumes=tuple(about["volumes"]),
+            labels=about["labels"],
+            digest=entry.get("digest"),
+            rootfs=image / "rootfs",
+            env=about["env"],
         )
-
-    def first_of(self, runtime: Runtime) -> StoredImage | None:
-        """The image of a runtime, if the store has one."""
-        return next(filter(None, map(self.find, runtime.images)), None)
 
     def choose(self, runtime: Runtime) -> StoredImage:
         """The image of a runtime: the named one if the store has it, else the local build.
@@ -79,103 +83,135 @@ class Store:
         Raises:
             ImageMissing: the store has neither.
         """
-        if image := self.first_of(runtime):
+        if image := first_of(self.find, runtime):
             return image
-        raise ImageMissing(
-            f"The store has no image for {runtime.name}: none of {', '.join(runtime.images)} is here."
-            f" Try: cellblock images build {runtime.name}"
-        )
+        says, mend = no_image(runtime)
+        raise ImageMissing(f"The store has no image for {runtime.name}: {says}. Try: {mend}")
 
-    def architecture(self) -> str:
-        """The host's architecture, in Docker's spelling."""
-        return _ARCHITECTURES.get(platform.machine(), platform.machine())
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nobody remove an image meanwhile. A cell finds and notes its image in such a block."""
+        with locked(self._images, shared=True) if self._images.is_dir() else nullcontext():
+            yield
 
-    def load(self, archive: Iterator[bytes]) -> None:
-        """Store the image in an archive as `docker save` writes it, with one layer or several.
+    def note_state(self, state: Path) -> None:
+        """Note where the cells of a worker are, so that the images which they use are not removed."""
+        link = self._states / hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
+        if not link.is_symlink():
+            with suppress(FileExistsError):
+                link.symlink_to(state.absolute())
+
+    @contextmanager
+    def scratch(self) -> Iterator[tuple[Path, int]]:
+        """A new folder in the store, and its lock. At the end the folder is removed with all that is in it.
+
+        If this process is killed, `prune` removes it once no process has the lock.
+        """
+        for folder in (self._folder, self._images, self._names, self._states):
+            with suppress(FileExistsError):
+                folder.mkdir(parents=True)
+                folder.chmod(0o755)  # cells enter it
+        with ExitStack() as stack:
+            with self.held():
+                folder = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._images))
+                lock = stack.enter_context(locked(folder))
+            stack.callback(shutil.rmtree, folder)
+            yield folder, lock
+
+    @contextmanager
+    def pulling(self) -> Iterator[None]:
+        """Let one process pull at a time: what another one wants too is there when its turn comes."""
+        with locked(self._names):
+            yield
+
+    def add(
+        self, image: Path, names: Mapping[str, str | None], image_id: str, about: Mapping[str, Any]
+    ) -> None:
+        """Take the image in a folder of a scratch folder: all of it or nothing.
+
+        `names` are its names, each with its digest in its registry, if it has one.
 
         Raises:
-            ImageBuildFailed: the archive is malformed, or there is no room.
+            OSError: there is no room.
         """
-        self._images.mkdir(parents=True, exist_ok=True)
-        self._names.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=self._images) as scratch:
-            try:
-                self._unpack(archive, Path(scratch))
-            except (OSError, tarfile.TarError, KeyError, ValueError) as error:
-                raise ImageBuildFailed(f"The store could not take the image ({error}).") from error
+        (image / "image.json").write_text(json.dumps(about))
+        _write_to_disk(image)
+        with locked(self._images):
+            if not self._folder_of(image_id).exists():
+                image.rename(self._folder_of(image_id))
+            for name, digest in names.items():
+                self._point(name, image_id, digest, image.parent)
 
-    def _unpack(self, archive: Iterator[bytes], scratch: Path) -> None:
-        with tarfile.open(fileobj=io.BufferedReader(_Pieces(archive)), mode="r|") as outer:
-            outer.extractall(scratch, filter="data")
-        (manifest,) = json.loads((scratch / "manifest.json").read_text())
-        described = (scratch / manifest["Config"]).read_bytes()
-        rootfs = scratch / "image" / "rootfs"
-        rootfs.mkdir(parents=True)
-        for layer in manifest["Layers"]:
-            subprocess.run(
-                [
-                    "/usr/bin/tar",
-                    "--extract",
-                    "--numeric-owner",
-                    "--same-permissions",
-                    "--file",
-                    str(scratch / layer),
-                ],
-                cwd=rootfs,
-                check=True,
-                capture_output=True,
-            )
-        self._add_mount_points(rootfs)
-        image_id = f"sha256:{hashlib.sha256(described).hexdigest()}"
-        about = _about(image_id, json.loads(described), rootfs)
-        (rootfs.parent / "image.json").write_text(json.dumps(about))
-        kept = self._images / image_id.partition(":")[2]
-        with suppress(OSError):  # the store has it already
-            rootfs.parent.rename(kept)
-        for name in manifest["RepoTags"]:
-            self._point(name, kept)
+    def add_name(self, name: str, digest: str, scratch: Path) -> bool:
+        """Give a name to the image that is here under this digest already. Returns whether there is one."""
+        with locked(self._images):
+            for entry in self._entries():
+                if entry["digest"] == digest and self._folder_of(entry["image"]).exists():
+                    self._point(name, entry["image"], digest, scratch)
+                    return True
+        return False
 
-    def _add_mount_points(self, rootfs: Path) -> None:
-        for name in _MOUNT_POINTS:
-            (rootfs / name).mkdir(exist_ok=True)
+    def remove_unused(self, among: Iterable[str] | None = None) -> int:
+        """Remove the images that have no name and no cell, and what was left half made. Returns its bytes.
 
-    def _point(self, name: str, image: Path) -> None:
-        """Make the name point to the image, in one step."""
-        link = self._names / quote(name, safe="")
-        fresh = link.with_name(f"{link.name}.{os.getpid()}")
-        fresh.symlink_to(os.path.relpath(image, self._names))
-        fresh.replace(link)
+        With `among`, only images of these ids are removed.
+        """
+        chosen = None if among is None else {self._folder_of(one) for one in among}
+        with self.scratch() as (trash, _):
+            with locked(self._images):
+                for folder in self._unused():
+                    if chosen is None or folder in chosen:
+                        with suppress(FileNotFoundError):
+                            folder.rename(trash / folder.name)
+            return size_of(trash)
 
+    def _point(self, name: str, image_id: str, digest: str | None, scratch: Path) -> None:
+        """Make the name point to an image that is here, in one step."""
+        fresh = scratch / "name"
+        fresh.write_text(json.dumps({"image": image_id, "digest": digest}))
+        fresh.replace(self._names / quote(name, safe=""))
 
-def _about(image_id: str, described: Mapping[str, Any], rootfs: Path) -> dict[str, Any]:
-    config = described.get("config") or {}
-    files = (path for path in rootfs.rglob("*") if path.is_file() and not path.is_symlink())
-    return {
-        "id": image_id,
-        "size": sum(path.stat().st_size for path in files),
-        "env": dict(one.split("=", 1) for one in config.get("Env") or ()),
-        "labels": config.get("Labels") or {},
-        "volumes": list(config.get("Volumes") or ()),
-    }
+    def _unused(self) -> list[Path]:
+        named = {entry["image"] for entry in self._entries()}
+        of_cells = {image for state in self._states.iterdir() for image in images_in_use(state)}
+        used = {self._folder_of(image) for image in named | of_cells}
+        return [
+            folder
+            for folder in self._images.iterdir()
+            if (not is_locked(folder) if folder.name.startswith(_NEW) else folder not in used)
+        ]
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        return filter(None, map(_read, self._names.iterdir()))
+
+    def _entry(self, name: str) -> dict[str, Any] | None:
+        return _read(self._names / quote(name, safe=""))
+
+    def _folder_of(self, image_id: str) -> Path:
+        return self._images / image_id.partition(":")[2]
 
 
-class _Pieces(io.RawIOBase):
-    """An iterator of bytes as a file."""
+def size_of(folder: Path) -> int:
+    """The bytes of all files in the folder. A file with several names counts once."""
+    found = (Path(at, name).lstat() for at, _, names in os.walk(folder) for name in names)
+    files = {(one.st_dev, one.st_ino): one.st_size for one in found if stat.S_ISREG(one.st_mode)}
+    return sum(files.values())
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._left = b""
 
-    def readable(self) -> bool:
-        return True
+def _write_to_disk(folder: Path) -> None:
+    """Write all files to the disk: a host that loses its power has either all of an image or nothing.
 
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401  a writable buffer
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = piece
-        taken = self._left[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._left = self._left[len(taken) :]
-        return len(taken)
+    Raises:
+        OSError: there is no room.
+    """
+    if subprocess.run((*_SYNC, str(folder)), check=False).returncode:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """The object in a file; None if the file is not there, or its writer was killed."""
+    try:
+        found = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -61,9 +61,9 @@ def test_an_engine_that_falls_short_is_found(
 
 
 def test_an_oci_runtime_that_the_engine_does_not_have_is_found(sandbox: Sandbox, examine: Examine) -> None:
-    found = examine("engine", CELLBLOCK_OCI_RUNTIME="runsc")
+    found = examine("engine", CELLBLOCK_OCI_RUNTIME="no-such-runtime")
     assert [f["message"].partition(";")[0] for f in found if f["level"] == "problem"] == [
-        "the engine has no OCI runtime 'runsc'"
+        "the engine has no OCI runtime 'no-such-runtime'"
     ]
 
 

@@ -36,7 +36,7 @@ class Stock:
         number = len(self._near_ends)
         self._given.append(self._near_ends.pop())
         info = CellInfo("docker", container=f"cell-{number}", warm=True)
-        return OpenCell(f"cell-{number}", info, (self._given[-1],))
+        return OpenCell(f"cell-{number}", info, (self._given[-1],), group=f"/docker/{number}")
 
     def close(self) -> None:
         for end in (*self.far_ends, *self._near_ends):
@@ -83,6 +83,15 @@ def test_the_connection_that_is_claimed_leads_to_the_cell(stock: Stock, keeper: 
         stream.close()
 
     assert (cell.name, cell.info.warm, stock.far_ends[2].recv(16)) == ("cell-3", True, b"orders")
+
+
+def test_the_claimant_learns_where_the_cells_usage_can_be_read(keeper: str) -> None:
+    with closing(client_of(keeper)) as client:
+        cell = client.claim("bash")
+        assert cell is not None
+        let_go(cell)
+
+    assert cell.group == "/docker/3"
 
 
 def test_the_claimant_holds_the_only_end(stock: Stock, keeper: str) -> None:
@@ -197,7 +206,9 @@ def test_a_keeper_that_hangs_up_is_asked_anew_by_the_next_claim(frozen: socket.s
         with frozen.accept()[0] as other:
             other.recv(64)
             with socket.socket() as cell:
-                socket.send_fds(other, [b'{"name": "c", "info": {"engine": "docker"}}'], [cell.fileno()])
+                socket.send_fds(
+                    other, [b'{"name": "c", "info": {"engine": "docker"}, "group": null}'], [cell.fileno()]
+                )
 
     keeper = threading.Thread(target=hang_up_once)
     keeper.start()

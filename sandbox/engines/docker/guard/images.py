@@ -11,7 +11,7 @@ from sandbox.engines.docker.image_choice import read_image, split_name
 if TYPE_CHECKING:
     from config import Catalogue
     from sandbox.engines.docker.guard.engine import GuardedEngine
-    from sandbox.engines.docker.image_choice import Image
+    from sandbox.engines.image import Image
 
 __all__ = ["GuardedImages"]
 

@@ -16,7 +16,14 @@ import urllib3.exceptions
 from config import load_settings
 from sandbox import CellLost, EngineFailed, EngineUnfit, EngineUnreachable, ImageMissing
 from sandbox.engines.docker import client as of_engine
-from sandbox.engines.docker.client import connect, docker_address, map_error, mapped_errors, ping
+from sandbox.engines.docker.client import (
+    ask_the_time,
+    connect,
+    docker_address,
+    map_error,
+    mapped_errors,
+    ping,
+)
 from sandbox.engines.docker.image_choice import find_image
 from sandbox.outage import level_of
 from tests.engine_stand_in import standing_in
@@ -151,6 +158,13 @@ def test_an_engine_behind_a_proxy_that_stands_alone_does_not_answer_a_ping(
     checkpoint.refuse("GET /_ping", status)
     with pytest.raises(EngineUnreachable, match="says that the engine does not answer"):
         ping(load_settings(docker_host=checkpoint.url))
+
+
+def test_an_answer_without_a_date_tells_no_time(checkpoint: Checkpoint) -> None:
+    with closing(connect(load_settings(docker_host=checkpoint.url))) as client:
+        checkpoint.refuse("GET /_ping", 200)
+        with pytest.raises(EngineFailed, match="no valid Date header"):
+            ask_the_time(client)
 
 
 def test_an_engine_that_answers_anything_else_is_there(checkpoint: Checkpoint) -> None:

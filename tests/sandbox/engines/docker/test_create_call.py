@@ -10,6 +10,7 @@ import pytest
 
 from config import load_settings
 from sandbox.engines.docker.create_call import container_config
+from sandbox.gvisor import host_tasks
 from sandbox.profile import by_operator
 from sandbox.supervisor import SUPERVISOR
 
@@ -135,6 +136,11 @@ def test_volumes_of_the_image_become_no_folders_on_the_hosts_disk(limits: Limits
 def test_another_oci_runtime_is_one_setting(limits: Limits, host_config: dict[str, Any]) -> None:
     other = container_config(image="x", limits=limits, labels={}, env={}, oci_runtime="runsc")
     assert (other["HostConfig"]["Runtime"], "Runtime" in host_config) == ("runsc", False)
+
+
+def test_a_cell_in_gvisor_may_have_more_tasks_on_the_host(limits: Limits) -> None:
+    body = container_config(image="x", limits=limits, labels={}, env={}, oci_runtime="runsc")
+    assert body["HostConfig"]["PidsLimit"] == host_tasks(limits.pids, "runsc") > limits.pids
 
 
 def test_the_body_is_json_with_its_labels_and_environment(body: dict[str, Any]) -> None:

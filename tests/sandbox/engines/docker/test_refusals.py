@@ -97,6 +97,16 @@ def test_only_a_job_of_other_memory_or_cores_has_its_warm_cell_changed(
     assert len(checkpoint.made(UPDATE)) == calls
 
 
+def test_what_warm_jobs_use_is_read_without_a_call_to_the_engine(
+    checkpoint: Checkpoint, behind: Callable[..., Sandbox]
+) -> None:
+    sandbox = behind(warm="0,bash=2")
+    results = [sandbox.run("true", "bash") for _ in range(2)]
+    assert [result.warm and result.cpu_seconds is not None for result in results] == [True, True]
+    # Each of the two makers of warm cells asks once where the control groups are.
+    assert len(checkpoint.made("GET /containers/[^/]+/json")) <= 2
+
+
 def test_memory_swap_and_cores_of_a_warm_cell_become_those_of_its_job(
     behind: Callable[..., Sandbox], engine: docker.APIClient
 ) -> None:

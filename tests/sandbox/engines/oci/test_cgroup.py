@@ -1,7 +1,6 @@
-"""A cell's control group as the kernel shows it: version 2, and version 1 with a folder for each controller.
+"""A cell's control group, changed and killed from outside, in both versions.
 
-The tests write the files themselves, because a host has only one version. The tests in test_engine.py run the
-same code on real groups of the host's version.
+The tests in test_engine.py run the same code on real groups of the host's version.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox.engines.oci.cgroup import CellGroup
-from sandbox.events import Usage
+from tests.sandbox.engines.conftest import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,61 +18,8 @@ if TYPE_CHECKING:
 PATH = "/cellblock/one"
 
 
-def write(root: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-
-
-@pytest.fixture
-def version_2(tmp_path: Path) -> Path:
-    own = "cellblock/one"
-    write(
-        tmp_path,
-        {
-            "cgroup.controllers": "cpu memory pids",
-            f"{own}/cpu.stat": "usage_usec 1500\nuser_usec 1000\n",
-            f"{own}/memory.peak": "4096\n",
-            f"{own}/memory.events": "low 0\noom 1\noom_kill 2\n",
-            f"{own}/memory.current": "2048\n",
-            f"{own}/memory.max": "8192\n",
-            f"{own}/memory.stat": "pgmajfault 7\nactive_file 1\n",
-            f"{own}/cpu.max": "max 100000\n",
-            f"{own}/cgroup.procs": "",
-            f"{own}/cgroup.kill": "",
-        },
-    )
-    return tmp_path
-
-
-@pytest.fixture
-def version_1(tmp_path: Path) -> Path:
-    write(
-        tmp_path,
-        {
-            "cpuacct/cellblock/one/cpuacct.usage": "1500000\n",
-            "memory/cellblock/one/memory.max_usage_in_bytes": "4096\n",
-            "memory/cellblock/one/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
-            "memory/cellblock/one/memory.usage_in_bytes": "2048\n",
-            "memory/cellblock/one/memory.limit_in_bytes": "8192\n",
-            "memory/cellblock/one/memory.memsw.limit_in_bytes": "8192\n",
-            "memory/cellblock/one/memory.stat": "pgmajfault 7\nactive_file 1\n",
-            "cpu/cellblock/one/cpu.cfs_quota_us": "-1\n",
-        },
-    )
-    return tmp_path
-
-
-@pytest.mark.parametrize("host", ["version_1", "version_2"])
-def test_what_a_cell_uses_is_read_alike(request: pytest.FixtureRequest, host: str) -> None:
-    group = CellGroup(PATH, request.getfixturevalue(host))
-    assert group.usage() == Usage(cpu_ns=1_500_000, peak_bytes=4096, oom_kills=2)
-    assert group.memory() == {"usage": 2048, "limit": 8192, "stats": {"pgmajfault": 7, "active_file": 1}}
-
-
-def test_of_a_group_that_is_gone_nothing_is_known(tmp_path: Path) -> None:
+def test_a_group_that_is_gone_is_empty_and_removed(tmp_path: Path) -> None:
     group = CellGroup(PATH, tmp_path)
-    assert group.usage() == Usage()
     assert (group.is_empty, group.remove()) == (True, True)
     group.kill()
 

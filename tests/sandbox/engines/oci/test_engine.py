@@ -14,9 +14,14 @@ import pytest
 
 from config import load_catalogue, load_settings
 from sandbox import EngineFailed, EngineUnreachable, ImageMissing, InvalidJob, Sandbox, Status
+from sandbox.engines.engine import CellSpec, new_name
+from sandbox.engines.oci.cell import OciCell
+from sandbox.engines.oci.cgroup import CellGroup, group_names
 from sandbox.engines.oci.engine import OciEngine
 from sandbox.engines.oci.state import CellFolder
 from sandbox.expiry import Expiry
+from sandbox.labels import new_labels
+from sandbox.limits import warm_limits
 from sandbox.reaper import reap
 from tests.conftest import OWNER
 from tests.programs import ROOT
@@ -71,6 +76,15 @@ def test_what_a_job_used_is_read_from_outside(box: Sandbox) -> None:
     assert result.status is Status.SUCCEEDED
     assert 0.05 < (result.cpu_seconds or 0) < 30
     assert 100_000 < (result.memory_peak or 0) < 64 << 20
+
+
+def test_what_a_job_used_is_known_even_without_its_supervisors_report(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OciCell, "_order", lambda *_: None)
+    result = box.run("while :; do :; done", "bash", timeout=0.5, grace=0.1)
+    assert result.status is Status.TIMED_OUT
+    assert 0.02 < (result.cpu_seconds or 0) < 2
 
 
 def test_a_memory_bomb_is_out_of_memory(box: Sandbox) -> None:
@@ -207,7 +221,7 @@ def test_a_runtime_that_refuses_says_why_and_leaves_nothing(
 
 
 def test_a_runtime_without_an_image_says_how_to_build_one(box: Sandbox, settings: Settings) -> None:
-    with pytest.raises(ImageMissing, match="Try: cellblock images build java"):
+    with pytest.raises(ImageMissing, match="cellblock images build java"):
         box.run("true", "java")
     wait_until(lambda: not cells_of(settings), 10, "all cells are gone")
 
@@ -230,3 +244,16 @@ def test_a_warm_cell_takes_the_limits_of_its_job(oci_settings: dict[str, Any]) -
         result = box.run("tail /dev/zero", "bash", memory="64m", timeout=60)
     assert (result.warm, result.status) == (True, Status.OUT_OF_MEMORY)
     assert (result.memory_peak or 0) <= 64 << 20
+
+
+def test_a_cell_is_removed_also_if_another_worker_made_it_in_a_group_of_its_own(settings: Settings) -> None:
+    limits = warm_limits(BASH, settings)
+    labels = new_labels(owner=OWNER, runtime="bash", state="job", deadline=4e9, limits=limits.text)
+    with closing(OciEngine(settings)) as maker, closing(OciEngine(settings)) as other:
+        maker._parent = f"/cellblock-{OWNER}/unit"
+        opened = maker.make(CellSpec(new_name(), BASH, limits, labels))
+        other.remove(opened.name)
+        for stream in opened.streams:
+            stream.close()
+        assert list(group_names(maker._parent)) == []
+        assert CellGroup(maker._parent).remove()
