@@ -226,10 +226,11 @@ def test_messages_whose_way_was_interrupted_are_found_where_they_stood(database:
     for word in ("stood", "behind it"):
         database.lpush(one.channel.registration.taken_key(QUEUE), message(word))
     database.lpush(QUEUE, message("waits"))
-    for count, word in enumerate(("stood", "behind it", "waits"), 1):
-        one.turn(lambda count=count: len(one.messages) == count, f"{word} has come")
-        assert word_of(one.messages[-1]) == word
-        one.messages[-1].ack()
+    for word in ("stood", "behind it", "waits"):
+        one.turn(lambda: one.messages, f"{word} has come")
+        came = one.messages.pop()
+        assert word_of(came) == word
+        came.ack()
 
 
 def test_what_nobody_acknowledges_is_gone_when_it_has_come(database: Any, one: Looped) -> None:
