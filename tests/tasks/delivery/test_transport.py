@@ -91,11 +91,20 @@ def test_a_beat_that_fails_for_another_reason_is_an_error(one: Looped) -> None:
     one.channel.registration = registration
 
 
-def test_who_connects_to_a_redis_that_takes_nothing_hears_of_a_lost_connection(tmp_path: Path) -> None:
-    with DurableRedis(tmp_path) as server, server.filled(), Connection(server.url, transport=Transport) as to:
+def test_who_connects_to_a_redis_that_takes_nothing_hears_of_a_lost_connection_and_leaves_none(
+    tmp_path: Path,
+) -> None:
+    with (
+        DurableRedis(tmp_path) as server,
+        server.filled(),
+        server.client() as client,
+        Connection(server.url, transport=Transport) as to,
+    ):
+        before = len(client.client_list())
         with pytest.raises(RedisGone, match="maxmemory") as caught:
             to.connect()
         assert caught.value.status_code == "OOM"
+        wait_until(lambda: len(client.client_list()) == before, 5, "its connections are closed")
 
 
 def test_every_address_of_a_redis_is_ours_once_installed(monkeypatch: pytest.MonkeyPatch) -> None:
