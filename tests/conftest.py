@@ -23,7 +23,7 @@ from sandbox.engines.docker.client import connect
 from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.engines.docker.removal import remove_container
 from tasks.settings import this_catalogue, this_settings
-from tests.engines import ENGINES, remove_groups
+from tests.engines import ENGINES, IN_GVISOR, remove_groups
 from tests.oci_store import name_store, remove_store, shared_store
 from tests.programs import is_ours, running_redis, running_worker, runs
 from tests.stall import Stall
@@ -96,7 +96,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker
     if mark("every_engine") and "sandbox" in metafunc.fixturenames:
         one = mark("neutral") or "engine" in inspect.signature(metafunc.function).parameters
-        metafunc.parametrize("sandbox", ["docker"] if one else ENGINES, indirect=True, scope="session")
+        metafunc.parametrize("sandbox", list(ENGINES)[:1] if one else ENGINES, indirect=True, scope="session")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -115,8 +115,8 @@ def _settings_of_nobody() -> Iterator[None]:
         for variable in filter(is_ours, list(os.environ)):
             patch.delenv(variable)
         patch.setenv("CELLBLOCK_OWNER", OWNER)
-        if runtime := os.environ.get("TEST_OCI_RUNTIME"):
-            patch.setenv("CELLBLOCK_OCI_RUNTIME", runtime)
+        if IN_GVISOR:
+            patch.setenv("CELLBLOCK_OCI_RUNTIME", "runsc")
         if PATIENCE > 1:
             for variable in ("CELLBLOCK_ENGINE_MARGIN", "CELLBLOCK_SILENCE"):
                 patch.setenv(variable, f"{_PATIENT_S * PATIENCE:g}")
@@ -241,7 +241,7 @@ def broker_url(redis_url: str) -> str:
 def sandbox(request: pytest.FixtureRequest, engine: docker.APIClient) -> Sandbox:
     """Gives a sandbox on Docker, or on each engine in turn to a test that is marked so."""
     del engine
-    real: Sandbox = request.getfixturevalue(ENGINES[getattr(request, "param", "docker")])
+    real: Sandbox = request.getfixturevalue(ENGINES[getattr(request, "param", next(iter(ENGINES)))])
     return real
 
 
@@ -283,6 +283,12 @@ def crun(oci_settings: dict[str, Any]) -> Iterator[Sandbox]:
 def runc(oci_settings: dict[str, Any]) -> Iterator[Sandbox]:
     """Gives a sandbox on runc, with no daemon in between."""
     yield from _on_oci_runtime("runc", oci_settings)
+
+
+@pytest.fixture(scope="session")
+def runsc(oci_settings: dict[str, Any]) -> Iterator[Sandbox]:
+    """Gives a sandbox on gVisor, with no daemon in between."""
+    yield from _on_oci_runtime("runsc", oci_settings)
 
 
 def _on_oci_runtime(name: str, settings: dict[str, Any]) -> Iterator[Sandbox]:

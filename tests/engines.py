@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,16 @@ from sandbox.engines import open_engine
 if TYPE_CHECKING:
     from config import Settings
 
-__all__ = ["ENGINES", "cells_of", "environment", "remove_groups"]
+__all__ = ["ENGINES", "IN_GVISOR", "cells_of", "environment", "remove_groups"]
 
 #: The engines that isolate a job, by the names in the tests' ids, each with the fixture of its sandbox.
+#: The first is Docker Engine.
 ENGINES = {"docker": "on_docker", "oci+crun": "crun", "oci+runc": "runc"}
+
+#: Whether every cell of this run is made by gVisor, as `make gvisor` asks for.
+IN_GVISOR = os.environ.get("TEST_OCI_RUNTIME") == "runsc"
+if IN_GVISOR:
+    ENGINES = {"docker+runsc": "on_docker", "oci+runsc": "runsc"}
 
 
 def cells_of(settings: Settings) -> list[str]:

@@ -87,6 +87,7 @@ class CellFolders:
         self.ids = root / "ids"
         self.runtime = root / owner / "runtime"
         self._cells = root / owner / "cells"
+        self._mounts = root / owner / "mounts"
 
     def prepare(self) -> None:
         """Make the folders that hold the cells' folders.
@@ -96,6 +97,8 @@ class CellFolders:
         """
         for folder in (self.ids, self.runtime, self._cells):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # To the host, a runtime that makes a cell is a user who owns nothing, once it has the cell's ids.
+        self._mounts.mkdir(mode=0o711, exist_ok=True)
 
     def are_full(self) -> bool:
         """Whether their file system has no room for the files of another cell."""
@@ -116,13 +119,19 @@ class CellFolders:
         """The folder of the cell called `name`, which may not exist."""
         return CellFolder(self._cells / name)
 
+    def mounts_of(self, name: str) -> Path:
+        """The folder below which the launcher mounts the root and the devices of a cell."""
+        return self._mounts / name
+
     def forget(self, name: str) -> None:
-        """Remove the folders of a cell that is gone: the runtime's own, then the cell's.
+        """Remove the folders of a cell that is gone: those of the runtime and the mounts, then the cell's.
+
+        With the folder of the mounts, the mounts themselves vanish from the launcher's namespace.
 
         Once the control group is gone, the runtime's own `delete` does no more than this. It is slower,
         because a program must be started.
         """
-        for folder in (self.runtime / name, self._cells / name):
+        for folder in (self.runtime / name, self.mounts_of(name), self._cells / name):
             shutil.rmtree(folder, ignore_errors=True)
 
     def all(self) -> Iterator[CellFolder]:
