@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ def oci_config(
             "maskedPaths": list(profile.masked_paths),
             "readonlyPaths": list(_READ_ONLY),
             "sysctl": dict(profile.sysctls),
-            "seccomp": _seccomp(profile, machine),
+            "seccomp": _seccomp(profile.seccomp, machine),
             "cgroupsPath": cgroup,
             "resources": _resources(profile),
         },
@@ -105,9 +106,10 @@ def _options(one: Tmpfs, user: int) -> list[str]:
     return ["exec" if one.exec else "noexec", "nosuid", "nodev", *room, f"uid={user}", f"gid={user}"]
 
 
-def _seccomp(profile: Profile, machine: str) -> dict[str, Any]:
+@cache
+def _seccomp(text: str, machine: str) -> dict[str, Any]:
     """The profile's list without Docker's comments, and with the architecture's name in libseccomp."""
-    listed = json.loads(profile.seccomp)
+    listed = json.loads(text)
     rules = [{key: value for key, value in rule.items() if key != "comment"} for rule in listed["syscalls"]]
     kept = {key: listed[key] for key in ("defaultAction", "defaultErrnoRet") if key in listed}
     return kept | {"architectures": _ARCHITECTURES.get(machine, []), "syscalls": rules}

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sandbox.engines.cgroup import CGROUPS, ControlGroup, number
@@ -25,8 +26,8 @@ class CellGroup(ControlGroup):
         super().__init__(path, root)
         relative = path.lstrip("/")
         self._freezer = root / "freezer" / relative / "freezer.state"
-        # With version 1 the runtime puts a container into every hierarchy that the host has.
-        self._folders = [top / relative for top in ([root] if self.is_unified else _hierarchies(root))]
+        # With version 1 the runtime puts a container into every hierarchy that it sees.
+        self._folders = [top / relative for top in ((root,) if self.is_unified else _hierarchies(root))]
 
     def set_limits(self, memory_bytes: int, quota_us: int, period_us: int) -> None:
         """Change the limits of a running cell.
@@ -87,8 +88,11 @@ class CellGroup(ControlGroup):
             yield from map(int, (self._memory / "cgroup.procs").read_text().split())
 
 
-def _hierarchies(root: Path) -> list[Path]:
-    return [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+@cache
+def _hierarchies(root: Path) -> tuple[Path, ...]:
+    """The folders of a host's hierarchies, which do not change while it runs."""
+    every = root.iterdir() if root.is_dir() else ()
+    return tuple(path for path in every if path.is_dir() and not path.is_symlink())
 
 
 def group_names(parent: str, root: Path = CGROUPS) -> Iterator[str]:
