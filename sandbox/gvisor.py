@@ -11,6 +11,11 @@ _TASKS = 64
 _TASKS_EACH = 24
 
 
+def is_gvisor(oci_runtime: str) -> bool:
+    """Whether it is gVisor, by the name of its program or by its name in the engine's configuration."""
+    return any(word in Path(oci_runtime).name for word in ("runsc", "gvisor"))
+
+
 def gvisor_flags(program: str) -> tuple[str, ...]:
     """The flags that stand before runsc's subcommand; none for another runtime's program.
 
@@ -27,8 +32,3 @@ def host_tasks(pids: int, oci_runtime: str | None) -> int:
     ends with all of the cell when it can't make one.
     """
     return _TASKS + _TASKS_EACH * pids if oci_runtime and is_gvisor(oci_runtime) else pids
-
-
-def is_gvisor(oci_runtime: str) -> bool:
-    """Whether it is gVisor, by the name of its program or by its name in the engine's configuration."""
-    return any(word in Path(oci_runtime).name for word in ("runsc", "gvisor"))

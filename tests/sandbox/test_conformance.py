@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import Status
+from tests.engines import ENGINES
 from tests.programs import runs
 from tests.waiting import wait_until
 
@@ -38,9 +39,7 @@ CONTRACT_KEYS = {
 
 @pytest.fixture(
     params=[
-        pytest.param("sandbox", marks=pytest.mark.engine, id="docker"),
-        pytest.param("crun", marks=pytest.mark.engine, id="oci+crun"),
-        pytest.param("runc", marks=pytest.mark.engine, id="oci+runc"),
+        *(pytest.param(name, marks=pytest.mark.engine, id=engine) for engine, name in ENGINES.items()),
         "host",
     ]
 )

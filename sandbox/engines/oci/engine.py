@@ -24,7 +24,7 @@ from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolders, is_cell_name
 from sandbox.engines.oci.store import Store
 from sandbox.engines.oci.user_namespace import make_user_namespace
-from sandbox.errors import EngineFailed, EngineUnreachable
+from sandbox.errors import EngineFailed, EngineUnfit, EngineUnreachable
 from sandbox.labels import STATE, FoundLabels
 from sandbox.meter import measure
 from sandbox.profile import CpuQuota, by_operator, cell_profile
@@ -55,9 +55,8 @@ class OciEngine:
         self._store = Store(settings.store)
         self._folders = CellFolders(settings.state, settings.owner)
         self._ids = IdRanges(self._folders.ids, *settings.uid_bounds)
-        self._runtime = OciRuntime(
-            settings.oci_runtime or "crun", self._folders.runtime, settings.engine_margin
-        )
+        self._program = settings.oci_runtime or "crun"
+        self._runtime = OciRuntime(self._program, self._folders.runtime, settings.engine_margin)
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make and start a container.
@@ -69,7 +68,11 @@ class OciEngine:
         try:
             image, folder = self._begin(spec)
             streams = self._make(spec, image, folder)
-        except OSError as error:
+        except (OSError, EngineFailed) as error:
+            if self._folders.are_full():
+                raise EngineUnfit(f"There is no room in {self._settings.state}. Try: free some.") from error
+            if isinstance(error, EngineFailed):
+                raise
             raise EngineFailed(f"The host could not make a cell: {error.strerror}.") from error
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
         info = CellInfo("oci", self._runtime.name, image.name, image.id, spec.name)

@@ -127,4 +127,12 @@ def _last_line(log: Path) -> str:
         lines = log.read_text(errors="replace").strip().splitlines()
     except FileNotFoundError:
         lines = []
-    return lines[-1][:_MESSAGE_CHARS] if lines else "it does not say why"
+    return _message(lines[-1])[:_MESSAGE_CHARS] if lines else "it does not say why"
+
+
+def _message(line: str) -> str:
+    """What a line of a log says. runsc writes an object of JSON, the others write text."""
+    try:
+        return str(json.loads(line)["msg"])
+    except (ValueError, TypeError, KeyError):
+        return line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -21,6 +22,8 @@ __all__ = ["CellFolder", "CellFolders", "images_in_use", "is_cell_name", "modifi
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _STEP_S = 0.005
+#: More than the files of one cell take.
+_CELL_BYTES = 128 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,11 @@ class CellFolders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # To the host, a runtime that makes a cell is a user who owns nothing, once it has the cell's ids.
         self._mounts.mkdir(mode=0o711, exist_ok=True)
+
+    def are_full(self) -> bool:
+        """Whether their file system has no room for the files of another cell."""
+        room = os.statvfs(self.ids)
+        return room.f_bavail * room.f_frsize < _CELL_BYTES or (room.f_files > 0 and room.f_favail == 0)
 
     def make(self, name: str, labels: Mapping[str, str], group: str, image_id: str) -> CellFolder:
         """A new folder, with the labels, the path of the control group and the id of the image in it."""

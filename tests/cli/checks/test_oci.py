@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.checks import oci
+from cli.checks import oci, stock
 from cli.checks.finding import Level
 from sandbox import EngineUnreachable
 
@@ -64,3 +65,12 @@ def test_an_ordinary_user_is_told_that_it_takes_root(host: Path, monkeypatch: py
     host.chmod(0o755)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert problems() == ["the engine oci needs root on this host"]
+
+
+def test_little_room_for_the_images_is_told_with_what_makes_some(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.checks.stock.psutil.disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+    (found,) = stock.disk()
+    assert (found.level, found.mend) == (Level.PROBLEM, "cellblock images prune, or a larger disk")
+    assert str(host) in found.message
