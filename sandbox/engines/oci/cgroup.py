@@ -25,7 +25,11 @@ class CellGroup(ControlGroup):
     def __init__(self, path: str, root: Path = CGROUPS) -> None:
         super().__init__(path, root)
         relative = path.lstrip("/")
-        self._freezer = root / "freezer" / relative / "freezer.state"
+        if self.is_unified:
+            self._freezer, self._frozen, self._thawed = root / relative / "cgroup.freeze", "1", "0"
+        else:
+            self._freezer = root / "freezer" / relative / "freezer.state"
+            self._frozen, self._thawed = "FROZEN", "THAWED"
         # With version 1 the runtime puts a container into every hierarchy that it sees.
         self._folders = [top / relative for top in ((root,) if self.is_unified else _hierarchies(root))]
 
@@ -63,14 +67,15 @@ class CellGroup(ControlGroup):
             if (self._memory / "cgroup.kill").exists():
                 (self._memory / "cgroup.kill").write_text("1")
                 return
-            # While all are frozen, no process ends, so no id in the list can become another process's.
-            self._freezer.write_text("FROZEN")
+            # Version 1, or Linux before 5.14. While all are frozen, no process ends by itself, so no id in the
+            # list can become another process's.
+            self._freezer.write_text(self._frozen)
             try:
                 for pid in self._pids():
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
             finally:
-                self._freezer.write_text("THAWED")
+                self._freezer.write_text(self._thawed)
 
     def remove(self) -> bool:
         """Remove the groups that have no process. Returns whether all groups are gone."""
