@@ -67,8 +67,8 @@ class CellGroup(ControlGroup):
             if (self._memory / "cgroup.kill").exists():
                 (self._memory / "cgroup.kill").write_text("1")
                 return
-            # Version 1, or Linux before 5.14. While all are frozen, no process ends by itself, so no id in the
-            # list can become another process's.
+            # Version 1, or Linux before 5.14. While all are frozen, no process ends by itself, so no id in
+            # the list can become another process's.
             self._freezer.write_text(self._frozen)
             try:
                 for pid in self._pids():
