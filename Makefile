@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 SUITE_NEEDS = ALSO_INSTALL="crun=crun mcs=mono-mcs rabbitmqctl=rabbitmq-server curl=curl jq=jq node=nodejs \
-	docker-compose=docker-compose chromium=chromium chromedriver=chromium-driver"
+	docker-compose=docker-compose chromium=chromium chromedriver=chromium-driver \
+	skopeo=skopeo docker-registry=docker-registry"
 DOCS ?= $(or $(TMPDIR),/tmp)/cellblock-docs
 .PHONY: help demo test lint unit newest chaos mutate mutants coverage debian13 gvisor images bench docs lock clean
 

@@ -152,7 +152,7 @@ def _options(settings: Settings) -> list[str]:
 @contextmanager
 def _pulling(settings: Settings) -> Iterator[None]:
     """Pull missing images while the worker runs, in a separate process, because the worker forks."""
-    if settings.engine_name != "docker" or settings.pull == "never":
+    if not settings.isolates or settings.pull == "never":
         yield
         return
     command = [sys.executable, "-m", "cli", "images", "pull", "--quiet"]

@@ -35,6 +35,8 @@ class StandIn(socketserver.ThreadingUnixStreamServer):
         self.plugins = 403
         self.lines: list[dict[str, object]] = []
         self.pulled: list[tuple[str, str]] = []
+        #: The filters of the last request to remove images.
+        self.pruned: dict[str, list[str]] = {}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -59,6 +61,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = parse_qs(urlsplit(self.path).query)
+        if "/images/prune" in self.path:
+            self.server.pruned = json.loads(asked["filters"][0])
+            self._answer(200, {"ImagesDeleted": [], "SpaceReclaimed": 1 << 20})
+            return
         self.server.pulled.append((asked["fromImage"][0], asked["tag"][0]))
         self._answer(200, *self.server.lines)
 

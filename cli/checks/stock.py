@@ -51,7 +51,7 @@ def disk() -> Iterator[Finding]:
     settings = load_settings()
     if settings.engine_name == "oci":
         folder = next(path for path in (settings.store, *settings.store.parents) if path.is_dir())
-        yield room(folder, psutil.disk_usage(str(folder)).free)
+        yield room(folder, psutil.disk_usage(str(folder)).free, "cellblock images prune, or a larger disk")
         return
     folder = Path(about_engine()["DockerRootDir"])
     if docker_address(settings).startswith("unix://") and folder.is_dir():
@@ -60,10 +60,9 @@ def disk() -> Iterator[Finding]:
         yield unseen(f"the engine keeps its data elsewhere ({folder})")
 
 
-def room(folder: Path, free_bytes: int) -> Finding:
+def room(folder: Path, free_bytes: int, mend: str = "docker system prune, or a larger disk") -> Finding:
     """The finding for `free_bytes` of free space on the engine's disk."""
     says = f"{format_bytes(free_bytes)} free for the engine's data in {folder}"
-    mend = "docker system prune, or a larger disk"
     if free_bytes < _TOO_LITTLE_BYTES:
         return problem(says, mend)
     return warning(says, mend) if free_bytes < _LITTLE_BYTES else ok(says)

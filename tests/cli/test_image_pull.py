@@ -120,6 +120,13 @@ def test_an_image_that_is_here_is_not_pulled(tmp_path: Path) -> None:
     assert stand_in.pulled == []
 
 
+def test_an_image_that_is_here_is_pulled_if_told_to(tmp_path: Path) -> None:
+    image: dict[str, object] = {"Id": "sha256:1", "Size": 1}
+    with standing_in(tmp_path / "engine.sock", **{"alpine:latest": image}) as stand_in:
+        done = run_cli("images", "pull", "bash", "--force", CELLBLOCK_DOCKER_HOST=stand_in.url)
+    assert (done.returncode, stand_in.pulled) == (0, [("alpine", "latest")])
+
+
 def test_a_pull_that_fails_is_a_sentence_and_the_exit_code_of_the_sandbox(stand_in: StandIn) -> None:
     stand_in.lines = [{"error": "no basic auth credentials"}]
     done = run_cli("images", "pull", "bash", CELLBLOCK_DOCKER_HOST=stand_in.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from contextlib import nullcontext
@@ -66,12 +67,30 @@ def test_what_is_asked_for_on_the_command_line_reaches_celery(
         # Let monkeypatch restore the variables that the command sets.
         monkeypatch.setenv(variable, "")
         monkeypatch.delenv(variable)
-    for part in ("wait_for_broker", "_warn_of_redis", "require_engine", "_told_to_stop"):
-        monkeypatch.setattr(f"cli.worker.{part}", lambda *_: None)
-    monkeypatch.setattr("cli.worker._pulling", lambda _: nullcontext())
+    start_nothing(monkeypatch)
     monkeypatch.setattr("cli.worker._celery_worker", start)
     assert CliRunner().invoke(command_line("worker"), ["worker", *asked]).exit_code == 0
     assert heard == told
+
+
+def start_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what the command does before Celery's own command."""
+    for part in ("wait_for_broker", "_warn_of_redis", "require_engine", "_told_to_stop"):
+        monkeypatch.setattr(f"cli.worker.{part}", lambda *_: None)
+    monkeypatch.setattr("cli.worker._pulling", lambda _: nullcontext())
+
+
+@pytest.mark.parametrize(
+    ("told", "celerys", "code"), [(["Warm"], 1, 0), (["Cold"], 70, 0), ([], 70, 70), ([], 0, 0)]
+)
+def test_an_end_is_a_failure_only_if_nobody_asked_for_it(
+    monkeypatch: pytest.MonkeyPatch, told: list[str], celerys: int, code: int
+) -> None:
+    start_nothing(monkeypatch)
+    monkeypatch.setattr("cli.worker._told_to_stop", lambda: told)
+    monkeypatch.setattr("cli.worker._celery_worker", lambda _, **__: celerys)
+    ended = CliRunner().invoke(command_line("worker"), ["worker"])
+    assert (ended.exit_code, "nobody told it to" in ended.stderr) == (code, code != 0)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +148,20 @@ def test_missing_images_are_pulled_beside_the_worker_and_not_longer_than_it_runs
         (puller,) = children() - before
         assert puller.cmdline() == [sys.executable, "-m", "cli", "images", "pull", "--quiet"]
     assert not puller.is_running()
+
+
+def test_a_worker_of_the_engine_oci_pulls_too_and_its_pull_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program stands in for skopeo, and never answers."""
+    (tmp_path / "skopeo").write_text(f"#!/bin/sh\ntouch {tmp_path}/asked; exec sleep 300\n")
+    (tmp_path / "skopeo").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("CELLBLOCK_ENGINE", "oci")
+    monkeypatch.setenv("CELLBLOCK_STORE", str(tmp_path / "store"))
+    with _pulling(load_settings()):
+        wait_until((tmp_path / "asked").exists, 30, "the registry is asked")
+    assert list((tmp_path / "store/images").iterdir()) == []
 
 
 @pytest.mark.parametrize("settings", [{"pull": "never"}, {"enable_docker": False}], ids=str)

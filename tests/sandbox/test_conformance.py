@@ -15,6 +15,8 @@ from tests.programs import runs
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    import docker
+
     from sandbox import Sandbox
 
 CONTRACT_KEYS = {
@@ -24,6 +26,7 @@ CONTRACT_KEYS = {
         "image",
         "image_id",
         "engine",
+        "oci_runtime",
         "warm",
         "container",
         "worker",
@@ -238,6 +241,14 @@ def test_the_result_has_every_key_of_the_contract(anywhere: Sandbox) -> None:
     result = anywhere.run("true").to_dict()
     assert set(result) >= CONTRACT_KEYS
     assert set(result["timings"]) >= {"queued", "acquire", "run", "collect", "total"}
+
+
+def test_the_result_names_the_program_that_made_the_container(
+    anywhere: Sandbox, engine: docker.APIClient
+) -> None:
+    made_by = {"docker": engine.info()["DefaultRuntime"], "oci": anywhere.settings.oci_runtime, "host": None}
+    result = anywhere.run("true")
+    assert result.oci_runtime == made_by[result.engine]
 
 
 def test_the_total_is_the_sum_of_the_timings(anywhere: Sandbox) -> None:

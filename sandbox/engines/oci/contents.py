@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
+
+from sandbox.engines.oci.layer import unpack_layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,8 +72,8 @@ def from_archive(archive: IO[bytes], scratch: Path) -> tuple[Contents, list[str]
     Raises:
         tarfile.TarError, OSError, LookupError, TypeError, ValueError: the archive is malformed.
     """
-    with tarfile.open(fileobj=archive, mode="r|") as outer:
-        outer.extractall(scratch, filter="data")
+    # Python before 3.11.4 can't keep an archive within its folder.
+    unpack_layer(archive, scratch)
     (manifest,) = json.loads((scratch / "manifest.json").read_text())
     layers = tuple(scratch / name for name in manifest["Layers"])
     return Contents((scratch / manifest["Config"]).read_bytes(), layers), manifest["RepoTags"]

@@ -95,7 +95,8 @@ class OciImages:
             folder.chmod(0o755)
         for done, layer in enumerate(contents.layers):
             progress("unpack", done, len(contents.layers))
-            unpack_layer(layer, rootfs)
+            with layer.open("rb") as file:
+                unpack_layer(file, rootfs)
         progress("unpack", len(contents.layers), len(contents.layers))
         for path in (*_MOUNT_POINTS, *(config.container.volumes or ())):
             make_folder(rootfs, path)

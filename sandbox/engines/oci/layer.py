@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import IO
 
 __all__ = ["make_folder", "unpack_layer"]
 
@@ -29,7 +30,7 @@ _MOST_LINKS = 40
 _DEEPEST = 200
 
 
-def unpack_layer(layer: Path, root: Path) -> None:
+def unpack_layer(layer: IO[bytes], root: Path) -> None:
     """Unpack a layer, a tar archive, over the earlier layers in the folder `root`.
 
     All files get the owner of this process, their own times, and no right to write for others.
@@ -39,7 +40,7 @@ def unpack_layer(layer: Path, root: Path) -> None:
         OSError: there is no room.
     """
     fresh: set[Path] = set()
-    with tarfile.open(layer, "r|") as archive:
+    with tarfile.open(fileobj=layer, mode="r|") as archive:
         for member in archive:
             with _sensible(member.name):
                 place = _place(root, member.name)

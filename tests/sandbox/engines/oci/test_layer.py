@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,10 +36,8 @@ def root(outside: Path) -> Path:
 
 def unpack(root: Path, *layers: Layer) -> list[str]:
     """Unpack the layers, and list all paths that are there then."""
-    for number, entries in enumerate(layers):
-        layer = root.with_name(f"{number}.tar")
-        layer.write_bytes(tar(*entries))
-        unpack_layer(layer, root)
+    for entries in layers:
+        unpack_layer(BytesIO(tar(*entries)), root)
     return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
 
 
