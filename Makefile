@@ -5,7 +5,7 @@ SUITE_NEEDS = ALSO_INSTALL="crun=crun mcs=mono-mcs rabbitmqctl=rabbitmq-server c
 	docker-compose=docker-compose chromium=chromium chromedriver=chromium-driver \
 	skopeo=skopeo docker-registry=docker-registry"
 DOCS ?= $(or $(TMPDIR),/tmp)/cellblock-docs
-.PHONY: help demo test lint unit newest chaos mutate mutants coverage debian13 images bench docs lock clean
+.PHONY: help demo test lint unit newest chaos mutate mutants coverage debian13 gvisor images bench docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ mutants: ## Put small faults into the product, and name those that no test notic
 debian13: ## Test the sandbox on Debian 13 under qemu: systemd, cgroup v2, AppArmor, a newer engine
 	@ALSO_INSTALL='qemu-system-x86_64=qemu-system-x86 debootstrap=debootstrap debugfs=e2fsprogs' \
 		deploy/with-services.sh sh -c 'cellblock images build --quiet bash python cpp && exec python -m tests.debian13 $(TESTS)'
+
+gvisor: ## Test the sandbox in gVisor, with a Docker Engine of its own and with no daemon
+	@ALSO_INSTALL='runsc=runsc' deploy/with-services.sh \
+		sh -c 'cellblock images build --quiet bash python cpp && exec python -m tests.gvisor $(TESTS)'
 
 mutate: ## Take away each line of the cell's profile in turn, and show which test fails without it
 	@deploy/with-services.sh python -m tests.hostile.mutate_profile

@@ -16,6 +16,7 @@ from config import load_settings
 from config.runtimes import RuntimeLimits
 from sandbox.engines.oci.bundle import oci_config
 from sandbox.engines.oci.ids import IdRange
+from sandbox.engines.oci.mounts import CellMounts
 from sandbox.limits import resolve_limits
 from sandbox.profile import CELL_USER, cell_profile
 
@@ -80,14 +81,16 @@ def oci_run(around: Surroundings, program: str, *command: str) -> Iterator[Calla
     group = f"/cellblock-{around.run}-bare"
     config = oci_config(
         replace(profile, program=command),
-        rootfs=image.rootfs,
+        mounts=CellMounts(image.rootfs, Path("/dev")),
         image_env=image.env,
         ids=IdRange(first=_FIRST_ID),
         user_namespace="",
         cgroup=group,
         machine=platform.machine(),
     )
-    # The runtime makes this one itself.
+    # The runtime makes these itself.
+    devices = next(one for one in config["mounts"] if one["destination"] == "/dev")
+    devices |= {"type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "noexec", "mode=755"]}
     config["linux"]["namespaces"] = [{"type": one["type"]} for one in config["linux"]["namespaces"]]
     (bundle / "config.json").write_text(json.dumps(config))
     # crun refuses to run where both versions of control groups are mounted.

@@ -116,9 +116,9 @@ GUARANTEES_HEAD = """# Guarantees
 
 Each line is a test of [tests/hostile](../../tests/hostile). The tests run hostile programs in real cells,
 on real engines: `docker`, `oci` with crun, and `oci` with runc. The line says what must hold. Where the last
-column says `docker`, the engine has no part in what the test shows, or only Docker can do it. After each
-family a well-behaved job must run, and nothing may be left behind. [Security](../security.md) says what cells
-protect, and what they can't.
+column says `docker`, the engine has no part in what the test shows, or only Docker can do it. Where it says
+`oci`, only that engine gives it. After each family a well-behaved job must run, and nothing may be left
+behind. [Security](../security.md) says what cells protect, and what they can't.
 """
 
 HOSTILE = REFERENCE.parents[1] / "tests" / "hostile"
@@ -134,19 +134,22 @@ def guarantees_page() -> str:
     )
 
 
-def hostile_cases() -> dict[str, dict[str, dict[str, int]]]:
-    """For each test of each module its cases, as pytest collects them, and on how many engines each runs."""
+def hostile_cases() -> dict[str, dict[str, dict[str, set[str]]]]:
+    """For each test of each module its cases, as pytest collects them, and the engines that each runs on."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:randomly", str(HOSTILE)]
     root, env = HOSTILE.parents[1], os.environ | {"PYTEST_ADDOPTS": ""}
     collected = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=True)
-    modules: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
+    modules: dict[str, dict[str, dict[str, set[str]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(set))
+    )
     found = re.findall(r"^\S*/(test_\w+\.py)::(\w+)(?:\[(.*)\])?$", collected.stdout, re.MULTILINE)
     for module, name, case in found:
-        modules[module][name][ENGINE.sub("", case)] += 1
+        engine = ENGINE.match(case)
+        modules[module][name][ENGINE.sub("", case)].add(engine[1] if engine else "docker")
     return modules
 
 
-def family_section(path: Path, tests: dict[str, dict[str, int]]) -> str:
+def family_section(path: Path, tests: dict[str, dict[str, set[str]]]) -> str:
     """The docstring and the tests of one module, with their cases."""
     title = path.stem.removeprefix("test_").replace("_", " ").capitalize()
     says = ast.get_docstring(ast.parse(path.read_text()))
@@ -161,9 +164,12 @@ def family_section(path: Path, tests: dict[str, dict[str, int]]) -> str:
     return f"\n## {title}\n\n{head}{''.join(rows)}"
 
 
-def engines_of(cases: dict[str, int]) -> str:
+def engines_of(cases: dict[str, set[str]]) -> str:
     """The engines that a test with these cases runs on."""
-    return "all" if set(cases.values()) == {len(ENGINES)} else "`docker`"
+    engines = set().union(*cases.values())
+    if engines == set(ENGINES):
+        return "all"
+    return ", ".join(sorted({f"`{engine.partition('+')[0]}`" for engine in engines}))
 
 
 def sentence(test: str) -> str:

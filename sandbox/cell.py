@@ -34,6 +34,7 @@ class CellInfo:
     """Where a job runs."""
 
     engine: str
+    oci_runtime: str | None = None
     image: str | None = None
     image_id: str | None = None
     container: str | None = None

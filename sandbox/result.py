@@ -113,7 +113,9 @@ class Result:
     image_id: str | None = None
     """The image's id, a hash of its content: "sha256:…". It never names another image."""
     engine: str
-    """"docker", or "host" where nothing was isolated."""
+    """"docker", "oci", or "host" where nothing was isolated."""
+    oci_runtime: str | None = None
+    """The program that made the container: "runc", "crun", "runsc", …; null on the host."""
     warm: bool = False
     """Whether the cell was a warm one, which was made before the job came."""
     container: str | None = None

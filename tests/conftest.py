@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import secrets
@@ -22,6 +23,7 @@ from sandbox.engines.docker.client import connect
 from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.engines.docker.removal import remove_container
 from tasks.settings import this_catalogue, this_settings
+from tests.engines import ENGINES, IN_GVISOR, remove_groups
 from tests.oci_store import name_store, remove_store, shared_store
 from tests.programs import is_ours, running_redis, running_worker, runs
 from tests.stall import Stall
@@ -85,6 +87,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with the mark `every_engine` on each engine.
+
+    Two kinds of tests run on Docker alone all the same: neutral ones, which show what no engine has a part
+    in, and those that use `engine`, which ask Docker itself.
+    """
+    mark = metafunc.definition.get_closest_marker
+    if mark("every_engine") and "sandbox" in metafunc.fixturenames:
+        one = mark("neutral") or "engine" in inspect.signature(metafunc.function).parameters
+        metafunc.parametrize("sandbox", list(ENGINES)[:1] if one else ENGINES, indirect=True, scope="session")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Accept SIGINT, which background processes of a shell ignore. Programs that tests start inherit this."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -101,8 +115,8 @@ def _settings_of_nobody() -> Iterator[None]:
         for variable in filter(is_ours, list(os.environ)):
             patch.delenv(variable)
         patch.setenv("CELLBLOCK_OWNER", OWNER)
-        if runtime := os.environ.get("TEST_OCI_RUNTIME"):
-            patch.setenv("CELLBLOCK_OCI_RUNTIME", runtime)
+        if IN_GVISOR:
+            patch.setenv("CELLBLOCK_OCI_RUNTIME", "runsc")
         if PATIENCE > 1:
             for variable in ("CELLBLOCK_ENGINE_MARGIN", "CELLBLOCK_SILENCE"):
                 patch.setenv(variable, f"{_PATIENT_S * PATIENCE:g}")
@@ -224,8 +238,16 @@ def broker_url(redis_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def sandbox(engine: docker.APIClient) -> Iterator[Sandbox]:
-    """Gives a sandbox on the real engine."""
+def sandbox(request: pytest.FixtureRequest, engine: docker.APIClient) -> Sandbox:
+    """Gives a sandbox on Docker, or on each engine in turn to a test that is marked so."""
+    del engine
+    real: Sandbox = request.getfixturevalue(ENGINES[getattr(request, "param", next(iter(ENGINES)))])
+    return real
+
+
+@pytest.fixture(scope="session")
+def on_docker(engine: docker.APIClient) -> Iterator[Sandbox]:
+    """Gives a sandbox on Docker."""
     choice = ImageChoice(engine)
     with Sandbox(load_settings(pull="never")) as real:
         for name in ("bash", "python"):
@@ -243,14 +265,11 @@ def oci_settings(engine: docker.APIClient) -> Iterator[dict[str, Any]]:
         unavailable("The engine oci needs root here.")
     store = shared_store(engine, ("bash", "python"))
     state = Path("/run", f"cellblock-{OWNER}")
+    state.mkdir()
     yield {"engine": "oci", "store": store, "state": state, "pull": "never"}
     left = [*state.glob("ids/*"), *(state / OWNER).glob("cells/*")]
     shutil.rmtree(state)
-    for group in (
-        *Path("/sys/fs/cgroup").glob(f"cellblock-{OWNER}"),
-        *Path("/sys/fs/cgroup").glob(f"*/cellblock-{OWNER}"),
-    ):
-        group.rmdir()
+    remove_groups(OWNER)
     assert left == []
 
 
@@ -264,6 +283,12 @@ def crun(oci_settings: dict[str, Any]) -> Iterator[Sandbox]:
 def runc(oci_settings: dict[str, Any]) -> Iterator[Sandbox]:
     """Gives a sandbox on runc, with no daemon in between."""
     yield from _on_oci_runtime("runc", oci_settings)
+
+
+@pytest.fixture(scope="session")
+def runsc(oci_settings: dict[str, Any]) -> Iterator[Sandbox]:
+    """Gives a sandbox on gVisor, with no daemon in between."""
+    yield from _on_oci_runtime("runsc", oci_settings)
 
 
 def _on_oci_runtime(name: str, settings: dict[str, Any]) -> Iterator[Sandbox]:

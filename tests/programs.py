@@ -28,6 +28,7 @@ __all__ = [
     "free_port",
     "is_ours",
     "run_cli",
+    "running",
     "running_flower",
     "running_redis",
     "running_worker",
@@ -165,6 +166,12 @@ def run_cli(
 def unique_sleep(seconds: int) -> str:
     """A command that sleeps this long plus a random fraction, so that its command line is unique."""
     return f"sleep {seconds}.{secrets.randbelow(10**9):09}"
+
+
+def running(command: str) -> list[psutil.Process]:
+    """The processes of this host with exactly this command line, including processes in cells."""
+    every = psutil.process_iter(["cmdline"])
+    return [process for process in every if " ".join(process.info["cmdline"] or ()) == command]
 
 
 def runs(words: str) -> bool:

@@ -20,7 +20,7 @@ __all__ = ["runtime"]
 
 
 def runtime() -> Iterator[Finding]:
-    """The OCI runtime answers, this user may use it, and cells can enter their images."""
+    """The OCI runtime answers, this user may use it, and cells can enter their mounts."""
     settings = load_settings()
     engine = OciEngine(settings)
     yield ok(f"{engine.version()}, with no daemon in between")
@@ -29,9 +29,9 @@ def runtime() -> Iterator[Finding]:
         yield problem(
             "the engine oci needs root on this host", "run the worker as root, or CELLBLOCK_ENGINE=docker"
         )
-    closed = [path for path in (settings.store, *settings.store.parents) if not _is_open(path)]
+    closed = [path for path in (settings.state, *settings.state.parents) if not _is_open(path)]
     if closed:
-        yield problem(f"cells can't enter {closed[0]}, where their images are", f"chmod o+x {closed[0]}")
+        yield problem(f"cells can't enter {closed[0]}, where their mounts are", f"chmod o+x {closed[0]}")
 
 
 def _is_open(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandbox.events import Usage
@@ -42,15 +43,14 @@ class JobUsage:
         self._started_ns = self._group.cpu_ns() if self._group else None
 
     def at_end(self, reported: Usage = Usage()) -> Usage:  # noqa: B008  it can't be changed
-        """What the job has used until now; as `reported` where the group can't be read."""
-        if self._group is None:
+        """What the job has used until now. It is `reported` if nothing of the group can be read.
+
+        What the kernel does not count outside of the cell, it does not count inside either.
+        """
+        usage = self._group.usage() if self._group else Usage()
+        if usage == Usage():
             return reported
-        usage = self._group.usage()
-        return Usage(
-            self._of_job(usage.cpu_ns, reported.cpu_ns),
-            reported.peak_bytes if usage.peak_bytes is None else usage.peak_bytes,
-            reported.oom_kills if usage.oom_kills is None else usage.oom_kills,
-        )
+        return replace(usage, cpu_ns=self._of_job(usage.cpu_ns, reported.cpu_ns))
 
     def _of_job(self, now_ns: int | None, reported_ns: int | None) -> int | None:
         if now_ns is None or self._handed_over_ns is None:

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from tests.chaos.cells import containers_of, volumes_of
 from tests.waiting import becomes
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ class Left:
     lost: list[str]
     stuck: list[str]
     cells: list[str]
-    volumes: list[str]
+    remains: list[str]
     keys: list[str]
 
 
@@ -38,13 +37,10 @@ def find_left(stage: Stage, unfinished: AbstractSet[str]) -> Left:
     with stage.redis.client() as client:
         known = messages_in(client)
         keys = [key for key in client.scan_iter() if client.ttl(key) == -1 and not key.startswith(_OF_KOMBU)]
-    engine = stage.engine.client()
-    becomes(lambda: not containers_of(engine, stage.owner), _GONE_S)
-    cells = containers_of(engine, stage.owner)
-    volumes = volumes_of(engine)
-    engine.close()
+    becomes(lambda: not (stage.engine.cells() or stage.engine.remains()), _GONE_S)
     stuck = sorted(job_id for job_id in unfinished if job_id in known)
-    return Left(sorted(unfinished - set(stuck)), stuck, cells, volumes, keys)
+    lost = sorted(unfinished - set(stuck))
+    return Left(lost, stuck, stage.engine.cells(), stage.engine.remains(), keys)
 
 
 def stop_workers(stage: Stage) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -13,6 +13,7 @@ import docker
 import psutil
 import requests.exceptions
 
+from tests.chaos.cells import CellWatch, containers_of, volumes_of
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ _APART = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forwar
 class PrivateEngine:
     """An engine in `folder`. The path must be short, because it holds sockets. A context; needs root."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, owner: str = "chaos") -> None:
+        self.owner = owner
         self.socket = folder / "docker.sock"
         self.url = f"unix://{self.socket}"
         self._folder = folder
@@ -92,6 +94,25 @@ class PrivateEngine:
                 if "error" in line:
                     raise RuntimeError(f"{name} could not be loaded: {line['error']}")
         client.close()
+
+    def watch(self) -> CellWatch:
+        """A watch of all cells."""
+        return CellWatch(self.url, self.owner)
+
+    def cells(self) -> list[str]:
+        """The names of all cells, in any state."""
+        with closing(self.client()) as client:
+            return containers_of(client, self.owner)
+
+    def remains(self) -> list[str]:
+        """What else is left of any cell: volumes."""
+        with closing(self.client()) as client:
+            return [f"volume {name}" for name in volumes_of(client)]
+
+    def remove(self, cell: str) -> None:
+        """Remove a cell as an operator may do by mistake: `docker rm --force`."""
+        with closing(self.client()) as client:
+            client.remove_container(cell, v=True, force=True)
 
     def kill(self, *, whole: bool) -> None:
         """Kill dockerd, and with `whole` containerd too. Processes in containers go on."""

@@ -13,8 +13,11 @@ import psutil
 import redis
 import requests.exceptions
 
-from tests.chaos.cells import containers_of
+from sandbox.errors import EngineFailed
 from tests.chaos.clocks import STEP_S
+from tests.chaos.engine import PrivateEngine
+from tests.chaos.oci import PrivateOci, WrappedRuntime
+from tests.chaos.proxy import StallingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.chaos.stage import Post, Stage
 
-__all__ = ["FAULTS", "Fault", "Mend", "fault_plan", "strike"]
+__all__ = ["FAULTS", "OCI_FAULTS", "Fault", "Mend", "fault_plan", "strike"]
 
 #: Repairs a fault. Calling it twice does no harm.
 Mend = Callable[[], None]
@@ -51,13 +54,13 @@ def fault_plan(
         kind = kinds[number % len(kinds)]
         gap_s = random.uniform(0.2, 1.8) * mean_gap_s
         yield Fault(
-            kind, random.randrange(workers), gap_s, random.uniform(*FAULTS[kind].lasts_s), random.random()
+            kind, random.randrange(workers), gap_s, random.uniform(*_EVERY[kind].lasts_s), random.random()
         )
 
 
 def strike(fault: Fault, stage: Stage) -> Mend | None:
     """Cause the fault. Returns how to repair it, or None if there was nothing to affect."""
-    return FAULTS[fault.kind].act(stage, stage.posts[fault.worker], fault.choice)
+    return _EVERY[fault.kind].act(stage, stage.posts[fault.worker], fault.choice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def _freeze_worker(_: Stage, post: Post, _choice: float) -> Mend | None:
 def _reset_connections(stage: Stage, _: Post, _choice: float) -> Mend | None:
     try:
         stage.redis.reset_connections()
-    except redis.ConnectionError:
+    except (redis.ConnectionError, redis.TimeoutError):
         return None
     return _nothing
 
@@ -148,13 +151,16 @@ def _fill_redis(stage: Stage, _: Post, _choice: float) -> Mend | None:
 
 
 def _kill_engine(stage: Stage, _: Post, choice: float) -> Mend | None:
-    if not stage.engine.answers():
+    engine = stage.engine
+    assert isinstance(engine, PrivateEngine)
+    if not engine.answers():
         return None
-    stage.engine.kill(whole=choice < 0.5)
-    return stage.engine.start
+    engine.kill(whole=choice < 0.5)
+    return engine.start
 
 
 def _stall_engine(_: Stage, post: Post, _choice: float) -> Mend | None:
+    assert isinstance(post.engine_link, StallingProxy)
     post.engine_link.stall()
     return post.engine_link.heal
 
@@ -176,14 +182,14 @@ def _set_clock(_: Stage, post: Post, choice: float) -> Mend | None:
 
 
 def _set_engines_clock(stage: Stage, _: Post, choice: float) -> Mend | None:
-    for post in stage.posts:
-        post.engine_link.clock_off_s = _step_s(choice)
-    return lambda: _set_engines_clock_right(stage)
+    _set_links(stage, _step_s(choice))
+    return lambda: _set_links(stage, 0)
 
 
-def _set_engines_clock_right(stage: Stage) -> None:
+def _set_links(stage: Stage, clock_off_s: float) -> None:
     for post in stage.posts:
-        post.engine_link.clock_off_s = 0
+        assert isinstance(post.engine_link, StallingProxy)
+        post.engine_link.clock_off_s = clock_off_s
 
 
 def _step_s(choice: float) -> float:
@@ -191,18 +197,44 @@ def _step_s(choice: float) -> float:
 
 
 def _remove_cell(stage: Stage, _: Post, choice: float) -> Mend | None:
-    """Remove a cell as an operator may do by mistake: `docker rm --force`."""
-    client = None
-    with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
-        client = stage.engine.client()
-        names = containers_of(client, stage.owner)
-        if names:
-            client.remove_container(names[int(choice * len(names))], v=True, force=True)
-            client.close()
+    """Remove a cell as an operator may do by mistake."""
+    with suppress(docker.errors.DockerException, requests.exceptions.RequestException, EngineFailed):
+        if names := stage.engine.cells():
+            stage.engine.remove(names[int(choice * len(names))])
             return _nothing
-    if client:
-        client.close()
     return None
+
+
+def _runtime_of(post: Post) -> WrappedRuntime:
+    assert isinstance(post.engine_link, WrappedRuntime)
+    return post.engine_link
+
+
+def _refuse_calls(_: Stage, post: Post, choice: float) -> Mend | None:
+    _runtime_of(post).fail(2, late=choice < 0.5)
+    return _runtime_of(post).mend
+
+
+def _take_runtime_away(_: Stage, post: Post, _choice: float) -> Mend | None:
+    _runtime_of(post).take_away()
+    return _runtime_of(post).mend
+
+
+def _hold_runtime(_: Stage, post: Post, _choice: float) -> Mend | None:
+    _runtime_of(post).hold()
+    return _runtime_of(post).mend
+
+
+def _fill_state(stage: Stage, _: Post, _choice: float) -> Mend | None:
+    assert isinstance(stage.engine, PrivateOci)
+    stage.engine.fill_state()
+    return stage.engine.empty_state
+
+
+def _take_ids(stage: Stage, _: Post, _choice: float) -> Mend | None:
+    assert isinstance(stage.engine, PrivateOci)
+    stage.engine.take_ids()
+    return stage.engine.give_back_ids
 
 
 FAULTS = {
@@ -223,3 +255,16 @@ FAULTS = {
     "worker's clock set": _Kind(_set_clock, (5, 20)),
     "engine's clock set": _Kind(_set_engines_clock, (5, 20)),
 }
+
+_OF_DOCKER = ("engine killed", "engine stalled", "engine's clock set", "worker's clock set")
+
+#: The faults of the engine oci. Its workers share the host's clock, and there is no daemon.
+OCI_FAULTS = {kind: fault for kind, fault in FAULTS.items() if kind not in _OF_DOCKER} | {
+    "runtime fails": _Kind(_refuse_calls, (1, 8)),
+    "runtime missing": _Kind(_take_runtime_away, (1, 8)),
+    "runtime hangs": _Kind(_hold_runtime, (2, 10)),
+    "state folder full": _Kind(_fill_state, (1, 8)),
+    "ids exhausted": _Kind(_take_ids, (1, 8)),
+}
+
+_EVERY = FAULTS | OCI_FAULTS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tests.chaos.cells import CellStart
+    from tests.chaos.cell_log import CellStart
     from tests.chaos.results import Outcome
     from tests.chaos.striker import Strike
 

@@ -20,6 +20,7 @@ class Report:
     seed: int
     jobs: int
     took_s: float
+    engine: str
     fsync: str
     clock_off_s: int
     faults: dict[str, int]
@@ -32,7 +33,8 @@ class Report:
     #: A second cell started while the first one still ran.
     doubled: list[str]
     cells_left: list[str]
-    volumes_left: list[str]
+    #: Volumes; of the engine oci also control groups, mounts, ids, folders and processes.
+    remains: list[str]
     keys_left: list[str]
     #: Workers that ended without being killed. The run starts them again, as a service manager does.
     workers_that_ended: list[str]
@@ -51,7 +53,7 @@ class Report:
     @property
     def is_good(self) -> bool:
         """Whether the run keeps what the project promises."""
-        bad = (self.lost, self.stuck, self.wrong, self.changed, self.cells_left, self.volumes_left)
+        bad = (self.lost, self.stuck, self.wrong, self.changed, self.cells_left, self.remains)
         return (
             not any(bad)
             and percentile(self.recovery_s, 95) < _RECOVERY_P95_S
@@ -75,7 +77,7 @@ class Report:
             ("changed after being set", self.changed),
             ("two cells at once", self.doubled),
             ("cells left", self.cells_left),
-            ("volumes left", self.volumes_left),
+            ("remains of cells", self.remains),
             ("keys left for ever", self.keys_left),
             ("workers that ended by themselves", self.workers_that_ended),
             ("workers that did not stop", self.workers_that_did_not_stop),
@@ -84,7 +86,7 @@ class Report:
         head = (
             f"Seed {self.seed}: {'good' if self.is_good else 'BAD'}, {self.jobs} jobs and"
             f" {sum(self.faults.values())} faults in {self.took_s:.0f} s"
-            f" (appendfsync {self.fsync}, one clock {self.clock_off_s:+d} s)"
+            f" ({self.engine}, appendfsync {self.fsync}, one clock {self.clock_off_s:+d} s)"
         )
         lines = [
             head,

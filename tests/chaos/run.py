@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from tests.chaos.aftermath import find_left, stop_workers
-from tests.chaos.cells import CellWatch
 from tests.chaos.publisher import Publisher
 from tests.chaos.recovery import after_each, after_each_struck, again_after_death, slowest
 from tests.chaos.report import Report
@@ -36,7 +35,7 @@ def run_chaos(plan: Plan, stage: Stage, settle_s: float, say: Say) -> Report:
 
     with ExitStack() as stack:
         results = stack.enter_context(ResultWatch(stage.redis, jobs))
-        cells = stack.enter_context(CellWatch(stage.engine, stage.owner))
+        cells = stack.enter_context(stage.engine.watch())
         every_s = plan.lasts_s / len(jobs)
         publisher = stack.enter_context(Publisher(stage.redis.url, plan.jobs, every_s))
         striker = Striker(plan.faults, stage, cells, say)
@@ -58,6 +57,7 @@ def run_chaos(plan: Plan, stage: Stage, settle_s: float, say: Say) -> Report:
         seed=plan.seed,
         jobs=len(jobs),
         took_s=round(took_s, 1),
+        engine=stage.oci_runtime or "docker",
         fsync=stage.redis.fsync,
         clock_off_s=stage.clock_off_s,
         faults=dict(Counter(struck.kind for struck in strikes)),
@@ -75,7 +75,7 @@ def run_chaos(plan: Plan, stage: Stage, settle_s: float, say: Say) -> Report:
         ],
         doubled=named(cells.twice_at_once()),
         cells_left=left.cells,
-        volumes_left=left.volumes,
+        remains=left.remains,
         keys_left=left.keys,
         workers_that_ended=ended,
         workers_that_did_not_stop=unstopped,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from tests.chaos.clocks import WrongClock
 from tests.chaos.durable_redis import DurableRedis, Fsync
 from tests.chaos.engine import PrivateEngine
+from tests.chaos.oci import PrivateOci, WrappedRuntime
 from tests.chaos.proxy import StallingProxy
 from tests.chaos.workers import ChaosWorker
 from tests.waiting import wait_until
@@ -28,12 +30,12 @@ _START_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A worker, with its proxies to the engine and to Redis, and its clock."""
+    """A worker, with its proxy to Redis, its clock, and its way to its engine: a proxy or a program."""
 
     worker: ChaosWorker
-    engine_link: StallingProxy
     redis_link: StallingProxy
     clock: WrongClock
+    engine_link: StallingProxy | WrappedRuntime
 
 
 @dataclass(slots=True)
@@ -48,8 +50,9 @@ class Stage:
     workers: int = 2
     fsync: Fsync = "always"
     clock_off_s: int = 0
-    owner: str = "chaos"
-    engine: PrivateEngine = field(init=False)
+    #: The OCI runtime of the engine oci; None for a Docker engine.
+    oci_runtime: str | None = None
+    engine: PrivateEngine | PrivateOci = field(init=False)
     redis: DurableRedis = field(init=False)
     posts: list[Post] = field(default_factory=list, init=False)
     folder: Path = field(init=False)
@@ -60,9 +63,8 @@ class Stage:
             # Not in pytest's own folder: its path is too long for the sockets.
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cb-chaos-")))
             self.redis = stack.enter_context(DurableRedis(self.folder, self.fsync))
-            place = self.folder / "e"
-            place.mkdir()
-            self.engine = stack.enter_context(PrivateEngine(place))
+            self.engine = self._engine()
+            stack.enter_context(self.engine)
             self.engine.load(self.source, self.images)
             for number in range(self.workers):
                 self.posts.append(self._post(stack, number))
@@ -81,15 +83,22 @@ class Stage:
         for log in (*self.folder.glob("*.log"), *self.folder.glob("e/*.log")):
             shutil.copy(log, folder)
 
+    def _engine(self) -> PrivateEngine | PrivateOci:
+        place = self.folder / "e"
+        place.mkdir()
+        if self.oci_runtime is None:
+            return PrivateEngine(place)
+        # To the host, a cell's user is one that owns nothing. It must be able to enter the store.
+        self.folder.chmod(0o711)
+        # Several runs share the control groups of the host.
+        return PrivateOci(place, f"chaos-{secrets.token_hex(4)}", self.oci_runtime)
+
     def _post(self, stack: ExitStack, number: int) -> Post:
-        engine_link = stack.enter_context(
-            StallingProxy(self.engine.socket, self.folder / f"engine-{number}.sock")
-        )
         redis_link = stack.enter_context(StallingProxy(self.redis.port))
-        settings = {
+        engine_link, settings = self._engine_link(stack, number)
+        settings |= {
             "CELLBLOCK_BROKER_URL": f"redis://127.0.0.1:{redis_link.address}/0",
-            "CELLBLOCK_DOCKER_HOST": engine_link.url,
-            "CELLBLOCK_OWNER": self.owner,
+            "CELLBLOCK_OWNER": self.engine.owner,
         }
         clock = WrongClock(
             self.folder / f"clock-{number}", self.clock_off_s if number == self.workers - 1 else 0
@@ -97,4 +106,13 @@ class Stage:
         settings |= clock.settings
         worker = ChaosWorker(f"worker{number}", settings, self.folder / f"worker-{number}.log")
         stack.callback(worker.kill)
-        return Post(worker, engine_link, redis_link, clock)
+        return Post(worker, redis_link, clock, engine_link)
+
+    def _engine_link(
+        self, stack: ExitStack, number: int
+    ) -> tuple[StallingProxy | WrappedRuntime, dict[str, str]]:
+        if isinstance(self.engine, PrivateOci):
+            program = WrappedRuntime(self.folder / "e" / f"runtime-{number}", self.engine.runtime)
+            return program, self.engine.settings_of(program)
+        link = StallingProxy(self.engine.socket, self.folder / f"engine-{number}.sock")
+        return stack.enter_context(link), {"CELLBLOCK_DOCKER_HOST": link.url}

@@ -14,7 +14,7 @@ from tests.chaos.faults import strike
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.chaos.cells import CellWatch
+    from tests.chaos.cell_log import CellLog
     from tests.chaos.faults import Fault, Mend
     from tests.chaos.stage import Stage
 
@@ -22,7 +22,7 @@ __all__ = ["Say", "Strike", "Striker"]
 
 Say = Callable[[str], None]
 
-_AT_A_WORKER = ("pool child", "worker", "keeper", "engine stalled", "network", "worker's clock")
+_AT_A_WORKER = ("pool child", "worker", "keeper", "engine stalled", "network", "worker's clock", "runtime")
 
 _AT_WORK = ("worker killed", "cell removed", "pool child killed")
 _PATIENCE_S = 6.0
@@ -41,7 +41,7 @@ class Strike:
 class Striker:
     """Causes and repairs faults in one thread, because each step is short. Faults may overlap."""
 
-    def __init__(self, faults: Sequence[Fault], stage: Stage, cells: CellWatch, say: Say) -> None:
+    def __init__(self, faults: Sequence[Fault], stage: Stage, cells: CellLog, say: Say) -> None:
         self.strikes: list[Strike] = []
         self._stage = stage
         self._cells = cells
@@ -86,6 +86,6 @@ class Striker:
         died = f", {len(ran)} jobs ran there" if fault.kind == "worker killed" else ""
         self._say(f"{fault.kind}{where}, mended in {fault.lasts_s:.1f} s{died}")
         if fault.kind == "engine killed":
-            self._cells.engine_died()
+            self._cells.all_ended()
         self.strikes.append(Strike(fault.kind, at, worker, ran))
         heapq.heappush(self._mends, (time.monotonic() + fault.lasts_s, next(self._order), mend))

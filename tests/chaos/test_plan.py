@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import FAULTS, OCI_FAULTS
 from tests.chaos.plan import Plan
 from tests.programs import ROOT
 
@@ -27,4 +27,4 @@ def test_the_page_names_every_fault() -> None:
     page = (ROOT / "docs/explanation/chaos.md").read_text()
     rows = page.partition("| fault |")[2].partition("\n\n")[0].splitlines()[2:]
     named = [name.strip() for row in rows for name in re.split(",", row.split("|")[1])]
-    assert sorted(named) == sorted(FAULTS)
+    assert sorted(named) == sorted(FAULTS | OCI_FAULTS)

@@ -67,12 +67,30 @@ def test_what_is_asked_for_on_the_command_line_reaches_celery(
         # Let monkeypatch restore the variables that the command sets.
         monkeypatch.setenv(variable, "")
         monkeypatch.delenv(variable)
-    for part in ("wait_for_broker", "_warn_of_redis", "require_engine", "_told_to_stop"):
-        monkeypatch.setattr(f"cli.worker.{part}", lambda *_: None)
-    monkeypatch.setattr("cli.worker._pulling", lambda _: nullcontext())
+    start_nothing(monkeypatch)
     monkeypatch.setattr("cli.worker._celery_worker", start)
     assert CliRunner().invoke(command_line("worker"), ["worker", *asked]).exit_code == 0
     assert heard == told
+
+
+def start_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what the command does before Celery's own command."""
+    for part in ("wait_for_broker", "_warn_of_redis", "require_engine", "_told_to_stop"):
+        monkeypatch.setattr(f"cli.worker.{part}", lambda *_: None)
+    monkeypatch.setattr("cli.worker._pulling", lambda _: nullcontext())
+
+
+@pytest.mark.parametrize(
+    ("told", "celerys", "code"), [(["Warm"], 1, 0), (["Cold"], 70, 0), ([], 70, 70), ([], 0, 0)]
+)
+def test_an_end_is_a_failure_only_if_nobody_asked_for_it(
+    monkeypatch: pytest.MonkeyPatch, told: list[str], celerys: int, code: int
+) -> None:
+    start_nothing(monkeypatch)
+    monkeypatch.setattr("cli.worker._told_to_stop", lambda: told)
+    monkeypatch.setattr("cli.worker._celery_worker", lambda _, **__: celerys)
+    ended = CliRunner().invoke(command_line("worker"), ["worker"])
+    assert (ended.exit_code, "nobody told it to" in ended.stderr) == (code, code != 0)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sandbox.egress.proxy import PROXY_IMAGE
 from sandbox.engines.docker.image_choice import find_image
 from sandbox.profile import Profile
 from tests.conftest import unavailable
-from tests.engines import ENGINES, cells_of
+from tests.engines import cells_of
 from tests.hostile.listed_hosts import listing_hosts, serving
 from tests.oci_store import shared_store
 from tests.waiting import wait_until
@@ -25,26 +25,13 @@ if TYPE_CHECKING:
 Python = Callable[..., Result]
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run every test that uses `sandbox` on each engine, but these on Docker alone.
-
-    A test marked as neutral shows what no engine has a part in: what is refused before there is a cell, or
-    what the worker makes of the bytes that it got. A test that uses `engine` asks Docker itself.
-    """
-    names = metafunc.fixturenames
-    if "sandbox" in names:
-        alone = "engine" in names or metafunc.definition.get_closest_marker("neutral")
-        metafunc.parametrize("sandbox", ["docker"] if alone else ENGINES, indirect=True, scope="module")
-
-
 @pytest.fixture(scope="module")
-def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """Gives a sandbox on one engine. After the module's tests on it, an ordinary job must succeed."""
-    real: Sandbox = request.getfixturevalue(ENGINES[request.param])
-    if real.settings.engine_name == "oci":
+def sandbox(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Sandbox]:
+    """Gives a sandbox. After the module's tests on it, an ordinary job must succeed, and no cell be left."""
+    if sandbox.settings.engine_name == "oci":
         shared_store(request.getfixturevalue("engine"), ["cpp"])
-    yield real
-    _is_alive(real)
+    yield sandbox
+    _is_alive(sandbox)
 
 
 @pytest.fixture(scope="module")

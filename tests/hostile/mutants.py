@@ -76,7 +76,7 @@ def _seccomp(change: Callable[[Body], object], call: str = "", *, test: str = ""
         change(rules)
         options[1] = f"seccomp={json.dumps(rules)}"
 
-    return Mutant(("SecurityOpt",), weaken, test or f"{_KERNEL}the_kernel_refuses[{call}]")
+    return Mutant(("SecurityOpt",), weaken, test or f"{_KERNEL}the_kernel_refuses[docker-{call}]")
 
 
 def _allow(*names: str) -> Callable[[Body], object]:
@@ -139,7 +139,7 @@ MUTANTS = {
     "no-new-privileges": _option(0, f"{_KERNEL}no_program_gives_rights"),
     "seccomp": _option(1, f"{_KERNEL}the_kernel_refuses"),
     "seccomp: sockets": _seccomp(_allow("socket"), "AF_VSOCK"),
-    "seccomp: netlink": _seccomp(_open_family(16), test=f"{_UNCHARGED}[answers of netlink]"),
+    "seccomp: netlink": _seccomp(_open_family(16), test=f"{_UNCHARGED}[docker-answers of netlink]"),
     "seccomp: protocols": _seccomp(_open_family(2), "MPTCP"),
     "seccomp: protocols by IPv6": _seccomp(_open_family(10), "MPTCP by IPv6"),
     "seccomp: options": _seccomp(_open_level(1), "a socket filter"),
@@ -148,7 +148,7 @@ MUTANTS = {
     "seccomp: options of TCP": _seccomp(_open_level(6), "a protocol above TCP"),
     "seccomp: options of UDP": _seccomp(_open_level(17), "a cork"),
     "seccomp: corks": _seccomp(
-        _allow("sendto", "sendmmsg"), test=f"{_KERNEL}the_kernel_refuses[wait for more]"
+        _allow("sendto", "sendmmsg"), test=f"{_KERNEL}the_kernel_refuses[docker-wait for more]"
     ),
     "seccomp: corks by message": _seccomp(_allow("sendmsg"), "wait for more, by message"),
     "seccomp: filters": _seccomp(_allow("prctl"), "a system call filter"),
@@ -174,28 +174,30 @@ MUTANTS = {
         "/proc/1/", test=f"{_DECEPTION}the_nonce_is_in_no_memory_that_a_job_can_read"
     ),
     "MaskedPaths: by its thread": _unmask(
-        "/proc/1/task", test=f"{_FILES}nothing_can_be_read_from[/proc/1/task/1/mem]"
+        "/proc/1/task", test=f"{_FILES}nothing_can_be_read_from[docker-/proc/1/task/1/mem]"
     ),
     "MaskedPaths: the kernel": _unmask(
         *("kallsyms", "iomem", "kcore", "timer_list", "sched_debug"),
-        test=f"{_FILES}nothing_can_be_read_from[/proc/kallsyms]",
+        test=f"{_FILES}nothing_can_be_read_from[docker-/proc/kallsyms]",
     ),
     "MaskedPaths: its set-up": _unmask(
         *("cmdline", "config.gz", "/sys/kernel", "/sys/module"),
-        test=f"{_FILES}nothing_can_be_read_from[/proc/cmdline]",
+        test=f"{_FILES}nothing_can_be_read_from[docker-/proc/cmdline]",
     ),
-    "MaskedPaths: keys": _unmask("/proc/key", test=f"{_FILES}nothing_can_be_read_from[/proc/key-users]"),
+    "MaskedPaths: keys": _unmask(
+        "/proc/key", test=f"{_FILES}nothing_can_be_read_from[docker-/proc/key-users]"
+    ),
     "MaskedPaths: hardware": _unmask(
         *("acpi", "asound", "scsi", "firmware", "dmi"),
-        test=f"{_FILES}nothing_can_be_read_from[/sys/firmware]",
+        test=f"{_FILES}nothing_can_be_read_from[docker-/sys/firmware]",
     ),
     "MaskedPaths: their disks": _unmask(
         *("diskstats", "vmstat", "zoneinfo", "buddyinfo", "pagetypeinfo", "pressure", "locks", "schedstat"),
-        test=f"{_FILES}nothing_can_be_read_from[/proc/diskstats]",
+        test=f"{_FILES}nothing_can_be_read_from[docker-/proc/diskstats]",
     ),
     "MaskedPaths: neighbours": _unmask(
         *("interrupts", "softirqs", "latency", "timer_stats", "powercap"),
-        test=f"{_FILES}nothing_can_be_read_from[/proc/interrupts]",
+        test=f"{_FILES}nothing_can_be_read_from[docker-/proc/interrupts]",
     ),
     "ReadonlyRootfs": _host(
         "ReadonlyRootfs",
@@ -241,7 +243,7 @@ MUTANTS = {
     "Memory": Mutant(
         ("Memory",),
         lambda body: body["HostConfig"].update(Memory=1 << 30, MemorySwap=1 << 30),
-        f"{_MEMORY}too_much_memory_is_out_of_memory[one block]",
+        f"{_MEMORY}too_much_memory_is_out_of_memory[docker-one block]",
     ),
     "MemorySwap": _host("MemorySwap", 2 << 30, f"{_MEMORY}there_is_no_swap_to_flee_to"),
     "KernelMemoryTCP": _host("KernelMemoryTCP", 0, f"{_UNIT}each_line_of_hardening_is_there"),

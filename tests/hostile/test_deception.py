@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from tests.hostile.conftest import Python
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine]
 
 #: Searches the readable memory of all other processes of the cell.
 SEARCH = """

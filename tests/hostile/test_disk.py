@@ -14,7 +14,7 @@ from tests.waiting import PATIENCE
 if TYPE_CHECKING:
     from tests.hostile.conftest import Python
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine]
 
 TREE = """
 import os

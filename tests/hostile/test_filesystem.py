@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.hostile.conftest import Python
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine]
 
 UNWRITABLE = (
     *("/", "/bin", "/etc", "/usr/bin", "/lib", "/var", "/var/tmp", "/root", "/home", "/run", "/opt", "/dev"),

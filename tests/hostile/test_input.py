@@ -11,8 +11,7 @@ from sandbox import InvalidJob, Status
 if TYPE_CHECKING:
     from sandbox import Sandbox
 
-# The worker refuses a request before there is a cell, and the supervisor reads the others.
-pytestmark = [pytest.mark.engine, pytest.mark.neutral]
+pytestmark = pytest.mark.engine
 
 
 @pytest.mark.parametrize("cmd", ["", " ", "\n\n", "\t", "# nothing", ":"], ids=repr)

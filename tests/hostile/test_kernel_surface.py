@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from tests.hostile.conftest import Python
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine]
 
 #: The name of each call, and how it is written in C.
 FORBIDDEN = {

@@ -10,14 +10,14 @@ import psutil
 import pytest
 
 from sandbox import Status
-from tests.programs import unique_sleep
+from tests.programs import running, unique_sleep
 from tests.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from sandbox import Sandbox
     from tests.hostile.conftest import Python
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine]
 
 ANONYMOUS = "import mmap; m = mmap.mmap(-1, 200 << 20); m.write(bytes(200 << 20))"
 MEMFD = "import os; f = os.memfd_create('x')\nwhile True: os.write(f, bytes(1 << 20))"
@@ -137,12 +137,6 @@ def test_there_is_no_swap_to_flee_to(sandbox: Sandbox) -> None:
         process.kill()
         assert job.result().signal == "SIGKILL"
     assert swap in {"0", str(64 << 20)}
-
-
-def running(command: str) -> list[psutil.Process]:
-    """The processes with this command line, as the host sees them."""
-    every = psutil.process_iter(["cmdline"])
-    return [one for one in every if " ".join(one.info["cmdline"] or ()) == command]
 
 
 def swap_limit(process: psutil.Process) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import threading
 from contextlib import contextmanager
@@ -25,6 +26,25 @@ ALL_INOTIFY = f"{LIBC}while libc.inotify_init() >= 0: pass\n"
 ALL_SIGNALS = f"""{LIBC}
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN])
 while libc.sigqueue(os.getpid(), signal.SIGRTMIN, None) == 0: pass
+"""
+#: Prints device and inode of all that is mounted, and of every file but those that the kernel makes.
+INODES = """
+import os
+paths = [line.split()[4] for line in open('/proc/self/mountinfo')]
+for folder, folders, files in os.walk('/'):
+    folders[:] = [one for one in folders if os.path.join(folder, one) not in ('/proc', '/sys')]
+    paths += [folder, *(os.path.join(folder, name) for name in files)]
+for path in paths:
+    if os.path.lexists(path):
+        about = os.lstat(path)
+        print(about.st_dev, about.st_ino, path)
+"""
+LOCKS = """
+import fcntl
+paths = '/usr/bin/env', '/etc/passwd', '/dev/null', '/dev/urandom'
+held = [open(path, 'rb') for path in paths]
+for one in held:
+    fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
 """
 
 
@@ -54,15 +74,16 @@ def python(box: Sandbox, source: str) -> Result:
 
 
 @contextmanager
-def beside(box: Sandbox, source: str) -> Iterator[None]:
-    """Run a Python program in a cell, and the block while the program waits at its end."""
+def beside(box: Sandbox, source: str) -> Iterator[list[Result]]:
+    """Run a Python program in a cell, and the block while it waits at its end. Gives its result later."""
     whole = f"{source}\nprint('ready', flush=True); import time; time.sleep(60)"
-    observer, job = UntilReady(), box.parse(["python3", "-c", whole], "python", timeout=60)
-    neighbour = threading.Thread(target=lambda: box.run_job(job, observer=observer))
+    observer, results = UntilReady(), list[Result]()
+    job = box.parse(["python3", "-c", whole], "python", timeout=60, output_limit="4m")
+    neighbour = threading.Thread(target=lambda: results.append(box.run_job(job, observer=observer)))
     neighbour.start()
     try:
         wait_until(lambda: observer.ready, 30, "the neighbour is ready")
-        yield
+        yield results
     finally:
         observer.over = True
         neighbour.join()
@@ -87,3 +108,24 @@ def test_a_cell_that_takes_all_inotify_instances_leaves_those_of_its_neighbour_a
 def test_a_cell_that_queues_all_signals_queues_none_in_the_name_of_root(box: Sandbox) -> None:
     with beside(box, ALL_SIGNALS):
         assert queued_signals() < 1000
+
+
+def inodes(said: str) -> dict[str, str]:
+    """The paths of a cell's files by device and inode."""
+    lines = (line.split(" ", 2) for line in said.splitlines() if line != "ready")
+    return {f"{device}:{number}": path for device, number, path in lines}
+
+
+def test_two_cells_share_no_inode(box: Sandbox) -> None:
+    with beside(box, INODES) as results:
+        mine = inodes(box.run(["python3", "-c", INODES], "python", output_limit="4m").stdout)
+    theirs = inodes(results[0].stdout)
+    assert len(theirs) > 1000
+    assert [path for number, path in theirs.items() if number in mine] == []
+
+
+def test_what_a_cell_has_locked_its_neighbour_and_the_host_can_lock_too(box: Sandbox) -> None:
+    with beside(box, LOCKS):
+        assert python(box, LOCKS).stderr == ""
+        with Path("/dev/null").open("rb") as null:
+            fcntl.flock(null, fcntl.LOCK_EX | fcntl.LOCK_NB)

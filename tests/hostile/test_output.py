@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from tests.hostile.conftest import Python
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine]
 
 LIMIT = 1000
 FLOOD = 64 * LIMIT

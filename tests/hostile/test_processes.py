@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
     from tests.hostile.conftest import Python
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine]
 
 FORKS = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass\n"
 THREADS = """

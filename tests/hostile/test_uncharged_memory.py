@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
 
 # Two of these tests at a time would measure each other's memory.
-pytestmark = [pytest.mark.engine, pytest.mark.alone]
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine, pytest.mark.alone]
 
 LIMIT = 64 << 20
 #: Small uses of memory that are not tested one by one may add up to this.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +16,11 @@ import pytest
 from config import load_settings
 from sandbox import CellLost, ImageMissing, Sandbox, Status
 from sandbox.cell import JobTags
+from sandbox.engines import open_engine
 from sandbox.engines.docker.cell import DockerCell
-from tests.conftest import about_last_seen, cells, remove_cells
+from sandbox.engines.oci.cell import OciCell
+from tests.conftest import about_last_seen
+from tests.engines import cells_of, environment
 from tests.programs import ROOT, runs, unique_sleep
 from tests.waiting import PATIENCE, wait_until
 
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
 
     from sandbox import Result
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.every_engine]
 
 BOMB = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass\n"
 HOG = "x = b'x' * (200 << 20)"
@@ -167,14 +172,12 @@ def test_cpu_seconds_are_what_the_job_burned(sandbox: Sandbox) -> None:
         ("tail /dev/zero", Status.OUT_OF_MEMORY),
     ],
 )
-def test_the_container_is_gone_whatever_came_of_the_job(
-    sandbox: Sandbox, engine: docker.APIClient, command: str, status: Status
-) -> None:
+def test_the_cell_is_gone_whatever_came_of_the_job(sandbox: Sandbox, command: str, status: Status) -> None:
     result = sandbox.run(
         command, timeout=3 * PATIENCE if "tail" in command else 0.5, grace=0, memory="32m", output_limit=1000
     )
     assert result.status is status
-    wait_until(lambda: not cells(engine), 15, "the container is gone")
+    wait_until(lambda: not cells_of(sandbox.settings), 15, "the cell is gone")
 
 
 def test_a_running_cell_shows_its_hardening(
@@ -191,13 +194,15 @@ def test_a_running_cell_shows_its_hardening(
     assert (about["Config"]["User"], about["NetworkSettings"]["Networks"]) == ("65534:65534", {})
 
 
-def test_a_running_cell_says_whose_it_is(
-    sandbox: Sandbox, engine: docker.APIClient, beside: ThreadPoolExecutor
-) -> None:
+def test_a_running_cell_says_whose_it_is(sandbox: Sandbox, beside: ThreadPoolExecutor) -> None:
     sleep = unique_sleep(60)
     request = sandbox.parse(sleep, timeout=60)
     job = beside.submit(sandbox.run_job, request, JobTags("t-1", "w@h"))
-    labels = about_last_seen(engine, sleep)["Config"]["Labels"]
+    wait_until(lambda: runs(sleep), 10, "the job runs")
+    with closing(open_engine(sandbox.settings)) as engine:
+        (cell,) = [cell for cell in engine.list() if cell.labels.written["cellblock.task"] == "t-1"]
+        engine.remove(cell.name)
+    labels = cell.labels.written
     assert isinstance(job.exception(), CellLost)
     assert {labels[f"cellblock.{key}"] for key in ("task", "worker", "runtime", "state")} == {
         "t-1",
@@ -209,12 +214,14 @@ def test_a_running_cell_says_whose_it_is(
 
 
 def test_a_cell_that_somebody_removes_is_lost_and_not_a_result(
-    sandbox: Sandbox, engine: docker.APIClient, beside: ThreadPoolExecutor
+    sandbox: Sandbox, beside: ThreadPoolExecutor
 ) -> None:
     sleep = unique_sleep(300)
+    sandbox.settle()
     job: Future[Result] = beside.submit(sandbox.run, sleep, timeout=20)
     wait_until(lambda: runs(sleep), 10, "the job runs")
-    engine.remove_container(cells(engine)[0], force=True)
+    with closing(open_engine(sandbox.settings)) as engine:
+        engine.remove(cells_of(sandbox.settings)[0])
     with pytest.raises(CellLost):
         job.result()
 
@@ -222,7 +229,8 @@ def test_a_cell_that_somebody_removes_is_lost_and_not_a_result(
 def test_the_engine_ends_a_flood_whose_supervisor_hears_no_order(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DockerCell, "_order", lambda *_: None)
+    for cell in (DockerCell, OciCell):
+        monkeypatch.setattr(cell, "_order", lambda *_: None)
     result = sandbox.run("yes", timeout=25)
     assert result.status is Status.OUTPUT_LIMIT
     assert result.cpu_seconds
@@ -230,15 +238,18 @@ def test_the_engine_ends_a_flood_whose_supervisor_hears_no_order(
     assert result.timings.total < load_settings().engine_margin
 
 
-def test_the_jobs_of_a_worker_killed_by_sigkill_end_by_themselves(engine: docker.APIClient) -> None:
+def test_the_jobs_of_a_worker_killed_by_sigkill_end_by_themselves(sandbox: Sandbox) -> None:
     sleep = unique_sleep(300)
     program = f"from sandbox import Sandbox; Sandbox().run('{sleep}', timeout=100)"
-    worker = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
-    wait_until(lambda: runs(sleep) and cells(engine), 20, "the job runs")
+    env = os.environ | environment(sandbox.settings)
+    worker = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=env)
+    wait_until(lambda: runs(sleep), 20, "the job runs")
     worker.send_signal(signal.SIGKILL)
     assert worker.wait(10) == -signal.SIGKILL
     wait_until(lambda: not runs(sleep), 10, "the job is gone")
-    remove_cells(engine)
+    with closing(open_engine(sandbox.settings)) as engine:
+        for cell in engine.list():
+            engine.remove(cell.name)
 
 
 @pytest.fixture

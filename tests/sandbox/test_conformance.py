@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import Status
+from tests.engines import ENGINES
 from tests.programs import runs
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    import docker
+
     from sandbox import Sandbox
 
 CONTRACT_KEYS = {
@@ -23,6 +26,7 @@ CONTRACT_KEYS = {
         "image",
         "image_id",
         "engine",
+        "oci_runtime",
         "warm",
         "container",
         "worker",
@@ -35,9 +39,7 @@ CONTRACT_KEYS = {
 
 @pytest.fixture(
     params=[
-        pytest.param("sandbox", marks=pytest.mark.engine, id="docker"),
-        pytest.param("crun", marks=pytest.mark.engine, id="oci+crun"),
-        pytest.param("runc", marks=pytest.mark.engine, id="oci+runc"),
+        *(pytest.param(name, marks=pytest.mark.engine, id=engine) for engine, name in ENGINES.items()),
         "host",
     ]
 )
@@ -239,6 +241,14 @@ def test_the_result_has_every_key_of_the_contract(anywhere: Sandbox) -> None:
     result = anywhere.run("true").to_dict()
     assert set(result) >= CONTRACT_KEYS
     assert set(result["timings"]) >= {"queued", "acquire", "run", "collect", "total"}
+
+
+def test_the_result_names_the_program_that_made_the_container(
+    anywhere: Sandbox, engine: docker.APIClient
+) -> None:
+    made_by = {"docker": engine.info()["DefaultRuntime"], "oci": anywhere.settings.oci_runtime, "host": None}
+    result = anywhere.run("true")
+    assert result.oci_runtime == made_by[result.engine]
 
 
 def test_the_total_is_the_sum_of_the_timings(anywhere: Sandbox) -> None:

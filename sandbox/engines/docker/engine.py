@@ -46,6 +46,7 @@ class DockerEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._default_runtime: str | None = settings.oci_runtime
         self._lock = threading.Lock()
         self._connection: tuple[docker.APIClient, ImageChoice, ControlGroups] | None = None
 
@@ -66,12 +67,12 @@ class DockerEngine:
             network="bridge" if spec.network else None,
             **by_operator(self._settings),
         )
-        info = CellInfo(engine="docker", image=image.name, image_id=image.id, container=spec.name)
         try:
             with mapped_errors("make a cell"):
                 made = client.create_container_from_config(config, spec.name)  # type: ignore[no-untyped-call]
                 connection = start_attached(client, spec.name)
                 group = groups.path_of(spec.name, made["Id"])
+                oci_runtime = self._oci_runtime(client, spec.name)
         except ImageMissing:
             images.forget(spec.runtime)
             raise
@@ -80,6 +81,7 @@ class DockerEngine:
             with suppress(PermissionError):
                 ControlGroup(group).bound_sockets(SOCKET_BYTES)
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
+        info = CellInfo("docker", oci_runtime, image.name, image.id, spec.name)
         return OpenCell(spec.name, info, (connection,), group=group)
 
     def cell(self, opened: OpenCell) -> DockerCell:
@@ -133,6 +135,13 @@ class DockerEngine:
             connection, self._connection = self._connection, None
         if connection is not None:
             connection[0].close()
+
+    def _oci_runtime(self, client: docker.APIClient, name: str) -> str | None:
+        """The OCI runtime of all containers. The engine is asked once which one is its default."""
+        if self._default_runtime is None:
+            about = client.inspect_container(name)["HostConfig"]
+            self._default_runtime = about.get("Runtime")
+        return self._default_runtime
 
     def _client(self) -> docker.APIClient:
         return self._on()[0]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandbox.engines.oci.ids import IdRange
+    from sandbox.engines.oci.mounts import CellMounts
     from sandbox.profile import Profile, Tmpfs
 
 __all__ = ["oci_config"]
@@ -19,12 +20,11 @@ _CAPABILITIES = ("bounding", "effective", "inheritable", "permitted", "ambient")
 _NAMESPACES = ("pid", "ipc", "uts", "mount", "network", "cgroup")
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _QUIET = ["nosuid", "noexec", "nodev"]
-_DEV_BYTES = 64 << 10
 # An image's files belong to ids that the cell does not have, so a job can't write to them. The image's own
 # /workspace and /tmp are covered by file systems of the cell.
+_DEV_OPTIONS = ["bind", "nosuid", "noexec", "ro"]
 _MOUNTS = (
     ("/proc", "proc", _QUIET),
-    ("/dev", "tmpfs", ["nosuid", "noexec", "strictatime", "mode=755", f"size={_DEV_BYTES}"]),
     ("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]),
     ("/dev/mqueue", "mqueue", _QUIET),
     ("/sys", "sysfs", [*_QUIET, "ro"]),
@@ -36,7 +36,7 @@ _ARCHITECTURES = {"x86_64": ["SCMP_ARCH_X86_64"], "aarch64": ["SCMP_ARCH_AARCH64
 def oci_config(
     profile: Profile,
     *,
-    rootfs: Path,
+    mounts: CellMounts,
     image_env: Mapping[str, str],
     ids: IdRange,
     user_namespace: str,
@@ -47,10 +47,10 @@ def oci_config(
     mapping = [{"containerID": 0, "hostID": ids.first, "size": ids.size}]
     return {
         "ociVersion": "1.0.2",
-        "root": {"path": str(rootfs), "readonly": True},
+        "root": {"path": str(mounts.rootfs), "readonly": True},
         "hostname": profile.hostname,
         "process": _process(profile, image_env),
-        "mounts": _mounts(profile),
+        "mounts": _mounts(profile, mounts.dev),
         "linux": {
             # stops: having a user's rights on the host, even as root in the cell: each cell has its own ids.
             "namespaces": [
@@ -83,11 +83,13 @@ def _process(profile: Profile, image_env: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _mounts(profile: Profile) -> list[dict[str, Any]]:
+def _mounts(profile: Profile, dev: Path) -> list[dict[str, Any]]:
     fixed = [
         {"destination": path, "type": kind, "source": kind, "options": options}
         for path, kind, options in _MOUNTS
     ]
+    # stops: locks and watches on the host's devices. To a runtime, a bind mount means that they are there.
+    fixed.insert(1, {"destination": "/dev", "type": "bind", "source": str(dev), "options": _DEV_OPTIONS})
     shm = ["nosuid", "noexec", "nodev", "mode=1777", f"size={profile.shm_bytes}"]
     own = [_tmpfs(path, _options(one, profile.user)) for path, one in profile.tmpfs.items()]
     volumes = [_tmpfs(path, ["ro", "size=4k"]) for path in profile.volumes]

@@ -6,7 +6,7 @@ import io
 import os
 import platform
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,12 +18,13 @@ from sandbox.engines.oci.cgroup import CellGroup, group_names
 from sandbox.engines.oci.delegation import cells_parent
 from sandbox.engines.oci.ids import IdRanges
 from sandbox.engines.oci.launcher import this_launcher
+from sandbox.engines.oci.mounts import make_mounts
 from sandbox.engines.oci.rlimits import cell_rlimits
 from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolders, is_cell_name
 from sandbox.engines.oci.store import Store
-from sandbox.engines.oci.user_namespace import user_namespace
-from sandbox.errors import EngineFailed, EngineUnreachable
+from sandbox.engines.oci.user_namespace import make_user_namespace
+from sandbox.errors import EngineFailed, EngineUnfit, EngineUnreachable
 from sandbox.labels import STATE, FoundLabels
 from sandbox.meter import measure
 from sandbox.profile import CpuQuota, by_operator, cell_profile
@@ -54,9 +55,8 @@ class OciEngine:
         self._store = Store(settings.store)
         self._folders = CellFolders(settings.state, settings.owner)
         self._ids = IdRanges(self._folders.ids, *settings.uid_bounds)
-        self._runtime = OciRuntime(
-            settings.oci_runtime or "crun", self._folders.runtime, settings.engine_margin
-        )
+        self._program = settings.oci_runtime or "crun"
+        self._runtime = OciRuntime(self._program, self._folders.runtime, settings.engine_margin)
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make and start a container.
@@ -68,10 +68,14 @@ class OciEngine:
         try:
             image, folder = self._begin(spec)
             streams = self._make(spec, image, folder)
-        except OSError as error:
+        except (OSError, EngineFailed) as error:
+            if self._folders.are_full():
+                raise EngineUnfit(f"There is no room in {self._settings.state}. Try: free some.") from error
+            if isinstance(error, EngineFailed):
+                raise
             raise EngineFailed(f"The host could not make a cell: {error.strerror}.") from error
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
-        info = CellInfo(engine="oci", image=image.name, image_id=image.id, container=spec.name)
+        info = CellInfo("oci", self._runtime.name, image.name, image.id, spec.name)
         return OpenCell(spec.name, info, streams)
 
     def cell(self, opened: OpenCell) -> OciCell:
@@ -188,17 +192,21 @@ class OciEngine:
             **by_operator(self._settings),
         )
         ids = self._ids.take(spec.name)
-        with ExitStack() as undone, user_namespace(ids, this_launcher()) as namespace:
+        descriptor, mounts = this_launcher().do(
+            lambda: (make_user_namespace(ids), make_mounts(self._folders.mounts_of(spec.name), image.rootfs))
+        )
+        with ExitStack() as undone, closing(io.FileIO(descriptor)):
             config = oci_config(
                 profile,
-                rootfs=image.rootfs,
+                mounts=mounts,
                 image_env=image.env,
                 ids=ids,
-                user_namespace=namespace,
+                user_namespace=f"/proc/{os.getpid()}/fd/{descriptor}",
                 cgroup=f"{self._parent}/{spec.name}",
                 machine=platform.machine(),
             )
-            start = partial(self._runtime.start, folder, config, cell_rlimits(profile.ulimits))
+            limits, null = cell_rlimits(profile.ulimits), mounts.dev / "null"
+            start = partial(self._runtime.start, folder, config, limits, null)
             streams = _started(start, owner=ids.first + profile.user)
             for stream in streams:
                 undone.callback(stream.close)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from config.uid_range import IDS_PER_CELL
 from sandbox.engines.oci.folder_lock import locked
-from sandbox.errors import EngineFailed
+from sandbox.errors import EngineUnfit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,13 +37,13 @@ class IdRanges:
         """A range that no other cell has.
 
         Raises:
-            EngineFailed: all ranges are in use.
+            EngineUnfit: all ranges are in use.
         """
         with locked(self._folder):
             taken = {int(link.name) for link in self._folder.iterdir()}
             free = [number for number in range(self.count) if number not in taken]
             if not free:
-                raise EngineFailed(
+                raise EngineUnfit(
                     f"All {self.count} ranges of ids are in use. Try: more ids in CELLBLOCK_UID_RANGE."
                 )
             # Not the first one: the kernel may still count something for a range that was just given back.

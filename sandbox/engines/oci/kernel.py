@@ -14,12 +14,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MS_BIND", "MS_MOVE", "leave_mount_namespace", "mount", "new_user_namespace"]
+__all__ = [
+    "MS_BIND",
+    "MS_MOVE",
+    "MS_NOEXEC",
+    "MS_NOSUID",
+    "MS_RDONLY",
+    "leave_mount_namespace",
+    "mount",
+    "new_user_namespace",
+]
 
 # Numbers of <sched.h>, <sys/mount.h>, <sys/prctl.h>, <linux/securebits.h>, <linux/wait.h>.
 _CLONE_VM, _CLONE_VFORK, _CLONE_NEWNS, _CLONE_NEWUSER = 0x100, 0x4000, 0x20000, 0x10000000
 _MS_REC, _MS_SLAVE = 0x4000, 1 << 19
-MS_BIND, MS_MOVE = 0x1000, 0x2000
+MS_RDONLY, MS_NOSUID, MS_NOEXEC, MS_BIND, MS_MOVE = 1, 2, 8, 0x1000, 0x2000
 _GET_DUMPABLE, _SET_DUMPABLE, _GET_SECUREBITS, _SET_SECUREBITS = 3, 4, 27, 28
 _NO_SETUID_FIXUP = 1 << 2
 _WALL = 0x40000000

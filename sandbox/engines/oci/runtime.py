@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.engines.oci.dialect import adapted
 from sandbox.engines.oci.launcher import this_launcher
 from sandbox.engines.oci.sealed import sealed
 from sandbox.errors import EngineFailed, EngineUnreachable
@@ -34,26 +35,29 @@ class OciRuntime:
         self._program = program
         self._root = root
 
+    @property
+    def name(self) -> str:
+        """The program's name, without its folder."""
+        return Path(self._program).name
+
     def start(
         self,
         folder: CellFolder,
         config: dict[str, Any],
         rlimits: Sequence[Rlimit],
+        null: Path,
         streams: tuple[int, int, int],
     ) -> None:
         """Make and start the container of a configuration, with these descriptors as its streams.
+
+        `null` is the cell's own /dev/null.
 
         Raises:
             EngineUnreachable: the runtime's program does not exist.
             EngineFailed: it refused, or took too long.
         """
         program = sealed(self._found())
-        prefix: tuple[str, ...] = ()
-        if "crun" in Path(self._program).name:
-            config["process"]["rlimits"] = [one.for_oci() for one in rlimits]
-        else:
-            # runc sets them from outside of the user namespace, for which root lacks a right on some hosts.
-            prefix = ("prlimit", *(one.for_prlimit() for one in rlimits))
+        config, prefix = adapted(self._program, config, rlimits, null)
         (folder.path / "config.json").write_text(json.dumps(config))
         log = folder.path / "log"
         words = [*gvisor_flags(self._program), "--root", str(self._root), "--log", str(log)]
@@ -123,4 +127,12 @@ def _last_line(log: Path) -> str:
         lines = log.read_text(errors="replace").strip().splitlines()
     except FileNotFoundError:
         lines = []
-    return lines[-1][:_MESSAGE_CHARS] if lines else "it does not say why"
+    return _message(lines[-1])[:_MESSAGE_CHARS] if lines else "it does not say why"
+
+
+def _message(line: str) -> str:
+    """What a line of a log says. runsc writes an object of JSON, the others write text."""
+    try:
+        return str(json.loads(line)["msg"])
+    except (ValueError, TypeError, KeyError):
+        return line

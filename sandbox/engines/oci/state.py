@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -21,6 +22,8 @@ __all__ = ["CellFolder", "CellFolders", "images_in_use", "is_cell_name", "modifi
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _STEP_S = 0.005
+#: More than the files of one cell take.
+_CELL_BYTES = 128 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class CellFolders:
         self.ids = root / "ids"
         self.runtime = root / owner / "runtime"
         self._cells = root / owner / "cells"
+        self._mounts = root / owner / "mounts"
 
     def prepare(self) -> None:
         """Make the folders that hold the cells' folders.
@@ -93,6 +97,13 @@ class CellFolders:
         """
         for folder in (self.ids, self.runtime, self._cells):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # To the host, a runtime that makes a cell is a user who owns nothing, once it has the cell's ids.
+        self._mounts.mkdir(mode=0o711, exist_ok=True)
+
+    def are_full(self) -> bool:
+        """Whether their file system has no room for the files of another cell."""
+        room = os.statvfs(self.ids)
+        return room.f_bavail * room.f_frsize < _CELL_BYTES or (room.f_files > 0 and room.f_favail == 0)
 
     def make(self, name: str, labels: Mapping[str, str], group: str, image_id: str) -> CellFolder:
         """A new folder, with the labels, the path of the control group and the id of the image in it."""
@@ -108,13 +119,19 @@ class CellFolders:
         """The folder of the cell called `name`, which may not exist."""
         return CellFolder(self._cells / name)
 
+    def mounts_of(self, name: str) -> Path:
+        """The folder below which the launcher mounts the root and the devices of a cell."""
+        return self._mounts / name
+
     def forget(self, name: str) -> None:
-        """Remove the folders of a cell that is gone: the runtime's own, then the cell's.
+        """Remove the folders of a cell that is gone: those of the runtime and the mounts, then the cell's.
+
+        With the folder of the mounts, the mounts themselves vanish from the launcher's namespace.
 
         Once the control group is gone, the runtime's own `delete` does no more than this. It is slower,
         because a program must be started.
         """
-        for folder in (self.runtime / name, self._cells / name):
+        for folder in (self.runtime / name, self.mounts_of(name), self._cells / name):
             shutil.rmtree(folder, ignore_errors=True)
 
     def all(self) -> Iterator[CellFolder]:

@@ -22,18 +22,18 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program = tmp_path / "crun"
     program.write_text("#!/bin/sh\necho crun version 9\n")
     program.chmod(0o755)
-    store = tmp_path / "store"
-    store.mkdir()
+    state = tmp_path / "state"
+    state.mkdir()
     for name, value in {
         "ENGINE": "oci",
         "OCI_RUNTIME": str(program),
-        "STORE": str(store),
-        "STATE": str(tmp_path / "state"),
+        "STORE": str(tmp_path / "store"),
+        "STATE": str(state),
     }.items():
         monkeypatch.setenv(f"CELLBLOCK_{name}", value)
-    monkeypatch.setattr(oci, "_is_open", lambda path: path != store or bool(path.stat().st_mode & 0o001))
+    monkeypatch.setattr(oci, "_is_open", lambda path: path != state or bool(path.stat().st_mode & 0o001))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    return store
+    return state
 
 
 def problems() -> list[str]:
@@ -48,9 +48,9 @@ def test_where_all_is_well_the_runtime_and_the_number_of_cells_are_named(host: P
     ]
 
 
-def test_a_store_that_nobody_else_may_enter_is_a_problem(host: Path) -> None:
+def test_a_folder_of_mounts_that_nobody_else_may_enter_is_a_problem(host: Path) -> None:
     host.chmod(0o700)
-    assert problems() == [f"cells can't enter {host}, where their images are"]
+    assert problems() == [f"cells can't enter {host}, where their mounts are"]
 
 
 def test_a_runtime_that_is_not_there_is_named_with_what_to_install(

@@ -80,3 +80,9 @@ def test_a_group_that_is_gone_before_the_end_takes_no_word_away(version_1: Path)
 def test_kills_for_memory_count_also_where_the_cpu_time_is_unknown(version_1: Path) -> None:
     job = JobUsage(ControlGroup("/cellblock/one", version_1))
     assert job.at_end(Usage(1, 2, 3)) == Usage(1, 4096, 2)
+
+
+def test_no_word_counts_for_what_an_older_kernel_does_not_count(version_2: Path) -> None:
+    (version_2 / "cellblock/one/memory.peak").unlink()
+    job = JobUsage(ControlGroup("/cellblock/one", version_2))
+    assert job.at_end(Usage(1, 2, 3)) == Usage(1, None, 2)

@@ -60,10 +60,12 @@ def test_a_queue_that_is_none_is_an_error(database: Any, one: Looped) -> None:
 def test_a_waiting_connection_that_breaks_is_told_and_the_next_one_waits(database: Any, one: Looped) -> None:
     idle(one)
     move = one.channel._moves._moves[QUEUE]
+    broken = move.descriptor
     database.client_kill_filter(_type="normal", skipme=True)
     with pytest.raises(RedisGone):
         one.turn(lambda: False, "an error")
     assert (move.waits, move.descriptor, move.connection._sock) == (False, -1, None)
+    assert broken not in one.hub.readers, "the number may soon be that of another file"
 
 
 def test_a_beat_that_redis_refuses_is_as_good_as_a_lost_connection(database: Any, one: Looped) -> None:
@@ -89,11 +91,20 @@ def test_a_beat_that_fails_for_another_reason_is_an_error(one: Looped) -> None:
     one.channel.registration = registration
 
 
-def test_who_connects_to_a_redis_that_takes_nothing_hears_of_a_lost_connection(tmp_path: Path) -> None:
-    with DurableRedis(tmp_path) as server, server.filled(), Connection(server.url, transport=Transport) as to:
+def test_who_connects_to_a_redis_that_takes_nothing_hears_of_a_lost_connection_and_leaves_none(
+    tmp_path: Path,
+) -> None:
+    with (
+        DurableRedis(tmp_path) as server,
+        server.filled(),
+        server.client() as client,
+        Connection(server.url, transport=Transport) as to,
+    ):
+        before = len(client.client_list())
         with pytest.raises(RedisGone, match="maxmemory") as caught:
             to.connect()
         assert caught.value.status_code == "OOM"
+        wait_until(lambda: len(client.client_list()) == before, 5, "its connections are closed")
 
 
 def test_every_address_of_a_redis_is_ours_once_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,31 @@ def test_what_a_dead_process_has_left_is_read_unless_it_is_half_a_message(
         caplog.messages
         == ["A process was killed while it wrote to its parent (UnicodeDecodeError)"] * flushed
     )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_job_that_was_written_to_a_process_is_kept_when_the_broker_is_gone(
+    monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Celery keeps a job that was accepted. One is begun while Celery forgets the others."""
+    written, begun, waiting = (
+        SimpleNamespace(_write_to=process, _accepted=False, _worker_pid=None) for process in ("1", "2", None)
+    )
+    parent: Any = Parent()
+    parent._cache = {1: written, 2: begun, 3: waiting}
+    kept: list[int] = []
+
+    def forget(_: Any) -> None:
+        kept.extend(number for number, job in parent._cache.items() if job._accepted)
+        begun._worker_pid = 7
+        if fails:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(Pool.__mro__[1], "flush", forget)
+    with pytest.raises(BrokenPipeError) if fails else nullcontext():
+        parent.flush()
+    assert kept == [1, 2]
+    assert [job._accepted for job in (written, begun, waiting)] == [False, True, False]
 
 
 def test_a_process_says_whole_messages_whatever_strikes_it_and_knows_its_job(

@@ -6,18 +6,19 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from config import load_catalogue, load_settings
-from sandbox import EngineFailed, EngineUnreachable, ImageMissing, InvalidJob, Sandbox, Status
+from sandbox import EngineFailed, EngineUnfit, EngineUnreachable, ImageMissing, InvalidJob, Sandbox, Status
 from sandbox.engines.engine import CellSpec, new_name
 from sandbox.engines.oci.cell import OciCell
 from sandbox.engines.oci.cgroup import CellGroup, group_names
 from sandbox.engines.oci.engine import OciEngine
+from sandbox.engines.oci.launcher import this_launcher
 from sandbox.engines.oci.state import CellFolder
 from sandbox.expiry import Expiry
 from sandbox.labels import new_labels
@@ -56,6 +57,7 @@ def left_of(settings: Settings, name: str) -> list[Path]:
     own = settings.state / OWNER
     places = [
         own / "cells" / name,
+        own / "mounts" / name,
         own / "runtime" / name,
         *Path("/sys/fs/cgroup").glob(f"*/cellblock-{OWNER}/{name}"),
     ]
@@ -186,6 +188,24 @@ def test_what_a_runtime_still_makes_is_not_removed_before_it_is_made(
     assert not folder.path.exists()
 
 
+def test_the_mounts_of_a_cell_are_nowhere_on_the_host_and_vanish_with_it(box: Sandbox) -> None:
+    name = box.run("true", "bash").container
+    mounts = Path("/proc/thread-self/mountinfo").read_text
+    assert str(name) not in mounts()
+    box.settle()
+    assert str(name) not in this_launcher().do(mounts)
+
+
+def test_the_image_of_a_cell_may_be_where_only_root_can_enter(box: Sandbox) -> None:
+    store = box.settings.store
+    mode = store.stat().st_mode
+    store.chmod(0o700)
+    try:
+        assert box.run("echo hi", "bash").stdout == "hi\n"
+    finally:
+        store.chmod(mode)
+
+
 def test_two_deployments_of_a_host_share_no_ids(settings: Settings) -> None:
     other = settings.model_copy(update={"owner": f"{OWNER}-other"})
     assert OciEngine(settings)._ids._folder == OciEngine(other)._ids._folder
@@ -204,20 +224,46 @@ def test_a_runtime_that_is_not_there_is_an_engine_that_is_unreachable(oci_settin
         box.run("true", "bash")
 
 
+@pytest.mark.parametrize("says", ["no room", '{"level": "error", "msg": "no room"}'])
 def test_a_runtime_that_refuses_says_why_and_leaves_nothing(
-    oci_settings: dict[str, Any], settings: Settings, tmp_path: Path
+    oci_settings: dict[str, Any], settings: Settings, tmp_path: Path, says: str
 ) -> None:
     stubborn = tmp_path / "stubborn"
     stubborn.write_text(
-        "#!/bin/sh\nwhile [ $# -gt 0 ]; do [ $1 = --log ] && echo no room >$2; shift; done; exit 1\n"
+        f"#!/bin/sh\nwhile [ $# -gt 0 ]; do [ $1 = --log ] && echo '{says}' >$2; shift; done; exit 1\n"
     )
     stubborn.chmod(0o755)
     with (
         Sandbox(load_settings(**oci_settings, oci_runtime=str(stubborn))) as box,
-        pytest.raises(EngineFailed, match="The OCI runtime could not make a cell: no room"),
+        pytest.raises(EngineFailed, match=r"The OCI runtime could not make a cell: no room\.$"),
     ):
         box.run("true", "bash")
     wait_until(lambda: not cells_of(settings), 10, "all cells are gone")
+
+
+@pytest.fixture
+def cramped(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system of its own, with a mebibyte."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=True)
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_host_with_no_room_for_a_cell_has_none_for_any_job(
+    oci_settings: dict[str, Any], cramped: Path
+) -> None:
+    full = load_settings(**oci_settings | {"state": cramped})
+    with Sandbox(full) as box:
+        assert box.run("echo hi", "bash").stdout == "hi\n"
+        box.settle()
+        with suppress(OSError), (cramped / "ballast").open("wb", buffering=0) as ballast:
+            while True:
+                ballast.write(bytes(4096))
+        with pytest.raises(EngineUnfit, match=r"^There is no room in .* Try: free some\.$"):
+            box.run("true", "bash")
+        box.settle()
+        (cramped / "ballast").unlink()
+        assert box.run("echo again", "bash").stdout == "again\n"
 
 
 def test_a_runtime_without_an_image_says_how_to_build_one(box: Sandbox, settings: Settings) -> None:

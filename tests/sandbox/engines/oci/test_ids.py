@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config import load_settings
-from sandbox import EngineFailed
+from sandbox import EngineUnfit
 from sandbox.engines.oci.ids import IdRanges
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def test_each_cell_has_ids_of_its_own(tmp_path: Path) -> None:
 def test_one_cell_too_many_is_refused_with_what_to_try(tmp_path: Path) -> None:
     every = ranges(tmp_path, 1)
     every.take("one")
-    with pytest.raises(EngineFailed, match=r"^All 1 ranges .* Try: more ids in CELLBLOCK_UID_RANGE\.$"):
+    with pytest.raises(EngineUnfit, match=r"^All 1 ranges .* Try: more ids in CELLBLOCK_UID_RANGE\.$"):
         every.take("two")
 
 

@@ -1,0 +1,63 @@
+"""What each OCI runtime does otherwise than the others, and what it needs for that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.gvisor import is_gvisor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandbox.engines.oci.rlimits import Rlimit
+
+__all__ = ["adapted"]
+
+Config = dict[str, Any]
+
+_GVISOR_DEV = {
+    "destination": "/dev",
+    "type": "tmpfs",
+    "source": "tmpfs",
+    "options": ["nosuid", "noexec", "mode=755"],
+}
+
+
+def adapted(
+    program: str, config: Config, rlimits: Sequence[Rlimit], null: Path
+) -> tuple[Config, tuple[str, ...]]:
+    """The configuration for the runtime's program, and the command that must start it.
+
+    `null` is the cell's own /dev/null.
+    """
+    if is_gvisor(program):
+        return _for_gvisor(_with_limits(config, rlimits)), ()
+    if "crun" in Path(program).name:
+        return _for_crun(_with_limits(config, rlimits), null), ()
+    # runc sets the limits from outside of the user namespace, for which root lacks a right on some hosts.
+    return config, ("prlimit", *(one.for_prlimit() for one in rlimits))
+
+
+def _with_limits(config: Config, rlimits: Sequence[Rlimit]) -> Config:
+    return config | {"process": config["process"] | {"rlimits": [one.for_oci() for one in rlimits]}}
+
+
+def _for_crun(config: Config, null: Path) -> Config:
+    """Crun would hide files behind the host's /dev/null, which all cells would then share."""
+    masked = config["linux"]["maskedPaths"]
+    files = [path for path in masked if Path(path).exists() and not Path(path).is_dir()]
+    bind = {"type": "bind", "source": str(null), "options": ["bind", "ro"]}
+    return config | {
+        "mounts": [*config["mounts"], *(bind | {"destination": path} for path in files)],
+        "linux": config["linux"] | {"maskedPaths": [path for path in masked if path not in files]},
+    }
+
+
+def _for_gvisor(config: Config) -> Config:
+    """GVisor can't join a user namespace, because it has several threads. Its devices are its own."""
+    namespaces = [{"type": one["type"]} for one in config["linux"]["namespaces"]]
+    return config | {
+        "mounts": [_GVISOR_DEV if one["destination"] == "/dev" else one for one in config["mounts"]],
+        "linux": config["linux"] | {"namespaces": namespaces},
+    }

@@ -1,0 +1,87 @@
+"""The root and the devices of one cell. It has both for itself, although all cells share an image's files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sandbox.engines.oci.kernel import MS_NOEXEC, MS_NOSUID, MS_RDONLY, mount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["CellMounts", "make_mounts"]
+
+_ROOM = "mode=711,size=64k,nr_inodes=64"
+_NODES = {
+    "null": (1, 3),
+    "zero": (1, 5),
+    "full": (1, 7),
+    "random": (1, 8),
+    "urandom": (1, 9),
+    "tty": (5, 0),
+}
+_LINKS = {
+    "fd": "/proc/self/fd",
+    **{name: f"/proc/self/fd/{number}" for number, name in enumerate(("stdin", "stdout", "stderr"))},
+    "ptmx": "pts/ptmx",
+}
+# The cell mounts file systems of its own there.
+_MOUNT_POINTS = ("pts", "shm", "mqueue")
+
+
+@dataclass(frozen=True, slots=True)
+class CellMounts:
+    """The paths in the launcher's mount namespace."""
+
+    rootfs: Path
+    dev: Path
+
+
+def make_mounts(place: Path, image: Path) -> CellMounts:
+    """Mount a cell's root and devices below `place`. For the launcher's thread.
+
+    A lock (flock) and a watch (inotify) belong to an inode. An overlay gives each cell inodes of its own for
+    the image's files, whose pages are shared in memory. All is undone when the folder `place` is removed, or
+    with the launcher's process.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    place.mkdir()
+    mount("tmpfs", str(place), "tmpfs", MS_NOSUID | MS_NOEXEC, _ROOM)
+    mounts = CellMounts(place / "root", place / "dev")
+    empty = place / "empty"
+    for folder in (mounts.rootfs, empty):
+        folder.mkdir()
+    with _opened(image) as lower, _opened(empty) as other:
+        # Without a folder for changes, an overlay needs two others. The cell can read these names.
+        layers = f"lowerdir=/proc/self/fd/{lower}:/proc/self/fd/{other}"
+        mount("overlay", str(mounts.rootfs), "overlay", MS_RDONLY, layers)
+    _make_devices(mounts.dev)
+    return mounts
+
+
+def _make_devices(dev: Path) -> None:
+    dev.mkdir()
+    dev.chmod(0o755)
+    for name, (major, minor) in _NODES.items():
+        os.mknod(dev / name, stat.S_IFCHR, os.makedev(major, minor))
+        (dev / name).chmod(0o666)
+    for name, target in _LINKS.items():
+        (dev / name).symlink_to(target)
+    for name in _MOUNT_POINTS:
+        (dev / name).mkdir()
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Runs tests in gVisor, with a Docker Engine of its own and with no daemon."""
