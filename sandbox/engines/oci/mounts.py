@@ -30,8 +30,8 @@ _LINKS = {
     **{name: f"/proc/self/fd/{number}" for number, name in enumerate(("stdin", "stdout", "stderr"))},
     "ptmx": "pts/ptmx",
 }
-# The cell mounts file systems of its own there.
-_MOUNT_POINTS = ("pts", "shm", "mqueue")
+# The cell mounts file systems of its own there. runc gives each of them the mode of its folder.
+_MOUNT_POINTS = {"pts": 0o755, "shm": 0o1777, "mqueue": 0o755}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,9 @@ def _make_devices(dev: Path) -> None:
         (dev / name).chmod(0o666)
     for name, target in _LINKS.items():
         (dev / name).symlink_to(target)
-    for name in _MOUNT_POINTS:
+    for name, mode in _MOUNT_POINTS.items():
         (dev / name).mkdir()
+        (dev / name).chmod(mode)
 
 
 @contextmanager
