@@ -137,8 +137,8 @@ class Settings(BaseSettings):
     )
     engine: Literal["docker", "oci", "host"] = setting(
         "docker",
-        "What cells are made with: Docker Engine, or an OCI runtime with no daemon in between, which is new"
-        " and has gaps. `host` is what `ENABLE_DOCKER=false` means.",
+        "What cells are made with: Docker Engine, or an OCI runtime with no daemon in between. `host` is what"
+        " `ENABLE_DOCKER=false` means.",
     )
     oci_runtime: str | None = setting(
         None, "The OCI runtime for cells, such as `runsc`; the engine's default, if not set, or `crun`."

@@ -55,7 +55,6 @@ def log_isolation(settings: Settings) -> None:
     if settings.engine_name == "oci":
         _log.info("Isolation: ENABLED (Secure), with %s and no daemon", settings.oci_runtime or "crun")
         _log.info("Execution context: container (isolated, read-only FS, no networking, ids of its own)")
-        _log.warning("The engine oci is new and has gaps. Try: read the page Run without Docker")
     elif settings.isolates:
         _log.info("Docker isolation: ENABLED (Secure)")
         _log.info("Execution context: Docker container (isolated, read-only FS, no networking)")

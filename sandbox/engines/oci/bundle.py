@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,7 @@ def oci_config(
             "maskedPaths": list(profile.masked_paths),
             "readonlyPaths": list(_READ_ONLY),
             "sysctl": dict(profile.sysctls),
-            "seccomp": _seccomp(profile, machine),
+            "seccomp": _seccomp(profile.seccomp, machine),
             "cgroupsPath": cgroup,
             "resources": _resources(profile),
         },
@@ -105,9 +106,10 @@ def _options(one: Tmpfs, user: int) -> list[str]:
     return ["exec" if one.exec else "noexec", "nosuid", "nodev", *room, f"uid={user}", f"gid={user}"]
 
 
-def _seccomp(profile: Profile, machine: str) -> dict[str, Any]:
+@cache
+def _seccomp(text: str, machine: str) -> dict[str, Any]:
     """The profile's list without Docker's comments, and with the architecture's name in libseccomp."""
-    listed = json.loads(profile.seccomp)
+    listed = json.loads(text)
     rules = [{key: value for key, value in rule.items() if key != "comment"} for rule in listed["syscalls"]]
     kept = {key: listed[key] for key in ("defaultAction", "defaultErrnoRet") if key in listed}
     return kept | {"architectures": _ARCHITECTURES.get(machine, []), "syscalls": rules}
@@ -116,11 +118,8 @@ def _seccomp(profile: Profile, machine: str) -> dict[str, Any]:
 def _resources(profile: Profile) -> dict[str, Any]:
     return {
         "devices": [{"allow": False, "access": "rwm"}],  # the runtime allows the usual ones again
-        "memory": {
-            "limit": profile.memory_bytes,
-            "swap": profile.memory_bytes,
-            "kernelTCP": profile.socket_bytes,
-        },
+        # Not `kernelTCP`: runc ignores it, and crun refuses it with version 2. The engine sets it afterwards.
+        "memory": {"limit": profile.memory_bytes, "swap": profile.memory_bytes},
         "pids": {"limit": profile.pids},
         "cpu": {"quota": profile.cpu.quota_us, "period": profile.cpu.period_us},
         "blockIO": {"throttleReadBpsDevice": [_rate(*one) for one in profile.disk_reads.items()]},

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sandbox.engines.cgroup import CGROUPS, ControlGroup, number
@@ -24,9 +25,13 @@ class CellGroup(ControlGroup):
     def __init__(self, path: str, root: Path = CGROUPS) -> None:
         super().__init__(path, root)
         relative = path.lstrip("/")
-        self._freezer = root / "freezer" / relative / "freezer.state"
-        # With version 1 the runtime puts a container into every hierarchy that the host has.
-        self._folders = [top / relative for top in ([root] if self.is_unified else _hierarchies(root))]
+        if self.is_unified:
+            self._freezer, self._frozen, self._thawed = root / relative / "cgroup.freeze", "1", "0"
+        else:
+            self._freezer = root / "freezer" / relative / "freezer.state"
+            self._frozen, self._thawed = "FROZEN", "THAWED"
+        # With version 1 the runtime puts a container into every hierarchy that it sees.
+        self._folders = [top / relative for top in ((root,) if self.is_unified else _hierarchies(root))]
 
     def set_limits(self, memory_bytes: int, quota_us: int, period_us: int) -> None:
         """Change the limits of a running cell.
@@ -62,14 +67,15 @@ class CellGroup(ControlGroup):
             if (self._memory / "cgroup.kill").exists():
                 (self._memory / "cgroup.kill").write_text("1")
                 return
-            # While all are frozen, no process ends, so no id in the list can become another process's.
-            self._freezer.write_text("FROZEN")
+            # Version 1, or Linux before 5.14. While all are frozen, no process ends by itself, so no id in
+            # the list can become another process's.
+            self._freezer.write_text(self._frozen)
             try:
                 for pid in self._pids():
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
             finally:
-                self._freezer.write_text("THAWED")
+                self._freezer.write_text(self._thawed)
 
     def remove(self) -> bool:
         """Remove the groups that have no process. Returns whether all groups are gone."""
@@ -87,8 +93,11 @@ class CellGroup(ControlGroup):
             yield from map(int, (self._memory / "cgroup.procs").read_text().split())
 
 
-def _hierarchies(root: Path) -> list[Path]:
-    return [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+@cache
+def _hierarchies(root: Path) -> tuple[Path, ...]:
+    """The folders of a host's hierarchies, which do not change while it runs."""
+    every = root.iterdir() if root.is_dir() else ()
+    return tuple(path for path in every if path.is_dir() and not path.is_symlink())
 
 
 def group_names(parent: str, root: Path = CGROUPS) -> Iterator[str]:

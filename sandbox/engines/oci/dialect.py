@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +47,18 @@ def _with_limits(config: Config, rlimits: Sequence[Rlimit]) -> Config:
 def _for_crun(config: Config, null: Path) -> Config:
     """Crun would hide files behind the host's /dev/null, which all cells would then share."""
     masked = config["linux"]["maskedPaths"]
-    files = [path for path in masked if Path(path).exists() and not Path(path).is_dir()]
+    files = _files_among(tuple(masked))
     bind = {"type": "bind", "source": str(null), "options": ["bind", "ro"]}
     return config | {
         "mounts": [*config["mounts"], *(bind | {"destination": path} for path in files)],
         "linux": config["linux"] | {"maskedPaths": [path for path in masked if path not in files]},
     }
+
+
+@cache
+def _files_among(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the kernel's paths that are files. A cell has the same as the host."""
+    return tuple(path for path in paths if Path(path).exists() and not Path(path).is_dir())
 
 
 def _for_gvisor(config: Config) -> Config:

@@ -6,7 +6,7 @@ import io
 import os
 import platform
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -192,16 +192,16 @@ class OciEngine:
             **by_operator(self._settings),
         )
         ids = self._ids.take(spec.name)
-        descriptor, mounts = this_launcher().do(
+        namespace, mounts = this_launcher().do(
             lambda: (make_user_namespace(ids), make_mounts(self._folders.mounts_of(spec.name), image.rootfs))
         )
-        with ExitStack() as undone, closing(io.FileIO(descriptor)):
+        with ExitStack() as undone, namespace:
             config = oci_config(
                 profile,
                 mounts=mounts,
                 image_env=image.env,
                 ids=ids,
-                user_namespace=f"/proc/{os.getpid()}/fd/{descriptor}",
+                user_namespace=f"/proc/{os.getpid()}/fd/{namespace.fileno()}",
                 cgroup=f"{self._parent}/{spec.name}",
                 machine=platform.machine(),
             )

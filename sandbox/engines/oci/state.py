@@ -95,10 +95,11 @@ class CellFolders:
         Raises:
             OSError: this user has no permission.
         """
+        own = self._mounts.parent
+        for folder in (own.parent, own, self._mounts):
+            _make_passable(folder)
         for folder in (self.ids, self.runtime, self._cells):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # To the host, a runtime that makes a cell is a user who owns nothing, once it has the cell's ids.
-        self._mounts.mkdir(mode=0o711, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
 
     def are_full(self) -> bool:
         """Whether their file system has no room for the files of another cell."""
@@ -151,6 +152,16 @@ def modified(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return float("inf")
+
+
+def _make_passable(folder: Path) -> None:
+    """Make a folder through which every user may go, whatever the umask. One that is there stays as it is.
+
+    To the host, a runtime that makes a cell is a user who owns nothing, once it has the cell's ids.
+    """
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o711)
 
 
 def images_in_use(root: Path) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["make_user_namespace"]
 
 
-def make_user_namespace(ids: IdRange) -> int:
-    """A descriptor of a new user namespace with these ids. For the launcher's thread.
+def make_user_namespace(ids: IdRange) -> io.FileIO:
+    """An open file of a new user namespace with these ids. For the launcher's thread.
 
-    The namespace exists as long as the descriptor is open or a cell uses it. The kernel charges much of what
+    The namespace exists as long as the file is open or a cell uses it. The kernel charges much of what
     a cell uses also to the owner of its namespace. If root were the owner, one cell could use up what root
     may have.
 
@@ -28,4 +28,4 @@ def make_user_namespace(ids: IdRange) -> int:
         process = Path("/proc", str(pid))
         for file in ("uid_map", "gid_map"):
             (process / file).write_text(f"0 {ids.first} {ids.size}")
-        return os.open(process / "ns" / "user", os.O_RDONLY | os.O_CLOEXEC)
+        return io.FileIO(process / "ns" / "user")

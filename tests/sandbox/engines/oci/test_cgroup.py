@@ -5,6 +5,7 @@ The tests in test_engine.py run the same code on real groups of the host's versi
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,18 @@ def test_limits_are_changed_on_version_1(version_1: Path, memory_bytes: int) -> 
 def test_all_of_a_cell_is_killed_in_one_step_on_version_2(version_2: Path) -> None:
     CellGroup(PATH, version_2).kill()
     assert (version_2 / "cellblock/one/cgroup.kill").read_text() == "1"
+
+
+def test_a_cell_is_frozen_while_it_is_killed_on_a_kernel_without_that_step(
+    version_2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, struck = version_2 / "cellblock/one", list[tuple[int, str]]()
+    (own / "cgroup.kill").unlink()
+    (own / "cgroup.procs").write_text("7\n8\n")
+    monkeypatch.setattr(os, "kill", lambda pid, _: struck.append((pid, (own / "cgroup.freeze").read_text())))
+    CellGroup(PATH, version_2).kill()
+    assert struck == [(7, "1"), (8, "1")]
+    assert (own / "cgroup.freeze").read_text() == "0"
 
 
 def test_a_group_with_processes_stays(version_2: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,6 +205,17 @@ def test_the_image_of_a_cell_may_be_where_only_root_can_enter(box: Sandbox) -> N
         assert box.run("echo hi", "bash").stdout == "hi\n"
     finally:
         store.chmod(mode)
+
+
+def test_a_worker_with_a_strict_umask_makes_cells_all_the_same(oci_settings: dict[str, Any]) -> None:
+    state = Path("/run", f"cellblock-{OWNER}-strict")
+    before = os.umask(0o077)
+    try:
+        with Sandbox(load_settings(**oci_settings | {"state": state})) as box:
+            assert box.run("echo hi; echo x >/dev/null", "bash").stdout == "hi\n"
+    finally:
+        os.umask(before)
+        shutil.rmtree(state)
 
 
 def test_two_deployments_of_a_host_share_no_ids(settings: Settings) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import io
 import os
 import struct
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,7 +37,7 @@ def status() -> list[str]:
 
 
 def test_the_first_of_its_own_ids_owns_it() -> None:
-    with closing(io.FileIO(Launcher().do(lambda: make_user_namespace(IDS)))) as namespace:
+    with Launcher().do(lambda: make_user_namespace(IDS)) as namespace:
         (owner,) = struct.unpack("I", fcntl.ioctl(namespace, NS_GET_OWNER_UID, bytes(4)))
     assert owner == IDS.first
 
@@ -47,7 +45,7 @@ def test_the_first_of_its_own_ids_owns_it() -> None:
 def test_the_worker_keeps_its_ids_its_rights_and_its_children() -> None:
     launcher = Launcher()
     before = launcher.do(status)
-    os.close(launcher.do(lambda: make_user_namespace(IDS)))
+    launcher.do(lambda: make_user_namespace(IDS)).close()
     assert launcher.do(status) == before
     assert prctl(GET_DUMPABLE) == 1
     assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
