@@ -122,13 +122,19 @@ def build(
 
 
 @app.command()
-def prune(quiet: Quiet = False) -> None:
+def prune(
+    quiet: Quiet = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also images that only names outside of the catalogue have.")
+    ] = False,
+) -> None:
     """Remove images that have no name and that no cell uses, such as those that a build has replaced.
 
-    With Docker, only images that cellblock has built are removed.
+    With Docker, only images that cellblock has built are removed, and there is no `--all`.
     """
+    names = {name for runtime in _chosen(None) for name in runtime.images}
     with open_images(load_settings()) as images:
-        freed = images.prune()
+        freed = images.prune(names if everything else None)
     if not quiet:
         note(f"freed {format_bytes(freed)}")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from config import Runtime
     from sandbox.images.progress import Progress
@@ -61,11 +61,13 @@ class Images(Protocol):
     def discard(self, image: Image) -> None:
         """Remove an image that cellblock has built, unless it still has a name or a container uses it."""
 
-    def prune(self) -> int:
+    def prune(self, keep: Collection[str] | None = None) -> int:
         """Remove the images that have no name and that no container uses. Returns the bytes that this freed.
 
+        With `keep`, all other names are removed first.
+
         Raises:
-            SandboxUnavailable: the engine failed.
+            SandboxUnavailable: the engine failed, or it lets nobody remove its names so.
         """
 
 

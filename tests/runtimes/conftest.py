@@ -14,6 +14,7 @@ import pytest
 from sandbox import ImageMissing, Result
 from sandbox.engines.docker.image_choice import ImageChoice
 from tests.conftest import unavailable
+from tests.oci_store import shared_store
 
 if TYPE_CHECKING:
     import docker
@@ -80,6 +81,8 @@ def runtime(request: pytest.FixtureRequest, sandbox: Sandbox, engine: docker.API
         ImageChoice(engine).choose(sandbox.catalogue[name])
     except ImageMissing as error:
         unavailable(str(error))
+    if sandbox.settings.engine_name == "oci":
+        shared_store(engine, [name])
     return name
 
 

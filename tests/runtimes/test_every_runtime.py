@@ -26,6 +26,7 @@ COMPLAINTS = {
 }
 
 
+@pytest.mark.every_engine
 def test_hello_succeeds_with_nothing_on_stderr(start: Start, runtime: str) -> None:
     result = start("hello")
     assert (result.status, result.exit_code, result.stdout, result.stderr) == ("succeeded", 0, "hello\n", "")

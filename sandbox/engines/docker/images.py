@@ -12,10 +12,10 @@ from sandbox.engines.docker.client import mapped_errors
 from sandbox.engines.docker.image_choice import find_image
 from sandbox.engines.docker.image_pull import pull_image
 from sandbox.engines.image import KEY_LABEL
-from sandbox.errors import ImageBuildFailed
+from sandbox.errors import EngineFailed, ImageBuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import docker
 
@@ -61,8 +61,10 @@ class DockerImages:
             if KEY_LABEL in image.labels and not now["RepoTags"]:
                 self._client.remove_image(image.id)
 
-    def prune(self) -> int:
+    def prune(self, keep: Collection[str] | None = None) -> int:
         """Remove the images that cellblock has built and that have no name, unless a container uses them."""
+        if keep is not None:
+            raise EngineFailed("Names in Docker may be anybody's. Try: docker image prune --all")
         with mapped_errors("remove images that nobody uses"):
             unused = {"dangling": True, "label": KEY_LABEL}
             done: dict[str, Any] = self._client.prune_images(unused)  # type: ignore[no-untyped-call]

@@ -16,7 +16,7 @@ from sandbox.engines.oci.store import size_of
 from sandbox.errors import EngineFailed, ImageBuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from sandbox.engines.image import Image
@@ -76,10 +76,10 @@ class OciImages:
         if KEY_LABEL in image.labels:
             self._store.remove_unused([image.id])
 
-    def prune(self) -> int:
-        """Remove what has no name and no cell."""
+    def prune(self, keep: Collection[str] | None = None) -> int:
+        """Remove what has no name and no cell; with `keep`, after all other names."""
         with _refused(EngineFailed, "The store could not be tidied"):
-            return self._store.remove_unused()
+            return self._store.remove_unused(keep=keep)
 
     def _take(
         self, contents: Contents, names: Mapping[str, str | None], scratch: Path, progress: Progress

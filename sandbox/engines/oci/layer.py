@@ -22,7 +22,6 @@ __all__ = ["make_folder", "unpack_layer"]
 # A layer writes that a file of an earlier layer is gone by an empty file with this prefix.
 _GONE = ".wh."
 _ALL_GONE = ".wh..wh..opq"
-_NO_FILE = ".wh..wh."
 _CHUNK_BYTES = 1 << 20
 # The kernel follows no more links in one path.
 _MOST_LINKS = 40
@@ -111,8 +110,6 @@ def _white_out(mark: Path, fresh: set[Path]) -> None:
     name = mark.name.removeprefix(_GONE)
     if mark.name == _ALL_GONE:
         _clear(mark.parent, fresh)
-    elif mark.name.startswith(_NO_FILE):
-        return
     elif name in ("", ".", ".."):
         raise ValueError(f"a layer removes {name!r}")
     else:

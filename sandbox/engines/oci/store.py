@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sandbox.engines.image import Image, first_of, no_image
 from sandbox.engines.oci.folder_lock import is_locked, locked
@@ -29,7 +29,7 @@ from sandbox.engines.oci.state import images_in_use
 from sandbox.errors import ImageMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from config import Runtime
 
@@ -151,14 +151,17 @@ class Store:
                     return True
         return False
 
-    def remove_unused(self, among: Iterable[str] | None = None) -> int:
+    def remove_unused(self, among: Iterable[str] | None = None, keep: Collection[str] | None = None) -> int:
         """Remove the images that have no name and no cell, and what was left half made. Returns its bytes.
 
-        With `among`, only images of these ids are removed.
+        With `among`, only images of these ids are removed. With `keep`, all other names are removed first.
         """
         chosen = None if among is None else {self._folder_of(one) for one in among}
         with self.scratch() as (trash, _):
             with locked(self._images):
+                for name in self._names.iterdir():
+                    if keep is not None and unquote(name.name) not in keep:
+                        name.unlink()
                 for folder in self._unused():
                     if chosen is None or folder in chosen:
                         with suppress(FileNotFoundError):

@@ -144,7 +144,10 @@ def test_a_keeper_that_ends_removes_what_it_made_and_could_not_before(
 ) -> None:
     with (
         engine_checkpoint() as checkpoint,
-        running(tmp_path, checkpoint.url, CELLBLOCK_WARM="0,bash=1") as keeper,
+        # Within this margin even a busy engine answers each call: else nothing would be told or reaped.
+        running(
+            tmp_path, checkpoint.url, CELLBLOCK_WARM="0,bash=1", CELLBLOCK_ENGINE_MARGIN=f"{4 * PATIENCE:g}"
+        ) as keeper,
     ):
         wait_until(lambda: waiting(engine) == 1, 30, "a cell waits")
         # Each attempt of the keeper's remover fails, until the margin is over.

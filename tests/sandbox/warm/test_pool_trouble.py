@@ -18,6 +18,7 @@ from sandbox.cell import CellInfo
 from sandbox.engines.docker.client import ask_the_time
 from sandbox.engines.engine import OpenCell
 from sandbox.limits import warm_limits
+from sandbox.remover import Remover
 from sandbox.warm import WarmPool
 from tests.conftest import OWNER, cells, running_cells
 from tests.engine_checkpoint import Checkpoint
@@ -83,6 +84,24 @@ def test_a_cell_that_cannot_be_made_is_removed_told_and_counted(
     assert cells(engine) == []
     assert "No warm cells of bash for now: The engine could not make a cell" in caplog.text
     assert ("cellblock_engine_errors_total", 1.0, {"where": "keeper", "error": "EngineFailed"}) in measured
+
+
+def test_a_cell_is_made_once_no_more_than_a_few_wait_to_be_removed(
+    checkpoint: Checkpoint, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, has_room = threading.Event(), threading.Event()
+
+    def await_room(_: Remover) -> None:
+        asked.set()
+        has_room.wait(20)
+
+    monkeypatch.setattr(Remover, "await_room", await_room)
+    with closing(WarmPool(settings)) as pool:
+        assert asked.wait(20)
+        assert checkpoint.made(CREATE) == []
+        has_room.set()
+        assert pool.wait_until_full(20 * PATIENCE)
+    assert len(checkpoint.made(CREATE)) == 1
 
 
 def test_an_engine_that_failed_once_is_left_in_peace_for_a_while_and_then_asked_again(

@@ -153,6 +153,11 @@ def test_a_link_of_the_same_layer_that_leads_out_is_followed_within_the_image(
     assert (root / str(outside)[1:] / "kept").read_text() == "lost"
 
 
+def test_a_link_that_begins_with_a_slash_begins_at_the_root_of_the_image(root: Path) -> None:
+    unpack(root, [link("a/b", "/c"), file("a/b/d", b"1")])
+    assert (root / "c/d").read_text() == "1"
+
+
 def test_a_folder_that_becomes_a_link_in_the_middle_of_a_layer_is_followed_as_what_it_is_then(
     root: Path, outside: Path
 ) -> None:

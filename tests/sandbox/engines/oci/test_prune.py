@@ -191,6 +191,16 @@ def test_the_files_of_a_running_cell_stay(
     assert images.prune() > 1 << 20
 
 
+def test_names_that_the_catalogue_does_not_have_go_only_if_told_to(images: OciImages, tmp_path: Path) -> None:
+    """Such is the image of an earlier pin, when the catalogue has a new one."""
+    earlier, local = made(images, "x/bash:old", b"1"), made(images, "cellblock/bash:local", b"2")
+    settings = {"CELLBLOCK_ENGINE": "oci", "CELLBLOCK_STORE": str(tmp_path / "store")}
+    for options, then in (((), True), (("--all",), False)):
+        assert run_cli("images", "prune", *options, **settings).returncode == 0
+        assert (earlier.rootfs.exists(), local.rootfs.exists()) == (then, True)
+    assert images.find("x/bash:old") is None
+
+
 def test_a_store_that_this_user_can_not_change_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EngineFailed, match=r"The store could not be tidied \(Not a directory\)"):
