@@ -259,6 +259,8 @@ def cramped() -> Iterator[Path]:
     folder = Path("/run", f"cellblock-{OWNER}-cramped")
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", str(folder)], check=True)
+    # A launcher that is older does not see the mount, where the host's mounts are private.
+    this_launcher.cache_clear()
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
     folder.rmdir()
