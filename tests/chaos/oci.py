@@ -95,7 +95,7 @@ class PrivateOci:
     def __enter__(self) -> Self:
         for folder in (self.state, self._store):
             folder.mkdir()
-        size = f"size={_STATE_BYTES},mode=700"
+        size = f"size={_STATE_BYTES},mode=711"
         subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self.state)], check=True)
         return self
 
