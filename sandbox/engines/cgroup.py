@@ -23,17 +23,18 @@ class ControlGroup:
 
     def __init__(self, path: str, root: Path = CGROUPS) -> None:
         relative = path.lstrip("/")
+        #: Whether it is version 2. The folders with the files of a controller are the same then.
         self.is_unified = (root / "cgroup.controllers").exists()
         if self.is_unified:
-            self._memory = self._cpu = self._cpu_time = root / relative
+            self.memory_folder = self.cpu_folder = self._cpu_time = root / relative
         else:
-            self._memory, self._cpu = root / "memory" / relative, root / "cpu" / relative
+            self.memory_folder, self.cpu_folder = root / "memory" / relative, root / "cpu" / relative
             self._cpu_time = root / "cpuacct" / relative
 
     def usage(self) -> Usage:
         """What the cell has used until now, as far as the kernel reports it."""
         peak = "memory.peak" if self.is_unified else "memory.max_usage_in_bytes"
-        return Usage(self.cpu_ns(), number(self._memory / peak), self.oom_kills())
+        return Usage(self.cpu_ns(), number(self.memory_folder / peak), self.oom_kills())
 
     def cpu_ns(self) -> int | None:
         """The CPU time that all its processes have used, in nanoseconds."""
@@ -45,22 +46,22 @@ class ControlGroup:
     def oom_kills(self) -> int | None:
         """How many of its processes the kernel has killed for lack of memory."""
         events = "memory.events" if self.is_unified else "memory.oom_control"
-        return _fields(self._memory / events).get("oom_kill")
+        return _fields(self.memory_folder / events).get("oom_kill")
 
     def memory(self) -> dict[str, Any]:
         """A sample of its memory, with the names of Docker's statistics."""
         usage, limit = ("current", "max") if self.is_unified else ("usage_in_bytes", "limit_in_bytes")
         return {
-            "usage": number(self._memory / f"memory.{usage}") or 0,
-            "limit": number(self._memory / f"memory.{limit}") or 0,
-            "stats": _fields(self._memory / "memory.stat"),
+            "usage": number(self.memory_folder / f"memory.{usage}") or 0,
+            "limit": number(self.memory_folder / f"memory.{limit}") or 0,
+            "stats": _fields(self.memory_folder / "memory.stat"),
         }
 
     def bound_sockets(self, most_bytes: int) -> None:
         """Limit the memory of the cell's sockets, if the kernel counts it apart. runc does not set it."""
         if not self.is_unified:
             with suppress(FileNotFoundError):
-                (self._memory / "memory.kmem.tcp.limit_in_bytes").write_text(str(most_bytes))
+                (self.memory_folder / "memory.kmem.tcp.limit_in_bytes").write_text(str(most_bytes))
 
 
 def number(file: Path) -> int | None:

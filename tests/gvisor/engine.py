@@ -39,8 +39,19 @@ def running_engine(folder: Path, images: Iterable[str]) -> Iterator[str]:
     """
     (folder / "daemon.json").write_text(json.dumps({"runtimes": _RUNTIMES}))
     url = f"unix://{folder}/docker.sock"
+    # Without a network namespace of its own, this engine would delete the host engine's bridge.
     command: list[str | Path] = [
-        *("dockerd", "--config-file", folder / "daemon.json", "--host", url, "--pidfile", folder / "pid"),
+        *(
+            "unshare",
+            "--net",
+            "dockerd",
+            "--config-file",
+            folder / "daemon.json",
+            "--host",
+            url,
+            "--pidfile",
+            folder / "pid",
+        ),
         *("--data-root", folder / "data", "--exec-root", folder / "exec", "--cgroup-parent", f"/{_PARENT}"),
         *("--bridge", "none", "--iptables=false", "--ip-forward=false"),
     ]

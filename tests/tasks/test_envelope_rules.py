@@ -6,6 +6,7 @@ import bz2
 import json
 import lzma
 import math
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -159,6 +160,18 @@ def test_a_body_is_unpacked_up_to_its_bound(method: str, pack: Any) -> None:
     for damaged in (pack(content)[:-5], b"junk", b""):
         with pytest.raises(Junk, match="compressed and damaged"):
             decompress(damaged, method, 1000)
+
+
+@pytest.mark.parametrize(("method", "pack"), PACKED.items(), ids=PACKED)
+def test_a_body_that_expands_to_megabytes_takes_no_memory_for_them(method: str, pack: Any) -> None:
+    bomb = pack(bytes(16 << 20))
+    tracemalloc.start()
+    with pytest.raises(Junk, match="its body is larger than"):
+        decompress(bomb, method, 1000)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Of this, lzma's dictionary takes 8 MiB.
+    assert peak_bytes < 12 << 20
 
 
 @pytest.mark.parametrize("method", ["rot13", "zstd", 5, [1]])

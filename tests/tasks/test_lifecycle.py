@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from celery import signals
 
+from tasks import lifecycle, run_sandboxed
 from tests.programs import ROOT, free_port
 
 if TYPE_CHECKING:
@@ -77,6 +80,18 @@ print(json.dumps({name: order for name, order in ours.items() if order}), flush=
 # The thread that counts has no end.
 os._exit(0)
 """
+
+
+def test_a_worker_begins_with_its_level_of_log_and_tries_a_job_as_often_as_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = logging.getLogger("cellblock")
+    monkeypatch.setattr(log, "level", logging.DEBUG)
+    monkeypatch.setattr(run_sandboxed, "max_retries", None)
+    monkeypatch.setenv("CELLBLOCK_LOG_LEVEL", "ERROR")
+    monkeypatch.setenv("CELLBLOCK_MAX_ATTEMPTS", "3")
+    lifecycle.introduce_worker()
+    assert (log.level, run_sandboxed.max_retries) == (logging.ERROR, 2)
 
 
 def test_the_receivers_of_a_signal_are_called_in_this_order() -> None:

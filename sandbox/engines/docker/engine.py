@@ -12,7 +12,7 @@ from sandbox.engines.cgroup import ControlGroup
 from sandbox.engines.docker.attach import start_attached
 from sandbox.engines.docker.cell import DockerCell
 from sandbox.engines.docker.client import ask_the_time, connect, mapped_errors, ping
-from sandbox.engines.docker.control_groups import ControlGroups
+from sandbox.engines.docker.common_facts import CommonFacts
 from sandbox.engines.docker.create_call import container_config
 from sandbox.engines.docker.egress import open_egress
 from sandbox.engines.docker.image_choice import ImageChoice
@@ -46,9 +46,8 @@ class DockerEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._default_runtime: str | None = settings.oci_runtime
         self._lock = threading.Lock()
-        self._connection: tuple[docker.APIClient, ImageChoice, ControlGroups] | None = None
+        self._connection: tuple[docker.APIClient, ImageChoice, CommonFacts] | None = None
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make, attach and start a container.
@@ -56,7 +55,7 @@ class DockerEngine:
         Raises:
             SandboxUnavailable: no image, or the engine failed.
         """
-        client, images, groups = self._on()
+        client, images, facts = self._on()
         image = images.choose(spec.runtime)
         config = container_config(
             image=image.id,
@@ -71,16 +70,17 @@ class DockerEngine:
             with mapped_errors("make a cell"):
                 made = client.create_container_from_config(config, spec.name)  # type: ignore[no-untyped-call]
                 connection = start_attached(client, spec.name)
-                group = groups.path_of(spec.name, made["Id"])
-                oci_runtime = self._oci_runtime(client, spec.name)
         except ImageMissing:
             images.forget(spec.runtime)
             raise
+        facts.learn(spec.name, made["Id"])
+        group = facts.group_of(made["Id"])
         if group:
-            # A worker without the right to write there leaves this limit out, and `doctor` warns of it.
-            with suppress(PermissionError):
+            # Where the worker may not write, the limit is left out, and `doctor` warns of it.
+            with suppress(OSError):
                 ControlGroup(group).bound_sockets(SOCKET_BYTES)
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
+        oci_runtime = self._settings.oci_runtime or facts.oci_runtime
         info = CellInfo("docker", oci_runtime, image.name, image.id, spec.name)
         return OpenCell(spec.name, info, (connection,), group=group)
 
@@ -136,19 +136,12 @@ class DockerEngine:
         if connection is not None:
             connection[0].close()
 
-    def _oci_runtime(self, client: docker.APIClient, name: str) -> str | None:
-        """The OCI runtime of all containers. The engine is asked once which one is its default."""
-        if self._default_runtime is None:
-            about = client.inspect_container(name)["HostConfig"]
-            self._default_runtime = about.get("Runtime")
-        return self._default_runtime
-
     def _client(self) -> docker.APIClient:
         return self._on()[0]
 
-    def _on(self) -> tuple[docker.APIClient, ImageChoice, ControlGroups]:
+    def _on(self) -> tuple[docker.APIClient, ImageChoice, CommonFacts]:
         with self._lock:
             if self._connection is None:
                 client = connect(self._settings)
-                self._connection = client, ImageChoice(client), ControlGroups(client)
+                self._connection = client, ImageChoice(client), CommonFacts(client)
             return self._connection

@@ -40,21 +40,24 @@ class CellGroup(ControlGroup):
             OSError: the kernel refuses.
         """
         if self.is_unified:
-            (self._memory / "memory.max").write_text(str(memory_bytes))
-            (self._cpu / "cpu.max").write_text(f"{quota_us} {period_us}")
+            (self.memory_folder / "memory.max").write_text(str(memory_bytes))
+            (self.cpu_folder / "cpu.max").write_text(f"{quota_us} {period_us}")
             return
-        both = [self._memory / "memory.limit_in_bytes", self._memory / "memory.memsw.limit_in_bytes"]
+        both = [
+            self.memory_folder / "memory.limit_in_bytes",
+            self.memory_folder / "memory.memsw.limit_in_bytes",
+        ]
         # The limit of memory with swap must never be below the limit of memory.
         if memory_bytes > (number(both[0]) or 0):
             both.reverse()
         for file in both:
             file.write_text(str(memory_bytes))
-        (self._cpu / "cpu.cfs_quota_us").write_text(str(quota_us))
+        (self.cpu_folder / "cpu.cfs_quota_us").write_text(str(quota_us))
 
     @property
     def made(self) -> float:
         """When the group was made, in Unix seconds; infinity if it is gone."""
-        return modified(self._memory)
+        return modified(self.memory_folder)
 
     @property
     def is_empty(self) -> bool:
@@ -64,8 +67,8 @@ class CellGroup(ControlGroup):
     def kill(self) -> None:
         """Send SIGKILL to every process in the group. Do nothing if it is gone."""
         with suppress(FileNotFoundError):
-            if (self._memory / "cgroup.kill").exists():
-                (self._memory / "cgroup.kill").write_text("1")
+            if (self.memory_folder / "cgroup.kill").exists():
+                (self.memory_folder / "cgroup.kill").write_text("1")
                 return
             # Version 1, or Linux before 5.14. While all are frozen, no process ends by itself, so no id in
             # the list can become another process's.
@@ -90,7 +93,7 @@ class CellGroup(ControlGroup):
 
     def _pids(self) -> Iterator[int]:
         with suppress(FileNotFoundError):
-            yield from map(int, (self._memory / "cgroup.procs").read_text().split())
+            yield from map(int, (self.memory_folder / "cgroup.procs").read_text().split())
 
 
 @cache

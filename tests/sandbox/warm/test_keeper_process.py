@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 OWNER = f"test-{secrets.token_hex(4)}"
 LIST = "GET /containers/json"
+#: For keepers that make cells: within this margin even a busy engine answers each call.
+PATIENT = {"CELLBLOCK_ENGINE_MARGIN": f"{4 * PATIENCE:g}"}
 
 
 @dataclass
@@ -125,7 +127,7 @@ def test_a_reaper_that_met_an_error_reaps_on(
 def test_a_keeper_that_ends_takes_its_cells_away(tmp_path: Path, engine: docker.APIClient, how: str) -> None:
     with (
         engine_checkpoint() as checkpoint,
-        running(tmp_path, checkpoint.url, CELLBLOCK_WARM="0,bash=2") as keeper,
+        running(tmp_path, checkpoint.url, CELLBLOCK_WARM="0,bash=2", **PATIENT) as keeper,
     ):
         wait_until(lambda: waiting(engine) == 2, 30, "two cells wait")
         keeper.process.send_signal(signal.SIGINT)
@@ -144,10 +146,7 @@ def test_a_keeper_that_ends_removes_what_it_made_and_could_not_before(
 ) -> None:
     with (
         engine_checkpoint() as checkpoint,
-        # Within this margin even a busy engine answers each call: else nothing would be told or reaped.
-        running(
-            tmp_path, checkpoint.url, CELLBLOCK_WARM="0,bash=1", CELLBLOCK_ENGINE_MARGIN=f"{4 * PATIENCE:g}"
-        ) as keeper,
+        running(tmp_path, checkpoint.url, CELLBLOCK_WARM="0,bash=1", **PATIENT) as keeper,
     ):
         wait_until(lambda: waiting(engine) == 1, 30, "a cell waits")
         # Each attempt of the keeper's remover fails, until the margin is over.

@@ -145,11 +145,12 @@ def test_while_jobs_follow_each_other_a_shelf_that_is_half_full_is_not_filled(
     *,
     may: bool,
 ) -> None:
-    now = idle._last_claim = time.monotonic()
-    shelf = idle._shelves["bash"]
-    shelf._asked.extend([now] * 4)
-    shelve(idle, *(hung()[0] for _ in range(waiting)))
-    assert idle._may_make("bash", now + after_s) is may
+    # Meanwhile no maker looks: it would find no engine, and pause the shelf.
+    with idle._change:
+        now = idle._last_claim = time.monotonic()
+        idle._shelves["bash"]._asked.extend([now] * 4)
+        shelve(idle, *(hung()[0] for _ in range(waiting)))
+        assert idle._may_make("bash", now + after_s) is may
 
 
 def test_a_cell_that_is_closed_or_says_anything_is_passed_over_and_discarded(

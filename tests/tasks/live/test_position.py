@@ -48,9 +48,10 @@ def test_a_reader_is_told_what_is_missing_and_nothing_twice() -> None:
         entry(2, STDOUT, 5, b"abc"),
         entry(3, STDERR, 0, b"e"),
         entry(4, STDOUT, 8, b"d"),
-        entry(5, STDOUT, 8, b"d"),
-        entry(6, STDOUT, 20, b"f"),
-        entry(7, "junk", 0, b""),
+        entry(5, STDOUT, 5, b"abc"),
+        entry(6, STDOUT, 8, b"d"),
+        entry(7, STDOUT, 20, b"f"),
+        entry(8, "junk", 0, b""),
     )
     assert told == [
         (START, b"1", 0),
@@ -59,7 +60,7 @@ def test_a_reader_is_told_what_is_missing_and_nothing_twice() -> None:
         (STDOUT, b"d", 0),
         (STDOUT, b"f", 11),
     ]
-    assert reading.position() == {KEY: "7-0"}
+    assert reading.position() == {KEY: "8-0"}
 
 
 def test_whoever_resumes_is_told_of_what_is_missing_from_there_on() -> None:

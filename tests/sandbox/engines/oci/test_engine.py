@@ -254,11 +254,16 @@ def test_a_runtime_that_refuses_says_why_and_leaves_nothing(
 
 
 @pytest.fixture
-def cramped(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system of its own, with a mebibyte."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)], check=True)
-    yield tmp_path
-    subprocess.run(["umount", str(tmp_path)], check=True)
+def cramped() -> Iterator[Path]:
+    """A folder on a file system of its own, with a mebibyte. Every user may enter it, as cells must."""
+    folder = Path("/run", f"cellblock-{OWNER}-cramped")
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", str(folder)], check=True)
+    # A launcher that is older does not see the mount, where the host's mounts are private.
+    this_launcher.cache_clear()
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+    folder.rmdir()
 
 
 def test_a_host_with_no_room_for_a_cell_has_none_for_any_job(

@@ -1,4 +1,4 @@
-"""Where an engine's containers have their control groups, as the kernel tells."""
+"""What all containers of an engine have in common, as the engine and the kernel tell it of the first one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from config import load_settings
 from sandbox.engines.cgroup import ControlGroup
 from sandbox.engines.docker.client import connect
-from sandbox.engines.docker.control_groups import ControlGroups, group_path
+from sandbox.engines.docker.common_facts import CommonFacts, group_path
 from tests.sandbox.engines.conftest import write
 
 if TYPE_CHECKING:
@@ -61,27 +61,32 @@ def test_without_such_a_process_or_readable_files_there_is_none(proc: Path, root
 
 
 @pytest.fixture
-def groups(checkpoint: Checkpoint) -> Iterator[ControlGroups]:
-    """The control groups of the real engine, which is asked through the checkpoint."""
+def facts(checkpoint: Checkpoint) -> Iterator[CommonFacts]:
+    """What is learned of the real engine, which is asked through the checkpoint."""
     with closing(connect(load_settings(docker_host=checkpoint.url))) as client:
-        yield ControlGroups(client)
+        yield CommonFacts(client)
 
 
-def test_a_running_container_is_found_and_the_engine_is_asked_once(
-    checkpoint: Checkpoint, engine: docker.APIClient, groups: ControlGroups, leave: Leave
+def test_the_engine_is_asked_about_one_container_for_all(
+    checkpoint: Checkpoint, engine: docker.APIClient, facts: CommonFacts, leave: Leave
 ) -> None:
     for _ in range(2):
         name = leave("sleep 600", start=True)
-        path = groups.path_of(name, engine.inspect_container(name)["Id"])
-        assert path is not None
-        assert ControlGroup(path).cpu_ns()
-    assert len(checkpoint.made(INSPECT)) == 1
+        container = engine.inspect_container(name)["Id"]
+        facts.learn(name, container)
+        group = facts.group_of(container)
+        assert group is not None
+        assert ControlGroup(group).cpu_ns()
+    assert (len(checkpoint.made(INSPECT)), facts.oci_runtime) == (1, engine.info()["DefaultRuntime"])
 
 
 def test_an_engine_that_does_not_tell_is_asked_again_with_the_next_container(
-    checkpoint: Checkpoint, engine: docker.APIClient, groups: ControlGroups, leave: Leave
+    checkpoint: Checkpoint, engine: docker.APIClient, facts: CommonFacts, leave: Leave
 ) -> None:
     name = leave("sleep 600", start=True)
     container = engine.inspect_container(name)["Id"]
     checkpoint.refuse(INSPECT, 500, times=1)
-    assert [groups.path_of(name, container) is None for _ in range(2)] == [True, False]
+    facts.learn(name, container)
+    assert (facts.group_of(container), facts.oci_runtime) == (None, None)
+    facts.learn(name, container)
+    assert facts.group_of(container)

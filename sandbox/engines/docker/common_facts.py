@@ -1,4 +1,4 @@
-"""Finds the control groups of an engine's containers, if this host shows them."""
+"""What all containers of an engine have in common: their OCI runtime, and where their control groups are."""
 
 from __future__ import annotations
 
@@ -13,42 +13,47 @@ from sandbox.errors import SandboxUnavailable
 if TYPE_CHECKING:
     import docker
 
-__all__ = ["ControlGroups", "group_path"]
+__all__ = ["CommonFacts", "group_path"]
 
 _log = logging.getLogger("cellblock.engine")
 
 _PROC = Path("/proc")
 
 
-class ControlGroups:
-    """The control groups of one engine's containers. All have the same path but for the container's id.
+class CommonFacts:
+    """Learns from the first container by which program all are made, and where their control groups are.
 
-    The path depends on the engine's cgroup driver, on its settings, and on where the engine itself runs. So
-    the engine is asked once for a process of a container, and the kernel then says in which group it is.
+    All groups have the same path but for the container's id. The path depends on the engine's cgroup driver,
+    on its settings, and on where the engine itself runs. So the engine is asked once for a process of a
+    container, and the kernel then says in which group it is.
     """
 
     def __init__(self, client: docker.APIClient) -> None:
         self._client = client
-        self._has_asked = False
+        self._is_known = False
         # A container's id, and the path of its group.
         self._example: tuple[str, str] | None = None
+        #: The OCI runtime that makes the containers; None if the engine has not told it yet.
+        self.oci_runtime: str | None = None
 
-    def path_of(self, name: str, container_id: str) -> str | None:
-        """The path of a running container's group; None if its files can't be read here."""
-        if not self._has_asked:
-            self._ask(name, container_id)
-        return self._example[1].replace(self._example[0], container_id) if self._example else None
-
-    def _ask(self, name: str, container_id: str) -> None:
+    def learn(self, name: str, container_id: str) -> None:
+        """Ask the engine about a running container, if it has not told of another one before."""
+        if self._is_known:
+            return
         try:
             with mapped_errors("examine a cell"):
-                process = self._client.inspect_container(name)["State"]["Pid"]
+                about = self._client.inspect_container(name)
         except SandboxUnavailable as error:
-            _log.debug("The control group of %s is not known: %s", name, error)
+            _log.debug("Nothing is known of %s and of others like it: %s", name, error)
             return
-        path = group_path(process, container_id)
+        path = group_path(about["State"]["Pid"], container_id)
         self._example = (container_id, path) if path else None
-        self._has_asked = True
+        self.oci_runtime = about["HostConfig"].get("Runtime")
+        self._is_known = True
+
+    def group_of(self, container_id: str) -> str | None:
+        """The path of a container's control group; None if its files can't be read here."""
+        return self._example[1].replace(self._example[0], container_id) if self._example else None
 
 
 def group_path(pid: int, container_id: str, proc: Path = _PROC, root: Path = CGROUPS) -> str | None:
