@@ -18,10 +18,12 @@ import redis
 from celery import Celery
 
 from config import load_settings
-from sandbox import ImageMissing, Sandbox, SandboxUnavailable
+from sandbox import EngineUnreachable, ImageMissing, Sandbox, SandboxUnavailable
 from sandbox.engines.docker.client import connect
 from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.engines.docker.removal import remove_container
+from sandbox.engines.oci.delegation import delegated_group
+from sandbox.engines.oci.subids import require_ids
 from tasks.settings import this_catalogue, this_settings
 from tests.engines import ENGINES, IN_GVISOR, remove_groups
 from tests.oci_store import name_store, remove_store, shared_store
@@ -261,10 +263,14 @@ def on_docker(engine: docker.APIClient) -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def oci_settings(engine: docker.APIClient) -> Iterator[dict[str, Any]]:
     """Gives the settings of an oci engine whose store has the images of bash and Python."""
-    if os.geteuid() != 0:
-        unavailable("The engine oci needs root here.")
+    try:
+        require_ids(*load_settings().uid_bounds)
+        delegated_group()
+    except EngineUnreachable as error:
+        unavailable(str(error))
     store = shared_store(engine, ("bash", "python"))
-    state = Path("/run", f"cellblock-{OWNER}")
+    # A service of systemd that is not root's has a folder of its own in /run.
+    state = Path(os.environ.get("RUNTIME_DIRECTORY", "/run"), f"cellblock-{OWNER}")
     state.mkdir()
     yield {"engine": "oci", "store": store, "state": state, "pull": "never"}
     left = [*state.glob("ids/*"), *(state / OWNER).glob("cells/*")]

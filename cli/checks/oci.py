@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +24,7 @@ def runtime() -> Iterator[Finding]:
     engine = OciEngine(settings)
     yield ok(f"{engine.version()}, with no daemon in between")
     yield ok(f"{engine.most_cells} cells at a time can have host ids of their own")
-    if os.geteuid() != 0:
-        yield problem(
-            "the engine oci needs root on this host", "run the worker as root, or CELLBLOCK_ENGINE=docker"
-        )
+    engine.require_rights()
     closed = [path for path in (settings.state, *settings.state.parents) if not _is_open(path)]
     if closed:
         yield problem(f"cells can't enter {closed[0]}, where their mounts are", f"chmod o+x {closed[0]}")

@@ -15,7 +15,9 @@ from tests.debian13.shell import CannotRun, command
 _IMAGES = [f"cellblock/{runtime}:local" for runtime in ("bash", "python", "cpp")]
 _HERE = Path(__file__).parent
 #: For each value of ENGINE, what runs if no tests are named.
-_SELECTIONS = {"docker": "selection.txt", "rootless": "selection.txt", "oci": "oci.txt"}
+_SELECTIONS = dict.fromkeys(("docker", "rootless"), "selection.txt") | dict.fromkeys(
+    ("oci", "oci-user"), "oci.txt"
+)
 
 
 def main() -> int:

@@ -68,13 +68,19 @@ def installed(tmp_path: Path, programs: Path) -> Path:
     return log
 
 
+def groups() -> set[Path]:
+    """The control groups of the cells of demos."""
+    top = Path("/sys/fs/cgroup")
+    return {*top.glob("cellblock-demo-*"), *top.glob("*/cellblock-demo-*")}
+
+
 @pytest.mark.timeout(600)
 def test_the_demo_needs_crun_alone_and_leaves_nothing(
     checkout: Path, programs: Path, installed: Path
 ) -> None:
     if os.geteuid() != 0 or not shutil.which("crun"):
         unavailable("The demo without Docker needs root and crun.")
-    groups = set(Path("/sys/fs/cgroup").glob("**/cellblock-demo-*"))
+    before = groups()
     env = os.environ | {"CELLBLOCK_ENGINE": "oci", "PATH": str(programs), "TMPDIR": "/run/scratch"}
     done = subprocess.run(
         ["unshare", "--mount", "bash", "-c", _ON_A_HOST_WITHOUT_DOCKER],
@@ -87,4 +93,4 @@ def test_the_demo_needs_crun_alone_and_leaves_nothing(
     # The list of what is left comes after that line, so it is empty.
     assert done.stdout.splitlines()[-1].startswith("9 jobs, none wrong"), done.stdout + done.stderr
     assert installed.read_text().splitlines()[1:] == ["install -y --no-install-recommends crun"]
-    assert set(Path("/sys/fs/cgroup").glob("**/cellblock-demo-*")) <= groups
+    assert groups() <= before

@@ -40,11 +40,14 @@ def oci_config(
     mounts: CellMounts,
     image_env: Mapping[str, str],
     ids: IdRange,
-    user_namespace: str,
+    user_namespace: str | None,
     cgroup: str,
     machine: str,
 ) -> dict[str, Any]:
-    """The configuration, without resource limits. `machine` is the architecture as `uname -m` names it."""
+    """The configuration, without resource limits. `machine` is the architecture as `uname -m` names it.
+
+    Without the path of a user namespace, the runtime makes one.
+    """
     mapping = [{"containerID": 0, "hostID": ids.first, "size": ids.size}]
     return {
         "ociVersion": "1.0.2",
@@ -84,13 +87,14 @@ def _process(profile: Profile, image_env: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _mounts(profile: Profile, dev: Path) -> list[dict[str, Any]]:
+def _mounts(profile: Profile, dev: Path | None) -> list[dict[str, Any]]:
     fixed = [
         {"destination": path, "type": kind, "source": kind, "options": options}
         for path, kind, options in _MOUNTS
     ]
     # stops: locks and watches on the host's devices. To a runtime, a bind mount means that they are there.
-    fixed.insert(1, {"destination": "/dev", "type": "bind", "source": str(dev), "options": _DEV_OPTIONS})
+    bind = {"destination": "/dev", "type": "bind", "source": str(dev), "options": _DEV_OPTIONS}
+    fixed.insert(1, bind if dev else _tmpfs("/dev", ["nosuid", "noexec", "mode=755", "size=64k"]))
     shm = ["nosuid", "noexec", "nodev", "mode=1777", f"size={profile.shm_bytes}"]
     own = [_tmpfs(path, _options(one, profile.user)) for path, one in profile.tmpfs.items()]
     volumes = [_tmpfs(path, ["ro", "size=4k"]) for path in profile.volumes]

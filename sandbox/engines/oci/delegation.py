@@ -13,7 +13,7 @@ from pathlib import Path
 from sandbox.engines.cgroup import CGROUPS
 from sandbox.errors import EngineUnreachable
 
-__all__ = ["cells_parent"]
+__all__ = ["cells_parent", "delegated_group"]
 
 # systemd marks what it delegates. Versions before 251 only have the second mark, which root alone can read.
 _MARKS = ("user.delegate", "trusted.delegate")
@@ -33,24 +33,30 @@ def cells_parent(owner: str, root: Path = CGROUPS, own: Path = Path("/proc/self/
     Raises:
         EngineUnreachable: this user can't make groups with limits.
     """
-    delegated = _delegated(root, own)
-    if delegated is not None:
+    delegated = delegated_group(root, own)
+    if delegated:
         _make_room(root / delegated.relative_to("/"))
-    elif os.geteuid() != 0:
-        raise EngineUnreachable(
-            "This user can't limit cells: its processes are in no control group that systemd has delegated."
-            " Try: run the worker as a unit with Delegate=yes, on a host with cgroup version 2"
-        )
     return str((delegated or Path("/")) / f"cellblock-{owner}")
 
 
-def _delegated(root: Path, own: Path) -> Path | None:
-    """The group that is delegated to this process, if there is one."""
+def delegated_group(root: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) -> Path | None:
+    """The path of the group that is delegated to this process. None if there is none, and this is root.
+
+    Raises:
+        EngineUnreachable: there is none, and this is no root, who may make groups anywhere.
+    """
     lines = own.read_text().splitlines() if (root / "cgroup.controllers").exists() else []
     group = next((Path(line[3:]) for line in lines if line.startswith("0::/")), Path("/"))
     candidate = group.parent if group.name == _LEAF else group
     is_marked = any(_has(root / candidate.relative_to("/"), mark) for mark in _MARKS)
-    return candidate if is_marked else None
+    if is_marked:
+        return candidate
+    if os.geteuid() != 0:
+        raise EngineUnreachable(
+            "This user can't limit cells: its processes are in no control group that systemd has delegated."
+            " Try: run the worker as a unit with Delegate=yes, on a host with cgroup version 2"
+        )
+    return None
 
 
 def _has(group: Path, mark: str) -> bool:

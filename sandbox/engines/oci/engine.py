@@ -6,8 +6,9 @@ import io
 import os
 import platform
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.cell import CellInfo
@@ -15,14 +16,15 @@ from sandbox.engines.engine import FoundCell, OpenCell
 from sandbox.engines.oci.bundle import oci_config
 from sandbox.engines.oci.cell import OciCell
 from sandbox.engines.oci.cgroup import CellGroup, group_names
-from sandbox.engines.oci.delegation import cells_parent
+from sandbox.engines.oci.delegation import cells_parent, delegated_group
 from sandbox.engines.oci.ids import IdRanges
 from sandbox.engines.oci.launcher import this_launcher
-from sandbox.engines.oci.mounts import make_mounts
+from sandbox.engines.oci.mounts import CellMounts, make_mounts
 from sandbox.engines.oci.rlimits import cell_rlimits
 from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolders, is_cell_name
 from sandbox.engines.oci.store import Store
+from sandbox.engines.oci.subids import require_ids
 from sandbox.engines.oci.user_namespace import make_user_namespace
 from sandbox.errors import EngineFailed, EngineUnfit, EngineUnreachable
 from sandbox.labels import STATE, FoundLabels
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from config import Settings
     from config.hosts import Host
     from sandbox.engines.engine import CellSpec, Stream
+    from sandbox.engines.oci.ids import IdRange
     from sandbox.engines.oci.state import CellFolder
     from sandbox.engines.oci.store import StoredImage
     from sandbox.limits import Limits
@@ -133,10 +136,20 @@ class OciEngine:
         """The host's clock.
 
         Raises:
-            EngineUnreachable: no cell can be made here.
+            EngineUnreachable: no cell can be made here, or not by this user.
         """
+        self.require_rights()
         self._prepare()
         return time.time()
+
+    def require_rights(self) -> None:
+        """Return if this user may give ids to cells and limit them. Changes nothing.
+
+        Raises:
+            EngineUnreachable: it may not.
+        """
+        require_ids(*self._settings.uid_bounds)
+        delegated_group()
 
     def version(self) -> str:
         """The first line of the runtime's own version text.
@@ -192,27 +205,35 @@ class OciEngine:
             **by_operator(self._settings),
         )
         ids = self._ids.take(spec.name)
-        namespace, mounts = this_launcher().do(
-            lambda: (make_user_namespace(ids), make_mounts(self._folders.mounts_of(spec.name), image.rootfs))
-        )
-        with ExitStack() as undone, namespace:
+        namespace, mounts = self._apart(spec.name, image, ids)
+        with ExitStack() as undone, namespace or nullcontext():
             config = oci_config(
                 profile,
                 mounts=mounts,
                 image_env=image.env,
                 ids=ids,
-                user_namespace=f"/proc/{os.getpid()}/fd/{namespace.fileno()}",
+                user_namespace=f"/proc/{os.getpid()}/fd/{namespace.fileno()}" if namespace else None,
                 cgroup=f"{self._parent}/{spec.name}",
                 machine=platform.machine(),
             )
-            limits, null = cell_rlimits(profile.ulimits), mounts.dev / "null"
+            limits, null = cell_rlimits(profile.ulimits), (mounts.dev or Path("/dev")) / "null"
             start = partial(self._runtime.start, folder, config, limits, null)
-            streams = _started(start, owner=ids.first + profile.user)
+            streams = _started(start)
             for stream in streams:
                 undone.callback(stream.close)
             self._group(spec.name).bound_sockets(profile.socket_bytes)
             undone.pop_all()
         return streams
+
+    def _apart(self, name: str, image: StoredImage, ids: IdRange) -> tuple[io.FileIO | None, CellMounts]:
+        """The cell's own user namespace, and its own root and devices.
+
+        For a user who is not root, the runtime makes the namespace with newuidmap, and cells share inodes.
+        """
+        if os.geteuid() != 0:
+            return None, CellMounts(image.rootfs, None)
+        place = self._folders.mounts_of(name)
+        return this_launcher().do(lambda: (make_user_namespace(ids), make_mounts(place, image.rootfs)))
 
     def _found(self, folder: CellFolder) -> FoundCell:
         group = self._group(folder.name)
@@ -222,8 +243,8 @@ class OciEngine:
         )
 
 
-def _started(start: Callable[[tuple[int, int, int]], None], owner: int) -> tuple[Stream, ...]:
-    """Start a container with pipes that belong to its user, so that its supervisor may open them again."""
+def _started(start: Callable[[tuple[int, int, int]], None]) -> tuple[Stream, ...]:
+    """Start a container with pipes that its supervisor may open again."""
     with ExitStack() as theirs, ExitStack() as ours:
         pipes = [os.pipe() for _ in range(3)]
         (orders_in, orders), (out, out_in), (err, err_in) = pipes
@@ -234,7 +255,8 @@ def _started(start: Callable[[tuple[int, int, int]], None], owner: int) -> tuple
             ours.callback(stream.close)
         for descriptor in (orders_in, out_in, err_in):
             # Only pipes: crun changes the owner of every stream, even if it is the host's /dev/null.
-            os.fchown(descriptor, owner, owner)
+            # Nobody outside of the cell and its worker finds a pipe: it has no name.
+            os.fchmod(descriptor, 0o666)
         start((orders_in, out_in, err_in))
         ours.pop_all()
     return streams

@@ -67,9 +67,10 @@ class Launcher:
 
 
 def _prepare_thread() -> None:
-    leave_mount_namespace()
-    hide_version_2()
-    os.setpriority(os.PRIO_PROCESS, 0, 0)
+    if os.geteuid() == 0:  # no other user has the right to, or needs it with version 2 of control groups
+        leave_mount_namespace()
+        hide_version_2()
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
     os.sched_setaffinity(0, _ANY_PROCESSORS)
 
 

@@ -36,10 +36,10 @@ _MOUNT_POINTS = {"pts": 0o755, "shm": 0o1777, "mqueue": 0o755}
 
 @dataclass(frozen=True, slots=True)
 class CellMounts:
-    """The paths in the launcher's mount namespace."""
+    """The paths in the launcher's mount namespace. Without `dev`, the runtime makes the cell's /dev."""
 
     rootfs: Path
-    dev: Path
+    dev: Path | None
 
 
 def make_mounts(place: Path, image: Path) -> CellMounts:
@@ -54,7 +54,8 @@ def make_mounts(place: Path, image: Path) -> CellMounts:
     """
     place.mkdir()
     mount("tmpfs", str(place), "tmpfs", MS_NOSUID | MS_NOEXEC, _ROOM)
-    mounts = CellMounts(place / "root", place / "dev")
+    dev = place / "dev"
+    mounts = CellMounts(place / "root", dev)
     empty = place / "empty"
     for folder in (mounts.rootfs, empty):
         folder.mkdir()
@@ -62,7 +63,7 @@ def make_mounts(place: Path, image: Path) -> CellMounts:
         # Without a folder for changes, an overlay needs two others. The cell can read these names.
         layers = f"lowerdir=/proc/self/fd/{lower}:/proc/self/fd/{other}"
         mount("overlay", str(mounts.rootfs), "overlay", MS_RDONLY, layers)
-    _make_devices(mounts.dev)
+    _make_devices(dev)
     return mounts
 
 
