@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +26,11 @@ def runtime() -> Iterator[Finding]:
     yield ok(f"{engine.version()}, with no daemon in between")
     yield ok(f"{engine.most_cells} cells at a time can have host ids of their own")
     engine.require_rights()
-    closed = [path for path in (settings.state, *settings.state.parents) if not _is_open(path)]
+    # Root mounts each cell's image in the state folder. For others, cells use the one in the store.
+    used = [settings.state] if os.geteuid() == 0 else [settings.state, settings.store]
+    closed = [path for folder in used for path in (folder, *folder.parents) if not _is_open(path)]
     if closed:
-        yield problem(f"cells can't enter {closed[0]}, where their mounts are", f"chmod o+x {closed[0]}")
+        yield problem(f"cells can't enter {closed[0]}, where their files are", f"chmod o+x {closed[0]}")
 
 
 def _is_open(path: Path) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from cli.checks import oci, stock
 from cli.checks.finding import Level
 from sandbox import EngineUnreachable
+from sandbox.engines.oci.engine import OciEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "STATE": str(state),
     }.items():
         monkeypatch.setenv(f"CELLBLOCK_{name}", value)
-    monkeypatch.setattr(oci, "_is_open", lambda path: path != state or bool(path.stat().st_mode & 0o001))
+    # The folders above are the test run's own.
+    is_open = oci._is_open
+    monkeypatch.setattr(oci, "_is_open", lambda path: path.parent != tmp_path or is_open(path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     return state
 
@@ -52,7 +55,19 @@ def test_where_all_is_well_the_runtime_and_the_number_of_cells_are_named(host: P
 
 def test_a_folder_of_mounts_that_nobody_else_may_enter_is_a_problem(host: Path) -> None:
     host.chmod(0o700)
-    assert problems() == [f"cells can't enter {host}, where their mounts are"]
+    assert problems() == [f"cells can't enter {host}, where their files are"]
+
+
+def test_a_worker_that_is_not_root_needs_its_store_open_too(
+    host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.chmod(0o755)
+    closed = tmp_path / "store"
+    closed.mkdir(mode=0o700)
+    monkeypatch.setenv("CELLBLOCK_STORE", str(closed))
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setattr(OciEngine, "require_rights", lambda _: None)
+    assert problems() == [f"cells can't enter {closed}, where their files are"]
 
 
 def test_a_runtime_that_is_not_there_is_named_with_what_to_install(
