@@ -158,7 +158,8 @@ def test_cpu_seconds_are_what_the_job_burned(sandbox: Sandbox) -> None:
     burn = "import time\nwhile time.process_time() < 0.4: pass"
     result = sandbox.run(["python3", "-c", burn], "python")
     assert result.cpu_seconds is not None
-    assert 0.4 <= result.cpu_seconds < 1.2
+    # With no daemon the start is seen from outside. That may be late, but costs a job 20 ms at most.
+    assert 0.38 <= result.cpu_seconds < 1.2
 
 
 @pytest.mark.parametrize(

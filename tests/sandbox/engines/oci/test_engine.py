@@ -283,10 +283,13 @@ def test_a_host_with_no_room_for_a_cell_has_none_for_any_job(
         assert box.run("echo again", "bash").stdout == "again\n"
 
 
-def test_a_runtime_without_an_image_says_how_to_build_one(box: Sandbox, settings: Settings) -> None:
-    with pytest.raises(ImageMissing, match="cellblock images build java"):
+def test_a_runtime_without_an_image_says_how_to_build_one(
+    oci_settings: dict[str, Any], tmp_path: Path
+) -> None:
+    bare = load_settings(**oci_settings | {"store": tmp_path})
+    with Sandbox(bare) as box, pytest.raises(ImageMissing, match="cellblock images build java"):
         box.run("true", "java")
-    wait_until(lambda: not cells_of(settings), 10, "all cells are gone")
+    wait_until(lambda: not cells_of(bare), 10, "all cells are gone")
 
 
 @pytest.mark.parametrize("network", [True, ["api.example.com"]])

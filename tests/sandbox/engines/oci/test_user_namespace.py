@@ -43,9 +43,9 @@ def test_the_first_of_its_own_ids_owns_it() -> None:
 
 
 def test_the_worker_keeps_its_ids_its_rights_and_its_children() -> None:
-    launcher = Launcher()
-    before = launcher.do(status)
+    launcher, children = Launcher(), Path(f"/proc/self/task/{os.getpid()}/children")
+    before, others = launcher.do(status), children.read_text()
     launcher.do(lambda: make_user_namespace(IDS)).close()
     assert launcher.do(status) == before
     assert prctl(GET_DUMPABLE) == 1
-    assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    assert children.read_text() == others
