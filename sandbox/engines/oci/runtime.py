@@ -61,6 +61,7 @@ class OciRuntime:
         (folder.path / "config.json").write_text(json.dumps(config))
         log = folder.path / "log"
         words = [*gvisor_flags(self._program), "--root", str(self._root), "--log", str(log)]
+        words.append("--log-format=json")
         words += ["run", "--detach", "--bundle", str(folder.path), folder.name]
         with folder.in_the_making() as lock:
             code = self._run((*prefix, program, *words), streams, lock)
@@ -131,7 +132,7 @@ def _last_line(log: Path) -> str:
 
 
 def _message(line: str) -> str:
-    """What a line of a log says. runsc writes an object of JSON, the others write text."""
+    """What a line of a log says. It is an object of JSON, unless the program is another one or was killed."""
     try:
         return str(json.loads(line)["msg"])
     except (ValueError, TypeError, KeyError):
