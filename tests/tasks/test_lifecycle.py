@@ -112,6 +112,20 @@ def _connected(**env: str) -> dict[str, Any]:
     return connected
 
 
+def test_a_process_of_the_pool_ends_when_one_of_its_threads_dies() -> None:
+    program = (
+        "from sandbox.threads import start_thread\n"
+        "from tasks import lifecycle\n"
+        "lifecycle.open_sandbox()\n"
+        "start_thread(lambda: 1 / 0, name='doomed').join(30)\n"
+    )
+    env = os.environ | {"ENABLE_DOCKER": "false"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=env, check=False, capture_output=True
+    )
+    assert (done.returncode, b"doomed" in done.stderr) == (70, True)
+
+
 def test_no_other_module_connects_a_signal() -> None:
     modules = sorted((ROOT / "tasks").rglob("*.py"))
     assert [path for path in modules if any(_signals_used_in(path))] == [LIFECYCLE]
