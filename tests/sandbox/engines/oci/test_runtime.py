@@ -1,0 +1,73 @@
+"""What is said of an OCI runtime's program that does not do its work. A script stands in for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox import EngineFailed, EngineUnreachable
+from sandbox.engines.oci.runtime import OciRuntime
+from sandbox.engines.oci.state import CellFolder
+from tests.conftest import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIG: dict[str, Any] = {"process": {}, "mounts": [], "linux": {"maskedPaths": []}}
+Crun = Callable[[str], OciRuntime]
+
+
+@pytest.fixture
+def crun(tmp_path: Path) -> Crun:
+    """Gives a function that makes a runtime of a script. It has a third of a second for each call."""
+
+    def make(script: str) -> OciRuntime:
+        program = tmp_path / "crun"
+        program.write_text(script)
+        program.chmod(0o755)
+        return OciRuntime(str(program), tmp_path / "state", 0.3)
+
+    return make
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[OciRuntime], None]]:
+    """Gives a function that has a runtime make a cell."""
+    if os.geteuid() != 0:
+        unavailable("Only root has the rights that a launcher needs here.")
+    folder = CellFolder(tmp_path / "one")
+    folder.path.mkdir()
+    null = os.open(os.devnull, os.O_RDWR)
+    yield lambda runtime: runtime.start(folder, CONFIG, [], tmp_path, (null, null, null))
+    os.close(null)
+
+
+def test_a_program_that_fails_to_say_its_version_does_not_answer(crun: Crun) -> None:
+    with pytest.raises(EngineUnreachable, match="The OCI runtime does not answer"):
+        crun("#!/bin/sh\nexit 1\n").version()
+
+
+def test_a_program_that_takes_too_long_is_killed(
+    crun: Crun, start: Callable[[OciRuntime], None], tmp_path: Path
+) -> None:
+    with pytest.raises(EngineFailed, match=r"made no cell within 0\.3 s\.$"):
+        start(crun(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 300\n"))
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_that_a_program_refuses_without_a_word_is_said(
+    crun: Crun, start: Callable[[OciRuntime], None]
+) -> None:
+    with pytest.raises(EngineFailed, match=r"could not make a cell: it does not say why\.$"):
+        start(crun("#!/bin/sh\nexit 1\n"))
+
+
+def test_a_program_that_the_kernel_can_not_start_is_unreachable(
+    crun: Crun, start: Callable[[OciRuntime], None]
+) -> None:
+    with pytest.raises(EngineUnreachable, match="can't be started: No such file"):
+        start(crun("#!/no/such/shell\n"))
