@@ -7,8 +7,9 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.checks.finding import ok, problem
+from cli.checks.finding import ok, problem, warning
 from config import load_settings
+from sandbox.engines.oci.apparmor import is_enabled, loaded_profile
 from sandbox.engines.oci.engine import OciEngine
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ def runtime() -> Iterator[Finding]:
     yield ok(f"{engine.version()}, with no daemon in between")
     yield ok(f"{engine.most_cells} cells at a time can have host ids of their own")
     engine.require_rights()
+    if is_enabled() and loaded_profile() is None:
+        yield warning(
+            "cells are confined by no AppArmor profile",
+            "apparmor_parser --replace deploy/apparmor/cellblock-cell",
+        )
     # Root mounts each cell's image in the state folder. For others, cells use the one in the store.
     used = [settings.state] if os.geteuid() == 0 else [settings.state, settings.store]
     closed = [path for folder in used for path in (folder, *folder.parents) if not _is_open(path)]

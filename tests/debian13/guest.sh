@@ -29,6 +29,7 @@ if [ "$(cat /cargo/engine)" = oci-user ]; then
     run+=(--setenv="$variable")
   done
 fi
+case $(cat /cargo/engine) in oci*) apparmor_parser --replace deploy/apparmor/cellblock-cell ;; esac
 for _ in $(seq 90); do
   docker version >/dev/null 2>&1 && break
   sleep 1

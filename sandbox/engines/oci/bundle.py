@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.engines.oci.apparmor import loaded_profile
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -75,6 +77,7 @@ def oci_config(
 
 def _process(profile: Profile, image_env: Mapping[str, str]) -> dict[str, Any]:
     env = {**image_env, **profile.env}
+    confined = loaded_profile()
     return {
         "terminal": False,
         "user": {"uid": profile.user, "gid": profile.user},
@@ -84,6 +87,8 @@ def _process(profile: Profile, image_env: Mapping[str, str]) -> dict[str, Any]:
         "capabilities": {kind: [] for kind in _CAPABILITIES},
         "noNewPrivileges": True,
         "oomScoreAdj": profile.oom_score_adj,
+        # stops: what the other walls forbid, if one of them has a hole
+        **({"apparmorProfile": confined} if confined else {}),
     }
 
 

@@ -70,6 +70,19 @@ def test_a_worker_that_is_not_root_needs_its_store_open_too(
     assert problems() == [f"cells can't enter {closed}, where their files are"]
 
 
+def test_a_host_whose_apparmor_has_no_profile_for_cells_is_told_how_to_load_it(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.chmod(0o755)
+    monkeypatch.setattr(oci, "is_enabled", lambda: True)
+    monkeypatch.setattr(oci, "loaded_profile", lambda: None)
+    *_, finding = oci.runtime()
+    assert (finding.level, finding.mend) == (
+        Level.WARNING,
+        "apparmor_parser --replace deploy/apparmor/cellblock-cell",
+    )
+
+
 def test_a_runtime_that_is_not_there_is_named_with_what_to_install(
     host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
