@@ -7,6 +7,7 @@ from concurrent.futures import Future, wait
 from functools import cache
 from queue import SimpleQueue
 from subprocess import Popen
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandbox.engines.oci.hierarchies import hide_version_2
@@ -16,7 +17,7 @@ from sandbox.threads import start_thread
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Launcher", "this_launcher"]
+__all__ = ["Launcher", "forget_launcher", "this_launcher"]
 
 # A thread may ask for more processors than there are. It gets those that its control group allows.
 _ANY_PROCESSORS = range(4096)
@@ -74,11 +75,31 @@ def _prepare_thread() -> None:
     os.sched_setaffinity(0, _ANY_PROCESSORS)
 
 
-@cache
+_one_at_a_time = Lock()
+
+
 def this_launcher() -> Launcher:
-    """The launcher of this process."""
+    """The launcher of this process: one for all of its threads, because each has mounts of its own."""
+    with _one_at_a_time:
+        return _launcher()
+
+
+def forget_launcher() -> None:
+    """Have the next caller get a new one."""
+    _launcher.cache_clear()
+
+
+@cache
+def _launcher() -> Launcher:
     return Launcher()
 
 
-# A thread does not survive a fork.
-os.register_at_fork(after_in_child=this_launcher.cache_clear)
+def _begin_child() -> None:
+    # A thread does not survive a fork.
+    _one_at_a_time.release()
+    forget_launcher()
+
+
+os.register_at_fork(
+    before=_one_at_a_time.acquire, after_in_parent=_one_at_a_time.release, after_in_child=_begin_child
+)

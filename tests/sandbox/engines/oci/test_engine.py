@@ -19,7 +19,7 @@ from sandbox.engines.engine import CellSpec, new_name
 from sandbox.engines.oci.cell import OciCell
 from sandbox.engines.oci.cgroup import CellGroup, group_names
 from sandbox.engines.oci.engine import OciEngine
-from sandbox.engines.oci.launcher import this_launcher
+from sandbox.engines.oci.launcher import forget_launcher, this_launcher
 from sandbox.engines.oci.state import CellFolder
 from sandbox.expiry import Expiry
 from sandbox.labels import new_labels
@@ -260,7 +260,7 @@ def cramped() -> Iterator[Path]:
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=755", "tmpfs", str(folder)], check=True)
     # A launcher that is older does not see the mount, where the host's mounts are private.
-    this_launcher.cache_clear()
+    forget_launcher()
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
     folder.rmdir()

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.engines.oci.launcher import Launcher
+from sandbox.engines.oci.launcher import Launcher, forget_launcher, this_launcher
 from tests.conftest import unavailable
 from tests.programs import ROOT
 
@@ -113,3 +115,19 @@ def test_a_function_never_runs_after_its_caller_was_interrupted(launcher: Launch
 def test_a_forked_process_has_a_launcher_of_its_own() -> None:
     said = subprocess.check_output([sys.executable, "-c", FORKED], cwd=ROOT, text=True, timeout=60)
     assert said == "7\n"
+
+
+def test_threads_that_ask_at_the_same_time_get_the_same_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each has mounts of its own: a cell that one has prepared can't be started by another.
+    barrier, prepared = threading.Barrier(2), Launcher.__init__
+
+    def slowly(self: Launcher) -> None:
+        with suppress(threading.BrokenBarrierError):
+            barrier.wait(0.2)
+        prepared(self)
+
+    monkeypatch.setattr(Launcher, "__init__", slowly)
+    forget_launcher()
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(lambda _: this_launcher(), range(2))
+    assert one is other
