@@ -7,6 +7,8 @@ import threading
 import time
 from dataclasses import dataclass
 
+from tests.chaos.watch import Watch
+
 __all__ = ["CellLog", "CellStart"]
 
 
@@ -20,10 +22,11 @@ class CellStart:
     at: float
 
 
-class CellLog:
-    """The starts and ends that a watch has noted. Any thread may use it."""
+class CellLog(Watch):
+    """A watch, and the starts and ends that it has noted. Any thread may use it."""
 
     def __init__(self) -> None:
+        super().__init__("cell watch")
         self._lock = threading.Lock()
         self._starts: dict[str, CellStart] = {}
         self._ends: dict[str, float] = {}

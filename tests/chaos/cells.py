@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any
 
 import docker
 import requests.exceptions
@@ -27,16 +26,6 @@ class CellWatch(CellLog):
         self._owner = owner
         self._since = time.time()
         self._client: docker.APIClient | None = None
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="cell watch", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._closing.set()
-        self._thread.join()
 
     def _work(self) -> None:
         while not self._closing.is_set():

@@ -30,13 +30,17 @@ _APART = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forwar
 
 
 class PrivateEngine:
-    """An engine in `folder`. The path must be short, because it holds sockets. A context; needs root."""
+    """An engine in `folder`, with more options of dockerd. A context; needs root.
 
-    def __init__(self, folder: Path, owner: str = "chaos") -> None:
+    The path must be short, because it holds sockets.
+    """
+
+    def __init__(self, folder: Path, *options: str, owner: str = "chaos") -> None:
         self.owner = owner
         self.socket = folder / "docker.sock"
         self.url = f"unix://{self.socket}"
         self._folder = folder
+        self._options = options
         self._containerd: subprocess.Popen[bytes] | None = None
         self._dockerd: subprocess.Popen[bytes] | None = None
 
@@ -63,7 +67,7 @@ class PrivateEngine:
             self._containerd = self._spawn("containerd", "--config", str(self._configuration()))
         if _is_over(self._dockerd):
             (self._folder / "docker.pid").unlink(missing_ok=True)
-            self._dockerd = self._spawn("dockerd", *_APART, *self._places())
+            self._dockerd = self._spawn("dockerd", *_APART, *self._places(), *self._options)
 
     def wait_until_up(self) -> None:
         """Wait until the engine answers."""

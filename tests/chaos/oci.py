@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -186,16 +185,6 @@ class OciCellWatch(CellLog):
         super().__init__()
         self._engine = engine
         self._running: set[str] = set()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="cell watch", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._closing.set()
-        self._thread.join()
 
     def _work(self) -> None:
         while not self._closing.wait(_LOOK_S):

@@ -7,9 +7,11 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import redis
+
+from tests.chaos.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,27 +39,18 @@ class Outcome:
     changes: list[str] = field(default_factory=list)
 
 
-class ResultWatch:
+class ResultWatch(Watch):
     """Subscribes to the published results, and also reads their keys. A context.
 
     It connects to Redis without a proxy, and connects again after Redis was away.
     """
 
     def __init__(self, server: DurableRedis, ids: Collection[str]) -> None:
+        super().__init__("result watch")
         self._server = server
         self._ids = list(ids)
         self._outcomes: dict[str, Outcome] = {}
         self._lock = threading.Lock()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="result watch", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._closing.set()
-        self._thread.join()
 
     def outcomes(self) -> dict[str, Outcome]:
         """The outcomes so far, by the jobs' ids."""
