@@ -58,8 +58,9 @@ class OciEngine:
         self._store = Store(settings.store)
         self._folders = CellFolders(settings.state, settings.owner)
         self._ids = IdRanges(self._folders.ids, *settings.uid_bounds)
-        self._program = settings.oci_runtime or "crun"
-        self._runtime = OciRuntime(self._program, self._folders.runtime, settings.engine_margin)
+        self._runtime = OciRuntime(
+            settings.oci_runtime or "crun", self._folders.runtime, settings.engine_margin
+        )
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make and start a container.
