@@ -121,7 +121,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def _put_fanout(self, exchange: str, message: Any, routing_key: str, **options: Any) -> None:  # noqa: ANN401
         """Send a broadcast message, as the stock channel does, and note how many have received it."""
-        if options:
+        if "_publish_batch" in options:
             super()._put_fanout(exchange, message, routing_key, **options)
             return
         content = dumps(message)
