@@ -33,6 +33,8 @@ _log = logging.getLogger("cellblock.attempt")
 
 # How often a process asks again while another one holds the lease.
 _LOOK_S = 0.25
+# The limits of a job rest while a result of more characters is stored, because that may take long.
+_LARGE = 1 << 20
 
 
 class Unwanted(Exception):
@@ -101,6 +103,7 @@ class Attempt(Observer):
         Raises:
             celery.exceptions.Ignore: the job has a result by now.
         """
+        limits.suspend()
         return self._lease is None or self._may(self._lease, self._lease.claim)
 
     def store(self, task: Task[..., Any], result: dict[str, Any]) -> bool:
@@ -113,6 +116,8 @@ class Attempt(Observer):
         outcome = outcome_of(task, self._request, result) if lease else None
         if lease is None or outcome is None:
             return self.may_store()
+        if len(outcome.payload) > _LARGE:
+            limits.suspend()
         self.is_stored = self._may(lease, lambda: lease.store(outcome))
         return self.is_stored
 

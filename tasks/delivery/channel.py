@@ -24,6 +24,9 @@ from tasks.settings import this_settings
 
 __all__ = ["Channel", "SentinelChannel"]
 
+# Of messages that are refused or set aside, the loop takes no more in one iteration.
+_AT_ONCE = 20
+
 _log = logging.getLogger("cellblock.delivery")
 
 # What a malformed control command or event raises before a handler gets it.
@@ -72,7 +75,9 @@ class Channel(stock.Channel):  # type: ignore[misc]
             self._moves = BlockingMoves(pool, loop, self._arrived)
             self._wakeup = Wakeup(loop)
             self.beat()
-        while self.qos.can_consume() and (idle := self._not_waiting()):
+        for _ in range(_AT_ONCE):
+            if not (self.qos.can_consume() and (idle := self._not_waiting())):
+                return
             taken = self.qos.take(idle)
             if taken is None:
                 for key in idle:
