@@ -208,7 +208,7 @@ class OciEngine:
             volumes=image.volumes,
             **by_operator(self._settings),
         )
-        ids = self._ids.take(spec.name)
+        ids, group = self._ids.take(spec.name), f"{self._parent}/{spec.name}"
         namespace, mounts = self._apart(folder, image, ids)
         with ExitStack() as undone, namespace or nullcontext():
             config = oci_config(
@@ -217,14 +217,14 @@ class OciEngine:
                 image_env=image.env,
                 ids=ids,
                 user_namespace=f"/proc/{os.getpid()}/fd/{namespace.fileno()}" if namespace else None,
-                cgroup=f"{self._parent}/{spec.name}",
+                cgroup=group,
                 machine=platform.machine(),
             )
             limits = cell_rlimits(profile.ulimits)
             streams = _started(partial(self._runtime.start, folder, mounts, config, limits))
             for stream in streams:
                 undone.callback(stream.close)
-            self._group(spec.name).bound_sockets(profile.socket_bytes)
+            CellGroup(group).bound_sockets(profile.socket_bytes)
             undone.pop_all()
         return streams
 

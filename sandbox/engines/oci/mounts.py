@@ -75,16 +75,18 @@ def make_mounts(place: Path, image: Path) -> CellMounts:
 
 
 def _make_devices(dev: Path) -> None:
-    dev.mkdir()
-    dev.chmod(0o755)
-    for name, (major, minor) in _NODES.items():
-        os.mknod(dev / name, stat.S_IFCHR, os.makedev(major, minor))
-        (dev / name).chmod(0o666)
-    for name, target in _LINKS.items():
-        (dev / name).symlink_to(target)
-    for name, mode in _MOUNT_POINTS.items():
-        (dev / name).mkdir()
-        (dev / name).chmod(mode)
+    # The launcher's thread has a mount namespace of its own, and so a umask of its own.
+    before = os.umask(0)
+    try:
+        dev.mkdir(0o755)
+        for name, (major, minor) in _NODES.items():
+            os.mknod(dev / name, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
+        for name, target in _LINKS.items():
+            (dev / name).symlink_to(target)
+        for name, mode in _MOUNT_POINTS.items():
+            (dev / name).mkdir(mode)
+    finally:
+        os.umask(before)
 
 
 @contextmanager

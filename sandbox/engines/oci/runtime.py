@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from functools import partial
@@ -36,6 +37,7 @@ class OciRuntime:
     def __init__(self, program: str, bound_s: float) -> None:
         self._bound_s = bound_s
         self._program = program
+        self._path: str | None = None
         self._filter = SeccompFilter()
 
     @property
@@ -98,10 +100,11 @@ class OciRuntime:
         return said.stdout.partition("\n")[0]
 
     def _found(self) -> str:
-        path = shutil.which(self._program)
-        if path is None:
+        if self._path is None or not os.access(self._path, os.X_OK):
+            self._path = shutil.which(self._program)
+        if self._path is None:
             raise EngineUnreachable(f"There is no OCI runtime {self._program}. Try: apt-get install crun")
-        return path
+        return self._path
 
     def _begin(self, command: Sequence[str], streams: tuple[int, int, int], lock: int) -> Popen[bytes]:
         """Start the program. For the launcher's thread."""
