@@ -35,6 +35,11 @@ class Consumer(_celerys.Consumer):  # type: ignore[misc]
         self._accept = super().create_task_handler(*args, **options)
         return self._take
 
+    def on_send_event_buffered(self) -> None:
+        """Called by Celery when an event waits to be published."""
+        if self.hub:
+            self.event_dispatcher.flush_later(self.hub.call_later)
+
     def _take(self, message: Any) -> None:  # noqa: ANN401
         if getattr(message, "is_judged", False):
             self._accept(message)
