@@ -125,7 +125,5 @@ def _table(ways: list[_Way]) -> Finding:
         ),
         rows,
         raw,
-        notes=[
-            "Two pool processes each, and a log at level INFO. The command's own processor time is not counted."
-        ],
+        notes=["Two pool processes each, and a log at level INFO. The command's own time is not counted."],
     )
