@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from config import format_bytes, ladder
 from config.quoting import quoted
@@ -20,7 +20,7 @@ from sandbox.payload import decode_content, decode_text, normalise_glob, normali
 if TYPE_CHECKING:
     from config import Catalogue, Ladder, Runtime, Settings
 
-__all__ = ["ARGUMENTS", "Job", "bind_request", "check_names", "parse_job"]
+__all__ = ["ARGUMENTS", "Job", "Parts", "bind_request", "check_names", "parse_job", "read_parts"]
 
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
 ARGUMENTS = (*LIMIT_NAMES, "stdin", "env", "files", "artifacts", "network", "check")
@@ -133,30 +133,58 @@ def parse_job(
         InvalidJob: with one sentence that says what is wrong.
     """
     check_names(request)
-    files = _files(request.get("files"), settings.max_files)
-    choice = choose_runtime(runtime, files, catalogue)
+    _check_file_count(request.get("files"), settings.max_files)
+    parts = read_parts(cmd, request)
+    choice = choose_runtime(runtime, parts.files, catalogue)
     chosen = choice.runtime
     limits = resolve_limits(request, chosen.limits, settings)
     compile_limits = resolve_compile_limits(chosen.compile_limits, limits, settings)
-    if cmd is None:
-        stages = plan_start(chosen, files).for_memory(compile_limits.memory_bytes, limits.memory_bytes)
+    if parts.argv:
+        stages = Stages(compile=(), run=parts.argv)
     else:
-        stages = Stages(compile=(), run=_argv(cmd))
+        stages = plan_start(chosen, parts.files).for_memory(compile_limits.memory_bytes, limits.memory_bytes)
     job = Job(
         argv=stages.run,
         runtime=chosen,
         limits=limits,
-        stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
-        env=_env(request.get("env")),
-        files=files,
-        artifacts=_artifacts(request.get("artifacts")),
+        stdin=parts.stdin,
+        env=parts.env,
+        files=parts.files,
+        artifacts=parts.artifacts,
         network=parse_network(request.get("network"), settings),
-        check=_flag("check", request.get("check")),
+        check=parts.check,
         compile=Compile(stages.compile, compile_limits) if stages.compile else None,
         detected=choice.reason,
     )
     _check_sizes(job, settings)
     return job
+
+
+class Parts(NamedTuple):
+    """What of a request can be read without the operator's settings. `argv` is empty if it has no `cmd`."""
+
+    argv: tuple[str, ...]
+    stdin: bytes | None
+    env: Mapping[str, str]
+    files: Mapping[str, bytes]
+    artifacts: tuple[str, ...]
+    check: bool
+
+
+def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
+    """Read these parts.
+
+    Raises:
+        InvalidJob: with one sentence that says what is wrong.
+    """
+    return Parts(
+        argv=() if cmd is None else _argv(cmd),
+        stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
+        env=_env(request.get("env")),
+        files=_files(request.get("files")),
+        artifacts=_artifacts(request.get("artifacts")),
+        check=_flag("check", request.get("check")),
+    )
 
 
 def _argv(cmd: object) -> tuple[str, ...]:
@@ -168,13 +196,16 @@ def _argv(cmd: object) -> tuple[str, ...]:
     raise InvalidJob("cmd: give text for the cell's shell, or a list of at least one argument.")
 
 
-def _files(files: object, most: int) -> dict[str, bytes]:
-    given = _mapping("files", files)
-    if len(given) > most:
+def _check_file_count(files: object, most: int) -> None:
+    if isinstance(files, Mapping) and len(files) > most:
         raise InvalidJob(
-            f"files: there are {len(given)}, above the maximum of {most} that the operator allows"
+            f"files: there are {len(files)}, above the maximum of {most} that the operator allows"
             " (CELLBLOCK_MAX_FILES); send them as one archive, and unpack it in cmd."
         )
+
+
+def _files(files: object) -> dict[str, bytes]:
+    given = _mapping("files", files)
     checked = {
         normalise_path(path): decode_content(f"files[{quoted(path)}]", what) for path, what in given.items()
     }

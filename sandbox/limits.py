@@ -23,6 +23,7 @@ __all__ = [
     "Limits",
     "Rule",
     "check_catalogue",
+    "read_limit",
     "read_limits",
     "resolve_compile_limits",
     "resolve_limits",
@@ -154,22 +155,31 @@ RULES = (
 LIMIT_NAMES = tuple(rule.name for rule in RULES)
 
 
-def _resolve(rule: Rule, asked: object, runtime_default: object, settings: Settings) -> float:
-    if asked is None:
-        asked = runtime_default if runtime_default is not None else getattr(settings, rule.default)
+def read_limit(rule: Rule, asked: object) -> float:
+    """The value of a limit that a job asks for.
+
+    Raises:
+        InvalidJob: it is of the wrong kind, or below what a cell can work with.
+    """
     try:
         value: float = rule.read(asked)
         shown = rule.show(value)
     except (ValueError, OverflowError) as error:
         raise InvalidJob(f"{rule.name}: {error}.") from None
-    maximum = getattr(settings, rule.maximum)
-    if value > maximum:
-        raise InvalidJob(
-            f"{rule.name}={shown} is above the maximum of {rule.show(maximum)}"
-            f" that the operator allows (CELLBLOCK_{rule.maximum.upper()})."
-        )
     if value < rule.least:
         raise InvalidJob(f"{rule.name}={shown} is below the least possible, {rule.show(rule.least)}.")
+    return value
+
+
+def _resolve(rule: Rule, asked: object, runtime_default: object, settings: Settings) -> float:
+    if asked is None:
+        asked = runtime_default if runtime_default is not None else getattr(settings, rule.default)
+    value, maximum = read_limit(rule, asked), getattr(settings, rule.maximum)
+    if value > maximum:
+        raise InvalidJob(
+            f"{rule.name}={rule.show(value)} is above the maximum of {rule.show(maximum)}"
+            f" that the operator allows (CELLBLOCK_{rule.maximum.upper()})."
+        )
     return value
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.live.entry import END, START, STDERR, STDOUT, LiveEntry, key_of, read_piece
 from tasks.live.place import live_backend, live_redis, live_redis_async
 from tasks.live.read.position import FIRST, Position
+from tasks.live.read.reply import COUNT, entries_in, entries_of
 from tasks.results.reader import read_stored
 
 if TYPE_CHECKING:
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from tasks.results.reader import Stored
 
 __all__ = ["HeardSoFar", "follow", "follow_async", "heard_so_far", "held_entries"]
-
-_Entries = list[tuple[bytes, dict[bytes, bytes]]]
-
-# The most entries in one reply: a megabyte at most, however far behind a follower is.
-_COUNT = 64
 
 
 def follow(task_id: str, *, after: str = FIRST) -> Iterator[LiveEntry]:
@@ -40,8 +36,8 @@ def follow(task_id: str, *, after: str = FIRST) -> Iterator[LiveEntry]:
 def _follow(client: Redis, task_id: str, after: str) -> Iterator[LiveEntry]:
     reading = Position(task_id, after)
     while not reading.ended:
-        reply = client.xread(reading.position(), count=_COUNT, block=reading.block_ms())
-        if entries := _entries(reply):
+        reply = client.xread(reading.position(), count=COUNT, block=reading.block_ms())
+        if entries := entries_in(reply):
             yield from reading.take(entries)
         else:
             payload = client.get(live_backend().get_key_for_task(task_id))
@@ -63,8 +59,8 @@ async def _follow_async(task_id: str, after: str) -> AsyncIterator[LiveEntry]:
     reading, result_key = Position(task_id, after), live_backend().get_key_for_task(task_id)
     async with live_redis_async() as client:
         while not reading.ended:
-            reply = await client.xread(reading.position(), count=_COUNT, block=reading.block_ms())
-            if entries := _entries(reply):
+            reply = await client.xread(reading.position(), count=COUNT, block=reading.block_ms())
+            if entries := entries_in(reply):
                 for entry in reading.take(entries):
                     yield entry
             else:
@@ -81,7 +77,7 @@ def held_entries(task_id: str, *, after: str = FIRST) -> list[LiveEntry]:
     """
     reading = Position(task_id, after)
     first = "-" if after == FIRST else f"({after}"
-    return list(reading.take(_entries_of(live_redis().xrange(reading.key, min=first))))
+    return list(reading.take(entries_of(live_redis().xrange(reading.key, min=first))))
 
 
 class HeardSoFar(NamedTuple):
@@ -103,26 +99,12 @@ def heard_so_far(task_id: str) -> HeardSoFar:
     """
     data: dict[str, list[bytes]] = {STDOUT: [], STDERR: []}
     total = dict.fromkeys(data, 0)
-    for _, fields in _entries_of(live_redis().xrange(key_of(task_id))):
+    for _, fields in entries_of(live_redis().xrange(key_of(task_id))):
         piece = read_piece(fields)
         if piece and piece.kind not in (START, END):
             data[piece.kind].append(piece.data)
             total[piece.kind] = piece.offset + len(piece.data)
     return HeardSoFar(b"".join(data[STDOUT]), b"".join(data[STDERR]), total[STDOUT], total[STDERR])
-
-
-def _entries(reply: Any) -> _Entries:  # noqa: ANN401  depends on the protocol
-    """The entries of the one stream in a reply, which is in RESP2 or RESP3."""
-    if not reply:
-        return []
-    if isinstance(reply, dict):
-        ((batch,),) = reply.values()
-        return _entries_of(batch)
-    return _entries_of(reply[0][1])
-
-
-def _entries_of(batch: Any) -> _Entries:  # noqa: ANN401  redis-py knows nothing more
-    return list(batch)
 
 
 def _stored(payload: bytes | str | None) -> Stored | None:

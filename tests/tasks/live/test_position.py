@@ -11,8 +11,9 @@ from tasks import app
 from tasks.live import follow, held_entries, place
 from tasks.live.entry import END, START, STDERR, STDOUT, Piece, key_of
 from tasks.live.place import live_redis_async
-from tasks.live.read.follow import _entries, heard_so_far
+from tasks.live.read.follow import heard_so_far
 from tasks.live.read.position import Position
+from tasks.live.read.reply import entries_in
 from tasks.live.write import switch
 from tasks.live.write.stream import LiveStream
 from tasks.results.reader import Stored
@@ -123,8 +124,8 @@ def test_a_stream_that_was_seen_and_is_gone_is_lost(seen: bool, held: bool, ends
 
 def test_answers_of_both_protocols_are_read() -> None:
     batch = [entry(1, START, 0, b"1")]
-    assert _entries([[KEY, batch]]) == _entries({KEY: [batch]}) == batch
-    assert _entries([]) == _entries(None) == _entries({}) == []
+    assert entries_in([[KEY, batch]]) == entries_in({KEY: [batch]}) == batch
+    assert entries_in([]) == entries_in(None) == entries_in({}) == []
 
 
 @pytest.fixture
