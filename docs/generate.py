@@ -1,4 +1,7 @@
-"""Writes the pages of `docs/reference` that are made from the code. With --check, says which are stale."""
+"""Writes what is made from the code: pages of `docs/reference`, and modules that the client shares.
+
+With --check, says which are stale.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from docs.pages.failures import errors_page
 from docs.pages.metrics import metrics_page
 from docs.pages.request import request_page
 from docs.pages.result import result_page
+from docs.shared_modules import shared_modules
 from tests.engines import ENGINES
 
 REFERENCE = Path(__file__).with_name("reference")
@@ -198,19 +202,19 @@ PAGES = {
 
 
 def main() -> int:
-    """Write the pages, or check them. Returns the exit code: with --check, the number of stale pages."""
-    stale = [name for name, page in PAGES.items() if not current(REFERENCE / name, page())]
-    if "--check" not in sys.argv:
-        for name in stale:
-            (REFERENCE / name).write_text(PAGES[name]())
-        return 0
-    for name in stale:
-        print(f"docs/reference/{name} is stale. Try: python docs/generate.py")
-    return len(stale)
+    """Write the files, or check them. Returns the exit code: with --check, the number of stale files."""
+    files = {REFERENCE / name: page() for name, page in PAGES.items()} | shared_modules()
+    stale = [path for path, content in files.items() if not current(path, content)]
+    for path in stale:
+        if "--check" in sys.argv:
+            print(f"{path.relative_to(REFERENCE.parents[1])} is stale. Try: python docs/generate.py")
+        else:
+            path.write_text(files[path])
+    return len(stale) if "--check" in sys.argv else 0
 
 
 def current(path: Path, content: str) -> bool:
-    """Whether the page exists and has this content."""
+    """Whether the file exists and has this content."""
     return path.exists() and path.read_text() == content
 
 

@@ -23,7 +23,10 @@ Each exception keeps its arguments in `args`, so that it survives JSON and pickl
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "Abandoned",
@@ -60,9 +63,9 @@ class InvalidJob(JobError):
 class CommandFailed(JobError):
     """The command of a job with `check=True` did not succeed; `result` says how it ended."""
 
-    def __init__(self, message: str, result: dict[str, Any] | None = None) -> None:
+    def __init__(self, message: str, result: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, result)
-        self.result = result or {}
+        self.result: Mapping[str, Any] = result or {}
 
     def __str__(self) -> str:
         return str(self.args[0])

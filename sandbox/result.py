@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -59,6 +60,11 @@ class Artifact:
 
     size: int
     base64: str
+
+    @property
+    def content(self) -> bytes:
+        """The file's bytes."""
+        return b64decode(self.base64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,70 @@
+"""The arguments of a job and their types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+__all__ = ["Base64", "Command", "Content", "Options", "Request"]
+
+#: Text for the cell's shell, or a list, which is executed as it is.
+Command = str | Sequence[str]
+
+
+class Base64(TypedDict):
+    """Bytes as base64."""
+
+    base64: str
+
+
+#: The content of a file or of the standard input.
+Content = str | bytes | Base64
+
+
+class Request(TypedDict, total=False):
+    """What `run_sandboxed` takes besides `cmd` and `runtime`. The operator sets the defaults and the maxima.
+
+    A size is bytes, or text with k, m or g (binary multiples).
+    """
+
+    timeout: float
+    """Seconds of wall time until SIGTERM to every process of the job."""
+    grace: float
+    """Seconds from then to SIGKILL."""
+    memory: int | str
+    """Size: all processes, and what they write."""
+    cpus: float
+    """Cores."""
+    pids: int
+    """Processes and threads."""
+    disk: int | str
+    """Size of `/workspace`, and again of `/tmp`."""
+    output_limit: int | str
+    """Size: how much is kept of each stream."""
+    stdin: Content
+    """The job's standard input."""
+    env: Mapping[str, str]
+    """Added to the job's environment."""
+    files: Mapping[str, Content]
+    """Written under `/workspace` before the command starts, by their paths."""
+    artifacts: Sequence[str]
+    """Patterns of the files under `/workspace` to bring back."""
+    network: bool | Sequence[str]
+    """True, or the hosts that the job may reach; refused unless the operator allows it."""
+    check: bool
+    """Whether anything but success raises `CommandFailed`."""
+
+
+class Options(Request, total=False):
+    """The same, and how the job is sent."""
+
+    live: bool
+    """Whether its output can be followed while it runs."""
+    tenant: str
+    """For whom the job is, instead of the tenant of the `Cellblock`."""
+    queue: str
+    """Where it waits, instead of the queue of the `Cellblock`."""
+    priority: int
+    """0 to 9; 0 is served first."""
+    task_id: str
+    """Its id. By default a new one."""

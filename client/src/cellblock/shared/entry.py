@@ -1,0 +1,71 @@
+# Made by `python docs/generate.py` from tasks/live/entry.py. Change it there.
+"""The entries of a job's live stream, in Redis and for clients that follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from redis.typing import EncodableT, FieldT
+
+__all__ = ["END", "START", "STDERR", "STDOUT", "LiveEntry", "key_of", "read_piece"]
+
+START = "start"
+STDOUT = "stdout"
+STDERR = "stderr"
+END = "end"
+
+# The end of the last year that `datetime` knows, in Unix seconds.
+_YEAR_9999_S = 253_402_300_799
+
+
+def key_of(task_id: str) -> str:
+    """The key of a job's live stream, in the result backend's Redis."""
+    return f"cellblock.live:{task_id}"
+
+
+class Piece(NamedTuple):
+    """Bytes that the worker read at `time_s` (Unix seconds), after `offset` bytes of the same stream."""
+
+    kind: str
+    time_s: float
+    offset: int
+    data: bytes
+
+    def fields(self) -> dict[FieldT, EncodableT]:
+        """The entry's fields. Their names never vary, so that Redis stores them once for many entries."""
+        return {"kind": self.kind, "time": f"{self.time_s:.3f}", "offset": self.offset, "data": self.data}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEntry:
+    """One piece of live output, from `follow`.
+
+    Attributes:
+        id: its id in the stream; `follow(..., after=id)` continues after it.
+        kind: `stdout` or `stderr`; `start` when a worker has taken the job; `end` when it is over.
+        time: when the worker read it, in Unix seconds.
+        data: the bytes, which may end inside a character; of a `start`, which attempt it is; of an `end`,
+            the status of the result, else Celery's state of a job that has none (`FAILURE`, `REVOKED`), or
+            `lost` when nothing more is known of it.
+        skipped_bytes: how many bytes of the same stream are missing right before `data`.
+    """
+
+    id: str
+    kind: str
+    time: float
+    data: bytes
+    skipped_bytes: int = 0
+
+
+def read_piece(fields: Mapping[bytes, bytes]) -> Piece | None:
+    """The piece in an entry of the stream; None if the entry is not one that a worker writes."""
+    try:
+        kind, time_s = fields[b"kind"].decode(), float(fields[b"time"])
+        offset, data = int(fields[b"offset"]), fields[b"data"]
+    except (KeyError, ValueError):
+        return None
+    known = kind in (START, STDOUT, STDERR, END) and 0 <= time_s < _YEAR_9999_S and 0 <= offset < 1 << 62
+    return Piece(kind, time_s, offset, data) if known else None

@@ -1,0 +1,165 @@
+# Made by `python docs/generate.py` from sandbox/result.py. Change it there.
+"""The result of a job: the JSON object that every caller gets."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cellblock.text_enum import StrEnum
+
+__all__ = ["Artifact", "Result", "SkippedArtifact", "Stage", "Status", "Timings"]
+
+
+class Stage(StrEnum):
+    """The part of a job that its result describes. A job whose compiler fails has no run."""
+
+    COMPILE = "compile"
+    """The compiler, in a cell of its own."""
+    RUN = "run"
+    """The command itself."""
+
+
+class Status(StrEnum):
+    """How a job ended, as the kernel and the engine saw it."""
+
+    SUCCEEDED = "succeeded"
+    """Exit code 0."""
+    FAILED = "failed"
+    """Any other exit code."""
+    SIGNALED = "signaled"
+    """Exit code above 128: killed by a signal that the job or the kernel sent, which `signal` names."""
+    TIMED_OUT = "timed_out"
+    """Stopped at its time limit. The result has the output so far."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """Killed by the kernel at its memory limit, or stopped because it stood still at that limit."""
+    OUTPUT_LIMIT = "output_limit"
+    """Stopped: it wrote more than 64 times what is kept of a stream."""
+    CANCELLED = "cancelled"
+    """Stopped on request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long each step took, in seconds, over all stages."""
+
+    queued: float
+    """From the call in the app to the start in a worker. If the app sent no time: from the arrival there."""
+    acquire: float
+    """Getting a cell: next to nothing for a warm one."""
+    run: float
+    """The commands."""
+    collect: float
+    """Bringing back the output, the artifacts and the usage."""
+    total: float
+    """The sum of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A whole file that the job left; `size` is in bytes."""
+
+    size: int
+    base64: str
+
+    @property
+    def content(self) -> bytes:
+        """The file's bytes."""
+        return b64decode(self.base64)
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedArtifact:
+    """A path that matched but was not brought back, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The result of a job. Callers rely on the keys and on their units (seconds, bytes).
+
+    The outputs do not come first, on purpose: logs and events show only the first keys.
+    """
+
+    status: Status
+    """How the job ended; see the statuses."""
+    exit_code: int | None = None
+    """The exit code: 128 + n for signal n, as a shell reports it; null if there is none."""
+    signal: str | None = None
+    """The name of the signal that ended it, such as "SIGSEGV"."""
+    duration: float
+    """Seconds of wall time of the command; of the compiler, where `stage` is "compile"."""
+    compile_seconds: float | None = None
+    """Seconds of wall time of the compiler; null for a job of one stage."""
+    cpu_seconds: float | None = None
+    """Seconds of processor time of all its processes, as the kernel counts it; null where unknown."""
+    memory_peak: int | None = None
+    """Bytes: the cell's peak of memory, including the files in it; null where it can't be read."""
+    timings: Timings
+    """Seconds: how long each step took."""
+    stdout: str
+    """Text; bytes that are not UTF-8 become U+FFFD. Over the limit, only the start and the end are kept."""
+    stderr: str
+    """As `stdout`."""
+    stdout_bytes: int
+    """How many bytes the job wrote to its standard output in all."""
+    stderr_bytes: int
+    """How many bytes the job wrote to its standard error in all."""
+    stdout_truncated: bool = False
+    """Whether anything was left out of `stdout`."""
+    stderr_truncated: bool = False
+    """As `stdout_truncated`."""
+    stage: Stage = Stage.RUN
+    """The part that the result describes: "run", or "compile" if the compiler failed."""
+    runtime: str
+    """The runtime that the job named, or that was chosen for its files."""
+    image: str | None = None
+    """The name of the image that the cell was made from, as it was chosen."""
+    image_id: str | None = None
+    """The image's id, a hash of its content: "sha256:…". It never names another image."""
+    engine: str
+    """"docker", "oci", or "host" where nothing was isolated."""
+    oci_runtime: str | None = None
+    """The program that made the container: "runc", "crun", "runsc", …; null on the host."""
+    warm: bool = False
+    """Whether the cell was a warm one, which was made before the job came."""
+    container: str | None = None
+    """The container's name, as in the engine's own logs. The container is removed after the job."""
+    worker: str
+    """The name of the worker that ran it."""
+    attempt: int
+    """1, or more if earlier attempts were lost."""
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    """The files brought back, by their path under `/workspace`: their size in bytes, and their content."""
+    artifacts_skipped: list[SkippedArtifact] = field(default_factory=list)
+    """The paths that matched but were not brought back, each with the reason."""
+
+    @classmethod
+    def without_report(
+        cls,
+        status: Status,
+        *,
+        duration_s: float = 0.0,
+        queued_s: float = 0.0,
+        stdout: str = "",
+        stderr: str = "",
+        **facts: Any,  # noqa: ANN401  each of its own type
+    ) -> Result:
+        """The result of a job for which no cell has made a report; `facts` are the other keys, if known."""
+        return cls(
+            status=status,
+            duration=duration_s,
+            timings=Timings(queued_s, 0.0, duration_s, 0.0, queued_s + duration_s),
+            stdout=stdout,
+            stderr=stderr,
+            stdout_bytes=len(stdout.encode()),
+            stderr_bytes=len(stderr.encode()),
+            **facts,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as a dict that can be encoded as JSON."""
+        return asdict(self) | {"status": str(self.status), "stage": str(self.stage)}
