@@ -142,8 +142,9 @@ def _scripts() -> str:
 def _tidy(text: str) -> str:
     """Without the imports that are needed no more, and formatted."""
     config = ["--quiet", "--config=pyproject.toml", "--config=lint.isort.split-on-trailing-comma=false"]
-    mended = ["ruff", "check", *config, "--fix-only", "--select=F401,I,RUF022,TC005", "-"]
-    for command in (mended, ["ruff", "format", *config, "-"]):
+    name = [f"--stdin-filename={FOLDER / 'any.py'}", "-"]
+    mended = ["ruff", "check", *config, "--fix-only", "--select=F401,I,RUF022,TC005", *name]
+    for command in (mended, ["ruff", "format", *config, *name]):
         text = subprocess.run(
             command, cwd=ROOT, input=text, capture_output=True, text=True, check=True
         ).stdout

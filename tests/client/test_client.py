@@ -1,0 +1,211 @@
+"""What an app does by the client, on a real worker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+from celery import signature
+
+from cellblock import (
+    BrokerUnreachable,
+    Cellblock,
+    CellblockError,
+    CommandFailed,
+    InvalidJob,
+    LiveEntry,
+    QueueFull,
+    Status,
+    TaskFailed,
+    run_sandboxed,
+)
+from tests.programs import running_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from celery import Celery
+
+    from tests.programs import Worker
+
+HOST = {"ENABLE_DOCKER": "false"}
+TURNS = "echo out; sleep 0.2; echo err >&2"
+
+
+def test_a_command_that_fails_is_a_typed_result(cells: Cellblock) -> None:
+    result = cells.run("echo out; exit 3", "bash")
+    assert (result.status, result.exit_code, result.stdout) == (Status.FAILED, 3, "out\n")
+
+
+def test_a_result_is_also_the_object_that_the_worker_stored(cells: Cellblock, worker: Worker) -> None:
+    job = cells.submit("true")
+    result = job.get(timeout=40)
+    with redis.Redis.from_url(worker.broker_url) as store:
+        stored = json.loads(store.get(f"celery-task-meta-{job.id}") or "")
+    assert dict(result) == stored["result"]
+
+
+def test_bytes_go_in_and_come_out(cells: Cellblock) -> None:
+    content = bytes(range(256))
+    options: dict[str, Any] = {"files": {"in": content}, "artifacts": ["out"]}
+    result = cells.run("cat in - >out", "bash", stdin=b"\xff", **options)
+    assert result.artifacts["out"].content == content + b"\xff"
+
+
+def test_with_check_a_failure_is_an_error_with_its_result(cells: Cellblock) -> None:
+    with pytest.raises(CommandFailed, match="failed with exit code 3") as caught:
+        cells.run("exit 3", check=True)
+    assert caught.value.result.exit_code == 3
+
+
+def test_what_only_the_worker_can_refuse_is_refused_by_the_same_name(cells: Cellblock) -> None:
+    with pytest.raises(InvalidJob, match="above the maximum of 2 GiB"):
+        cells.run("true", memory="900g")
+
+
+def test_output_is_followed_while_the_job_runs_and_it_can_be_cancelled(cells: Cellblock) -> None:
+    job, seen = cells.submit("echo ready; exec sleep 60", live=True), []
+    for entry in cells.follow(job.id):
+        seen.append((entry.kind, entry.data))
+        if entry.data == b"ready\n":
+            cells.cancel(job.id)
+    assert seen == [("start", b"1"), ("stdout", b"ready\n"), ("end", b"cancelled")]
+    assert job.get(timeout=10).status is Status.CANCELLED
+
+
+def test_a_follower_goes_on_behind_an_entry(cells: Cellblock) -> None:
+    job = cells.submit(TURNS, live=True)
+    first = next(entry for entry in job.follow() if entry.kind == "stdout")
+    assert [entry.data for entry in job.follow(after=first.id)] == [b"err\n", b"succeeded"]
+
+
+def test_asyncio_has_the_same(cells: Cellblock) -> None:
+    async def everything() -> tuple[list[LiveEntry], Status, Status]:
+        job = await cells.submit_async(TURNS, live=True)
+        entries = [entry async for entry in cells.follow_async(job)]
+        long = await cells.submit_async("sleep 60")
+        await cells.cancel_async(long)
+        result = await cells.run_async("true")
+        assert entries == list(job.follow())
+        return entries, result.status, (await long.get_async(timeout=30)).status
+
+    entries, ended, cancelled = asyncio.run(everything())
+    assert [entry.kind for entry in entries] == ["start", "stdout", "stderr", "end"]
+    assert (ended, cancelled) == (Status.SUCCEEDED, Status.CANCELLED)
+
+
+def test_a_caller_that_waits_no_longer_may_ask_again(cells: Cellblock) -> None:
+    job = cells.submit("sleep 0.5")
+    with pytest.raises(TimeoutError, match=r"There is no result after 0\.1 s; the job goes on"):
+        job.get(timeout=0.1)
+    assert not job.ready()
+    assert cells.job(job.id).get(timeout=30).status is Status.SUCCEEDED
+
+
+def test_asyncio_waits_no_longer_either(cells: Cellblock) -> None:
+    job = cells.submit("sleep 0.5")
+    with pytest.raises(TimeoutError):
+        asyncio.run(job.get_async(timeout=0.1))
+    job.get(timeout=30)
+
+
+@pytest.mark.usefixtures("fresh_task")
+def test_the_task_takes_its_addresses_from_the_environment(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = tmp_path / "broker"
+    secret.write_text(f"{worker.broker_url}\n")
+    monkeypatch.setenv("CELLBLOCK_BROKER_URL_FILE", str(secret))
+    assert run_sandboxed.delay("echo hi", "bash").get(timeout=40)["stdout"] == "hi\n"
+    live = run_sandboxed.apply_async(("echo hi",), {"timeout": 9}, headers={"cellblock_live": True})
+    assert [entry.data for entry in live.follow()] == [b"1", b"hi\n", b"succeeded"]
+
+
+def test_a_signature_can_be_sent_by_the_apps_own_celery(byname: Celery) -> None:
+    theirs = signature(dict(run_sandboxed.s("exit 3", "bash", timeout=5)), app=byname)
+    assert theirs.apply_async().get(timeout=40)["exit_code"] == 3
+
+
+def test_a_job_that_is_too_many_fails_with_the_time_to_try_again(tmp_path: Path, broker_url: str) -> None:
+    cells = Cellblock(broker_url, tenant="a")
+    bounds = {"CELLBLOCK_TENANT_MAX_QUEUED": "2", **HOST}
+    with running_worker(tmp_path, broker_url, "--concurrency=1", **bounds):
+        jobs = [cells.submit("sleep 0.5") for _ in range(10)]
+        with pytest.raises(QueueFull, match="Try: send it again in") as caught:
+            jobs[-1].get(timeout=40)
+        assert caught.value.retry_after >= 0.75
+        jobs[0].get(timeout=40)
+
+
+@pytest.mark.parametrize(
+    ("stored", "error"),
+    [
+        ({"exc_type": "EngineUnreachable", "exc_message": ["no engine"]}, "EngineUnreachable: no engine"),
+        ({"exc_type": "QueueFull", "exc_message": ["full", "soon"]}, "QueueFull: full"),
+        (
+            {"exc_type": "WorkerLostError", "exc_message": ["gone"], "exc_module": "billiard.exceptions"},
+            "TaskFailed: The task failed with WorkerLostError: gone",
+        ),
+        ({"exc_type": "annotations", "exc_message": ["no error"]}, "TaskFailed: The task failed with anno"),
+        (
+            {"exc_type": "CommandFailed", "exc_message": ["it failed", {"status": "odd"}]},
+            "UnreadableResult: What is stored is no result",
+        ),
+    ],
+)
+def test_only_errors_of_the_tree_are_made_of_what_is_stored(
+    broker_url: str, stored: dict[str, Any], error: str
+) -> None:
+    with redis.Redis.from_url(broker_url) as store:
+        store.set("celery-task-meta-x", json.dumps({"status": "FAILURE", "result": stored}), ex=60)
+    job = Cellblock(broker_url).job("x")
+    with pytest.raises(CellblockError) as caught:
+        job.get(timeout=5)
+    assert f"{type(caught.value).__name__}: {caught.value}".startswith(error)
+
+
+def test_an_error_of_another_kind_has_its_name() -> None:
+    assert TaskFailed("…", "WorkerLostError").name == "WorkerLostError"
+
+
+def test_a_broker_that_is_away_is_an_error_within_the_patience(nobody: str) -> None:
+    cells = Cellblock(nobody, patience=0.3)
+    for call in (lambda: cells.submit("true"), cells.job("x").get, cells.job("x").cancel):
+        with pytest.raises(BrokerUnreachable, match=r"Redis at redis://127\S+ cannot be reached"):
+            call()
+
+
+def test_asyncio_is_told_the_same(nobody: str) -> None:
+    cells = Cellblock(nobody, patience=0.3)
+
+    async def followed() -> list[LiveEntry]:
+        return [entry async for entry in cells.follow_async("x")]
+
+    with pytest.raises(BrokerUnreachable):
+        asyncio.run(cells.job("x").get_async())
+    with pytest.raises(BrokerUnreachable):
+        asyncio.run(followed())
+    with pytest.raises(BrokerUnreachable):
+        list(cells.follow("x"))
+
+
+def test_the_message_says_for_whom_it_is_and_shows_no_content(
+    broker_url: str, client_of: Callable[[str], Celery]
+) -> None:
+    cells = Cellblock(broker_url, tenant="alice")
+    cells.submit("secret", "bash", env={"KEY": "secret"})
+    cells.submit("secret", tenant="bob", queue="other", priority=3, task_id="mine")
+    with redis.Redis.from_url(broker_url, decode_responses=True) as store:
+        mine, other = (
+            json.loads(store.lindex(*store.keys(f"{name}*"), 0)) for name in ("cellblock", "other")
+        )
+        store.flushdb()
+    assert (mine["headers"]["cellblock_tenant"], other["headers"]["cellblock_tenant"]) == ("alice", "bob")
+    assert other["headers"]["id"] == "mine"
+    assert mine["headers"]["kwargsrepr"] == "['env']"
+    assert "secret" not in json.dumps(mine["headers"])
+    assert mine["headers"]["parent_id"] is None
