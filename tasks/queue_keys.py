@@ -23,6 +23,6 @@ def queue_key(channel: Any, queue: str, priority: int) -> str:  # noqa: ANN401
 
 def tenants_lists(client: Any, queue_key: str) -> list[str]:  # noqa: ANN401
     """The lists of the messages that are sorted by their tenants, the next tenant in turn first."""
-    tenants = client.zrange(f"cellblock.turns:{queue_key}", 0, -1)
+    tenants = client.zrange(f"cellblock.order:{queue_key}", 0, -1)
     names = (one.decode() if isinstance(one, bytes) else one for one in tenants)
     return [f"cellblock.tenant:{queue_key}:{name}" for name in names]
