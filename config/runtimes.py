@@ -17,7 +17,22 @@ from config.settings import InvalidSetting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Catalogue", "Runtime", "RuntimeLimits", "Start", "fill_memory", "load_catalogue"]
+__all__ = [
+    "HEAP_REPORT",
+    "HEAP_SHARE",
+    "Catalogue",
+    "Runtime",
+    "RuntimeLimits",
+    "Start",
+    "fill_memory",
+    "load_catalogue",
+]
+
+#: The share of a cell's memory that a language's heap may fill. The rest is for the runtime itself.
+HEAP_SHARE = 0.75
+
+#: Where, in a cell, a language's runtime reports that its heap is full. The file's content does not matter.
+HEAP_REPORT = "/tmp/.heap-report"  # noqa: S108  in the cell
 
 _BUILTIN = Path(__file__).with_name("runtimes.toml")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -40,10 +55,12 @@ class RuntimeLimits(BaseModel):
 
 def fill_memory(text: str, memory_bytes: int) -> str:
     """`text` with the cell's memory in its placeholders, which the head of `runtimes.toml` describes."""
+    heap_bytes = int(HEAP_SHARE * memory_bytes)
     places = {
         "{memory_mib}": str(memory_bytes >> 20),
-        "{double_memory_mib}": str(memory_bytes >> 19),
-        "{double_memory_hex}": f"{2 * memory_bytes:X}",
+        "{heap_mib}": str(heap_bytes >> 20),
+        "{heap_hex}": f"{heap_bytes:X}",
+        "{heap_report}": HEAP_REPORT,
     }
     for place, value in places.items():
         text = text.replace(place, value)
@@ -76,6 +93,8 @@ class Runtime(BaseModel):
     names: tuple[str, ...] = ()
     start: tuple[Start, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
+    joined: tuple[str, ...] = ()
+    aborts_when_full: bool = False
     limits: RuntimeLimits = RuntimeLimits()
     compile_limits: RuntimeLimits = RuntimeLimits()
 
@@ -91,6 +110,18 @@ class Runtime(BaseModel):
     def environment(self, memory_bytes: int) -> dict[str, str]:
         """The environment of a job in a cell with `memory_bytes` of memory."""
         return {name: fill_memory(value, memory_bytes) for name, value in self.env.items()}
+
+    def with_own(self, own: Mapping[str, str], memory_bytes: int) -> dict[str, str]:
+        """A job's `own` variables. Those in `joined` begin with the runtime's own value."""
+        base = self.environment(memory_bytes)
+        return {
+            name: f"{base[name]} {value}" if name in self.joined and name in base else value
+            for name, value in own.items()
+        }
+
+    def is_full(self, peak_bytes: int | None, memory_bytes: int) -> bool:
+        """Whether a job that aborts with this peak of memory has done so because its heap is full."""
+        return self.aborts_when_full and (peak_bytes or 0) >= HEAP_SHARE * memory_bytes
 
     @property
     def is_pinned(self) -> bool:

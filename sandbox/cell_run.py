@@ -86,7 +86,7 @@ class CellRun:
                     _check_alive(cell)
         except self.interrupts:
             ending = replace(ending, stopped=Status.TIMED_OUT)
-        verdict = judge(ending)
+        verdict = judge(ending, job)
         laps.note("collect")
         return Outcome(verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds)
 

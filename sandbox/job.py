@@ -49,6 +49,7 @@ class Compile:
 
     argv: tuple[str, ...]
     limits: Limits
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Job:
             self,
             argv=self.compile.argv,
             limits=self.compile.limits,
+            env=self.compile.env,
             stdin=None,
             artifacts=("**",),
             compile=None,
@@ -142,17 +144,20 @@ def parse_job(
         stages = plan_start(chosen, files).for_memory(compile_limits.memory_bytes, limits.memory_bytes)
     else:
         stages = Stages(compile=(), run=_argv(cmd))
+    env = _env(request.get("env"))
     job = Job(
         argv=stages.run,
         runtime=chosen,
         limits=limits,
         stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
-        env=_env(request.get("env")),
+        env=chosen.with_own(env, limits.memory_bytes),
         files=files,
         artifacts=_artifacts(request.get("artifacts")),
         network=parse_network(request.get("network"), settings),
         check=_flag("check", request.get("check")),
-        compile=Compile(stages.compile, compile_limits) if stages.compile else None,
+        compile=Compile(stages.compile, compile_limits, chosen.with_own(env, compile_limits.memory_bytes))
+        if stages.compile
+        else None,
         detected=choice.reason,
     )
     _check_sizes(job, settings)

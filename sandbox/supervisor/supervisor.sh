@@ -26,10 +26,10 @@ while read -r order <&3; do
 done
 kill -KILL -1
 '
-mkfifo /tmp/.voice
+mkfifo /tmp/.voice /tmp/.word
 /bin/sh -c "$voice" voice 4>&- 6>&- 7>&- </tmp/.voice >/dev/null &
-exec 9>/tmp/.voice
-rm -f /tmp/.voice
+exec 9>/tmp/.voice 8<>/tmp/.word
+rm -f /tmp/.voice /tmp/.word
 
 ready='' collect='' stdin=/dev/null newline='
 '
@@ -85,19 +85,30 @@ printf '\000%s start %s %s\n' "$overture" "${cpu_ns:--}" "${started:--}" >&6
 trap : INT
 
 # The job runs in the foreground: a shell without job control starts background processes with SIGINT ignored.
+# If a signal kills it, the shell writes a line. Only this tells a signal from an exit code that the job chose.
+exec 2>&8
 (
-  exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&-
+  exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&- 8<&-
   cd /workspace && exec "$@"
 )
 exit_code=$?
 read -r ended _ </proc/uptime
+exec 2>/dev/null
+echo >&8
+read -r word <&8
+
+facts=''
+# No shell writes a line for SIGINT.
+{ [ "$word" ] || [ "$exit_code" = 130 ]; } && facts=signal
+# A language's runtime has left a report that its heap is full.
+[ -e /tmp/.heap-report ] && facts="$facts heap"
 
 kill -KILL -1
 cpu_time
 memory
 printf '\000%s end\n' "$nonce" >&7
-printf '\000%s end %s %s %s %s %s\n' \
-  "$nonce" "$exit_code" "${cpu_ns:--}" "${peak:--}" "${oom_kills:--}" "${ended:--}" >&6
+printf '\000%s end %s %s %s %s %s %s\n' \
+  "$nonce" "$exit_code" "${cpu_ns:--}" "${peak:--}" "${oom_kills:--}" "${ended:--}" "$facts" >&6
 
 if [ "$collect" ]; then
   eval "set -- $collect"

@@ -92,8 +92,9 @@ def test_a_file_that_is_no_text_is_named(operators_file: Path) -> None:
     ("place", "filled"),
     [
         ("-Xmx{memory_mib}m", "-Xmx512m"),
-        ("{double_memory_mib}", "1024"),
-        ("{double_memory_hex}", "40000000"),
+        ("{heap_mib}", "384"),
+        ("{heap_hex}", "18000000"),
+        (": >{heap_report}", ": >/tmp/.heap-report"),
         ("{memory_mib} {memory_mib}", "512 512"),
         ("{entry} {} {{memory_mib}", "{entry} {} {512"),
     ],
@@ -104,7 +105,7 @@ def test_the_cells_memory_is_filled_in_and_nothing_else(place: str, filled: str)
 
 def test_a_runtimes_environment_speaks_of_the_cells_memory() -> None:
     node = load_catalogue()["node"]
-    assert node.environment(64 << 20) == {"NODE_OPTIONS": "--max-old-space-size=128"}
+    assert node.environment(64 << 20)["NODE_OPTIONS"].startswith("--max-old-space-size=48 ")
 
 
 def test_files_are_known_by_their_interpreter_and_some_by_their_name() -> None:
@@ -144,7 +145,10 @@ def test_no_runtime_has_limits_of_its_own() -> None:
             {
                 "DOTNET_EnableDiagnostics": "0",
                 "DOTNET_EnableWriteXorExecute": "0",
-                "DOTNET_GCHeapHardLimit": "8000000",
+                "DOTNET_GCHeapHardLimit": "3000000",
+                "DOTNET_gcConcurrent": "0",
+                "DOTNET_GCRegionSize": "100000",
+                "DOTNET_GCgen0size": "400000",
             },
         ),
         ("java", {}),
@@ -199,3 +203,8 @@ def test_a_digest_that_is_none_is_refused_with_its_place(
     words = r"^Runtime catalogue, python\.image: a digest is sha256: and 64 hexadecimal digits$"
     with pytest.raises(InvalidSetting, match=words):
         load_catalogue(operators_file)
+
+
+def test_a_jobs_own_value_follows_that_of_a_joined_variable_and_replaces_any_other() -> None:
+    runtime = Runtime(name="x", image="x", env={"A": "-a", "B": "b"}, joined=("A", "C"))
+    assert runtime.with_own({"A": "-z", "B": "z", "C": "z"}, 1) == {"A": "-a -z", "B": "z", "C": "z"}

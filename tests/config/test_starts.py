@@ -7,14 +7,18 @@ import pytest
 from config import load_catalogue
 
 GXX = "g++ -O2 -pthread -o program {all}"
-JAVA = "java -Xmx{double_memory_mib}m -XX:+UseSerialGC -XX:-UsePerfData"
+NODE = "node --no-detect-ineffective-gcs-near-heap-limit"
+JAVA = (
+    "java -Xmx{heap_mib}m -XX:OnOutOfMemoryError=: >{heap_report} -XX:+UnlockDiagnosticVMOptions"
+    " -XX:-DisplayVMOutput -XX:+UseSerialGC -XX:-UsePerfData"
+)
 
 # The files, the command of the compiler, the command of the program.
 STARTS: dict[str, list[tuple[str, str, str]]] = {
     "node": [
-        ("main.js main.mjs main.cjs index.js index.mjs index.cjs", "", "node {entry}"),
-        ("package.json", "", "node ."),
-        ("*.js *.mjs *.cjs", "", "node {entry}"),
+        ("main.js main.mjs main.cjs index.js index.mjs index.cjs", "", f"{NODE} {{entry}}"),
+        ("package.json", "", f"{NODE} ."),
+        ("*.js *.mjs *.cjs", "", f"{NODE} {{entry}}"),
     ],
     "python": [
         ("main.py __main__.py app.py", "", "python3 {entry}"),

@@ -199,6 +199,12 @@ def test_a_signal_is_named_and_coded_as_by_a_shell(anywhere: Sandbox, name: str,
     assert (result.status, result.exit_code, result.signal) == (Status.SIGNALED, 128 + number, f"SIG{name}")
 
 
+@pytest.mark.parametrize("code", [129, 134, 137, 139, 141, 143, 150])
+def test_a_high_exit_code_that_the_command_chose_is_no_signal(anywhere: Sandbox, code: int) -> None:
+    result = anywhere.run(f"exit {code}")
+    assert (result.status, result.exit_code, result.signal) == (Status.FAILED, code, None)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_job_does_not_ignore_what_its_worker_ignores(anywhere: Sandbox, number: signal.Signals) -> None:
     before = signal.signal(number, signal.SIG_IGN)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 GXX = ("g++", "-O2", "-pthread", "-o", "program")
 
+NODE = ("node", "--no-detect-ineffective-gcs-near-heap-limit")
+
 
 def plan(runtime: str, *files: str) -> Stages:
     return plan_start(load_catalogue()[runtime], files)
@@ -28,8 +30,8 @@ def plan(runtime: str, *files: str) -> Stages:
         ("python", ["z.py", "main.py"], ("python3", "main.py")),
         ("python", ["app.py", "__main__.py"], ("python3", "__main__.py")),
         ("python", ["only.py", "data.csv"], ("python3", "only.py")),
-        ("node", ["index.js", "a.js"], ("node", "index.js")),
-        ("node", ["package.json", "a.js", "b.js"], ("node", ".")),
+        ("node", ["index.js", "a.js"], (*NODE, "index.js")),
+        ("node", ["package.json", "a.js", "b.js"], (*NODE, ".")),
         ("bash", ["run.sh", "a.sh"], ("/bin/sh", "run.sh")),
         ("dotnet", ["main.dll", "library.dll"], ("dotnet", "main.dll")),
         ("python", ["-c.py"], ("python3", "./-c.py")),
@@ -88,8 +90,8 @@ def test_the_order_of_the_files_makes_no_difference(files: list[str]) -> None:
 
 
 def test_each_stage_is_told_the_memory_of_its_own_cell() -> None:
-    stages = Stages(("cc", "{memory_mib}"), ("run", "{double_memory_mib}"))
-    assert stages.for_memory(256 << 20, 64 << 20) == Stages(("cc", "256"), ("run", "128"))
+    stages = Stages(("cc", "{memory_mib}"), ("run", "{heap_mib}"))
+    assert stages.for_memory(256 << 20, 64 << 20) == Stages(("cc", "256"), ("run", "48"))
 
 
 def test_a_job_with_a_command_of_its_own_is_not_compiled(parse: Parse) -> None:
