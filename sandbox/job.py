@@ -54,7 +54,10 @@ class Compile:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to run, with what, and how much it may use. `argv` is executed as it stands, with no shell."""
+    """What to run, with what, and how much it may use. `argv` is executed as it stands, with no shell.
+
+    `workspace` is a tar archive that is unpacked in `/workspace` first.
+    """
 
     argv: tuple[str, ...]
     runtime: Runtime
@@ -62,6 +65,7 @@ class Job:
     stdin: bytes | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    workspace: bytes = field(default=b"", repr=False)
     artifacts: tuple[str, ...] = ()
     network: Network = False
     check: bool = False
@@ -89,9 +93,9 @@ class Job:
             compile=None,
         )
 
-    def second_stage(self, files: Mapping[str, bytes]) -> Job:
-        """The second stage as a job of its own, with the files that the first stage left."""
-        return replace(self, files=files, compile=None)
+    def second_stage(self, workspace: bytes) -> Job:
+        """The second stage as a job of its own, with all that the first stage left."""
+        return replace(self, files={}, workspace=workspace, compile=None)
 
 
 def bind_request(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:

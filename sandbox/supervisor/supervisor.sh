@@ -26,12 +26,24 @@ while read -r order <&3; do
 done
 kill -KILL -1
 '
-mkfifo /tmp/.voice /tmp/.word
+mkfifo /tmp/.voice
 /bin/sh -c "$voice" voice 4>&- 6>&- 7>&- </tmp/.voice >/dev/null &
-exec 9>/tmp/.voice 8<>/tmp/.word
-rm -f /tmp/.voice /tmp/.word
+exec 9>/tmp/.voice
+rm -f /tmp/.voice
 
-ready='' collect='' stdin=/dev/null newline='
+# If a signal kills the job, the shell writes a line. Only this tells a signal from an exit code that the job
+# chose. The line goes into a pipe: that of a here-document, where the shell makes one for it.
+exec 8<<WORD
+WORD
+if [ -p /proc/self/fd/8 ] && [ -r /proc/self/fd/8 ] && [ -w /proc/self/fd/8 ]; then
+  exec 8<>/proc/self/fd/8
+else
+  mkfifo /tmp/.word
+  exec 8<>/tmp/.word
+  rm -f /tmp/.word
+fi
+
+ready='' collect='' workspace_bytes=0 stdin=/dev/null newline='
 '
 
 read -r overture nonce orders_bytes files_bytes <&3 || exit 0
@@ -49,9 +61,11 @@ fault() {
   exit 0
 }
 
-if [ "$files_bytes" -gt 0 ]; then
-  dd bs=10240 count=$((files_bytes / 10240)) iflag=fullblock <&3 | tar -x -f - -C / || fault unpack
-fi
+unpack() {
+  dd bs=10240 count=$(($1 / 10240)) iflag=fullblock <&3 | tar -x -p -f - -C "$2" || fault unpack
+}
+[ "$files_bytes" -gt 0 ] && unpack "$files_bytes" /
+[ "$workspace_bytes" -gt 0 ] && unpack "$workspace_bytes" /workspace
 exec 5<"$stdin"
 [ "$stdin" = /dev/null ] || rm -f "$stdin"
 
@@ -85,7 +99,6 @@ printf '\000%s start %s %s\n' "$overture" "${cpu_ns:--}" "${started:--}" >&6
 trap : INT
 
 # The job runs in the foreground: a shell without job control starts background processes with SIGINT ignored.
-# If a signal kills it, the shell writes a line. Only this tells a signal from an exit code that the job chose.
 exec 2>&8
 (
   exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&- 8<&-

@@ -104,6 +104,47 @@ def test_a_compilation_that_makes_nothing_fails_in_the_run(sandbox: Sandbox) -> 
     assert (result.status, result.stage) == (Status.FAILED, "run")
 
 
+#: A compiler that leaves everything that a file system can hold, and a program that shows it.
+LEAVES = """all:
+\t@mkdir -p empty locked/deep; echo x > a; chmod 640 a; ln a hard; ln -s a soft; ln -s nowhere broken
+\t@chmod 555 locked; touch "$$(printf 'caf\\351 \\001')"; mkfifo pipe; touch -d '2020-02-02 UTC' old
+\t@for n in $$(seq 5000); do : > many$$n; done
+run:
+\t@"""
+SEEN = (
+    "find . -name 'many*' | wc -l; stat -c '%A %h %N' empty locked a soft broken pipe; ls | grep -c caf;"
+    " test a -ef hard && echo same; stat -c %y old; find . -name deep | wc -l"
+)
+
+
+@pytest.mark.every_engine
+@pytest.mark.parametrize("runtime", ["cpp"], indirect=True)
+def test_everything_that_a_file_system_holds_goes_on_to_the_run(sandbox: Sandbox, runtime: str) -> None:
+    result = sandbox.run(None, runtime, files={"Makefile": f"{LEAVES}{SEEN}\n"})
+    assert (result.stderr, result.stdout.splitlines()) == (
+        "",
+        [
+            "5000",
+            "drwxr-xr-x 2 'empty'",
+            "dr-xr-xr-x 3 'locked'",
+            "-rw-r----- 2 'a'",
+            "lrwxrwxrwx 1 'soft' -> 'a'",
+            "lrwxrwxrwx 1 'broken' -> 'nowhere'",
+            "prw-r--r-- 1 'pipe'",
+            "1",
+            "same",
+            "2020-02-02 00:00:00.000000000 +0000",
+            "1",
+        ],
+    )
+
+
+def test_a_program_that_is_larger_than_its_memory_is_out_of_memory(sandbox: Sandbox) -> None:
+    large = "int a[6000000] = {1};\nint main() { return a[1]; }\n"
+    result = sandbox.run(None, files={"main.c": large}, memory="16m")
+    assert (result.status, result.stage) == (Status.OUT_OF_MEMORY, "run")
+
+
 def test_more_than_the_job_has_room_for_is_refused_with_what_to_ask_for(sandbox: Sandbox) -> None:
     makefile = "all:\n\t@head -c 2000000 /dev/zero > big\nrun:\n\t@ls\n"
     with pytest.raises(InvalidJob, match=r"the compiler left takes .* more than the job's disk=1 MiB"):

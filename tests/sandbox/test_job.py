@@ -184,6 +184,7 @@ def test_the_first_stage_is_a_job_with_no_stdin_that_brings_everything_back(pars
 
 def test_the_second_stage_runs_what_the_first_one_left(parse: Parse) -> None:
     job = parse(None, files={"main.cpp": ""}, stdin="x", artifacts=["out"])
-    second = job.second_stage({"program": b"elf"})
-    assert (second.argv, second.files, second.compile) == (("./program",), {"program": b"elf"}, None)
+    second = job.second_stage(b"archive")
+    assert (second.argv, second.files, second.workspace) == (("./program",), {}, b"archive")
+    assert second.compile is None
     assert (second.stdin, second.artifacts, second.limits) == (b"x", ("out",), job.limits)
