@@ -34,6 +34,9 @@ _LINKS = {
 _MOUNT_POINTS = {"pts": 0o755, "shm": 0o1777, "mqueue": 0o755}
 
 
+_HOSTS = "127.0.0.1 localhost cell\n"
+
+
 @dataclass(frozen=True, slots=True)
 class CellMounts:
     """The paths in the launcher's mount namespace. Without `dev`, the runtime makes the cell's /dev."""
@@ -56,15 +59,25 @@ def make_mounts(place: Path, image: Path) -> CellMounts:
     mount("tmpfs", str(place), "tmpfs", MS_NOSUID | MS_NOEXEC, _ROOM)
     dev = place / "dev"
     mounts = CellMounts(place / "root", dev)
-    empty = place / "empty"
-    for folder in (mounts.rootfs, empty):
-        folder.mkdir()
-    with _opened(image) as lower, _opened(empty) as other:
+    mounts.rootfs.mkdir()
+    added = _make_hosts(place / "added")
+    with _opened(image) as lower, _opened(added) as upper:
         # Without a folder for changes, an overlay needs two others. The cell can read these names.
-        layers = f"lowerdir=/proc/self/fd/{lower}:/proc/self/fd/{other}"
+        layers = f"lowerdir=/proc/self/fd/{upper}:/proc/self/fd/{lower}"
         mount("overlay", str(mounts.rootfs), "overlay", MS_RDONLY, layers)
     _make_devices(dev)
     return mounts
+
+
+def _make_hosts(added: Path) -> Path:
+    """A folder to lie over the image. Not every image has a file that names the loopback and the cell."""
+    hosts = added / "etc/hosts"
+    hosts.parent.mkdir(parents=True)
+    hosts.write_text(_HOSTS)
+    for path in (added, hosts.parent):
+        path.chmod(0o755)
+    hosts.chmod(0o644)
+    return added
 
 
 def _make_devices(dev: Path) -> None:
