@@ -86,6 +86,8 @@ class Result:
     """Seconds of wall time of the command; of the compiler, where `stage` is "compile"."""
     compile_seconds: float | None = None
     """Seconds of wall time of the compiler; null for a job of one stage."""
+    compile_output: str = ""
+    """What the compiler of a program that was then run has said, such as warnings; at most 64 KiB."""
     cpu_seconds: float | None = None
     """Seconds of processor time of all its processes, as the kernel counts it; null where unknown."""
     memory_peak: int | None = None
@@ -125,9 +127,11 @@ class Result:
     attempt: int
     """1, or more if earlier attempts were lost."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
-    """The files brought back, by their path under `/workspace`: their size in bytes, and their content."""
+    """The files brought back, by path under `/workspace`: bytes, and content. The first 256 by name."""
     artifacts_skipped: list[SkippedArtifact] = field(default_factory=list)
-    """The paths that matched but were not brought back, each with the reason."""
+    """The first 256 paths by name that matched but were not brought back, each with the reason."""
+    artifacts_unnamed: int = 0
+    """How many more paths matched and were not brought back."""
 
     @classmethod
     def without_report(

@@ -28,6 +28,8 @@ __all__ = ["MOST_ARTIFACTS", "Run"]
 #: The most files that one job brings back.
 MOST_ARTIFACTS = 256
 
+_SAID_BYTES = 64 << 10
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -43,13 +45,14 @@ class Run:
             InvalidJob: its files, or what the compiler made of them, do not fit into its cell.
             SandboxUnavailable: the sandbox could not run the job. Its cells are removed all the same.
         """
-        stage, outcome, laps, compile_s = Stage.RUN, None, Counter[str](), None
+        stage, outcome, laps, compile_s, said = Stage.RUN, None, Counter[str](), None, ""
         if first := job.first_stage():
             outcome = self.cell_run(first, tags, None, observer)
             laps.update(outcome.laps)
             compile_s = round(outcome.duration_s, 6)
             stage = Stage.COMPILE
         if outcome is None or outcome.verdict.status is Status.SUCCEEDED:
+            said = _said(outcome, job.limits.output_bytes) if outcome else ""
             last = job.second_stage(_fitting(outcome.workspace, job.limits.disk_bytes)) if outcome else job
             caps = ArtifactCaps(MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
             outcome = self.cell_run(last, tags, caps, observer)
@@ -63,6 +66,7 @@ class Run:
             attempt=tags.attempt,
             duration=round(outcome.duration_s, 6),
             compile_seconds=compile_s,
+            compile_output=said,
             timings=_timings(tags.queued_s, laps),
             status=verdict.status,
             exit_code=verdict.exit_code,
@@ -73,6 +77,12 @@ class Run:
             **(_artifacts(outcome) if stage is Stage.RUN else {}),
             **asdict(outcome.info),
         )
+
+
+def _said(outcome: Outcome, output_bytes: int) -> str:
+    """What the compiler wrote to both streams. It takes at most a small part of what a result may take."""
+    most_bytes = min(_SAID_BYTES, output_bytes)
+    return "".join(outcome.captures[stream].within(most_bytes // 2)[0] for stream in (STDOUT, STDERR))
 
 
 def _fitting(workspace: bytes, disk_bytes: int) -> bytes:
@@ -117,4 +127,5 @@ def _artifacts(outcome: Outcome) -> dict[str, Any]:
             path: Artifact(len(data), base64.b64encode(data).decode()) for path, data in files.items()
         },
         "artifacts_skipped": outcome.collected.skipped,
+        "artifacts_unnamed": outcome.collected.unnamed,
     }

@@ -97,6 +97,7 @@ def test_stdin_and_artifacts_are_the_runs_alone(sandbox: Sandbox) -> None:
 def test_what_the_compiler_says_of_a_good_program_is_not_the_programs(sandbox: Sandbox) -> None:
     result = sandbox.run(None, files={"main.c": "#warning careful\n" + ECHO})
     assert (result.status, result.stderr) == (Status.SUCCEEDED, "")
+    assert "#warning careful" in result.compile_output
 
 
 def test_a_compilation_that_makes_nothing_fails_in_the_run(sandbox: Sandbox) -> None:

@@ -123,6 +123,14 @@ def test_what_a_compiler_leaves_goes_into_the_cell_of_the_run(parse: Parse) -> N
     assert (engine.left, len(engine.tags)) == (2, 2)
 
 
+def test_the_warnings_of_a_good_compilation_are_in_the_result_and_bounded(parse: Parse) -> None:
+    compiler = ends(Output(STDOUT, b"note\n"), Output(STDERR, b"warning\n"), archive(program=b""))
+    result, _ = run(parse(None, files=C), compiler, ends())
+    assert (result.compile_output, result.stderr) == ("note\nwarning\n", "")
+    wordy = ends(Output(STDERR, b"\1" * 200_000), archive(program=b""))
+    assert len(json.dumps(run(parse(None, files=C), wordy, ends())[0].compile_output)) <= (64 << 10) + 2
+
+
 def test_a_compiler_that_fails_ends_the_job_with_its_words(parse: Parse) -> None:
     compiler = ends(Output(STDERR, b"no"), archive(main=b"x"), code=1)
     result, engine = run(parse(None, files=C, artifacts=["*"]), compiler)
