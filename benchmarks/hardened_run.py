@@ -81,7 +81,7 @@ def oci_run(around: Surroundings, program: str, *command: str) -> Iterator[Calla
     group = f"/cellblock-{around.run}-bare"
     config = oci_config(
         replace(profile, program=command),
-        mounts=CellMounts(image.rootfs, Path("/dev")),
+        mounts=CellMounts(image.rootfs, Path("/dev"), bundle, around.folder / "runtime"),
         image_env=image.env,
         ids=IdRange(first=_FIRST_ID),
         user_namespace="",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,9 @@ class OciHost:
         images = OciImages(self._store)
         for name in _RUNTIMES:
             images.load(engine.get_image(f"cellblock/{name}:local"))
+        # In memory, as the folder that cellblock uses by itself is on most hosts.
+        self._state = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir="/dev/shm"))
+        self._state.chmod(0o711)
 
     def settings(self, oci_runtime: str) -> dict[str, Any]:
         """The settings that choose this engine."""
@@ -40,7 +45,7 @@ class OciHost:
             "engine": "oci",
             "oci_runtime": oci_runtime,
             "store": self._folder / "store",
-            "state": self._folder / "state",
+            "state": self._state,
         }
 
     def variables(self, oci_runtime: str) -> dict[str, str]:
@@ -54,8 +59,9 @@ class OciHost:
             raise LookupError(runtime)
         return found
 
-    def remove_groups(self, run: str) -> None:
-        """Remove the control groups of the run's owners, which have no cells any more."""
+    def remove_rest(self, run: str) -> None:
+        """Remove the state folder, and the groups of the run's owners, which have no cells any more."""
+        shutil.rmtree(self._state)
         for group in (*_GROUPS.glob(f"cellblock-{run}*"), *_GROUPS.glob(f"*/cellblock-{run}*")):
             group.rmdir()
 

@@ -83,7 +83,7 @@ class Surroundings:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cellblock-bench-"))
         self.folder = Path(folder)
         self.oci = OciHost(self.folder, self.engine)
-        self._stack.callback(self.oci.remove_groups, self.run)
+        self._stack.callback(self.oci.remove_rest, self.run)
         self.redis_url = self._stack.enter_context(self.private_redis())
         return self
 

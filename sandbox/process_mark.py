@@ -11,7 +11,12 @@ __all__ = ["is_gone", "lives_here", "this_process"]
 
 def this_process() -> str:
     """This process's mark: its machine's boot id, its PID namespace, its PID and its start time."""
-    return f"{_place()}/{os.getpid()}/{_start(os.getpid())}"
+    return _mark_of(os.getpid())
+
+
+@cache
+def _mark_of(own_pid: int) -> str:
+    return f"{_place()}/{own_pid}/{_start(own_pid)}"
 
 
 def lives_here(mark: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
@@ -14,10 +14,14 @@ from tasks._app import app
 from tasks.lease import Answer, Lease
 from tasks.observe.log_context import note_job
 from tasks.pool.resting_limits import limits
+from tasks.results.outcome import outcome_of
 from tasks.results.worker_backend import has_result, result_redis
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery import Task
     from celery.app.task import Context
 
     from sandbox.cell import CellInfo
@@ -29,6 +33,8 @@ _log = logging.getLogger("cellblock.attempt")
 
 # How often a process asks again while another one holds the lease.
 _LOOK_S = 0.25
+# The limits of a job rest while a result of more characters is stored, because that may take long.
+_LARGE = 1 << 20
 
 
 class Unwanted(Exception):
@@ -53,6 +59,8 @@ class Attempt(Observer):
             self._lease = Lease(redis, self.task_id, request.hostname or "")
         #: Whether its cell was stopped because the lease could not be renewed in time.
         self.gave_up = False
+        #: Whether its result is stored and its lease given back.
+        self.is_stored = False
         self.number = request.retries + 1
 
     @property
@@ -95,16 +103,33 @@ class Attempt(Observer):
         Raises:
             celery.exceptions.Ignore: the job has a result by now.
         """
-        if self._lease is None:
-            return True
-        answer = Answer.LOST if self.gave_up else self._lease.claim()
+        limits.suspend()
+        return self._lease is None or self._may(self._lease, self._lease.claim)
+
+    def store(self, task: Task[..., Any], result: dict[str, Any]) -> bool:
+        """Store what the job has returned, if that is this attempt's to do. Waits for Redis.
+
+        If others wait for the task, Celery stores the result after it has called them. Returns and raises the
+        same as `may_store`.
+        """
+        lease = self._lease
+        outcome = outcome_of(task, self._request, result) if lease else None
+        if lease is None or outcome is None:
+            return self.may_store()
+        if len(outcome.payload) > _LARGE:
+            limits.suspend()
+        self.is_stored = self._may(lease, lambda: lease.store(outcome))
+        return self.is_stored
+
+    def _may(self, lease: Lease, ask: Callable[[], Answer]) -> bool:
+        answer = Answer.LOST if self.gave_up else ask()
         if answer is Answer.DONE:
             self._ignore()
         if answer is not Answer.GRANTED:
             _log.warning("The lease was lost while the job ran: it is run again, or another process runs it")
             self.gave_up = False
-            self._renewal.drop(self._lease)
-            self._lease.lose()
+            self._renewal.drop(lease)
+            lease.lose()
         return answer is Answer.GRANTED
 
     def end(self, *, done: bool) -> None:
@@ -112,6 +137,8 @@ class Attempt(Observer):
         if self._lease is None:
             return
         self._renewal.drop(self._lease)
+        if self.is_stored:
+            return
         try:
             self._lease.release(done=done)
         except RedisError as error:

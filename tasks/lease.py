@@ -18,16 +18,26 @@ from tasks.settings import this_settings
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["Answer", "Lease", "ask_to_cancel", "drop_lease_of", "is_leased", "leased_cell"]
+    from tasks.results.outcome import Outcome
+
+__all__ = [
+    "Answer",
+    "Lease",
+    "ask_to_cancel",
+    "drop_lease_of",
+    "is_leased",
+    "leased_cell",
+    "store_outcome",
+]
 
 # A cancel request must outlast the time that a job may wait in its queue, which its publisher does not know.
 _WISH_S = 30 * 86_400
 # A holder gives up by its own clock when this part of the lease is left. To kill its cell may take that long.
 _SAFETY = 1 / 4
 
-_ACQUIRE, _RENEW, _CLAIM, _RELEASE, _DROP, _CANCEL = (
+_ACQUIRE, _RENEW, _CLAIM, _STORE, _RELEASE, _DROP, _CANCEL = (
     RedisScript("lease_functions", f"lease_{name}")
-    for name in ("acquire", "renew", "claim", "release", "drop", "cancel")
+    for name in ("acquire", "renew", "claim", "store", "release", "drop", "cancel")
 )
 
 
@@ -87,6 +97,17 @@ class Lease:
         """
         return Answer(patiently(lambda: self._ask(_CLAIM))[0])
 
+    def store(self, outcome: Outcome) -> Answer:
+        """Store the job's result and give the lease back, in one step. Repeat until Redis answers.
+
+        GRANTED if it is stored. A lease that has run out does not prevent that, if no other process holds it.
+        """
+        answer = patiently(lambda: store_outcome(self.redis, self.task_id, outcome, self._holder))
+        if answer is Answer.GRANTED:
+            with self._lock:
+                self._answer, self._until = Answer.LOST, 0.0
+        return answer
+
     @property
     def answer(self) -> Answer:
         """The last answer of Redis. `LOST` for good, once the lease could not be renewed in time."""
@@ -129,6 +150,17 @@ class Lease:
     @property
     def _holder(self) -> str:
         return f"{_process(self.worker, os.getpid())}{self._token}"
+
+
+def store_outcome(redis: Redis, task_id: str, outcome: Outcome, holder: str = "") -> Answer:
+    """Store the result of a task, and delete its lease, if `holder` or nobody has that.
+
+    Raises:
+        redis.exceptions.RedisError: there was no answer.
+    """
+    keys = [*_keys(task_id), _result_key(task_id)]
+    said = _STORE(redis, keys, holder, outcome.payload, outcome.kept_s)
+    return Answer(_text(said[0]))
 
 
 def is_leased(redis: Redis, task_id: str) -> bool:

@@ -22,6 +22,7 @@ from tasks.envelope.compression import bound_kombus
 from tasks.headers import TASK
 from tasks.live.write.switch import warn_of_no_live_output
 from tasks.observe import health_file, log_context, logs, outage_log, task_metrics, traces
+from tasks.observe.event_dispatcher import BatchedEvents
 from tasks.observe.job_list import JOBS
 from tasks.pool import choice, prefork
 from tasks.process import process_state
@@ -84,6 +85,11 @@ def take_messages_safely(**_: object) -> None:
     """Take messages with our own transport, which judges each of them."""
     bound_kombus(this_settings().max_message)
     delivery.install()
+
+
+def send_events_in_batches(**_: object) -> None:
+    """Send the events of this worker's jobs in batches. Celery's own sends two messages for each job."""
+    app.events.dispatcher_cls = f"{BatchedEvents.__module__}:{BatchedEvents.__name__}"
 
 
 def start_keeper(sender: str, **_: object) -> None:
@@ -186,6 +192,7 @@ _RECEIVERS: dict[Any, tuple[Callable[..., None], ...]] = {
     signals.worker_init: (
         # Before the worker connects to its broker.
         take_messages_safely,
+        send_events_in_batches,
         # Before the worker's result backend is made. An app keeps that of `app_backend`.
         store_patiently,
         # Before the pool is made.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ class RedisScript:
 
     def __init__(self, *names: str) -> None:
         self._source = "".join((_FOLDER / f"{name}.lua").read_text() for name in names).encode()
-        self._script: Script | None = None
+        self._hash = hashlib.sha1(self._source, usedforsecurity=False).hexdigest()
 
     def __call__(self, client: Any, keys: Sequence[str], *args: str | bytes | float) -> Any:  # noqa: ANN401
         """Run the script and return its answer.
@@ -31,5 +32,8 @@ class RedisScript:
         Raises:
             redis.exceptions.RedisError: there was no answer, or Redis refuses.
         """
-        self._script = self._script or Script(client, self._source)
-        return self._script(keys=keys, args=args, client=client)
+        try:
+            return client.evalsha(self._hash, len(keys), *keys, *args)
+        except NoScriptError:
+            client.script_load(self._source)
+            return client.evalsha(self._hash, len(keys), *keys, *args)

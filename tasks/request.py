@@ -16,8 +16,9 @@ from sandbox.job import bind_request
 from tasks import hard_timeout
 from tasks.back_off import longest_back_off_s
 from tasks.engine_gate import EngineAway
-from tasks.headers import RECEIVED_AT, shown_call
+from tasks.headers import RECEIVED_AT, REFUSAL, shown_call
 from tasks.process import process_state
+from tasks.refusal import refuse
 from tasks.results.worker_backend import has_result
 from tasks.settings import this_catalogue, this_settings
 
@@ -47,7 +48,11 @@ class JobRequest(Request):
         #: When a process began the job, by the monotonic clock.
         self.begun = time.monotonic()
         self._eta: datetime | None = _bounded_eta(self.eta, self.request_dict.get("retries"))
-        job = _job_in(message.payload)
+        job = self._refusal = None
+        try:
+            job = _job_in(message.payload, self.request_dict)
+        except InvalidJob as error:
+            self._refusal = error
         settings = this_settings()
         rungs = job.ladder(settings.engine_margin) if job else settings.longest
         self.time_limits = (rungs.hard_s, rungs.soft_s)
@@ -56,6 +61,10 @@ class JobRequest(Request):
         # The publisher's own may contain the whole command, and logs, events and Flower show them.
         shown = shown_call(self._runtime, message.payload[1] if job else {})
         self._argsrepr, self._kwargsrepr = shown["argsrepr"], shown["kwargsrepr"]
+
+    def refuse(self) -> bool:
+        """Answer a bad request here. False if a process of the pool is to run the job, or to refuse it."""
+        return self._refusal is not None and refuse(self, self._refusal)
 
     def info(self, safe: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002  Celery's own
         """What `celery inspect` and Flower get, without the contents of the job even if they ask for them."""
@@ -140,13 +149,23 @@ def _bounded_eta(eta: datetime | None, retries: object) -> datetime | None:
     return min(eta, datetime.now(UTC) + timedelta(seconds=longest_back_off_s(retries - 1)))
 
 
-def _job_in(payload: Any) -> Job | None:  # noqa: ANN401
-    """The job in a message. None if the message holds none: then the limits of the longest job apply."""
+def _job_in(payload: Any, headers: dict[str, Any]) -> Job | None:  # noqa: ANN401
+    """The job in a message. None if that can't be told: then the limits of the longest job apply.
+
+    Raises:
+        InvalidJob: the message was no call, or the request is refused.
+    """
+    if refusal := headers.get(REFUSAL):
+        raise InvalidJob(refusal)
     args, kwargs = payload[:2]
+    whole = bind_request(args, kwargs)
+    outline = _outline(whole)
     try:
-        arguments = _outline(bind_request(args, kwargs))
-        return parse_job(**arguments, settings=this_settings(), catalogue=this_catalogue())
+        return parse_job(**outline, settings=this_settings(), catalogue=this_catalogue())
     except InvalidJob:
+        if outline["files"] == whole.get("files"):
+            raise
+        # The whole files may be right: the pool process looks at them.
         return None
     except Exception as error:  # noqa: BLE001  the process that runs it meets the same, and dies of nothing
         _log.warning("The limits of a job can't be determined: %s", type(error).__name__)

@@ -42,14 +42,14 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
     sandbox = process_state.sandbox()
     job = sandbox.parse(**bind_request(args, kwargs))
     note_job(runtime=job.runtime.name)
-    attempt, result = Attempt(self.request, process_state.lease_renewal), None
+    attempt, answer = Attempt(self.request, process_state.lease_renewal), None
     process_state.begin_attempt(attempt)
-    while result is None:
-        result = _take(self, sandbox, attempt, job)
-    return _answer(result, check=job.check)
+    while answer is None:
+        answer = _take(self, sandbox, attempt, job)
+    return answer
 
 
-def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Result | None:
+def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> dict[str, Any] | None:
     """Wait for the lease and run the job. None if the lease was lost meanwhile: then try again."""
     from sandbox import JobError, SandboxUnavailable
     from sandbox.meter import count_error
@@ -62,8 +62,9 @@ def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Re
         attempt.begin()
         began = time.monotonic()
         result = _run(task, sandbox, attempt, job)
+        answer = _answer(result, check=job.check)
     except Unwanted:
-        return _cancelled(task, job)
+        answer = _answer(_cancelled(task, job), check=job.check)
     except SandboxUnavailable as error:
         outage = sandbox.outage(error, began)
         if not attempt.may_store():
@@ -77,7 +78,7 @@ def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Re
         if not attempt.may_store():
             return None
         raise
-    return result if attempt.may_store() else None
+    return answer if attempt.store(task, answer) else None
 
 
 def _run(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Result:

@@ -32,11 +32,25 @@ def runtime() -> Iterator[Finding]:
             "cells are confined by no AppArmor profile",
             "apparmor_parser --replace deploy/apparmor/cellblock-cell",
         )
+    if not _is_in_memory(settings.state):
+        yield warning(
+            f"{settings.state} is on a disk, and each cell waits for it",
+            f"mount -t tmpfs -o mode=711 tmpfs {settings.state}",
+        )
     # Root mounts each cell's image in the state folder. For others, cells use the one in the store.
     used = [settings.state] if os.geteuid() == 0 else [settings.state, settings.store]
     closed = [path for folder in used for path in (folder, *folder.parents) if not _is_open(path)]
     if closed:
         yield problem(f"cells can't enter {closed[0]}, where their files are", f"chmod o+x {closed[0]}")
+
+
+def _is_in_memory(folder: Path) -> bool:
+    """Whether the folder is on a tmpfs, or would be if it were made."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    number = there.stat().st_dev
+    device = f"{os.major(number)}:{os.minor(number)}"
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return any(words[2] == device and words[words.index("-") + 1] == "tmpfs" for words in mounts)
 
 
 def _is_open(path: Path) -> bool:

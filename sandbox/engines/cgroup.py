@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class ControlGroup:
     def __init__(self, path: str, root: Path = CGROUPS) -> None:
         relative = path.lstrip("/")
         #: Whether it is version 2. The folders with the files of a controller are the same then.
-        self.is_unified = (root / "cgroup.controllers").exists()
+        self.is_unified = _is_unified(root)
         if self.is_unified:
             self.memory_folder = self.cpu_folder = self._cpu_time = root / relative
         else:
@@ -62,6 +63,12 @@ class ControlGroup:
         if not self.is_unified:
             with suppress(FileNotFoundError):
                 (self.memory_folder / "memory.kmem.tcp.limit_in_bytes").write_text(str(most_bytes))
+
+
+@cache
+def _is_unified(root: Path) -> bool:
+    """Whether a host has version 2 alone, which does not change while it runs."""
+    return (root / "cgroup.controllers").exists()
 
 
 def number(file: Path) -> int | None:

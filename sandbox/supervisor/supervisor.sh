@@ -11,25 +11,36 @@ exec 6>&1 7>&4
 [ -w /proc/self/fd/1 ] && exec 6>/proc/self/fd/1
 [ -w /proc/self/fd/4 ] && exec 7>/proc/self/fd/4
 
+# The voice waits at a pipe until the supervisor has read its orders. A here-document is such a pipe, which saves
+# two programs that would make and remove one. In some shells it is a file.
+exec 8<<WAIT
+wait
+WAIT
+if [ -p /proc/self/fd/8 ] && [ -w /proc/self/fd/8 ]; then
+  exec 9>/proc/self/fd/8
+else
+  mkfifo /tmp/.voice
+  exec 8<>/tmp/.voice 9>/tmp/.voice 8</tmp/.voice
+  rm -f /tmp/.voice
+fi
+
 # The voice carries out the worker's orders while the job runs in the foreground, and kills the job when the
-# worker is gone. It is a program of its own that starts before any nonce is read: a job may look for the
-# nonce in the memory of processes, and the profile hides only that of process 1. The voice begins when the
-# last writer has closed its pipe.
-voice='
-trap "" TERM
-read -r _
-while read -r order <&3; do
-  case $order in
-    term) kill -TERM -1 ;;
-    kill) kill -KILL -1 ;;
-  esac
-done
-kill -KILL -1
-'
-mkfifo /tmp/.voice
-/bin/sh -c "$voice" voice 4>&- 6>&- 7>&- </tmp/.voice >/dev/null &
-exec 9>/tmp/.voice
-rm -f /tmp/.voice
+# worker is gone. It is a process of its own that starts before any nonce is read: a job may look for the
+# nonce in the memory of processes, and the profile hides only that of process 1. It begins when the last
+# writer has closed its pipe. So it must not be a function: a shell keeps copies of what it closes for one.
+(
+  exec <&8 >/dev/null 4>&- 6>&- 7>&- 8<&- 9>&-
+  trap "" TERM
+  while read -r _; do :; done
+  while read -r order <&3; do
+    case $order in
+      term) kill -TERM -1 ;;
+      kill) kill -KILL -1 ;;
+    esac
+  done
+  kill -KILL -1
+) &
+exec 8<&-
 
 # If a signal kills the job, the shell writes a line. Only this tells a signal from an exit code that the job
 # chose. The line goes into a pipe: that of a here-document, where the shell makes one for it.

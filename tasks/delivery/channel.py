@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
-from importlib import import_module
 from typing import Any
 
 from kombu.exceptions import KombuError
-from kombu.transport import virtual
 from kombu.utils.json import dumps
 from kombu.utils.uuid import uuid
 from redis.backoff import NoBackoff
@@ -17,28 +14,23 @@ from redis.retry import Retry
 from tasks.delivery import dead_letters
 from tasks.delivery.blocking_moves import BlockingMoves
 from tasks.delivery.consumers import Registration, give_back
+from tasks.delivery.stock import stock
+from tasks.delivery.unacked import QoS, Taken, TakenBack
 from tasks.delivery.wakeup import Wakeup
 from tasks.envelope import JSON, Call, Dead, Stray, judge, sealed
 from tasks.patience import PatientRetry, may_wait
 from tasks.queue_keys import queue_keys
-from tasks.redis_script import RedisScript
 from tasks.settings import this_settings
 
-__all__ = ["Channel", "SentinelChannel", "stock"]
+__all__ = ["Channel", "SentinelChannel"]
 
-# Imported by name, because kombu's type stubs lack most of it.
-stock: Any = import_module("kombu.transport.redis")
+# Of messages that are refused or set aside, the loop takes no more in one iteration.
+_AT_ONCE = 20
 
 _log = logging.getLogger("cellblock.delivery")
 
-_TAKE, _RECORD = map(RedisScript, ("take_message", "record_message"))
-
 # What a malformed control command or event raises before a handler gets it.
 _NONSENSE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, KombuError)
-
-
-class _TakenBack(Exception):
-    """Another consumer has put the message in hand back in its queue, because this one was silent."""
 
 
 class Message(stock.Channel.Message):  # type: ignore[misc]
@@ -50,32 +42,6 @@ class Message(stock.Channel.Message):  # type: ignore[misc]
         self.is_judged = self._decoded_cache is not None
 
 
-class QoS(stock.QoS):  # type: ignore[misc]
-    """Also records in Redis which unacknowledged messages this consumer has."""
-
-    channel: Channel
-
-    def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401
-        """Record a message as unacknowledged, in the step that takes it off its list."""
-        if not self.channel.registration.enrolled:
-            super().append(message, delivery_tag)
-            return
-        channel = self.channel
-        keys = [channel.in_hand, self.unacked_index_key, self.unacked_key, channel.registration.held_key]
-        queue, instead = dumps(message.delivery_info["routing_key"]), message._raw["instead"]  # noqa: SLF001
-        recorded = _RECORD(channel._create_client(), keys, delivery_tag, time.time(), queue, instead)  # noqa: SLF001
-        channel.in_hand = ""
-        if not recorded:
-            raise _TakenBack
-        virtual.QoS.append(self, message, delivery_tag)
-
-    def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:  # noqa: ANN401
-        commands = super()._remove_from_indices(delivery_tag, pipe)
-        if self.channel.registration.enrolled:
-            commands.srem(self.channel.registration.held_key, delivery_tag)
-        return commands
-
-
 class Channel(stock.Channel):  # type: ignore[misc]
     """In an event loop, consumes messages by moving them. Without one, it is the stock channel."""
 
@@ -84,16 +50,20 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
         self.registration = Registration(this_settings().silence)
-        self.in_hand = ""
         self.is_acknowledged = False
+        #: How many consumers have received the last broadcast message.
+        self.receivers = 1
         self._last_queue = ""
+        self._unanswered: list[str] = []
         self._moves: BlockingMoves | None = None
         self._wakeup: Wakeup | None = None
+        self._client: Any = None
         super().__init__(*args, **options)
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **options: Any) -> Any:  # noqa: ANN401, FBT001
         """Consume, as kombu does. Messages that need no acknowledgement, such as events, may be lost."""
         self.is_acknowledged = self.is_acknowledged or not no_ack
+        self._unanswered += [queue] if no_ack else []
         return super().basic_consume(queue, no_ack, *args, **options)
 
     def fetch(self, loop: Any) -> None:  # noqa: ANN401
@@ -105,22 +75,31 @@ class Channel(stock.Channel):  # type: ignore[misc]
             self._moves = BlockingMoves(pool, loop, self._arrived)
             self._wakeup = Wakeup(loop)
             self.beat()
-        while self.qos.can_consume() and (idle := self._not_waiting()):
-            taken = self._take(idle)
+        for _ in range(_AT_ONCE):
+            if not (self.qos.can_consume() and (idle := self._not_waiting())):
+                return
+            taken = self.qos.take(idle)
             if taken is None:
                 for key in idle:
                     self._moves.wait(key, self.registration.taken_key(key))
                 return
-            self._accept(*taken)
+            self._accept(taken)
             if self._wakeup:
                 self._wakeup.wake()
+
+    @property
+    def own_client(self) -> Any:  # noqa: ANN401  kombu's own
+        """A client of the broker. Kombu would make one for each command."""
+        if self._client is None:
+            self._client = self._create_client()
+        return self._client
 
     def beat(self) -> None:
         """Report that this consumer is alive, and put back the messages of consumers that are gone."""
         if self._moves is None:
             return
         dead_letters.flush()
-        client = self._create_client()
+        client = self.own_client
         for silent in self.registration.beat(client, self._queue_keys()):
             give_back(client, silent, lambda tag: self.qos.restore_by_tag(tag, client=client))
 
@@ -133,13 +112,27 @@ class Channel(stock.Channel):  # type: ignore[misc]
         moves.close()
         if self._wakeup:
             self._wakeup.close()
-        client = self._create_client()
+        client = self.own_client
+        try:
+            self.qos.settle()
+        except self.connection_errors as error:
+            _log.debug("What is done could not be acknowledged: %s", error)
         super().close()
         try:
             self.registration.leave(client)
         except self.connection_errors as error:
             _log.debug("This consumer could not leave the register: %s", error)
         client.connection_pool.disconnect()
+
+    def _put_fanout(self, exchange: str, message: Any, routing_key: str, **options: Any) -> None:  # noqa: ANN401
+        """Send a broadcast message, as the stock channel does, and note how many have received it."""
+        if "_publish_batch" in options:
+            super()._put_fanout(exchange, message, routing_key, **options)
+            return
+        content = dumps(message)
+        with self.conn_or_acquire() as client:
+            topics = self._get_publish_topics(exchange, routing_key)
+            self.receivers = sum(client.publish(topic, content) for topic in topics)
 
     def _receive_one(self, c: Any) -> Any:  # noqa: ANN401  kombu's own
         """Receive a broadcast message. It is never a job, so a malformed one is only logged."""
@@ -181,48 +174,58 @@ class Channel(stock.Channel):  # type: ignore[misc]
         moves = self._moves
         return [key for key in self._queue_keys() if moves and not moves.is_waiting(key)]
 
-    def _take(self, keys: list[str]) -> tuple[str, bytes] | None:
-        pairs = [name for key in keys for name in (key, self.registration.taken_key(key))]
-        found = _TAKE(self._create_client(), pairs)
-        return (keys[int(found[0]) - 1], found[1]) if found else None
-
     def _arrived(self, key: str, message: bytes) -> None:
         """Accept the message of a blocking move. If others have taken the room, put it back."""
         if self.qos.can_consume():
-            self._accept(key, message)
+            self._accept(Taken(key, message, None))
         else:
-            self._create_client().lmove(self.registration.taken_key(key), key, "RIGHT", "RIGHT")
+            self.own_client.lmove(self.registration.taken_key(key), key, "RIGHT", "RIGHT")
 
-    def _accept(self, key: str, raw: bytes) -> None:
-        queue, self.in_hand = key.rsplit(self.sep, 1)[0], self.registration.taken_key(key)
-        self._last_queue = queue
-        match judge(raw, this_settings().max_message):
-            case Call() as call:
-                self._hand_on(call, queue)
-            case Stray() as stray:
-                dead_letters.put_aside(self._create_client(), self.in_hand, queue, stray)
-            case Dead() as dead:
-                dead_letters.bury(self._create_client(), self.in_hand, queue, dead, raw)
-
-    def _hand_on(self, call: Call, queue: str) -> None:
+    def _accept(self, taken: Taken) -> None:
+        queue = self._last_queue = taken.key.rsplit(self.sep, 1)[0]
+        verdict = judge(taken.raw, this_settings().max_message)
         try:
-            self.connection._deliver(_in_kombus_form(call, queue), queue)  # noqa: SLF001  kombu's own way in
-        except _TakenBack:
-            _log.warning("A message was taken back before it was recorded: %s", call.task_id)
-            return
-        if self.in_hand:
-            # Messages of this queue are not acknowledged, so nothing else takes this one off the list.
-            self._create_client().rpop(self.in_hand)
+            if isinstance(verdict, Call):
+                self._hand_on(verdict, queue, taken)
+            else:
+                self._set_down(verdict, queue, taken)
+        except TakenBack:
+            _log.warning("A message was taken back before it was recorded. Its queue is %s", queue)
+
+    def _hand_on(self, call: Call, queue: str, taken: Taken) -> None:
+        message = _in_kombus_form(call, queue, taken.tag or uuid())
+        if call.is_refused or taken.tag is None:
+            instead = sealed(call, message["properties"]) if call.is_refused else ""
+            tag = message["properties"]["delivery_tag"]
+            self.qos.record(self._on_list(taken), tag, queue, instead)
+        self.connection._deliver(message, queue)  # noqa: SLF001  kombu's own way in
+        if queue in self._unanswered:
+            # Nobody acknowledges the messages of this queue.
+            self.qos.forget(message["properties"]["delivery_tag"])
+
+    def _set_down(self, verdict: Stray | Dead, queue: str, taken: Taken) -> None:
+        on_list = self._on_list(taken)
+        if isinstance(verdict, Stray):
+            dead_letters.put_aside(self.own_client, on_list, queue, verdict)
+        else:
+            dead_letters.bury(self.own_client, on_list, queue, verdict, taken.raw)
+
+    def _on_list(self, taken: Taken) -> str:
+        """The list with the message at its end. A message that is recorded is put back there first."""
+        taken_key = self.registration.taken_key(taken.key)
+        if taken.tag is not None:
+            self.qos.unrecord(taken_key, taken.tag, taken.raw)
+        return taken_key
 
 
 class SentinelChannel(Channel, stock.SentinelChannel):  # type: ignore[misc]
     """The same channel, for a Redis behind Sentinels: each new connection goes to the current primary."""
 
 
-def _in_kombus_form(call: Call, queue: str) -> dict[str, Any]:
+def _in_kombus_form(call: Call, queue: str, tag: str) -> dict[str, Any]:
     """The message with a new delivery tag: two messages with one tag would be acknowledged as one."""
     where = {"exchange": "", "routing_key": queue, "redelivered": call.headers.get("redelivered", False)}
-    properties = call.properties | {"delivery_tag": uuid(), "delivery_info": where}
+    properties = call.properties | {"delivery_tag": tag, "delivery_info": where}
     return {
         "body": call.body,
         "content-type": JSON,
@@ -230,5 +233,4 @@ def _in_kombus_form(call: Call, queue: str) -> dict[str, Any]:
         "headers": call.headers,
         "properties": properties,
         "decoded": call.payload,
-        "instead": sealed(call, properties) if call.is_refused else "",
     }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEAD",
     "MOST_DEAD",
+    "buried",
     "bury",
     "entry_of",
     "flush",
@@ -57,6 +58,13 @@ def bury(client: Any, taken_key: str, queue: str, dead: Dead, raw: bytes) -> Non
     entry = entry_of(queue, dead, raw)
     _BURY(client, [taken_key, DEAD], entry, MOST_DEAD, DEAD_S)
     note_dead(queue, dead)
+
+
+def buried(commands: Any, queue: str, dead: Dead, raw: bytes) -> Any:  # noqa: ANN401
+    """Add to `commands`, a pipeline, those that put the message on the list of dead ones."""
+    entry = entry_of(queue, dead, raw)
+    note_dead(queue, dead)
+    return commands.lpush(DEAD, entry).ltrim(DEAD, 0, MOST_DEAD - 1).expire(DEAD, DEAD_S)
 
 
 def entry_of(queue: str, dead: Dead, raw: bytes) -> str:

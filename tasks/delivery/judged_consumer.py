@@ -30,10 +30,25 @@ class Consumer(_celerys.Consumer):  # type: ignore[misc]
     It also buries the messages that Celery rejects: Celery itself would log their content.
     """
 
+    def __init__(self, on_task_request: Callable[[Any], object], *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """`on_task_request` gives a request to the pool. It does not get one that is refused here."""
+
+        def begin(request: Any) -> None:  # noqa: ANN401
+            refuse = getattr(request, "refuse", None)
+            if not (refuse and refuse()):
+                on_task_request(request)
+
+        super().__init__(begin, *args, **options)
+
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], Any]:  # noqa: ANN401  Celery's own
         """The function that handles a message that has arrived."""
         self._accept = super().create_task_handler(*args, **options)
         return self._take
+
+    def on_send_event_buffered(self) -> None:
+        """Called by Celery when an event waits to be published."""
+        if self.hub:
+            self.event_dispatcher.flush_later(self.hub.call_later)
 
     def _take(self, message: Any) -> None:  # noqa: ANN401
         if getattr(message, "is_judged", False):

@@ -8,7 +8,8 @@ from typing import Any
 import kombu.transport
 from redis.exceptions import ConnectionError, ResponseError  # noqa: A004
 
-from tasks.delivery.channel import Channel, SentinelChannel, stock
+from tasks.delivery.channel import Channel, SentinelChannel
+from tasks.delivery.stock import stock
 from tasks.patience import is_away, refuses_writes
 from tasks.redis_rights import require_rights
 from tasks.settings import this_settings
@@ -36,6 +37,11 @@ class _Poller(stock.MultiChannelPoller):  # type: ignore[misc]
             # The next iteration of the loop tries again.
             if not refuses_writes(error):
                 raise
+
+    def on_poll_start(self) -> None:
+        super().on_poll_start()
+        for channel in self._channels:
+            channel.qos.settle()
 
     def beat(self) -> None:
         for channel in [one for one in self._channels if one.active_queues]:

@@ -7,7 +7,7 @@ raises, and its verdict makes no later code raise.
 """
 
 from tasks.envelope.judge import judge, judge_parts
-from tasks.envelope.parts import Parts
+from tasks.envelope.parts import UNREADABLE, Parts
 from tasks.envelope.verdict import JSON, Call, Dead, Stray, sealed
 
-__all__ = ["JSON", "Call", "Dead", "Parts", "Stray", "judge", "judge_parts", "sealed"]
+__all__ = ["JSON", "UNREADABLE", "Call", "Dead", "Parts", "Stray", "judge", "judge_parts", "sealed"]

@@ -10,15 +10,15 @@ from kombu.utils.json import loads
 
 from config import format_bytes
 
-__all__ = ["Junk", "Parts", "open_message", "read_json"]
+__all__ = ["UNREADABLE", "Junk", "Parts", "open_message", "read_json"]
 
 # As many values as the largest sensible job has. A value of one byte costs a hundred bytes.
 _MOST_VALUES = 250_000
 _SEPARATORS = (b",", b"[", b"{")
 # Each chord in a chain adds four levels. Beyond a thousand levels, Python's own functions raise.
 _DEPTH = 100
-# What kombu's own types raise for values that they can't be made from.
-_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NoBase64)
+#: What kombu's `loads` raises for malformed JSON, and for its own types if their values are malformed.
+UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NoBase64, RecursionError)
 
 
 class Junk(Exception):
@@ -71,7 +71,7 @@ def read_json(text: bytes, what: str) -> Any:  # noqa: ANN401  whatever a publis
         value = loads(text.decode())
     except RecursionError:
         raise Junk(f"{what} is nested too deep") from None
-    except _UNREADABLE:
+    except UNREADABLE:
         raise Junk(f"{what} is no JSON that can be read") from None
     if text.count(b"[") + text.count(b"{") > _DEPTH and _is_deeper(value, _DEPTH):
         raise Junk(f"{what} is nested too deep")

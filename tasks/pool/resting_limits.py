@@ -25,7 +25,8 @@ class Limits:
     """Both limits run while the job has its cell, and rest while it waits for its lease or stores its result.
 
     The parent's timers end a job. This process tells the parent to stop and to start them. The parent hears
-    that late if the broker was away. So this process ignores a soft limit that comes too early.
+    that late if the broker was away. So this process ignores a soft limit that comes too early. To tell the
+    parent costs both of them time, so whoever stores a result does that only if it may take long.
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,7 @@ class Limits:
         self._job: int | None = None
         self._since = 0.0
         self._rest = False
+        self._has_run = False
         self._due = math.inf
 
     def attach(self, tell: Callable[[tuple[int, tuple[int]]], object]) -> None:
@@ -41,7 +43,8 @@ class Limits:
 
     def accepted(self, job: int) -> None:
         """The parent counts the limits of billiard's job number `job` from now on."""
-        self._job, self._since, self._rest, self._due = job, time.monotonic(), False, 0.0
+        self._job, self._since, self._due = job, time.monotonic(), 0.0
+        self._rest = self._has_run = False
 
     def suspend(self) -> None:
         """Stop both limits until the job has its cell."""
@@ -52,7 +55,12 @@ class Limits:
 
     @contextmanager
     def running(self, soft_s: float) -> Iterator[None]:
-        """Run both limits inside the block. They start anew if they rested before, and rest after it."""
+        """Run both limits inside the block. They start anew if they rested or ran before.
+
+        After it the soft limit strikes no more.
+        """
+        if self._has_run:
+            self.suspend()
         if self._rest:
             self._since, self._rest = time.monotonic(), False
             self._send(RESUME)
@@ -60,7 +68,7 @@ class Limits:
         try:
             yield
         finally:
-            self.suspend()
+            self._due, self._has_run = math.inf, True
 
     def strike(self, *_: Any) -> None:  # noqa: ANN401  a signal's
         """The handler of the signal that the parent sends when the soft limit has passed."""

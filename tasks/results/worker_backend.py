@@ -11,6 +11,7 @@ from redis.retry import Retry
 
 from tasks._app import app
 from tasks.patience import PatientRetry, patiently
+from tasks.process import process_state
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ class _Patient:
     def ensure(self, fun: Callable[..., object], args: tuple[object, ...], **_: object) -> object:
         """Called by Celery to retry a command. Run it once: it waits by itself."""
         return fun(*args)
+
+    def store_result(self, task_id: str, result: object, state: str, *args: Any, **options: Any) -> object:  # noqa: ANN401
+        """Called by Celery to store a state or a result. Do nothing if the job's attempt has stored it."""
+        if process_state.has_stored(task_id):
+            return result
+        return super().store_result(task_id, result, state, *args, **options)  # type: ignore[misc]
 
     def _open(self, more: dict[str, Any]) -> Redis:
         """A client, which connects when it is first used."""

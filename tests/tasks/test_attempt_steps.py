@@ -263,3 +263,59 @@ def test_a_task_that_never_got_to_its_turn_ends_all_the_same(client: redis.Redis
     end("FAILURE")
     run_sandboxed.pop_request()
     assert client.keys() == []
+
+
+def test_a_result_is_stored_as_celery_does_and_the_lease_is_given_back_in_the_same_step(
+    client: redis.Redis, mine: Attempt
+) -> None:
+    mine.begin()
+    database: Any = client
+    with database.pubsub() as heard:
+        heard.subscribe(RESULT)
+        assert mine.store(run_sandboxed, {"status": "succeeded"})
+        wait_until(lambda: (heard.get_message() or {}).get("type") == "message", 5, "it is published")
+    stored = json.loads(client.get(RESULT) or "")
+    assert (stored["status"], stored["result"], stored["task_id"]) == (
+        "SUCCESS",
+        {"status": "succeeded"},
+        JOB,
+    )
+    assert (set(client.keys()), client.ttl(RESULT) > 0) == ({RESULT}, True)
+
+
+def test_celery_stores_nothing_over_what_the_attempt_has_stored(client: redis.Redis, mine: Attempt) -> None:
+    mine.begin()
+    assert (process_state.has_stored(JOB), process_state.has_stored("another")) == (False, False)
+    mine.store(run_sandboxed, {})
+    assert (process_state.has_stored(JOB), process_state.has_stored("another")) == (True, False)
+
+
+def test_nothing_is_stored_of_a_job_that_another_process_runs(client: redis.Redis, mine: Attempt) -> None:
+    mine.begin()
+    client.hset(LEASE, "holder", "another")
+    assert (mine.store(run_sandboxed, {}), client.exists(RESULT)) == (False, 0)
+    assert not is_renewed(mine)
+
+
+def test_a_job_that_has_a_result_by_now_gets_no_second_one(client: redis.Redis, mine: Attempt) -> None:
+    mine.begin()
+    store(client, "FAILURE")
+    with pytest.raises(Ignore):
+        mine.store(run_sandboxed, {})
+    assert json.loads(client.get(RESULT) or "")["status"] == "FAILURE"
+
+
+@pytest.mark.parametrize("follower", ["callbacks", "errbacks", "chain", "chord"])
+def test_celery_stores_the_result_of_a_job_that_others_wait_for(
+    client: redis.Redis, told: list[int], follower: str
+) -> None:
+    for mine in an_attempt(**{follower: [{"task": "next"}]}):
+        mine.begin()
+        assert (mine.store(run_sandboxed, {}), mine.is_stored, client.exists(RESULT)) == (True, False, 0)
+        assert client.exists(LEASE)
+
+
+def test_nothing_is_stored_of_a_job_whose_result_nobody_wants(client: redis.Redis, told: list[int]) -> None:
+    for mine in an_attempt(ignore_result=True):
+        mine.begin()
+        assert (mine.store(run_sandboxed, {}), client.exists(RESULT)) == (True, 0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config import load_catalogue, load_settings
-from sandbox import parse_job
+from sandbox import InvalidJob, parse_job
 from tasks.request import _job_in
 
 if TYPE_CHECKING:
@@ -39,11 +39,17 @@ def test_the_limits_of_a_large_job_are_told_from_the_head_of_its_files(name: str
     content = base64.b64encode(head.encode() + bytes(100_000)).decode()
     request = {"cmd": "true" if name == "tool" else None, "files": {name: {"base64": content}}, "timeout": 7}
     job = parse_job(**request, settings=load_settings(), catalogue=load_catalogue())
-    told = _job_in(((), request))
+    told = _job_in(((), request), {})
     assert told is not None
     assert told.ladder(5) == job.ladder(5)
 
 
-def test_contents_that_are_none_leave_the_longest_limits_to_the_message() -> None:
-    request = {"cmd": "true", "files": {"a": 7}}
-    assert _job_in(((), request)) is None
+def test_a_bad_request_is_known_in_the_main_process() -> None:
+    with pytest.raises(InvalidJob, match="a"):
+        _job_in(((), {"cmd": "true", "files": {"a": 7}}), {})
+
+
+def test_a_request_whose_files_are_not_seen_whole_is_left_to_the_process_that_sees_them() -> None:
+    spaced = "\n".join(["QUJD" * 15] * 100)
+    request = {"cmd": "true", "files": {"a": {"base64": spaced}}, "timeout": -1}
+    assert _job_in(((), request), {}) is None

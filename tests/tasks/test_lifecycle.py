@@ -31,7 +31,13 @@ ORDER = {
         "become_worker",
         "check_traces",
     ],
-    "worker_init": ["take_messages_safely", "store_patiently", "use_our_pool", "encode_in_pieces"],
+    "worker_init": [
+        "take_messages_safely",
+        "send_events_in_batches",
+        "store_patiently",
+        "use_our_pool",
+        "encode_in_pieces",
+    ],
     "after_setup_logger": ["format_lines"],
     "after_setup_task_logger": ["format_lines"],
     "celeryd_after_setup": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -245,7 +246,7 @@ def test_the_limits_of_a_job_are_its_own_and_rest_behind_its_cell(
 
     monkeypatch.setattr(of_limits.Limits, "running", running)
     run("true", "bash", timeout=5, grace=2)
-    assert (seen, mine._rest) == ([(5 + 2 + this_settings().engine_margin, False)], True)
+    assert (seen, mine._due) == ([(5 + 2 + this_settings().engine_margin, False)], math.inf)
 
 
 @pytest.mark.parametrize(

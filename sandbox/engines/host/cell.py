@@ -15,10 +15,9 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
-import psutil
-
 from config.runtimes import HEAP_REPORT
 from sandbox.cell import CellInfo, Evidence
+from sandbox.engines.host.newcomers import Newcomers
 from sandbox.errors import EngineFailed
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Output, Started, Usage
 
@@ -34,6 +33,7 @@ _READ_BYTES = 256 << 10
 _MARK = "CELLBLOCK_CELL"
 _EXIT = 0
 _TICK_S = 0.5
+_RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
 # A process that starts while the others are killed is killed in the next round. The number of rounds is
 # limited because a process that cannot be killed is found in every round.
 _KILL_ROUNDS = 100
@@ -49,6 +49,7 @@ class HostCell:
         self._folder = folder
         self._heap_report = folder / posixpath.basename(HEAP_REPORT)
         self._mark = f"{_MARK}={secrets.token_hex(16)}".encode()
+        self._newcomers = Newcomers()
         self._selector = selectors.DefaultSelector()
         self._events: list[Event] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -172,7 +173,7 @@ class HostCell:
             self._archive = map(Archived, _archive(self._folder))
 
     def _signal(self, number: signal.Signals) -> int:
-        members = [pid for pid in psutil.pids() if self._is_member(pid)]
+        members = [pid for pid in self._newcomers() if self._is_member(pid)]
         return sum(self._signal_one(pid, number) for pid in members)
 
     def _signal_one(self, pid: int, number: signal.Signals) -> bool:
@@ -229,7 +230,7 @@ def _heard_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ignored = [one for one in signal.valid_signals() if signal.getsignal(one) is signal.SIG_IGN]
+    ignored = _ignored_signals()
     for number in ignored:
         signal.signal(number, lambda *_: None)
     try:
@@ -239,9 +240,19 @@ def _heard_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
 
 
+def _ignored_signals() -> list[int]:
+    """The numbers of the signals that this process ignores, but those that Popen itself sets back."""
+    with open("/proc/self/status", "rb") as status:  # noqa: PTH123
+        (mask,) = (int(line.split()[1], 16) for line in status if line.startswith(b"SigIgn:"))
+    numbers = (number for number in range(1, mask.bit_length() + 1) if mask >> number - 1 & 1)
+    return [number for number in numbers if number not in _RESTORED]
+
+
 def _stdin_of(job: Job) -> IO[bytes]:
+    if not job.stdin:
+        return open(os.devnull, "rb")  # noqa: PTH123  the caller closes it
     stdin = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
-    stdin.write(job.stdin or b"")
+    stdin.write(job.stdin)
     stdin.seek(0)
     return stdin
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from contextlib import suppress
+import time
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
 from sandbox.engines.cgroup import CGROUPS, ControlGroup, number
+from sandbox.engines.oci.process_end import ends
 from sandbox.engines.oci.state import modified
 
 if TYPE_CHECKING:
@@ -24,14 +26,7 @@ class CellGroup(ControlGroup):
 
     def __init__(self, path: str, root: Path = CGROUPS) -> None:
         super().__init__(path, root)
-        relative = path.lstrip("/")
-        if self.is_unified:
-            self._freezer, self._frozen, self._thawed = root / relative / "cgroup.freeze", "1", "0"
-        else:
-            self._freezer = root / "freezer" / relative / "freezer.state"
-            self._frozen, self._thawed = "FROZEN", "THAWED"
-        # With version 1 the runtime puts a container into every hierarchy that it sees.
-        self._folders = [top / relative for top in ((root,) if self.is_unified else _hierarchies(root))]
+        self._root, self._relative = root, path.lstrip("/")
 
     def set_limits(self, memory_bytes: int, quota_us: int, period_us: int) -> None:
         """Change the limits of a running cell.
@@ -72,24 +67,39 @@ class CellGroup(ControlGroup):
                 return
             # Version 1, or Linux before 5.14. While all are frozen, no process ends by itself, so no id in
             # the list can become another process's.
-            self._freezer.write_text(self._frozen)
-            try:
+            with self._frozen():
                 for pid in self._pids():
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-            finally:
-                self._freezer.write_text(self._thawed)
+
+    def await_end(self, within_s: float) -> None:
+        """Wait until the processes that are in the group now have ended, but no longer than `within_s`."""
+        until = time.monotonic() + within_s
+        for pid in self._pids():
+            with suppress(ProcessLookupError):
+                ends(pid, until - time.monotonic())
 
     def remove(self) -> bool:
         """Remove the groups that have no process. Returns whether all groups are gone."""
-        for folder in self._folders:
-            with suppress(FileNotFoundError):
-                try:
-                    folder.rmdir()
-                except OSError as error:
-                    if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
-                        raise
-        return not any(folder.exists() for folder in self._folders)
+        removed = [_is_removed(top / self._relative) for top in self._tops()]
+        return all(removed)
+
+    def _tops(self) -> tuple[Path, ...]:
+        """The roots of its groups. With version 1 a runtime puts a cell into every hierarchy that it sees."""
+        return (self._root,) if self.is_unified else _hierarchies(self._root)
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        if self.is_unified:
+            freezer, frozen, thawed = self._root / self._relative / "cgroup.freeze", "1", "0"
+        else:
+            freezer = self._root / "freezer" / self._relative / "freezer.state"
+            frozen, thawed = "FROZEN", "THAWED"
+        freezer.write_text(frozen)
+        try:
+            yield
+        finally:
+            freezer.write_text(thawed)
 
     def _pids(self) -> Iterator[int]:
         with suppress(FileNotFoundError):
@@ -101,6 +111,18 @@ def _hierarchies(root: Path) -> tuple[Path, ...]:
     """The folders of a host's hierarchies, which do not change while it runs."""
     every = root.iterdir() if root.is_dir() else ()
     return tuple(path for path in every if path.is_dir() and not path.is_symlink())
+
+
+def _is_removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
 
 
 def group_names(parent: str, root: Path = CGROUPS) -> Iterator[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sandbox.engines.oci.rlimits import Rlimit
 
-__all__ = ["adapted"]
+__all__ = ["adapted", "is_crun"]
 
 Config = dict[str, Any]
 
@@ -34,10 +34,15 @@ def adapted(
     """
     if is_gvisor(program):
         return _for_gvisor(_with_limits(config, rlimits)), ()
-    if "crun" in Path(program).name:
+    if is_crun(program):
         return _for_crun(_with_limits(config, rlimits), null), ()
     # runc sets the limits from outside of the user namespace, for which root lacks a right on some hosts.
     return config, ("prlimit", *(one.for_prlimit() for one in rlimits))
+
+
+def is_crun(program: str) -> bool:
+    """Whether the runtime's program is crun, in whatever folder and version."""
+    return "crun" in Path(program).name
 
 
 def _with_limits(config: Config, rlimits: Sequence[Rlimit]) -> Config:

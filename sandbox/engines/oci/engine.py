@@ -8,7 +8,6 @@ import platform
 import time
 from contextlib import ExitStack, nullcontext
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from sandbox.cell import CellInfo
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["OciEngine"]
 
 _STEP_S = 0.005
+_OWN_END_S = 0.1
 
 
 class OciEngine:
@@ -58,9 +58,7 @@ class OciEngine:
         self._store = Store(settings.store)
         self._folders = CellFolders(settings.state, settings.owner)
         self._ids = IdRanges(self._folders.ids, *settings.uid_bounds)
-        self._runtime = OciRuntime(
-            settings.oci_runtime or "crun", self._folders.runtime, settings.engine_margin
-        )
+        self._runtime = OciRuntime(settings.oci_runtime or "crun", settings.engine_margin)
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make and start a container.
@@ -107,6 +105,8 @@ class OciEngine:
     def remove(self, name: str, *, ends: bool = False) -> None:
         """Kill and remove a container and its files, and make sure that it is gone.
 
+        If its streams have just been closed, so that it `ends` by itself, it is given a moment for that.
+
         Raises:
             EngineFailed: one of its processes still exists after the engine's margin.
         """
@@ -116,13 +116,16 @@ class OciEngine:
         until = time.monotonic() + self._settings.engine_margin
         if not self._folders.of(name).await_made(until):
             raise EngineFailed(f"The OCI runtime still makes {name}.")
-        while True:
-            group.kill()
-            if group.remove():
-                break
+        if ends:
+            # Its supervisor ends by itself once its streams are closed. To freeze and kill it takes longer.
+            group.await_end(_OWN_END_S)
+        while not group.remove():
             if time.monotonic() > until:
                 raise EngineFailed(f"The processes of {name} could not be killed.")
-            time.sleep(_STEP_S)
+            if group.is_empty:
+                time.sleep(_STEP_S)
+            group.kill()
+            group.await_end(_STEP_S)
         # The folder is removed last, because a reaper finds a cell by its folder.
         self._ids.give_back(name)
         self._folders.forget(name)
@@ -205,8 +208,8 @@ class OciEngine:
             volumes=image.volumes,
             **by_operator(self._settings),
         )
-        ids = self._ids.take(spec.name)
-        namespace, mounts = self._apart(spec.name, image, ids)
+        ids, group = self._ids.take(spec.name), f"{self._parent}/{spec.name}"
+        namespace, mounts = self._apart(folder, image, ids)
         with ExitStack() as undone, namespace or nullcontext():
             config = oci_config(
                 profile,
@@ -214,26 +217,27 @@ class OciEngine:
                 image_env=image.env,
                 ids=ids,
                 user_namespace=f"/proc/{os.getpid()}/fd/{namespace.fileno()}" if namespace else None,
-                cgroup=f"{self._parent}/{spec.name}",
+                cgroup=group,
                 machine=platform.machine(),
             )
-            limits, null = cell_rlimits(profile.ulimits), (mounts.dev or Path("/dev")) / "null"
-            start = partial(self._runtime.start, folder, config, limits, null)
-            streams = _started(start)
+            limits = cell_rlimits(profile.ulimits)
+            streams = _started(partial(self._runtime.start, folder, mounts, config, limits))
             for stream in streams:
                 undone.callback(stream.close)
-            self._group(spec.name).bound_sockets(profile.socket_bytes)
+            CellGroup(group).bound_sockets(profile.socket_bytes)
             undone.pop_all()
         return streams
 
-    def _apart(self, name: str, image: StoredImage, ids: IdRange) -> tuple[io.FileIO | None, CellMounts]:
+    def _apart(
+        self, folder: CellFolder, image: StoredImage, ids: IdRange
+    ) -> tuple[io.FileIO | None, CellMounts]:
         """The cell's own user namespace, and its own root and devices.
 
         For a user who is not root, the runtime makes the namespace with newuidmap, and cells share inodes.
         """
         if os.geteuid() != 0:
-            return None, CellMounts(image.rootfs, None)
-        place = self._folders.mounts_of(name)
+            return None, CellMounts(image.rootfs, None, folder.path, self._folders.runtime)
+        place = self._folders.mounts_of(folder.name)
         return this_launcher().do(lambda: (make_user_namespace(ids), make_mounts(place, image.rootfs)))
 
     def _found(self, folder: CellFolder) -> FoundCell:

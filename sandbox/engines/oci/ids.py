@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,5 +57,6 @@ class IdRanges:
         if self._folder.is_dir():
             with locked(self._folder):
                 for link in self._folder.iterdir():
-                    if str(link.readlink()) == cell:
+                    if os.readlink(link) == cell:  # noqa: PTH115  takes a third of the time, for every cell
                         link.unlink()
+                        break

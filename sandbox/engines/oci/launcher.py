@@ -6,7 +6,6 @@ import os
 from concurrent.futures import Future, wait
 from functools import cache
 from queue import SimpleQueue
-from subprocess import Popen
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +14,7 @@ from sandbox.engines.oci.kernel import leave_mount_namespace
 from sandbox.threads import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 __all__ = ["Launcher", "forget_launcher", "this_launcher"]
 
@@ -35,10 +34,6 @@ class Launcher:
     def __init__(self) -> None:
         self._work: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
         start_thread(self._serve, name="cellblock-launcher")
-
-    def start(self, command: Sequence[str], **how: Any) -> Popen[bytes]:  # noqa: ANN401  those of Popen
-        """Start a program. The caller waits for its end."""
-        return self.do(lambda: Popen(command, **how))
 
     def do(self, work: Callable[[], _T]) -> _T:
         """What `work` returns or raises. It never runs after this method has been left."""

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
+from subprocess import Popen
 from typing import TYPE_CHECKING, Any
 
-from sandbox.engines.oci.dialect import adapted
+from sandbox.engines.oci.dialect import adapted, is_crun
 from sandbox.engines.oci.launcher import this_launcher
+from sandbox.engines.oci.process_end import ends
 from sandbox.engines.oci.sealed import sealed
+from sandbox.engines.oci.seccomp_filter import SeccompFilter
 from sandbox.errors import EngineFailed, EngineUnreachable
 from sandbox.gvisor import gvisor_flags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sandbox.engines.oci.mounts import CellMounts
     from sandbox.engines.oci.rlimits import Rlimit
     from sandbox.engines.oci.state import CellFolder
 
@@ -28,12 +32,13 @@ _MESSAGE_CHARS = 300
 
 
 class OciRuntime:
-    """crun, runc or runsc. `root` is the folder where the runtime keeps its own state."""
+    """crun, runc or runsc."""
 
-    def __init__(self, program: str, root: Path, bound_s: float) -> None:
+    def __init__(self, program: str, bound_s: float) -> None:
         self._bound_s = bound_s
         self._program = program
-        self._root = root
+        self._path: str | None = None
+        self._filter = SeccompFilter()
 
     @property
     def name(self) -> str:
@@ -43,30 +48,38 @@ class OciRuntime:
     def start(
         self,
         folder: CellFolder,
+        mounts: CellMounts,
         config: dict[str, Any],
         rlimits: Sequence[Rlimit],
-        null: Path,
         streams: tuple[int, int, int],
     ) -> None:
         """Make and start the container of a configuration, with these descriptors as its streams.
-
-        `null` is the cell's own /dev/null.
 
         Raises:
             EngineUnreachable: the runtime's program does not exist.
             EngineFailed: it refused, or took too long.
         """
         program = sealed(self._found())
+        null = (mounts.dev or Path("/dev")) / "null"
         config, prefix = adapted(self._program, config, rlimits, null)
-        (folder.path / "config.json").write_text(json.dumps(config))
-        log = folder.path / "log"
-        words = [*gvisor_flags(self._program), "--root", str(self._root), "--log", str(log)]
+        if compiles := is_crun(self._program):
+            config = self._filter.put_into(config, program)
+        text, log = json.dumps(config), mounts.bundle / "log"
+        words = [*gvisor_flags(self._program), "--root", str(mounts.state), "--log", str(log)]
         words.append("--log-format=json")
-        words += ["run", "--detach", "--bundle", str(folder.path), folder.name]
+        words += ["run", "--detach", "--bundle", str(mounts.bundle), folder.name]
+
+        def begin(lock: int) -> Popen[bytes]:
+            (mounts.bundle / "config.json").write_text(text)
+            return self._begin((*prefix, program, *words), streams, lock)
+
         with folder.in_the_making() as lock:
-            code = self._run((*prefix, program, *words), streams, lock)
+            code = self._end(this_launcher().do(partial(begin, lock)))
         if code:
-            raise EngineFailed(f"The OCI runtime could not make a cell: {_last_line(log)}.")
+            said = this_launcher().do(partial(_last_line, log))
+            raise EngineFailed(f"The OCI runtime could not make a cell: {said}.")
+        if compiles:
+            self._filter.learn(config, program, mounts.state / folder.name)
 
     def version(self) -> str:
         """The first line of the program's version text.
@@ -87,40 +100,32 @@ class OciRuntime:
         return said.stdout.partition("\n")[0]
 
     def _found(self) -> str:
-        path = shutil.which(self._program)
-        if path is None:
+        if self._path is None or not os.access(self._path, os.X_OK):
+            self._path = shutil.which(self._program)
+        if self._path is None:
             raise EngineUnreachable(f"There is no OCI runtime {self._program}. Try: apt-get install crun")
-        return path
+        return self._path
 
-    def _run(self, command: Sequence[str], streams: tuple[int, int, int], lock: int) -> int:
-        """Run the program to its end, and return its exit code."""
+    def _begin(self, command: Sequence[str], streams: tuple[int, int, int], lock: int) -> Popen[bytes]:
+        """Start the program. For the launcher's thread."""
         stdin, stdout, stderr = streams
         try:
-            process = this_launcher().start(
-                command, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=[lock]
-            )
+            return Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=[lock])
         except OSError as error:
             raise EngineUnreachable(
                 f"The OCI runtime {self._program} can't be started: {error.strerror}."
             ) from error
+
+    def _end(self, process: Popen[bytes]) -> int:
+        """Wait for the program's end, and return its exit code."""
         try:
-            is_over = _ends(process.pid, self._bound_s)
+            is_over = ends(process.pid, self._bound_s)
         finally:
             process.kill()
             process.wait()
         if not is_over:
             raise EngineFailed(f"The OCI runtime made no cell within {self._bound_s:g} s.")
         return process.returncode
-
-
-def _ends(pid: int, within_s: float) -> bool:
-    """Whether a child ends in time. `Popen.wait` would look only now and then."""
-    poll, descriptor = select.poll(), os.pidfd_open(pid)
-    poll.register(descriptor, select.POLLIN)
-    try:
-        return bool(poll.poll(within_s * 1000))
-    finally:
-        os.close(descriptor)
 
 
 def _last_line(log: Path) -> str:

@@ -132,8 +132,10 @@ class CellFolders:
         Once the control group is gone, the runtime's own `delete` does no more than this. It is slower,
         because a program must be started.
         """
-        for folder in (self.runtime / name, self.mounts_of(name), self._cells / name):
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            self.mounts_of(name).rmdir()
+        for folder in (self.runtime / name, self._cells / name):
+            _remove(folder)
 
     def all(self) -> Iterator[CellFolder]:
         """All folders that exist."""
@@ -152,6 +154,18 @@ def modified(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return float("inf")
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with its files. This takes half the time of `rmtree`, which is for all other cases."""
+    try:
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    except FileNotFoundError:
+        pass
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_passable(folder: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,9 +13,6 @@ from cli.checks import oci, stock
 from cli.checks.finding import Level
 from sandbox import EngineUnreachable
 from sandbox.engines.oci.engine import OciEngine
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -36,8 +33,21 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # The folders above are the test run's own.
     is_open = oci._is_open
     monkeypatch.setattr(oci, "_is_open", lambda path: path.parent != tmp_path or is_open(path))
+    monkeypatch.setattr(oci, "_is_in_memory", lambda _: True)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     return state
+
+
+@pytest.mark.parametrize(("folder", "is_in_memory"), [("/dev/shm/no/such", True), ("/proc/no/such", False)])
+def test_whether_a_folder_is_in_memory_is_known_before_it_is_made(folder: str, *, is_in_memory: bool) -> None:
+    assert oci._is_in_memory(Path(folder)) is is_in_memory
+
+
+def test_a_state_folder_on_a_disk_is_told(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.chmod(0o755)
+    monkeypatch.setattr(oci, "_is_in_memory", lambda _: False)
+    found = [finding.message for finding in oci.runtime() if finding.level is Level.WARNING]
+    assert found == [f"{host} is on a disk, and each cell waits for it"]
 
 
 def problems() -> list[str]:

@@ -62,7 +62,26 @@ def test_the_parent_is_told_when_they_rest_and_when_they_count_again(limits: Lim
     limits.suspend()
     with limits.running(SOFT_S):
         pass
+    limits.suspend()
     assert told == [SUSPEND, RESUME, SUSPEND]
+
+
+def test_the_parent_is_told_nothing_of_a_job_that_neither_waits_nor_takes_long_to_store(
+    limits: Limits, told: list[int]
+) -> None:
+    with limits.running(SOFT_S):
+        pass
+    assert told == []
+
+
+def test_the_limits_of_a_job_that_runs_again_start_anew(
+    limits: Limits, clock: Clock, told: list[int]
+) -> None:
+    with limits.running(SOFT_S):
+        clock.now_s += SOFT_S
+    with limits.running(SOFT_S):
+        limits.strike()
+    assert told == [SUSPEND, RESUME]
 
 
 def test_the_limits_of_any_other_task_strike_as_celery_wants_it(limits: Limits) -> None:
@@ -121,4 +140,4 @@ def test_a_job_that_fails_in_its_cell_rests_too(limits: Limits, clock: Clock, to
         raise ValueError("the job")
     clock.now_s += 3 * SOFT_S
     limits.strike()
-    assert told == [SUSPEND]
+    assert told == []

@@ -25,7 +25,7 @@ def config() -> dict[str, Any]:
     limits = warm_limits(load_catalogue()["bash"], load_settings())
     return oci_config(
         cell_profile(image="sha256:1", limits=limits, labels={}, env={}),
-        mounts=CellMounts(Path("/mounts/root"), Path("/mounts/dev")),
+        mounts=CellMounts(Path("/mounts/root"), Path("/mounts/dev"), Path("/bundle"), Path("/state")),
         image_env={},
         ids=IdRange(100_000),
         user_namespace="/proc/1/fd/3",

@@ -6,11 +6,13 @@ The tests in test_engine.py run the same code on real groups of the host's versi
 from __future__ import annotations
 
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.engines.oci.cgroup import CellGroup
+from sandbox.engines.oci.process_end import ends
 from tests.sandbox.engines.conftest import write
 
 if TYPE_CHECKING:
@@ -61,6 +63,15 @@ def test_a_group_with_processes_stays(version_2: Path) -> None:
     (version_2 / "cellblock/one/cgroup.procs").write_text("1\n")
     group = CellGroup(PATH, version_2)
     assert (group.is_empty, group.remove()) == (False, False)
+
+
+def test_the_end_of_what_is_in_a_group_is_awaited_but_not_for_ever(version_2: Path) -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as program:
+        (version_2 / "cellblock/one/cgroup.procs").write_text(f"{program.pid}\n")
+        CellGroup(PATH, version_2).await_end(0.01)
+        assert not ends(program.pid, 0)
+        program.communicate()
+        CellGroup(PATH, version_2).await_end(300)
 
 
 def test_a_cell_is_thawed_though_its_kill_is_interrupted(

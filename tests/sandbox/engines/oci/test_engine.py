@@ -25,7 +25,7 @@ from sandbox.expiry import Expiry
 from sandbox.labels import new_labels
 from sandbox.limits import warm_limits
 from sandbox.reaper import reap
-from tests.conftest import OWNER
+from tests.conftest import OWNER, unavailable
 from tests.programs import ROOT
 from tests.waiting import wait_until
 
@@ -323,3 +323,21 @@ def test_a_cell_is_removed_also_if_another_worker_made_it_in_a_group_of_its_own(
             stream.close()
         assert list(group_names(maker._parent)) == []
         assert CellGroup(maker._parent).remove()
+
+
+@pytest.mark.parametrize(("ends", "waits"), [(True, 1), (False, 0)])
+def test_only_a_cell_that_ends_by_itself_is_given_a_moment_for_that(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, *, ends: bool, waits: int
+) -> None:
+    waited = list[float]()
+    monkeypatch.setattr(CellGroup, "await_end", lambda _, within_s: waited.append(within_s))
+    with closing(OciEngine(settings)) as own:
+        own.remove(new_name(), ends=ends)
+    assert len(waited) == waits
+
+
+def test_what_a_runtime_notes_stays_in_memory(box: Sandbox) -> None:
+    if os.geteuid() != 0:
+        unavailable("Only root has the rights that a launcher needs here.")
+    name, own = str(box.run("true", "bash").container), box.settings.state / OWNER
+    assert {path.name for path in own.glob(f"*/{name}/*")} == {"group", "image", "labels.json"}

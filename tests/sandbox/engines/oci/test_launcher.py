@@ -55,7 +55,7 @@ def launcher() -> Launcher:
 
 
 def said_by(launcher: Launcher, *command: str) -> str:
-    program = launcher.start(command, stdout=subprocess.PIPE)
+    program = launcher.do(lambda: subprocess.Popen(command, stdout=subprocess.PIPE))
     return program.communicate()[0].decode().strip()
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import EngineFailed, EngineUnreachable
+from sandbox.engines.oci.mounts import CellMounts
 from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolder
 from tests.conftest import unavailable
@@ -17,7 +18,7 @@ from tests.conftest import unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CONFIG: dict[str, Any] = {"process": {}, "mounts": [], "linux": {"maskedPaths": []}}
+CONFIG: dict[str, Any] = {"process": {}, "mounts": [], "linux": {"maskedPaths": [], "seccomp": {}}}
 Crun = Callable[[str], OciRuntime]
 
 
@@ -29,7 +30,7 @@ def crun(tmp_path: Path) -> Crun:
         program = tmp_path / "crun"
         program.write_text(script)
         program.chmod(0o755)
-        return OciRuntime(str(program), tmp_path / "state", 0.3)
+        return OciRuntime(str(program), 0.3)
 
     return make
 
@@ -42,7 +43,8 @@ def start(tmp_path: Path) -> Iterator[Callable[[OciRuntime], None]]:
     folder = CellFolder(tmp_path / "one")
     folder.path.mkdir()
     null = os.open(os.devnull, os.O_RDWR)
-    yield lambda runtime: runtime.start(folder, CONFIG, [], tmp_path, (null, null, null))
+    mounts = CellMounts(tmp_path, None, folder.path, tmp_path / "state")
+    yield lambda runtime: runtime.start(folder, mounts, CONFIG, [], (null, null, null))
     os.close(null)
 
 
