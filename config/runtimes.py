@@ -6,7 +6,7 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "BASH",
     "HEAP_REPORT",
     "HEAP_SHARE",
     "Catalogue",
@@ -27,6 +28,9 @@ __all__ = [
     "fill_memory",
     "load_catalogue",
 ]
+
+#: As the first word of a command: bash, where the cell has it, else /bin/sh.
+BASH = "{bash}"
 
 #: The share of a cell's memory that a language's heap may fill. The rest is for the runtime itself.
 HEAP_SHARE = 0.75
@@ -70,8 +74,8 @@ def fill_memory(text: str, memory_bytes: int) -> str:
 class Start(BaseModel):
     """How a job with files but no command is started, if it has files that match.
 
-    Patterns are as `config.globs` takes them; `compile` and `run` are argument lists, which may have the
-    placeholders {entry}, {all}, {class} and those of `fill_memory`.
+    Patterns are as `config.globs` takes them, and upper and lower case are the same. The head of
+    `runtimes.toml` describes the other keys and the placeholders.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +83,12 @@ class Start(BaseModel):
     files: tuple[str, ...] = Field(min_length=1)
     run: tuple[str, ...] = Field(min_length=1)
     compile: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
+    beside: str | None = None
+    contains: str | None = None
+    value: str | None = None
+    main: Literal["java", "c"] | None = None
 
 
 class Runtime(BaseModel):
@@ -91,6 +101,8 @@ class Runtime(BaseModel):
     extensions: tuple[str, ...] = ()
     shebangs: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    shell: Literal["sh", "bash"] = "sh"
     start: tuple[Start, ...] = ()
     env: dict[str, str] = Field(default_factory=dict)
     joined: tuple[str, ...] = ()
@@ -122,6 +134,10 @@ class Runtime(BaseModel):
     def is_full(self, peak_bytes: int | None, memory_bytes: int) -> bool:
         """Whether a job that aborts with this peak of memory has done so because its heap is full."""
         return self.aborts_when_full and (peak_bytes or 0) >= HEAP_SHARE * memory_bytes
+
+    def shell_argv(self, text: str) -> tuple[str, ...]:
+        """The argument list that has the cell's shell run `text`."""
+        return (BASH if self.shell == "bash" else "/bin/sh", "-c", text)
 
     @property
     def is_pinned(self) -> bool:

@@ -32,10 +32,13 @@ Sizes are bytes, or text with k, m or g (binary multiples). If a job does not se
 """
 
 _MEANINGS = {
-    "cmd": "text for the cell's `/bin/sh`; a list, which is executed as it is; or `None`, to run `files` in"
+    "cmd": "text for the cell's shell (`bash -c` for the runtime bash, where its image has bash; else"
+    " `/bin/sh -c`); a list, which is executed as it is; or `None`, to run `files` in"
     " the way of their runtime",
-    "runtime": "a name in the [catalogue](runtimes.md); if it is `None`, it is derived from `files`, else"
-    " `bash`",
+    "runtime": "a name in the [catalogue](runtimes.md), or an alias there; if it is `None`, it is derived"
+    " from `files`, else `bash`",
+    "entry": "a path in `files`: the file that starts, if there is no `cmd` and the runtime would choose"
+    " another",
     "timeout": "seconds of wall time until SIGTERM to every process of the job",
     "grace": "seconds from then to SIGKILL",
     "memory": "of all its processes and of what it writes; swap is never added",

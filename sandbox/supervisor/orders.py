@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.globs import literal_start
+from config.runtimes import BASH
 from sandbox.workspace import padded
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ TERMINATE = b"term\n"
 KILL = b"kill\n"
 
 _LINE_BYTES = 2048
+# The supervisor knows whether the cell has bash.
+_SHELL = '"$bash"'
 _STDIN = "/tmp/.stdin"  # noqa: S108  in the cell, whose /tmp nobody shares
 
 
@@ -49,7 +52,10 @@ def encode_orders(overture: str, nonce: str, job: Job) -> bytes:
 
 
 def _assignments(job: Job) -> Iterator[str]:
-    yield "set -- " + " ".join(map(shlex.quote, _with_env(job)))
+    words = [_SHELL if word == BASH else shlex.quote(word) for word in _with_env(job)]
+    yield "set -- " + " ".join(words)
+    if BASH in job.argv:
+        yield "asks=bash"
     if job.stdin is not None:
         yield f"stdin={_STDIN}"
     if job.workspace:

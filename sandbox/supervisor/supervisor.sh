@@ -54,6 +54,10 @@ else
   rm -f /tmp/.word
 fi
 
+# Orders that ask for bash name this variable.
+asks='' bash=bash
+command -v bash >/dev/null || bash=/bin/sh
+
 ready='' collect='' workspace_bytes=0 stdin=/dev/null newline='
 '
 
@@ -113,7 +117,14 @@ trap : INT
 exec 2>&8
 (
   exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&- 8<&-
-  cd /workspace && exec "$@"
+  cd /workspace || exit
+  [ "$asks$bash" = bash/bin/sh ] &&
+    echo 'This image has no bash, so /bin/sh runs this. Try: an image with bash, such as bash:5' >&2
+  case $1 in
+    */*) ;;
+    *) command -v "$1" >/dev/null || { printf '%s: not found\n' "$1" >&2; exit 127; } ;;
+  esac
+  exec "$@"
 )
 exit_code=$?
 read -r ended _ </proc/uptime

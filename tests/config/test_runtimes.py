@@ -11,12 +11,12 @@ from config.runtimes import Runtime, RuntimeLimits, fill_memory
 
 PINNED = f"python@sha256:{'0af' * 21}0"
 CONTRACT = {
-    "node": ("node:22-alpine", {".js", ".mjs", ".cjs"}),
+    "node": ("node:22-alpine", {".js", ".mjs", ".cjs", ".ts", ".mts", ".cts"}),
     "python": ("python:3.11-slim", {".py"}),
     "cpp": ("gcc:14", {".cpp", ".cc", ".cxx", ".c"}),
     "java": ("eclipse-temurin:21-alpine", {".java", ".jar"}),
     "dotnet": ("mcr.microsoft.com/dotnet/runtime:8.0-alpine", {".dll"}),
-    "bash": ("alpine:latest", {".sh"}),
+    "bash": ("bash:5", {".sh"}),
 }
 
 
@@ -55,7 +55,7 @@ def test_an_operators_table_adds_a_runtime(operators_file: Path) -> None:
 def test_the_built_in_catalogue_stays_as_it_is_beside_an_operators(operators_file: Path) -> None:
     operators_file.write_text('[bash]\nimage = "busybox"\n')
     load_catalogue(operators_file).clear()
-    assert load_catalogue()["bash"].image == "alpine:latest"
+    assert load_catalogue()["bash"].image == "bash:5"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_files_are_known_by_their_interpreter_and_some_by_their_name() -> None:
     assert shown == {
         "node": (("node",), ("package.json",)),
         "python": (("python", "python3"), ("pyproject.toml", "requirements.txt", "setup.py")),
-        "cpp": ((), ("Makefile", "makefile")),
+        "cpp": ((), ("Makefile", "makefile", "GNUmakefile", "CMakeLists.txt")),
         "java": ((), ("pom.xml", "build.gradle")),
         "dotnet": ((), ()),
         "bash": (("sh", "bash", "dash"), ()),

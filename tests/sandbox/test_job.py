@@ -27,7 +27,8 @@ requests = st.dictionaries(st.sampled_from(ARGUMENTS), json_values, max_size=4)
 
 
 def test_text_is_given_to_a_shell(parse: Parse) -> None:
-    assert parse("echo $HOME").argv == ("/bin/sh", "-c", "echo $HOME")
+    assert parse("echo $HOME", "node").argv == ("/bin/sh", "-c", "echo $HOME")
+    assert parse("echo $HOME").argv == ("{bash}", "-c", "echo $HOME")
 
 
 def test_a_list_is_executed_as_it_stands(parse: Parse) -> None:
@@ -85,7 +86,7 @@ def test_null_arguments_are_as_good_as_none(parse: Parse) -> None:
         ({"cmd": "a\0b"}, "cmd contains a NUL"),
         ({"cmd": ["echo", "a\0b"]}, "cmd[1] contains a NUL"),
         ({"cmd": "\ud800"}, "cmd contains a lone surrogate"),
-        ({"cmd": None}, "With no cmd, the runtime 'bash' needs one of these in files: main.sh"),
+        ({"cmd": None}, "cmd: give a command, or files to run"),
         ({"cmd": "x" * 131_072}, "Linux takes"),
         ({"cmd": ["x" * 100_000] * 11}, "Linux takes"),
         ({"stdin": 5}, "stdin is a int"),

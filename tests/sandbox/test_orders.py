@@ -65,6 +65,7 @@ def test_a_newline_on_a_line_is_a_newline_to_the_shell(parse: Parse, argument: s
     ("request_", "text"),
     [
         ({}, "set -- cmd; ready=1"),
+        ({"cmd": "echo {bash}"}, """set -- "$bash" -c 'echo {bash}'; asks=bash; ready=1"""),
         ({"env": {"A": "1", "B": "x y"}}, "set -- env A=1 'B=x y' cmd; ready=1"),
         ({"cmd": ["a=b"], "env": {"A": "1"}}, """set -- env A=1 /bin/sh -c 'exec "$@"' sh a=b; ready=1"""),
         ({"cmd": ["a=b"]}, "set -- a=b; ready=1"),

@@ -7,6 +7,7 @@ import os
 import posixpath
 import secrets
 import selectors
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -15,7 +16,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
-from config.runtimes import HEAP_REPORT
+from config.runtimes import BASH, HEAP_REPORT
 from sandbox.cell import CellInfo, Evidence
 from sandbox.engines.host.newcomers import Newcomers
 from sandbox.errors import EngineFailed
@@ -72,7 +73,7 @@ class HostCell:
         _write_files(self._folder, job)
         with _stdin_of(job) as stdin, _heard_signals():
             self._process = subprocess.Popen(
-                ("/bin/sh", "-c", 'exec "$@"', "sh", *map(self._own_report, job.argv)),
+                ("/bin/sh", "-c", 'exec "$@"', "sh", *map(self._own_word, job.argv)),
                 cwd=self._folder,
                 env=self._environment(job),
                 stdin=stdin,
@@ -136,6 +137,12 @@ class HostCell:
             | dict(job.env)
             | {_MARK: self._mark.decode().partition("=")[2]}
         )
+
+    def _own_word(self, word: str) -> str:
+        """`word` of a command, with this host's shell for bash."""
+        if word == BASH:
+            return "bash" if shutil.which("bash") else "/bin/sh"
+        return self._own_report(word)
 
     def _own_report(self, word: str) -> str:
         """`word` with the path of this job's own report of a full heap: all jobs share the host's /tmp."""
