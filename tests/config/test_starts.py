@@ -42,7 +42,7 @@ STARTS: dict[str, list[tuple[str, str, str]]] = {
         ("CMakeLists.txt", f"{CMAKE}", f"{FIND}"),
         (
             "**/*.cpp **/*.cc **/*.cxx",
-            "g++ -O2 -pthread -I. -Iinclude -o program -x c {also} -x none {all}",
+            "g++ -O2 -pthread -I. -Iinclude -o program -x c {also} -x none {all} -lstdc++ -lm",
             "./program",
         ),
         ("**/*.c", "gcc -O2 -pthread -I. -Iinclude -o program {all} -lm", "./program"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.sandbox.conftest import Parse
 
 GXX = ("g++", "-O2", "-pthread", "-I.", "-Iinclude", "-o", "program", "-x", "c", "-x", "none")
+LIBRARIES = ("-lstdc++", "-lm")
 BASH = "{bash}"
 
 NODE = ("node", "--no-detect-ineffective-gcs-near-heap-limit")
@@ -46,9 +47,9 @@ def test_the_file_that_stands_out_is_the_one_to_start(
 @pytest.mark.parametrize(
     ("files", "compile_", "run"),
     [
-        (["b.cpp", "a.cc", "a.h"], (*GXX, "a.cc", "b.cpp"), ("./program",)),
-        (["lib/x.cpp", "main.cpp"], (*GXX, "lib/x.cpp", "main.cpp"), ("./program",)),
-        (["-o.cpp"], (*GXX, "./-o.cpp"), ("./program",)),
+        (["b.cpp", "a.cc", "a.h"], (*GXX, "a.cc", "b.cpp", *LIBRARIES), ("./program",)),
+        (["lib/x.cpp", "main.cpp"], (*GXX, "lib/x.cpp", "main.cpp", *LIBRARIES), ("./program",)),
+        (["-o.cpp"], (*GXX, "./-o.cpp", *LIBRARIES), ("./program",)),
     ],
 )
 def test_a_compiler_gets_all_sources_in_order(
@@ -183,7 +184,7 @@ def test_other_files_with_a_main_are_left_out_of_a_program_of_c(parse: Parse) ->
 def test_c_beside_cpp_is_compiled_as_c(parse: Parse) -> None:
     job = parse(None, files={"a.cpp": "", "b.c": ""})
     assert job.compile
-    assert job.compile.argv[-6:] == ("-x", "c", "b.c", "-x", "none", "a.cpp")
+    assert job.compile.argv[-8:-2] == ("-x", "c", "b.c", "-x", "none", "a.cpp")
 
 
 @pytest.mark.parametrize(("makefile", "run"), [("run:\n", "make"), ("all:\n\techo run: it\n", "/bin/sh")])
