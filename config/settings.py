@@ -33,6 +33,7 @@ from config.setting_types import (
     Warm,
     setting,
 )
+from config.tenant_settings import TenantSettings
 from config.uid_range import parse_uid_range
 from config.variables import OLD_NAMES, explain, key_of, unknown_variables, variable_of, warn_of
 from config.warm import WarmSizes, parse_warm
@@ -44,7 +45,7 @@ class InvalidSetting(ValueError):
     """A setting has a value that is not allowed. The operator must correct it; a retry does not help."""
 
 
-class Settings(BaseSettings):
+class Settings(TenantSettings):
     """Every setting, with its unit in its name or type.
 
     The variable of a field is `CELLBLOCK_` and its name, except for the four original variables, which keep

@@ -15,6 +15,7 @@ from sandbox.errors import (
     JobError,
     NoLiveOutput,
     OperatorError,
+    QueueFull,
     SandboxUnavailable,
 )
 from sandbox.job import Job, parse_job
@@ -41,6 +42,7 @@ __all__ = [
     "NoLiveOutput",
     "Observer",
     "OperatorError",
+    "QueueFull",
     "Result",
     "Sandbox",
     "SandboxUnavailable",

@@ -8,6 +8,7 @@
     ├── OperatorError               the installation's fault: an operator has to fix it
     │   ├── BrokerUnreachable       broker or result backend does not answer, or refuses access
     │   ├── ImageBuildFailed        a runtime's image cannot be built here
+    │   ├── QueueFull               as many jobs wait as the operator allows: send it again later
     │   └── NoLiveOutput            the result backend cannot keep what jobs write while they run
     └── SandboxUnavailable          the sandbox could not run the job: retried with back-off
         ├── EngineUnreachable       no answer from the container engine, or no permission to ask
@@ -39,6 +40,7 @@ __all__ = [
     "JobError",
     "NoLiveOutput",
     "OperatorError",
+    "QueueFull",
     "SandboxUnavailable",
 ]
 
@@ -84,6 +86,17 @@ class BrokerUnreachable(OperatorError):
 
 class ImageBuildFailed(OperatorError):
     """A runtime's image cannot be built on this machine; the message says what is missing."""
+
+
+class QueueFull(OperatorError):
+    """As many jobs wait as the operator allows. Send the job again after `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message, retry_after)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class NoLiveOutput(OperatorError):

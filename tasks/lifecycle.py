@@ -114,6 +114,13 @@ def introduce_worker(**_: object) -> None:
     logs.log_overcommitments(settings)
 
 
+def warn_of_broker(**_: object) -> None:
+    """Log what the operator has set that only Redis can keep, if the broker is another one."""
+    settings = this_settings()
+    if not settings.broker.is_redis and (settings.bounds_queues or settings.shares_workers):
+        logs.log_unfairness()
+
+
 def begin_traces_without_children(sender: str, instance: Any, **_: object) -> None:  # noqa: ANN401
     """Begin traces if jobs run in threads of this process: no `worker_process_init` is sent then."""
     if not instance.pool_cls.__module__.endswith((".prefork", ".solo")):
@@ -213,6 +220,7 @@ _RECEIVERS: dict[Any, tuple[Callable[..., None], ...]] = {
         choice.warn_of_threads,
         # After `store_patiently`: this makes the worker's result backend.
         warn_of_no_live_output,
+        warn_of_broker,
         begin_traces_without_children,
     ),
     # The worker takes messages.

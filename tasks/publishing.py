@@ -11,6 +11,7 @@ from kombu.pools import producers
 from redis.exceptions import RedisError
 
 from sandbox.errors import BrokerUnreachable
+from tasks.delivery.bounds import bounded_transport
 from tasks.patience import may_wait
 from tasks.process import process_state
 from tasks.redis_errors import broker_sentence, passes
@@ -65,7 +66,9 @@ def _send(app: Celery, send: Callable[..., _Sent], options: dict[str, Any]) -> _
     if options.get("producer") or options.get("connection") or options.get("publisher"):
         return send(**options)
     bound_s = _bound_s()
-    connection = app.connection_for_write(connect_timeout=bound_s, transport_options=_impatient(bound_s))
+    connection = app.connection_for_write(
+        connect_timeout=bound_s, transport_options=_impatient(bound_s), transport=bounded_transport()
+    )
     with producers[connection].acquire(block=True, timeout=bound_s) as producer:
         return send(**(options | {"producer": producer}))
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["queue_keys"]
+__all__ = ["TICKET", "queue_keys", "tenants_lists"]
+
+#: What stands in a queue's list for a message that is sorted by its tenant (lua/fair_functions.lua).
+TICKET = b'"cellblock.ticket"'
 
 
 def queue_keys(channel: Any, queue: str) -> list[str]:  # noqa: ANN401  kombu's own
     """The lists that a queue consists of: one for each priority, the most urgent first."""
     return [channel._q_for_pri(queue, step) for step in channel.priority_steps]  # noqa: SLF001
+
+
+def tenants_lists(client: Any, queue_key: str) -> list[str]:  # noqa: ANN401
+    """The lists of the messages that are sorted by their tenants, the next tenant in turn first."""
+    tenants = client.zrange(f"cellblock.turns:{queue_key}", 0, -1)
+    names = (one.decode() if isinstance(one, bytes) else one for one in tenants)
+    return [f"cellblock.tenant:{queue_key}:{name}" for name in names]

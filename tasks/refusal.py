@@ -15,7 +15,7 @@ from tasks.results.worker_backend import result_redis
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
-    from sandbox import InvalidJob
+    from sandbox import InvalidJob, QueueFull
     from tasks.request import JobRequest
 
 __all__ = ["refuse"]
@@ -23,7 +23,7 @@ __all__ = ["refuse"]
 _log = logging.getLogger("cellblock.refusal")
 
 
-def refuse(request: JobRequest, error: InvalidJob) -> bool:
+def refuse(request: JobRequest, error: InvalidJob | QueueFull) -> bool:
     """Store the failure and acknowledge the message. False if a process of the pool must do it.
 
     It must if that may take long here, in the event loop: Redis does not answer now, or results are not where
@@ -47,7 +47,7 @@ def refuse(request: JobRequest, error: InvalidJob) -> bool:
     return True
 
 
-def _tell(request: JobRequest, error: InvalidJob) -> None:
+def _tell(request: JobRequest, error: InvalidJob | QueueFull) -> None:
     """Report the failure as a process of the pool does."""
     count_failure(error)
     request.send_event("task-failed", exception=f"{type(error).__name__}({str(error)!r})", traceback="")

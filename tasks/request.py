@@ -11,12 +11,12 @@ from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
-from sandbox import InvalidJob, parse_job
+from sandbox import InvalidJob, QueueFull, parse_job
 from sandbox.job import bind_request
 from tasks import hard_timeout
 from tasks.back_off import longest_back_off_s
 from tasks.engine_gate import EngineAway
-from tasks.headers import RECEIVED_AT, REFUSAL, shown_call
+from tasks.headers import RECEIVED_AT, refusal_in, shown_call
 from tasks.process import process_state
 from tasks.refusal import refuse
 from tasks.results.worker_backend import has_result
@@ -51,7 +51,7 @@ class JobRequest(Request):
         job = self._refusal = None
         try:
             job = _job_in(message.payload, self.request_dict)
-        except InvalidJob as error:
+        except (InvalidJob, QueueFull) as error:
             self._refusal = error
         settings = this_settings()
         rungs = job.ladder(settings.engine_margin) if job else settings.longest
@@ -154,9 +154,10 @@ def _job_in(payload: Any, headers: dict[str, Any]) -> Job | None:  # noqa: ANN40
 
     Raises:
         InvalidJob: the message was no call, or the request is refused.
+        QueueFull: too many jobs wait.
     """
-    if refusal := headers.get(REFUSAL):
-        raise InvalidJob(refusal)
+    if refusal := refusal_in(headers):
+        raise refusal
     args, kwargs = payload[:2]
     whole = bind_request(args, kwargs)
     outline = _outline(whole)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Task
 
-from tasks.headers import RECEIVED_AT, REFUSAL, SENT_AT, shown_call
+from tasks.headers import ACCEPTED, RECEIVED_AT, SENT_AT, check_tenant, refusal_in, shown_call
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
@@ -42,12 +42,10 @@ class SandboxTask(Task):  # type: ignore[type-arg]
 
         Raises:
             InvalidJob: the message was no call.
+            QueueFull: too many jobs wait.
         """
-        refusal = self.request.get(REFUSAL)
-        if refusal:
-            from sandbox import InvalidJob
-
-            raise InvalidJob(refusal)
+        if refusal := refusal_in(self.request.__dict__):
+            raise refusal
         return self.run(*args, **kwargs)
 
     def apply_async(
@@ -61,6 +59,7 @@ class SandboxTask(Task):  # type: ignore[type-arg]
 
         Raises:
             InvalidJob: the request is refused. One sentence says what is wrong.
+            QueueFull: as many jobs wait as the operator allows. Try again after `retry_after` seconds.
             BrokerUnreachable: it could not be sent within `CELLBLOCK_PUBLISH_TIMEOUT` seconds.
         """
         from sandbox import parse_job
@@ -73,7 +72,10 @@ class SandboxTask(Task):  # type: ignore[type-arg]
         queue = this_settings().queue_of(job.runtime.name)
         if queue and not _WHERE & options.keys():
             options["queue"] = queue
+        check_tenant(options.get("headers") or {})
         options["headers"] = {SENT_AT: time.time(), **(options.get("headers") or {})}
+        if this_settings().bounds_queues:
+            options["headers"][ACCEPTED] = True
         shown = shown_call(job.runtime.name, kwargs or {})
         send = partial(super().apply_async, args, kwargs, *positional)
         return publish(self.app, send, shown | options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kombu.exceptions import KombuError
 from kombu.utils.json import dumps
@@ -13,17 +13,28 @@ from redis.retry import Retry
 
 from tasks.delivery import dead_letters
 from tasks.delivery.blocking_moves import BlockingMoves
+from tasks.delivery.bounds import excess, full
 from tasks.delivery.consumers import Registration, give_back
+from tasks.delivery.look import Look
 from tasks.delivery.stock import stock
-from tasks.delivery.unacked import QoS, Taken, TakenBack
+from tasks.delivery.unacked import Held, QoS, Taken, TakenBack
 from tasks.delivery.wakeup import Wakeup
 from tasks.envelope import JSON, Call, Dead, Stray, judge, sealed
+from tasks.headers import FULL
 from tasks.patience import PatientRetry, may_wait
-from tasks.queue_keys import queue_keys
+from tasks.queue_keys import TICKET, queue_keys
+from tasks.redis_script import RedisScript
 from tasks.settings import this_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Channel", "SentinelChannel"]
 
+_MEND = RedisScript("fair_functions", "mend_queue")
+
+# How often a worker looks for messages that are too many.
+_BOUND_S = 0.5
 # Of messages that are refused or set aside, the loop takes no more in one iteration.
 _AT_ONCE = 20
 
@@ -57,6 +68,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._unanswered: list[str] = []
         self._moves: BlockingMoves | None = None
         self._wakeup: Wakeup | None = None
+        self._look: Look | None = None
         self._client: Any = None
         super().__init__(*args, **options)
 
@@ -74,18 +86,28 @@ class Channel(stock.Channel):  # type: ignore[misc]
             pool.max_connections = 1 << 16
             self._moves = BlockingMoves(pool, loop, self._arrived)
             self._wakeup = Wakeup(loop)
+            self._look = Look(loop, self._wakeup.wake)
             self.beat()
+            if this_settings().bounds_queues:
+                self._look.repeat(_BOUND_S, self._refuse_excess)
         for _ in range(_AT_ONCE):
             if not (self.qos.can_consume() and (idle := self._not_waiting())):
                 return
             taken = self.qos.take(idle)
-            if taken is None:
-                for key in idle:
-                    self._moves.wait(key, self.registration.taken_key(key))
+            if not isinstance(taken, Taken):
+                self._wait(set(idle).difference(taken), is_held=bool(taken))
                 return
             self._accept(taken)
             if self._wakeup:
                 self._wakeup.wake()
+
+    def _wait(self, keys: Iterable[str], *, is_held: bool) -> None:
+        """Wait for messages of these queues. `is_held`: others have messages that may run soon."""
+        for key in keys:
+            if self._moves:
+                self._moves.wait(key, self.registration.taken_key(key))
+        if is_held and self._look:
+            self._look.soon()
 
     @property
     def own_client(self) -> Any:  # noqa: ANN401  kombu's own
@@ -100,7 +122,9 @@ class Channel(stock.Channel):  # type: ignore[misc]
             return
         dead_letters.flush()
         client = self.own_client
-        for silent in self.registration.beat(client, self._queue_keys()):
+        keys = self._queue_keys()
+        _MEND(client, keys)
+        for silent in self.registration.beat(client, keys):
             give_back(client, silent, lambda tag: self.qos.restore_by_tag(tag, client=client))
 
     def close(self) -> None:
@@ -110,6 +134,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
             super().close()
             return
         moves.close()
+        if self._look:
+            self._look.close()
         if self._wakeup:
             self._wakeup.close()
         client = self.own_client
@@ -176,19 +202,34 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def _arrived(self, key: str, message: bytes) -> None:
         """Accept the message of a blocking move. If others have taken the room, put it back."""
-        if self.qos.can_consume():
+        if self.qos.can_consume() and message != TICKET:
             self._accept(Taken(key, message, None))
         else:
             self.own_client.lmove(self.registration.taken_key(key), key, "RIGHT", "RIGHT")
 
-    def _accept(self, taken: Taken) -> None:
+    def _refuse_excess(self) -> None:
+        """Refuse the newest messages for which there is no room: their publishers did not ask."""
+        for queue in self.active_queues:
+            keys = queue_keys(self, queue)
+            taken_key = self.registration.taken_key(keys[0])
+            found = excess(self.own_client, taken_key, keys, self.qos.keys)
+            retry_after = full(self.own_client).retry_after if found else 0.0
+            for raw in reversed(found):
+                self._accept(Taken(keys[0], raw, None), full_s=retry_after)
+
+    def _accept(self, taken: Taken, full_s: float | None = None) -> None:
+        """Judge a message and hand it on. `full_s`: there is no room for it until after so many seconds."""
         queue = self._last_queue = taken.key.rsplit(self.sep, 1)[0]
         verdict = judge(taken.raw, this_settings().max_message)
         try:
             if isinstance(verdict, Call):
+                if full_s is not None:
+                    verdict.headers[FULL] = full_s
                 self._hand_on(verdict, queue, taken)
             else:
                 self._set_down(verdict, queue, taken)
+        except Held:
+            self._wait((), is_held=True)
         except TakenBack:
             _log.warning("A message was taken back before it was recorded. Its queue is %s", queue)
 
@@ -197,7 +238,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
         if call.is_refused or taken.tag is None:
             instead = sealed(call, message["properties"]) if call.is_refused else ""
             tag = message["properties"]["delivery_tag"]
-            self.qos.record(self._on_list(taken), tag, queue, instead)
+            counts = not call.is_refused and FULL not in call.headers
+            self.qos.record(self._on_list(taken), taken.key, tag, queue, instead, counts=counts)
         self.connection._deliver(message, queue)  # noqa: SLF001  kombu's own way in
         if queue in self._unanswered:
             # Nobody acknowledges the messages of this queue.

@@ -7,26 +7,33 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kombu.transport import virtual
+from kombu.utils.json import dumps
 from kombu.utils.uuid import uuid
 
 from tasks.delivery import dead_letters
+from tasks.delivery.bounds import note_pace
 from tasks.delivery.stock import stock
 from tasks.envelope import UNREADABLE, Dead
 from tasks.redis_script import RedisScript
+from tasks.settings import this_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tasks.delivery.channel import Channel
 
-__all__ = ["QoS", "Taken", "TakenBack"]
+__all__ = ["Held", "QoS", "Taken", "TakenBack"]
 
-_TAKE, _RECORD, _UNRECORD, _SETTLE = (
-    RedisScript("unacked_functions", name)
-    for name in ("take_message", "record_message", "unrecord_message", "settle_messages")
+_TAKE, _RECORD = (
+    RedisScript("unacked_functions", "fair_functions", name) for name in ("take_message", "record_message")
 )
-# Redis reads a message of this size within a fraction of a millisecond.
-_READ_BYTES = 64 << 10
+_UNRECORD, _SETTLE = (
+    RedisScript("unacked_functions", name) for name in ("unrecord_message", "settle_messages")
+)
+
+
+class Held(Exception):
+    """The message is back in its queue, because its tenant has as many jobs running as it may."""
 
 
 class TakenBack(Exception):
@@ -50,23 +57,38 @@ class QoS(stock.QoS):  # type: ignore[misc]
         super().__init__(*args, **options)
         self._thread = threading.get_ident()
         self._done: list[str] = []
+        settings = this_settings()
+        self._weights = dumps(settings.weights)
+        self._most_running = settings.tenant_max_running or 0
+        self._counts_pace = settings.bounds_queues
 
-    def take(self, keys: Sequence[str]) -> Taken | None:
-        """Acknowledge what is done, and take the first message of the first queue that has one."""
+    def take(self, keys: Sequence[str]) -> Taken | list[str]:
+        """Acknowledge what is done, and take the next message in turn of the first queue that has one.
+
+        If there is none, returns those keys whose queues have messages of which none may run now.
+        """
         tag, done, channel = uuid(), self._done, self.channel
         pairs = [name for key in keys for name in (key, channel.registration.taken_key(key))]
-        found = _TAKE(self._client, self._keys + pairs, tag, time.time(), channel.sep, _READ_BYTES, *done)
-        self._done = self._done[len(done) :]
-        return Taken(keys[int(found[0]) - 1], found[1], tag if found[2] else None) if found else None
+        fair = (self._weights, self._most_running)
+        number, *found = _TAKE(self._client, self.keys + pairs, tag, time.time(), channel.sep, *fair, *done)
+        self._settled(len(done))
+        if number:
+            return Taken(keys[int(number) - 1], found[0], tag if found[1] else None)
+        return [keys[int(one) - 1] for one in found[0]]
 
-    def record(self, taken_key: str, tag: str, queue: str, instead: bytes | str) -> None:
-        """Record the message on the list, or the one to write in its place.
+    def record(
+        self, taken_key: str, queue_key: str, tag: str, queue: str, instead: bytes | str, *, counts: bool
+    ) -> None:
+        """Record the message on the list, or the one to write in its place. `counts`: its tenant's job runs.
 
         Raises:
             TakenBack: it is not there.
+            Held: it is back in its queue.
         """
-        if not _RECORD(self._client, [*self._keys, taken_key], tag, time.time(), queue, instead):
-            raise TakenBack
+        keys, bound = [*self.keys, taken_key, queue_key], self._most_running if counts else 0
+        recorded = _RECORD(self._client, keys, tag, time.time(), queue, instead, bound)
+        if recorded != 1:
+            raise Held if recorded else TakenBack
 
     def unrecord(self, taken_key: str, tag: str, raw: bytes) -> None:
         """Put a recorded message back on the list.
@@ -74,7 +96,7 @@ class QoS(stock.QoS):  # type: ignore[misc]
         Raises:
             TakenBack: it is not recorded.
         """
-        if not _UNRECORD(self._client, [*self._keys, taken_key], tag, raw):
+        if not _UNRECORD(self._client, [*self.keys, taken_key], tag, raw):
             raise TakenBack
 
     def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401
@@ -99,8 +121,13 @@ class QoS(stock.QoS):  # type: ignore[misc]
     def settle(self) -> None:
         """Tell Redis which messages are acknowledged."""
         if done := self._done:
-            _SETTLE(self._client, self._keys, *done)
-            self._done = self._done[len(done) :]
+            _SETTLE(self._client, self.keys, *done)
+            self._settled(len(done))
+
+    def _settled(self, count: int) -> None:
+        self._done = self._done[count:]
+        if count and self._counts_pace:
+            note_pace(self._client, count)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002
         """Put a message back in its queue. One that can't be read is buried: else each worker would fail."""
@@ -113,7 +140,8 @@ class QoS(stock.QoS):  # type: ignore[misc]
                 self._remove_from_indices(tag, commands).execute()
 
     @property
-    def _keys(self) -> list[str]:
+    def keys(self) -> list[str]:
+        """The keys in Redis of all unacknowledged messages, and of this consumer's."""
         return [self.unacked_index_key, self.unacked_key, self.channel.registration.held_key]
 
     @property

@@ -10,6 +10,7 @@ from celery.app.task import Context
 from kombu.utils.json import dumps
 
 from config.quoting import quoted
+from config.tenants import is_tenant
 from tasks.envelope.parts import Junk
 from tasks.envelope.rules import (
     ID,
@@ -24,7 +25,7 @@ from tasks.envelope.rules import (
     is_time_limits,
 )
 from tasks.envelope.signatures import is_signature, is_signatures
-from tasks.headers import RECEIVED_AT, REFUSAL, SENT_AT
+from tasks.headers import ACCEPTED, FULL, RECEIVED_AT, REFUSAL, SENT_AT, TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,6 +78,10 @@ _HEADERS = {
     **dict.fromkeys(("stamps", "headers"), _OBJECT),
     **dict.fromkeys((SENT_AT, RECEIVED_AT), _SECONDS),
     REFUSAL: _TEXT,
+    TENANT: Field(is_tenant, "a tenant's name: 1 to 64 of A-Z a-z 0-9 . _ @ -"),
+    ACCEPTED: _FLAG,
+    # Only a worker sets it, after this check.
+    FULL: Field(is_number, "a number of seconds", dropped=True),
     **_FOLLOWERS,
 }
 _PROPERTIES = {

@@ -10,7 +10,7 @@ from tasks._app import app
 from tasks.envelope import Call, judge
 from tasks.envelope.rules import NAME, is_number, or_none
 from tasks.headers import SENT_AT, TASK
-from tasks.queue_keys import queue_keys
+from tasks.queue_keys import TICKET, queue_keys, tenants_lists
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -73,12 +73,23 @@ def jobs_in_queues(queues: Sequence[str], most: int) -> Queued:
 
 
 def _heads(client: Any, key: str, most: int) -> Iterator[bytes]:  # noqa: ANN401  kombu's own
-    """Read messages one at a time: each may be as large as a job's files. kombu takes from a list's end."""
+    """Read messages one at a time: each may be as large as a job's files. kombu takes from a list's end.
+
+    Those that are sorted by their tenants come first, one of each tenant in turn.
+    """
+    lists = tenants_lists(client, key)
     for index in range(1, most + 1):
+        found = [message for one in lists if (message := client.lindex(one, -index)) is not None]
+        yield from found
+        if not found:
+            break
+    tickets = int(client.hget(f"cellblock.fair:{key}", "tickets") or 0)
+    for index in range(tickets + 1, tickets + most + 1):
         message = client.lindex(key, -index)
         if message is None:
             return
-        yield message
+        if message != TICKET:
+            yield message
 
 
 def _entry(message: bytes, most_bytes: int) -> Entry | None:

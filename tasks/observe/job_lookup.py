@@ -11,7 +11,7 @@ from tasks._app import app
 from tasks.lease import is_leased
 from tasks.live.entry import key_of
 from tasks.observe.job_list import jobs_in_workers
-from tasks.queue_keys import queue_keys
+from tasks.queue_keys import queue_keys, tenants_lists
 from tasks.results.reader import look_up
 from tasks.results.worker_backend import result_redis
 
@@ -60,9 +60,10 @@ def _ids(channel: Any, queues: Sequence[str]) -> Iterator[object]:  # noqa: ANN4
     """The ids of the messages that wait, and of those that a worker has taken and not acknowledged."""
     client = channel.client
     for queue in queues:
-        for key in queue_keys(channel, queue):
-            for index in range(client.llen(key)):
-                yield _id_in(client.lindex(key, index))
+        for one in queue_keys(channel, queue):
+            for key in (one, *tenants_lists(client, one)):
+                for index in range(client.llen(key)):
+                    yield _id_in(client.lindex(key, index))
     for tag in client.hkeys(channel.unacked_key):
         # An unacknowledged entry is a list of the message and where it came from.
         yield _id_in(client.hget(channel.unacked_key, tag), 0)

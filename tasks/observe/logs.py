@@ -24,6 +24,7 @@ __all__ = [
     "log_isolation",
     "log_overcommitments",
     "log_result",
+    "log_unfairness",
 ]
 
 _log = logging.getLogger("cellblock")
@@ -67,6 +68,15 @@ def log_overcommitments(settings: Settings) -> None:
     """Warn of each resource of this host of which the jobs together may use more than there is."""
     for sentence in overcommitments(settings, this_host()):
         _log.warning("More is promised to jobs than there is: %s", sentence)
+
+
+def log_unfairness() -> None:
+    """Warn that the broker can't share the workers among tenants, or bound its queues."""
+    _log.warning(
+        "CELLBLOCK_TENANT_WEIGHTS, CELLBLOCK_TENANT_MAX_RUNNING, CELLBLOCK_TENANT_MAX_QUEUED and"
+        " CELLBLOCK_MAX_QUEUED have no effect: only with Redis as the broker are tenants served in turn, and"
+        " queues bounded. Try: a policy of the broker's own, such as max-length"
+    )
 
 
 def log_result(result: Mapping[str, Any], **_: object) -> None:

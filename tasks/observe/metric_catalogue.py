@@ -133,5 +133,11 @@ SAMPLED = (
     Metric("cellblock_engine_up", Kind.GAUGE, "1 while jobs are taken; 0 while the engine can make no cell."),
     Metric("cellblock_broker_up", Kind.GAUGE, "1 if the broker answered within two seconds."),
     Metric("cellblock_queue_length", Kind.GAUGE, "Jobs that wait in a queue for any worker.", ("queue",)),
+    Metric(
+        "cellblock_tenant_queue_length",
+        Kind.GAUGE,
+        "Jobs of one tenant that wait in a queue: the 20 largest, and all others together.",
+        ("queue", "tenant"),
+    ),
     Metric("cellblock_unacked", Kind.GAUGE, "Jobs that some worker has taken and not finished (Redis only)."),
 )

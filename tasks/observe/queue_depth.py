@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from kombu.exceptions import ChannelError
+
+from tasks.queue_keys import queue_keys, tenants_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["QueueDepth"]
 
 _PATIENCE_S = 2.0
+# Prometheus keeps a series for each label, and publishers choose the names of tenants.
+_MOST_SHOWN, _MOST_ASKED = 20, 1000
+# No tenant can have these names.
+_OTHERS, _NOBODY = "(others)", "(none)"
 _IMPATIENT = {"socket_timeout": _PATIENCE_S, "socket_connect_timeout": _PATIENCE_S, "retry_on_timeout": False}
 
 
@@ -53,6 +60,9 @@ class QueueDepth:
             yield "cellblock_queue_length", _length(self._channel, queue), {"queue": queue}
         if hasattr(self._channel, "unacked_key"):
             yield "cellblock_unacked", self._channel.client.hlen(self._channel.unacked_key), {}
+            for queue in self._queues:
+                for tenant, length in _tenants(self._channel, queue).items():
+                    yield "cellblock_tenant_queue_length", length, {"queue": queue, "tenant": tenant}
 
     def _dial(self) -> None:
         self._connection = self._app.connection_for_read(
@@ -65,6 +75,21 @@ class QueueDepth:
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             connection.release()
+
+
+def _tenants(channel: Any, queue: str) -> dict[str, int]:  # noqa: ANN401
+    """How many messages of each tenant are sorted. Only the largest have a label of their own."""
+    lengths: Counter[str] = Counter()
+    for key in queue_keys(channel, queue):
+        lists = tenants_lists(channel.client, key)[:_MOST_ASKED]
+        with channel.client.pipeline(transaction=False) as commands:
+            for one in lists:
+                commands.llen(one)
+            for one, length in zip(lists, commands.execute(), strict=True):
+                lengths[one.rpartition(":")[2] or _NOBODY] += length
+    shown = dict(lengths.most_common(_MOST_SHOWN))
+    rest = lengths.total() - sum(shown.values())
+    return shown | ({_OTHERS: rest} if rest else {})
 
 
 def _length(channel: Any, queue: str) -> int:  # noqa: ANN401  the transport's own

@@ -45,6 +45,7 @@ ORDER = {
         "introduce_worker",
         "warn_of_threads",
         "warn_of_no_live_output",
+        "warn_of_broker",
         "begin_traces_without_children",
     ],
     "worker_ready": ["watch_keeper", "drain_at_sigquit"],

@@ -35,6 +35,8 @@ class SeccompFilter:
 
     def __init__(self) -> None:
         self._compiled: _Compiled | None = None
+        self._is_proven = False
+        self._refused_by: str | None = None
 
     def put_into(self, config: dict[str, Any], program: str) -> dict[str, Any]:
         """The configuration with the filter in place of the list, if this program has compiled it before."""
@@ -47,13 +49,24 @@ class SeccompFilter:
         }
 
     def learn(self, config: dict[str, Any], program: str, state: Path) -> None:
-        """Keep the filter that this program has compiled. `state` is the folder of a cell's state."""
-        if "annotations" in config:
-            return
-        compiled = this_launcher().do(partial(_read, state / "seccomp.bpf"))
-        if compiled:
-            text = base64.b64encode(compiled).decode()
-            self._compiled = _Compiled(program, config["linux"]["seccomp"], text)
+        """Keep the filter that this program has compiled. `state` is the folder of a cell's state.
+
+        If the cell had a filter from here, see once whether the program has used it. If not, that cell can't
+        have started, and the program gets the list from then on.
+        """
+        given = config.get("annotations", {}).get(_ANNOTATION)
+        if given is None and program != self._refused_by:
+            if text := _compiled_in(state):
+                self._compiled, self._is_proven = _Compiled(program, config["linux"]["seccomp"], text), False
+        elif given is not None and not self._is_proven:
+            self._is_proven = _compiled_in(state) == given
+            if not self._is_proven:
+                self._compiled, self._refused_by = None, program
+
+
+def _compiled_in(state: Path) -> str:
+    """The filter in the folder of a cell's state, in base 64."""
+    return base64.b64encode(this_launcher().do(partial(_read, state / "seccomp.bpf"))).decode()
 
 
 def _read(file: Path) -> bytes:

@@ -160,6 +160,7 @@ def test_a_backlog_shows_in_the_queue_and_grows_the_pool_whose_figures_stay_when
     handles = [watched.send("sleep 2", "bash") for _ in range(5)]
 
     watched.metrics.rises("cellblock_queue_length", queue="cellblock")
+    watched.metrics.rises("cellblock_tenant_queue_length", queue="cellblock", tenant="(none)")
     watched.metrics.becomes(2, "cellblock_processes")
     watched.metrics.becomes(2, "cellblock_jobs_in_flight")
     assert watched.metrics.value("cellblock_unacked") >= 2

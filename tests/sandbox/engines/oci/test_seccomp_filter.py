@@ -47,6 +47,23 @@ def test_a_crun_that_leaves_no_filter_gets_the_list_each_time(tmp_path: Path) ->
     assert known.put_into(CONFIG, "crun") is CONFIG
 
 
+def test_a_crun_that_uses_the_filter_is_given_it_for_good(learnt: SeccompFilter, tmp_path: Path) -> None:
+    learnt.learn(learnt.put_into(CONFIG, "crun"), "crun", tmp_path)
+    (tmp_path / "seccomp.bpf").write_bytes(b"looked at no more")
+    learnt.learn(learnt.put_into(CONFIG, "crun"), "crun", tmp_path)
+    assert "annotations" in learnt.put_into(CONFIG, "crun")
+
+
+def test_a_crun_that_does_not_use_the_filter_gets_the_list_from_then_on(
+    learnt: SeccompFilter, tmp_path: Path
+) -> None:
+    given = learnt.put_into(CONFIG, "crun")
+    (tmp_path / "seccomp.bpf").write_bytes(b"compiled from the list that allows nothing")
+    for config in (given, CONFIG):
+        learnt.learn(config, "crun", tmp_path)
+    assert learnt.put_into(CONFIG, "crun") is CONFIG
+
+
 @pytest.fixture
 def crun(oci_settings: dict[str, Any]) -> Iterator[Sandbox]:
     with Sandbox(load_settings(**oci_settings, oci_runtime="crun")) as box:

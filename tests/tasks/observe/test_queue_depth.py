@@ -1,0 +1,32 @@
+"""Which tenants have a label of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kombu import Connection
+
+from tasks.observe.queue_depth import _tenants
+
+if TYPE_CHECKING:
+    import redis
+
+
+def test_the_largest_tenants_are_named_and_all_others_counted_together(
+    broker_url: str, database: redis.Redis
+) -> None:
+    for number in range(1, 31):
+        name = f"t{number}" if number > 1 else ""
+        database.zadd("cellblock.turns:cellblock", {name: 0})
+        database.lpush(f"cellblock.tenant:cellblock:{name}", *(["x"] * number))
+    with Connection(broker_url) as connection:
+        lengths = _tenants(connection.default_channel, "cellblock")
+    assert (len(lengths), lengths["t30"], lengths["t11"]) == (21, 30, 11)
+    assert lengths["(others)"] == sum(range(1, 11))
+
+
+def test_jobs_of_nobody_have_a_name_that_no_tenant_has(broker_url: str, database: redis.Redis) -> None:
+    database.zadd("cellblock.turns:cellblock", {"": 0})
+    database.lpush("cellblock.tenant:cellblock:", "x")
+    with Connection(broker_url) as connection:
+        assert _tenants(connection.default_channel, "cellblock") == {"(none)": 1}
