@@ -104,16 +104,19 @@ class Runtime(BaseModel):
     aliases: tuple[str, ...] = ()
     shell: Literal["sh", "bash"] = "sh"
     start: tuple[Start, ...] = ()
+    compile_image: str | None = None
     env: dict[str, str] = Field(default_factory=dict)
     joined: tuple[str, ...] = ()
     aborts_when_full: bool = False
     limits: RuntimeLimits = RuntimeLimits()
     compile_limits: RuntimeLimits = RuntimeLimits()
 
-    @field_validator("image")
+    @field_validator("image", "compile_image")
     @classmethod
-    def _is_pinned_whole(cls, image: str) -> str:
+    def _is_pinned_whole(cls, image: str | None) -> str | None:
         """Refuse a malformed digest here: the engine's own error would not mention the catalogue."""
+        if image is None:
+            return None
         _, at, digest = image.rpartition("@")
         if (at or image.startswith("sha256:")) and not _DIGEST.fullmatch(digest):
             raise ValueError("a digest is sha256: and 64 hexadecimal digits")
@@ -134,6 +137,11 @@ class Runtime(BaseModel):
     def is_full(self, peak_bytes: int | None, memory_bytes: int) -> bool:
         """Whether a job that aborts with this peak of memory has done so because its heap is full."""
         return self.aborts_when_full and (peak_bytes or 0) >= HEAP_SHARE * memory_bytes
+
+    @property
+    def compiler(self) -> Runtime:
+        """The same runtime in the cells of a first stage, which may be made from another image."""
+        return self.model_copy(update={"image": self.compile_image or self.image, "compile_image": None})
 
     def shell_argv(self, text: str) -> tuple[str, ...]:
         """The argument list that has the cell's shell run `text`."""

@@ -72,6 +72,7 @@ class Job:
     compile: Compile | None = None
     detected: str = ""
     entry: str | None = None
+    compiles: bool = False
 
     def ladder(self, margin_s: float) -> Ladder:
         """The ladder of both stages together; the first one's time is added to the job's own."""
@@ -87,11 +88,13 @@ class Job:
         return replace(
             self,
             argv=self.compile.argv,
+            runtime=self.runtime.compiler,
             limits=self.compile.limits,
             env=self.compile.env,
             stdin=None,
             artifacts=("**",),
             compile=None,
+            compiles=True,
         )
 
     def second_stage(self, workspace: bytes) -> Job:

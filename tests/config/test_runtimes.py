@@ -15,7 +15,7 @@ CONTRACT = {
     "python": ("python:3.11-slim", {".py"}),
     "cpp": ("gcc:14", {".cpp", ".cc", ".cxx", ".c"}),
     "java": ("eclipse-temurin:21-alpine", {".java", ".jar"}),
-    "dotnet": ("mcr.microsoft.com/dotnet/runtime:8.0-alpine", {".dll"}),
+    "dotnet": ("mcr.microsoft.com/dotnet/runtime:8.0-alpine", {".dll", ".cs"}),
     "bash": ("bash:5", {".sh"}),
 }
 
@@ -124,8 +124,8 @@ def test_compilers_get_more_than_the_programs_that_they_make() -> None:
     limits = {name: runtime.compile_limits for name, runtime in load_catalogue().items()}
     more = {"timeout": 60, "memory": 1 << 30, "disk": 256 << 20}
     assert limits["cpp"] == RuntimeLimits(**more, pids=128)
-    assert limits["java"] == RuntimeLimits(**more, pids=256)
-    assert {limits[name] for name in ("node", "python", "dotnet", "bash")} == {RuntimeLimits()}
+    assert limits["java"] == limits["dotnet"] == RuntimeLimits(**more, pids=256)
+    assert {limits[name] for name in ("node", "python", "bash")} == {RuntimeLimits()}
 
 
 def test_no_runtime_has_limits_of_its_own() -> None:
@@ -208,3 +208,9 @@ def test_a_digest_that_is_none_is_refused_with_its_place(
 def test_a_jobs_own_value_follows_that_of_a_joined_variable_and_replaces_any_other() -> None:
     runtime = Runtime(name="x", image="x", env={"A": "-a", "B": "b"}, joined=("A", "C"))
     assert runtime.with_own({"A": "-z", "B": "z", "C": "z"}, 1) == {"A": "-a -z", "B": "z", "C": "z"}
+
+
+def test_a_compiler_has_its_own_image_before_the_local_build() -> None:
+    dotnet, java = load_catalogue()["dotnet"], load_catalogue()["java"]
+    assert dotnet.compiler.images == ("mcr.microsoft.com/dotnet/sdk:8.0-alpine", "cellblock/dotnet:local")
+    assert java.compiler == java

@@ -11,6 +11,7 @@ NODE_TS = f"{NODE} --disable-warning=ExperimentalWarning"
 #: The first program that a build has left, and how CMake builds where it is.
 CPP = load_catalogue()["cpp"].start
 FIND = f"/bin/sh -c {CPP[1].run[-1]}"
+CSHARP = load_catalogue()["dotnet"].start[-1]
 CMAKE = f"/bin/sh -c {CPP[2].compile[-1]}"
 JAVA = (
     "java -Xmx{heap_mib}m -XX:OnOutOfMemoryError=: >{heap_report} -XX:+UnlockDiagnosticVMOptions"
@@ -59,6 +60,7 @@ STARTS: dict[str, list[tuple[str, str, str]]] = {
         ("*.runtimeconfig.json **/*.runtimeconfig.json", "", "dotnet {stem}.dll"),
         ("main.dll Main.dll", "", "dotnet {entry}"),
         ("*.dll **/*.dll", "", "dotnet {entry}"),
+        ("**/*.cs", f"/bin/sh -c {CSHARP.compile[2]} mcs {{all}}", f"/bin/sh -c {CSHARP.run[-1]}"),
     ],
     "bash": [
         ("main.sh run.sh", "", "{bash} {entry}"),

@@ -171,6 +171,43 @@ def test_a_command_of_ones_own_starts_a_program_too(
     assert (result.stdout, result.stderr, result.compile_seconds) == ("hello\n", "", None)
 
 
+CSHARP = """
+class Program {
+    static void Main() { int unused = 1; System.Console.WriteLine(Words.Greeting); }
+}
+"""
+
+
+@pytest.mark.parametrize("runtime", ["dotnet"], indirect=True)
+def test_csharp_is_compiled_from_all_of_its_files(sandbox: Sandbox, runtime: str) -> None:
+    words = 'static class Words { public const string Greeting = "héllo"; }'
+    result = sandbox.run(None, files={"Program.cs": CSHARP, "lib/Words.cs": words})
+    assert (result.runtime, result.stdout, result.stderr) == (runtime, "héllo\n", "")
+    assert "CS0219" in result.compile_output
+
+
+@pytest.mark.parametrize("runtime", ["dotnet"], indirect=True)
+def test_wrong_csharp_fails_with_the_compilers_words(sandbox: Sandbox, runtime: str) -> None:
+    result = sandbox.run(None, runtime, files={"main.cs": 'class A { static void Main() { int x = ""; } }'})
+    assert (result.status, result.stage, "CS0029" in result.stderr) == (Status.FAILED, "compile", True)
+
+
+MAKE = "program: main.c\n\tgcc -o program main.c\n"
+
+
+@pytest.mark.parametrize("runtime", ["cpp"], indirect=True)
+def test_a_makefile_needs_no_target_that_runs(sandbox: Sandbox, runtime: str) -> None:
+    result = sandbox.run(None, runtime, files={"Makefile": MAKE, "main.c": ECHO}, stdin="made")
+    assert (result.stdout, result.stderr) == ("made", "")
+
+
+@pytest.mark.parametrize("runtime", ["java"], indirect=True)
+def test_a_java_file_may_have_any_name(sandbox: Sandbox, runtime: str) -> None:
+    hello = "package a; public class Hello { public static void main(String[] x) { System.out.print(1); } }"
+    result = sandbox.run(None, runtime, files={"code.java": hello})
+    assert (result.stdout, result.stderr) == ("1", "")
+
+
 @pytest.mark.parametrize("runtime", ["java"], indirect=True)
 def test_a_jar_is_run_as_it_is(sandbox: Sandbox, program: Program, runtime: str) -> None:
     make = "javac -d . Main.java && jar cfe app.jar Main Main.class"

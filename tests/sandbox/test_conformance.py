@@ -69,6 +69,21 @@ def test_a_list_meets_no_shell(anywhere: Sandbox) -> None:
     assert anywhere.run(["echo", "$HOME", "a  b", "'"]).stdout == "$HOME a  b '\n"
 
 
+def test_text_is_run_by_bash(anywhere: Sandbox) -> None:
+    result = anywhere.run("words=(a b); [[ ${words[1]} == b ]] && cat <<< yes; echo {1..3}")
+    assert (result.stdout, result.stderr) == ("yes\n1 2 3\n", "")
+
+
+def test_a_script_is_run_by_bash_with_the_options_of_its_first_line(anywhere: Sandbox) -> None:
+    script = "#!/bin/bash -e\nwords=(a b)\necho ${words[1]}\nfalse\necho never\n"
+    result = anywhere.run(None, files={"main.sh": script})
+    assert (result.exit_code, result.stdout) == (1, "b\n")
+
+
+def test_what_is_not_found_is_said_without_the_supervisor(anywhere: Sandbox) -> None:
+    assert anywhere.run(["no-such-program"]).stderr.splitlines()[-1].endswith("no-such-program: not found")
+
+
 def test_stdin_is_given_to_its_last_byte(anywhere: Sandbox) -> None:
     data = bytes(range(256)) * 4096
     result = anywhere.run("cksum", stdin={"base64": base64.b64encode(data).decode()})
