@@ -44,7 +44,7 @@ _MEANINGS = {
     "memory": "of all its processes and of what it writes; swap is never added",
     "cpus": "cores: processor time per second of wall time",
     "pids": "processes and threads; the supervisor takes two of them",
-    "disk": "size of `/workspace`, and again of `/tmp`",
+    "disk": "size of `/workspace`, and again of `/tmp` and of `/dev/shm`",
     "output_limit": "how much of each stream is kept, from its head and its tail; the rest is counted. At 64"
     " times as much the job is stopped. Stored as JSON, a stream takes at most twice this: control"
     " characters and bytes that are no text take several times their size in JSON, and are cut sooner",
