@@ -248,6 +248,12 @@ def test_the_first_files_by_name_come_back_whatever_the_order_of_the_archive(nam
     )
 
 
+def test_nothing_comes_back_behind_the_first_file_that_is_too_much() -> None:
+    archive = packed({"a": b"x" * 4, "b": b"x" * 8, "c": b"x"})
+    collected = collect_artifacts([archive], ["*"], ArtifactCaps(9, 99, 10))
+    assert (list(collected.files), [one.path for one in collected.skipped]) == (["a"], ["b", "c"])
+
+
 def test_skipped_files_beyond_the_first_256_are_counted() -> None:
     archive = packed({f"f{number:03}": b"x" for number in range(999, -1, -1)})
     collected = collect_artifacts([archive], ["*"], ArtifactCaps(1, 99, 99))

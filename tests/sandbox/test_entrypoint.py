@@ -139,6 +139,11 @@ def test_files_as_people_lay_them_out_start(
             "App",
             {"App.java", "Help.java"},
         ),
+        (
+            {"Main.java": "class Main { }", "Start.java": f"class Start {{ {MAIN} }}"},
+            "Start",
+            {"Main.java", "Start.java"},
+        ),
         ({"Main.java": f"package com.acme; class Main {{ {MAIN} }}"}, "com.acme.Main", {"Main.java"}),
         ({"src/Main.java": f"class Main {{ {MAIN} }}"}, "Main", {"src/Main.java"}),
         (
@@ -147,7 +152,7 @@ def test_files_as_people_lay_them_out_start(
             {"src/main/java/a/B.java"},
         ),
     ],
-    ids=["another name", "another class", "one of two", "package", "folder", "Maven"],
+    ids=["another name", "another class", "one of two", "no Main", "package", "folder", "Maven"],
 )
 def test_java_starts_the_class_that_declares_main(
     parse: Parse, files: dict[str, str], class_: str, sources: set[str]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import load_settings
+from config import load_catalogue, load_settings
 from sandbox import InvalidJob, Job
-from sandbox.job import ARGUMENTS
+from sandbox.job import ARGUMENTS, parse_job
 from tests.sandbox.conftest import parser
 
 if TYPE_CHECKING:
@@ -181,6 +181,23 @@ def test_the_first_stage_is_a_job_with_no_stdin_that_brings_everything_back(pars
     first = parse(None, files={"main.cpp": ""}, stdin="x", artifacts=["out"]).first_stage()
     assert first is not None
     assert (first.argv[0], first.stdin, first.artifacts, first.compile) == ("g++", None, ("**",), None)
+
+
+def test_the_first_stage_has_the_image_and_the_environment_of_the_compiler() -> None:
+    catalogue = load_catalogue()
+    heap = catalogue["dotnet"].model_copy(update={"env": {"HEAP": "{heap_mib}"}, "joined": ("HEAP",)})
+    job = parse_job(
+        None,
+        files={"main.cs": ""},
+        env={"HEAP": "own"},
+        memory="64m",
+        settings=load_settings(),
+        catalogue={**catalogue, "dotnet": heap},
+    )
+    first = job.first_stage()
+    assert first is not None
+    assert (first.runtime, first.env["HEAP"], job.env["HEAP"]) == (heap.compiler, "768 own", "48 own")
+    assert (first.compiles, job.compiles) == (True, False)
 
 
 def test_the_second_stage_runs_what_the_first_one_left(parse: Parse) -> None:
