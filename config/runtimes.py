@@ -88,6 +88,8 @@ class Start(BaseModel):
     beside: str | None = None
     contains: str | None = None
     value: str | None = None
+    value_is_file: bool = False
+    prefers: str | None = None
     main: Literal["java", "c"] | None = None
 
 

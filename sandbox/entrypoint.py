@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,17 +14,19 @@ from config.runtimes import BASH, fill_memory
 from sandbox.errors import InvalidJob
 from sandbox.java_source import read_java
 from sandbox.shebang import interpreter, options
+from sandbox.source_files import include_options, java_names, json_value
 
 if TYPE_CHECKING:
     from config import Runtime
     from config.runtimes import Start
-    from sandbox.java_source import JavaSource
 
 __all__ = ["Stages", "plan_start"]
 
 # The most files that a message names.
 _NAMED = 5
 _C_MAIN = re.compile(rb"\b(?:int|void|auto)\s+main\s*\(")
+# What may be left out of the path in a package.json.
+_ENDINGS = ("", ".js", ".json", ".node", "/index.js")
 # The placeholders that stand for one file.
 _ONE_FILE = ("{entry}", "{class}", "{folder}", "{stem}")
 
@@ -124,14 +125,15 @@ class _Match:
 
     def stages(self) -> Stages:
         first = self._first()
-        classes, renamed = _java_names(self._java, self._files)
+        classes, renamed = java_names(self._java, self._files)
         sources = self._sources(first) if self._start.main == "c" else (self._every, self._also)
         fill = _Fill(
             first,
             [renamed.get(path, path) for path in sources[0]],
             sources[1],
             classes.get(first) or _class_name(first),
-            _value(self._files[first], self._start.value) or "",
+            json_value(self._files[first], self._start.value) or "",
+            include_options(self._files),
         )
         run = list(fill(self._start.run))
         if run[0] == BASH and run[-1] == _safe(first):
@@ -145,7 +147,11 @@ class _Match:
             return False
         if start.contains and not re.search(start.contains.encode(), content, re.MULTILINE):
             return False
-        return start.value is None or _value(content, start.value) is not None
+        value = json_value(content, start.value)
+        if start.value_is_file and value is not None:
+            named_path = posixpath.normpath(posixpath.join(posixpath.dirname(path), value))
+            return any(f"{named_path}{ending}" in self._files for ending in _ENDINGS)
+        return start.value is None or value is not None
 
     def _first(self) -> str:
         """The file to start: the entry, else the only one of the first pattern in the highest folder."""
@@ -155,6 +161,10 @@ class _Match:
         if self._java:
             starting = [path for path, source in self._java.items() if source.main]
             first = [path for path in first if path in starting] or starting or first
+        if len(first) > 1 and (wanted := self._start.prefers):
+            first = [
+                path for path in first if re.search(wanted.encode(), self._files[path], re.MULTILINE)
+            ] or first
         highest = [path for path in first if path.count("/") == min(one.count("/") for one in first)]
         if len(highest) > 1 and any(place in word for word in self._words for place in _ONE_FILE):
             raise InvalidJob(
@@ -184,6 +194,7 @@ class _Fill:
     also: Sequence[str]
     class_name: str
     value: str
+    include: Sequence[str]
 
     def __call__(self, argv: Sequence[str]) -> Iterator[str]:
         places = {
@@ -197,6 +208,9 @@ class _Fill:
             if word in ("{all}", "{also}"):
                 yield from map(_safe, self.every if word == "{all}" else self.also)
                 continue
+            if word == "{include}":
+                yield from self.include
+                continue
             yield re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], word)
 
 
@@ -205,38 +219,10 @@ def _matching(patterns: Sequence[str], files: Mapping[str, bytes]) -> list[str]:
     return sorted(path for path in files if expression.fullmatch(path.lower())) if patterns else []
 
 
-def _java_names(
-    sources: Mapping[str, JavaSource], files: Mapping[str, bytes]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """The class to start of each file, and names for those that are not called like their public class."""
-    classes: dict[str, str] = {}
-    renamed: dict[str, str] = {}
-    for path, source in sources.items():
-        if source.main_class:
-            classes[path] = source.main_class
-        wanted = posixpath.join(posixpath.dirname(path), f"{source.public}.java")
-        if source.public and wanted != path and wanted not in (*files, *renamed.values()):
-            renamed[path] = wanted
-    return classes, renamed
-
-
 def _by_shebang(run: list[str], content: bytes) -> list[str]:
     """The command for a shell script: its first line says which shell, with which options."""
     shell = BASH if interpreter(content) in ("", "bash") else "/bin/sh"
     return [shell, *options(content), *run[1:]]
-
-
-def _value(content: bytes, key: str | None) -> str | None:
-    """The text at `key`, such as "scripts.start", in a JSON object; None if there is none."""
-    if key is None:
-        return None
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value if isinstance(value, str) and value and "\0" not in value else None
 
 
 def _list(paths: Sequence[str]) -> str:

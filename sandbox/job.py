@@ -94,7 +94,6 @@ class Job:
             stdin=None,
             artifacts=("**",),
             compile=None,
-            compiles=True,
         )
 
     def second_stage(self, workspace: bytes) -> Job:

@@ -66,7 +66,7 @@ def test_an_explanation_is_a_line_for_each_step(tmp_path: Path, run_here: Callab
     assert run_here("--file", "main.c", "--explain").stdout.splitlines() == [
         "runtime: cpp",
         "because: main.c ends in .c",
-        "compile: gcc -O2 -pthread -I. -Iinclude -o program main.c -lm",
+        "compile: gcc -O2 -pthread -I. -o program main.c -lm",
         "run:     ./program",
     ]
 

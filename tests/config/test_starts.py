@@ -7,7 +7,7 @@ import pytest
 from config import load_catalogue
 
 NODE = "node --no-detect-ineffective-gcs-near-heap-limit"
-NODE_TS = f"{NODE} --disable-warning=ExperimentalWarning"
+NODE_TS = f"{NODE} --experimental-transform-types --disable-warning=ExperimentalWarning"
 #: The first program that a build has left, and how CMake builds where it is.
 CPP = load_catalogue()["cpp"].start
 FIND = f"/bin/sh -c {CPP[1].run[-1]}"
@@ -43,10 +43,10 @@ STARTS: dict[str, list[tuple[str, str, str]]] = {
         ("CMakeLists.txt", f"{CMAKE}", f"{FIND}"),
         (
             "**/*.cpp **/*.cc **/*.cxx",
-            "g++ -O2 -pthread -I. -Iinclude -o program -x c {also} -x none {all} -lstdc++ -lm",
+            "g++ -O2 -pthread -I. {include} -o program -x c {also} -x none {all} -lstdc++ -lm",
             "./program",
         ),
-        ("**/*.c", "gcc -O2 -pthread -I. -Iinclude -o program {all} -lm", "./program"),
+        ("**/*.c", "gcc -O2 -pthread -I. {include} -o program {all} -lm", "./program"),
     ],
     "java": [
         ("*.jar", "", f"{JAVA} -jar {{entry}}"),

@@ -15,7 +15,7 @@ from sandbox.entrypoint import Stages, plan_start
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Parse
 
-GXX = ("g++", "-O2", "-pthread", "-I.", "-Iinclude", "-o", "program", "-x", "c", "-x", "none")
+GXX = ("g++", "-O2", "-pthread", "-I.", "-o", "program", "-x", "c", "-x", "none")
 LIBRARIES = ("-lstdc++", "-lm")
 BASH = "{bash}"
 
@@ -114,9 +114,14 @@ PACKAGE = '{"main": "lib/start.js", "scripts": {"start": "node serve.js"}}'
         ({"MAIN.PY": ""}, ("python3", "MAIN.PY")),
         ({"tool": "#!/usr/bin/env python3\n", "notes.txt": ""}, ("python3", "tool")),
         ({"package.json": PACKAGE}, ("/bin/sh", "-c", "PATH=$PATH:node_modules/.bin; node serve.js")),
-        ({"package.json": '{"main": "lib/start.js"}', "index.js": ""}, (*NODE, ".")),
+        ({"package.json": '{"main": "./lib"}', "lib/index.js": "", "index.js": ""}, (*NODE, ".")),
+        ({"package.json": '{"main": "index.js"}', "server.js": ""}, (*NODE, "server.js")),
+        ({"a.py": "", "b.py": "x = 1\nif __name__ == '__main__':\n"}, ("python3", "b.py")),
         ({"package.json": "no JSON", "index.js": ""}, (*NODE, "index.js")),
-        ({"main.ts": ""}, (*NODE, "--disable-warning=ExperimentalWarning", "main.ts")),
+        (
+            {"main.ts": ""},
+            (*NODE, "--experimental-transform-types", "--disable-warning=ExperimentalWarning", "main.ts"),
+        ),
         ({"App.dll": "", "Lib.dll": "", "App.runtimeconfig.json": ""}, ("dotnet", "App.dll")),
         ({"x.sh": "#!/bin/bash -eu\n"}, (BASH, "-eu", "x.sh")),
         ({"x.sh": "#!/usr/bin/env bash\n"}, (BASH, "x.sh")),
@@ -215,3 +220,11 @@ def test_a_makefile_without_run_starts_what_it_has_made(parse: Parse, makefile: 
 def test_files_that_nobody_can_start_are_named(parse: Parse, request_: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidJob, match=words):
         parse(**({"cmd": None} | request_))
+
+
+def test_a_compiler_of_c_finds_the_headers_and_its_own_first(parse: Parse) -> None:
+    files = {"p/src/a.c": "", "p/include/x/y.h": "", "p/src/math.h": "", "z.h": ""}
+    job = parse(None, files=files)
+    assert job.compile
+    found = ("-I.", "-Ip/include", "-iquote", "p/include/x", "-iquote", "p/src", "-o")
+    assert job.compile.argv[3:10] == found
