@@ -26,10 +26,12 @@ from benchmarks.live import measure_live
 from benchmarks.machine import describe_machine, machine_sentence
 from benchmarks.neighbour import measure_neighbour
 from benchmarks.peers import cache_folder
+from benchmarks.queue_cost import measure_queue_cost
 from benchmarks.report import publish, save, show
 from benchmarks.scale import DEFAULT, FULL, QUICK, Scale
 from benchmarks.stress import measure_stress
 from benchmarks.surroundings import BenchError, Surroundings
+from benchmarks.tenants import measure_tenants
 from benchmarks.throughput import measure_throughput
 from sandbox import SandboxUnavailable
 
@@ -42,6 +44,8 @@ _SHARED: dict[str, Callable[[Surroundings, Workers, Scale, Callable[[str], None]
 }
 _ALONE: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]] = {
     "hello": measure_hello,
+    "queue": measure_queue_cost,
+    "tenants": measure_tenants,
     "celery-settings": measure_celery_settings,
     "footprint": measure_footprint,
 }

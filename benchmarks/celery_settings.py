@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.caller import Caller
 from benchmarks.finding import Finding
-from benchmarks.peers import cache_folder
 from benchmarks.processes import cpu_of_tree
 from benchmarks.samples import spread
 from benchmarks.surroundings import BenchError
@@ -38,7 +34,6 @@ class _Variant:
     changes: dict[str, Any] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     separate_results: bool = False
-    hiredis: bool = False
 
 
 _VARIANTS = (
@@ -48,7 +43,6 @@ _VARIANTS = (
     _Variant("results on a Redis of their own", separate_results=True),
     _Variant("results compressed (zlib)", {"result_compression": "zlib"}),
     _Variant("pool of threads", options=("--pool=threads",)),
-    _Variant("hiredis installed", hiredis=True),
 )
 
 
@@ -88,8 +82,6 @@ def _start(around: Surroundings, variant: _Variant, name: str, stack: ExitStack)
     settings = {"CELLBLOCK_WARM": f"0,bash={_CELLS}"}
     if variant.separate_results:
         settings["CELLBLOCK_RESULT_BACKEND"] = f"{stack.enter_context(around.private_redis())}/0"
-    if variant.hiredis:
-        settings["PYTHONPATH"] = os.pathsep.join(filter(None, [_hiredis(), os.environ.get("PYTHONPATH")]))
     program = ("benchmarks.tuned_worker", json.dumps(variant.changes))
     options = ("--concurrency=2", *variant.options)
     worker = stack.enter_context(around.worker(name, *options, program=program, **settings))
@@ -117,20 +109,6 @@ def _drain(one: _Running, *, keep: bool) -> None:
     if keep:
         one.rates.append(_BACKLOG / (time.perf_counter() - started))
         one.cpu_s.append((cpu_of_tree(pid) - before) / _BACKLOG)
-
-
-def _hiredis() -> str:
-    """A folder with hiredis installed, because cellblock's own environment does not have it."""
-    folder = cache_folder() / "hiredis"
-    if not folder.exists():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--retries=0", "--timeout=10"]
-        try:
-            subprocess.run(
-                [*command, "--target", str(folder), "hiredis"], check=True, capture_output=True, timeout=120
-            )
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-            raise BenchError("hiredis could not be installed") from None
-    return str(folder)
 
 
 def _table(running: list[_Running], missing: dict[str, str]) -> Finding:

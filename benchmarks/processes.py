@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import docker
 
-__all__ = ["cell_pss", "cpu_at_rest", "cpu_of_engine", "cpu_of_tree", "pss", "tree"]
+__all__ = ["cell_pss", "cpu_at_rest", "cpu_of_engine", "cpu_of_processes", "cpu_of_tree", "pss", "tree"]
 
 _ENGINE = ("dockerd", "containerd")
 _PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
@@ -32,6 +32,11 @@ def tree(pid: int) -> list[psutil.Process]:
 def cpu_of_tree(pid: int) -> float:
     """Seconds of processor time of a process and its descendants, including those that have ended."""
     return _sum(tree(pid), _used_s)
+
+
+def cpu_of_processes(pid: int) -> float:
+    """Seconds of processor time of a process and its descendants that run, without those that have ended."""
+    return _sum(tree(pid), lambda process: sum(process.cpu_times()[:2]))
 
 
 def cpu_of_engine() -> float:

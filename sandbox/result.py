@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -158,4 +158,11 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The result as a dict that can be encoded as JSON."""
-        return asdict(self) | {"status": str(self.status), "stage": str(self.stage)}
+        # Not `asdict` of the whole: to copy each text and number takes longer than anything else here.
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        parts = {
+            "timings": asdict(self.timings),
+            "artifacts": {path: asdict(one) for path, one in self.artifacts.items()},
+            "artifacts_skipped": [asdict(one) for one in self.artifacts_skipped],
+        }
+        return plain | parts | {"status": str(self.status), "stage": str(self.stage)}

@@ -31,7 +31,7 @@ def java_names(
 
 
 def include_options(files: Iterable[str]) -> list[str]:
-    """Options by which a compiler of C finds headers: its own come before all but those of folders `include`."""
+    """Options by which a compiler of C finds headers; the system's come before all but those of `include`."""
     folders = {posixpath.dirname(path) for path in files if path.lower().endswith(_HEADERS)}
     above = {"/".join(parts[: at + 1]) for parts in map(_parts, folders) for at in range(len(parts))}
     include = sorted(path for path in above if posixpath.basename(path) == "include")

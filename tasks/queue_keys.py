@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["TICKET", "queue_keys", "tenants_lists"]
+__all__ = ["TICKET", "queue_key", "queue_keys", "tenants_lists"]
 
 #: What stands in a queue's list for a message that is sorted by its tenant (lua/fair_functions.lua).
 TICKET = b'"cellblock.ticket"'
@@ -12,11 +12,17 @@ TICKET = b'"cellblock.ticket"'
 
 def queue_keys(channel: Any, queue: str) -> list[str]:  # noqa: ANN401  kombu's own
     """The lists that a queue consists of: one for each priority, the most urgent first."""
-    return [channel._q_for_pri(queue, step) for step in channel.priority_steps]  # noqa: SLF001
+    return [queue_key(channel, queue, step) for step in channel.priority_steps]
+
+
+def queue_key(channel: Any, queue: str, priority: int) -> str:  # noqa: ANN401
+    """The list for a message of this priority."""
+    key: str = channel._q_for_pri(queue, priority)  # noqa: SLF001
+    return key
 
 
 def tenants_lists(client: Any, queue_key: str) -> list[str]:  # noqa: ANN401
     """The lists of the messages that are sorted by their tenants, the next tenant in turn first."""
-    tenants = client.zrange(f"cellblock.turns:{queue_key}", 0, -1)
+    tenants = client.zrange(f"cellblock.order:{queue_key}", 0, -1)
     names = (one.decode() if isinstance(one, bytes) else one for one in tenants)
     return [f"cellblock.tenant:{queue_key}:{name}" for name in names]

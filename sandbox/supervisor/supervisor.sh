@@ -38,7 +38,9 @@ fi
       kill) kill -KILL -1 ;;
     esac
   done
-  kill -KILL -1
+  # The worker is gone. The job may not have started yet, so once is not enough. Process 1 ends soon after the
+  # job, and this process with it.
+  while :; do kill -KILL -1; done
 ) &
 exec 8<&-
 

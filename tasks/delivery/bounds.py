@@ -11,7 +11,7 @@ from kombu.utils.json import dumps
 from tasks.delivery.stock import stock
 from tasks.headers import queue_full
 from tasks.patience import may_wait
-from tasks.queue_keys import queue_keys
+from tasks.queue_keys import queue_key, queue_keys
 from tasks.redis_script import RedisScript
 from tasks.settings import this_settings
 
@@ -35,13 +35,13 @@ class BoundedChannel(stock.Channel):  # type: ignore[misc]
     """Publishes a message only if there is room for it. Both are one step."""
 
     def _put(self, queue: str, message: Any, **_: Any) -> None:  # noqa: ANN401  kombu's own
-        keys = queue_keys(self, queue)
-        mine = self._q_for_pri(queue, self._get_message_priority(message, reverse=False))
-        settings, client = this_settings(), self._create_client()
+        keys, settings = queue_keys(self, queue), this_settings()
+        mine = queue_key(self, queue, self._get_message_priority(message, reverse=False))
         bounds = (settings.max_queued or 0, settings.tenant_max_queued or 0)
-        done, *why = _PUBLISH(client, keys, dumps(message), keys.index(mine) + 1, *bounds)
-        if not done:
-            raise full(client, is_tenants=why[0] in (b"tenant", "tenant"), waiting=int(why[1]))
+        with self.conn_or_acquire() as client:
+            done, *why = _PUBLISH(client, keys, dumps(message), keys.index(mine) + 1, *bounds)
+            if not done:
+                raise full(client, is_tenants=why[0] in (b"tenant", "tenant"), waiting=int(why[1]))
 
 
 class BoundedTransport(stock.Transport):  # type: ignore[misc]

@@ -2,7 +2,7 @@
 -- the message to the queue's list, like any publisher. There it is replaced by a ticket when it is sorted, so
 -- that the length of the list stays the number of messages that wait. For each list `queue` there are:
 --   cellblock.fair:<queue>             a hash: `tickets`, how many the list has, and `now`, the turn that is on
---   cellblock.turns:<queue>            the tenants with messages, a sorted set by their next turn
+--   cellblock.order:<queue>            the tenants with messages, a sorted set by their next turn
 --   cellblock.served:<queue>           the tenants without, by the turn that they would have next
 --   cellblock.tenant:<queue>:<tenant>  a tenant's messages, a list
 --   cellblock.running:<tenant>         the delivery tags of what a tenant has running, if that is bounded
@@ -17,7 +17,7 @@ local READ_BYTES = 65536
 
 local function list_of(queue, tenant) return 'cellblock.tenant:' .. queue .. ':' .. tenant end
 local function hash_of(queue) return 'cellblock.fair:' .. queue end
-local function turns_of(queue) return 'cellblock.turns:' .. queue end
+local function turns_of(queue) return 'cellblock.order:' .. queue end
 local function served_of(queue) return 'cellblock.served:' .. queue end
 
 -- The message as a table, if kombu could read it, and it is short.
@@ -120,6 +120,19 @@ local function drop_ticket(queue)
   end
 end
 
+-- The tenant whose turn it is. Only a few are read at a time: there may be thousands.
+local function first_that_may_run(queue, bound, unacked)
+  local from = 0
+  while true do
+    local some = redis.call('ZRANGE', turns_of(queue), from, from + 9)
+    for _, tenant in ipairs(some) do
+      if may_run(tenant, bound, unacked) then return tenant end
+    end
+    if #some == 0 then return nil end
+    from = from + 10
+  end
+end
+
 -- Take the next message in turn. Answers the message and its tenant; false, if none of those that wait may run.
 local function next_in_turn(queue, weights, bound, unacked)
   local waiting = redis.call('LLEN', queue)
@@ -131,18 +144,18 @@ local function next_in_turn(queue, weights, bound, unacked)
     return message, ''
   end
   sort(queue)
-  for _, tenant in ipairs(redis.call('ZRANGE', turns_of(queue), 0, -1)) do
-    if may_run(tenant, bound, unacked) then
-      local turn = number(redis.call('ZSCORE', turns_of(queue), tenant))
-      local message = redis.call('RPOP', list_of(queue, tenant))
-      leave(queue, tenant, turn + 1 / (weights[tenant] or 1))
-      if message then
-        redis.call('HSET', hash_of(queue), 'now', turn)
-        redis.call('ZREMRANGEBYSCORE', served_of(queue), '-inf', turn)
-        drop_ticket(queue)
-        return message, tenant
-      end
+  local tenant = first_that_may_run(queue, bound, unacked)
+  while tenant do
+    local turn = number(redis.call('ZSCORE', turns_of(queue), tenant))
+    local message = redis.call('RPOP', list_of(queue, tenant))
+    leave(queue, tenant, turn + 1 / (weights[tenant] or 1))
+    if message then
+      redis.call('HSET', hash_of(queue), 'now', turn)
+      redis.call('ZREMRANGEBYSCORE', served_of(queue), '-inf', turn)
+      drop_ticket(queue)
+      return message, tenant
     end
+    tenant = first_that_may_run(queue, bound, unacked)
   end
   if redis.call('EXISTS', turns_of(queue)) == 1 then return false end
   drop_ticket(queue)

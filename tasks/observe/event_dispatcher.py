@@ -46,6 +46,12 @@ class BatchedEvents(_celerys.EventDispatcher):  # type: ignore[misc]
         if groups and self._is_heard:
             self._note_receivers()
 
+    def close(self) -> None:
+        """Publish what waits, if anybody listens, and then nothing more."""
+        if self._is_heard:
+            self.flush()
+        super().close()
+
     def _flush_due(self) -> None:
         self._is_due = False
         self.flush()

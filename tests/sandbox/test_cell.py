@@ -263,6 +263,33 @@ def test_the_jobs_of_a_worker_killed_by_sigkill_end_by_themselves(sandbox: Sandb
             engine.remove(cell.name)
 
 
+DIES_AT_ONCE = """
+import os, signal, sys
+from sandbox import Sandbox
+from sandbox.engines.docker.cell import DockerCell
+from sandbox.engines.oci.cell import OciCell
+for kind in (DockerCell, OciCell):
+    def start(self, job, real=kind.start):
+        real(self, job)
+        os.kill(os.getpid(), signal.SIGKILL)
+    kind.start = start
+Sandbox().run(sys.argv[1], timeout=100)
+"""
+
+
+def test_a_job_whose_worker_is_killed_as_soon_as_it_has_sent_the_orders_ends_by_itself(
+    sandbox: Sandbox,
+) -> None:
+    sleep = unique_sleep(300)
+    env = os.environ | environment(sandbox.settings)
+    done = subprocess.run([sys.executable, "-c", DIES_AT_ONCE, sleep], cwd=ROOT, env=env, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with closing(open_engine(sandbox.settings)) as engine:
+        wait_until(lambda: all(cell.dead_since for cell in engine.list()), 10, "its cell has ended")
+        for cell in engine.list():
+            engine.remove(cell.name)
+
+
 @pytest.fixture
 def ghost(tmp_path: Path) -> Iterator[Sandbox]:
     """A sandbox with a runtime whose image does not exist."""

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.delivery.bounds import _EXCESS, _PUBLISH
 from tasks.delivery.unacked import _TAKE
+from tasks.lease import _keys
 from tasks.queue_keys import TICKET, tenants_lists
 from tests.tasks.hostile_messages import call, envelope
 
@@ -223,3 +224,11 @@ def test_what_was_accepted_is_never_too_much(database: redis.Redis, header: dict
     database.lpush(Q, *(envelope(call("x"), headers={"cellblock_tenant": "a"} | header) for _ in range(3)))
     assert [json.loads(one)["headers"].get("retries", 0) for one in take_excess(database, 1, 0)] == [0, 0]
     assert (take_excess(database, 1, 0), database.llen(Q)) == ([], 3)
+
+
+def test_no_job_has_keys_that_are_a_queues(database: redis.Redis, take: Takes) -> None:
+    """A publisher chooses a job's id, and may choose the name of a queue."""
+    push(database, "a", "1", "2")
+    take()
+    of_queue = {str(key) for key in database.scan_iter() if str(key).endswith(f":{Q}")}
+    assert of_queue.isdisjoint(_keys(Q))

@@ -120,3 +120,12 @@ def test_a_monitor_that_begins_to_listen_gets_the_events_of_the_last_second(
         assert _heard(monitor) == ["b"]
     job("c")
     assert later.calls[0][0] == 0.1
+
+
+def test_a_worker_that_ends_publishes_what_waits(
+    database: redis.Redis, events: Any, job: Callable[[str], None]
+) -> None:
+    with listening(database) as monitor:
+        job("last")
+        events.close()
+        assert _heard(monitor) == ["last"]

@@ -17,7 +17,7 @@ def test_the_largest_tenants_are_named_and_all_others_counted_together(
 ) -> None:
     for number in range(1, 31):
         name = f"t{number}" if number > 1 else ""
-        database.zadd("cellblock.turns:cellblock", {name: 0})
+        database.zadd("cellblock.order:cellblock", {name: 0})
         database.lpush(f"cellblock.tenant:cellblock:{name}", *(["x"] * number))
     with Connection(broker_url) as connection:
         lengths = _tenants(connection.default_channel, "cellblock")
@@ -26,7 +26,7 @@ def test_the_largest_tenants_are_named_and_all_others_counted_together(
 
 
 def test_jobs_of_nobody_have_a_name_that_no_tenant_has(broker_url: str, database: redis.Redis) -> None:
-    database.zadd("cellblock.turns:cellblock", {"": 0})
+    database.zadd("cellblock.order:cellblock", {"": 0})
     database.lpush("cellblock.tenant:cellblock:", "x")
     with Connection(broker_url) as connection:
         assert _tenants(connection.default_channel, "cellblock") == {"(none)": 1}
