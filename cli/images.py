@@ -27,7 +27,7 @@ from sandbox.images import build as build_image
 from sandbox.images import runtimes as with_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rich.progress import TaskID
 
@@ -80,6 +80,13 @@ def _why(runtime: Runtime, image: Image | None) -> str:
     return f"{runtime.image} is not here, the local build is"
 
 
+def _pulled(runtimes: Iterable[Runtime]) -> Iterator[tuple[str, str]]:
+    """The images of runtimes, and those of their compilers, each with the runtime's name."""
+    for runtime in runtimes:
+        for image in dict.fromkeys((runtime.image, runtime.compiler.image)):
+            yield runtime.name, image
+
+
 @app.command()
 def pull(
     names: Names = None,
@@ -89,12 +96,12 @@ def pull(
     """Pull the images of the runtimes from their registry."""
     chosen, failed = _chosen(names), False
     with _ended_by_sigterm(), open_images(load_settings()) as images:
-        for runtime in chosen:
-            if not force and images.find(runtime.image):
+        for name, image in _pulled(chosen):
+            if not force and images.find(image):
                 continue
             try:
                 with _bars(quiet=quiet) as tell:
-                    images.pull(runtime.image, partial(_tell_step, tell, runtime.name))
+                    images.pull(image, partial(_tell_step, tell, name))
             except SandboxUnavailable as error:
                 failed = True
                 if not quiet:
@@ -132,7 +139,7 @@ def prune(
 
     With Docker, only images that cellblock has built are removed, and there is no `--all`.
     """
-    names = {name for runtime in _chosen(None) for name in runtime.images}
+    names = {name for one in _chosen(None) for name in (*one.images, *one.compiler.images)}
     with open_images(load_settings()) as images:
         freed = images.prune(names if everything else None)
     if not quiet:

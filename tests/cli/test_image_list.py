@@ -20,7 +20,7 @@ LOCAL: dict[str, object] = {"Id": "sha256:2", "Size": 2 << 20, "RepoDigests": []
 NAMED: dict[str, object] = {
     "Id": "sha256:1",
     "Size": 1 << 20,
-    "RepoDigests": ["mirror.test/alpine@sha256:a", "alpine@sha256:b"],
+    "RepoDigests": ["mirror.test/bash@sha256:a", "bash@sha256:b"],
 }
 
 
@@ -33,9 +33,9 @@ def listed(folder: Path, **images: dict[str, object]) -> dict[str, object]:
 
 
 def test_a_pulled_image_comes_with_the_digest_of_its_own_registry(tmp_path: Path) -> None:
-    assert listed(tmp_path, **{"alpine:latest": NAMED, "cellblock/bash:local": LOCAL}) == {
+    assert listed(tmp_path, **{"bash:5": NAMED, "cellblock/bash:local": LOCAL}) == {
         "runtime": "bash",
-        "image": "alpine:latest",
+        "image": "bash:5",
         "id": "sha256:1",
         "digest": "sha256:b",
         "size": "1 MiB",
@@ -47,12 +47,12 @@ def test_a_pulled_image_comes_with_the_digest_of_its_own_registry(tmp_path: Path
 def test_the_local_build_stands_in_and_has_no_digest(tmp_path: Path) -> None:
     row = listed(tmp_path, **{"cellblock/bash:local": LOCAL})
     assert (row["image"], row["id"], row["digest"]) == ("cellblock/bash:local", "sha256:2", None)
-    assert row["why"] == "alpine:latest is not here, the local build is"
+    assert row["why"] == "bash:5 is not here, the local build is"
 
 
 def test_with_no_image_it_says_what_brings_one(tmp_path: Path) -> None:
     row = listed(tmp_path)
-    assert (row["image"], row["size_bytes"], row["why"]) == (None, None, "alpine:latest: pull or build it")
+    assert (row["image"], row["size_bytes"], row["why"]) == (None, None, "bash:5: pull or build it")
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["table", "json"])
