@@ -6,10 +6,12 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from config.inheritance import inherited
+from config.packages import Packages
 from config.quoting import quoted
 from config.setting_types import Bytes
 from config.settings import InvalidSetting
@@ -94,12 +96,19 @@ class Start(BaseModel):
 
 
 class Runtime(BaseModel):
-    """One language: its image, the files it owns, and how a job with files but no command starts."""
+    """One language: its image, the files it owns, and how a job with files but no command starts.
+
+    A runtime that extends another has inherited what that one has, and adds `packages`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     image: str
+    image_of: str = ""
+    extends: str | None = None
+    packages: Packages = Packages()
+    packages_from: Literal["pip", "npm", "apt"] = "apt"
     extensions: tuple[str, ...] = ()
     shebangs: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
@@ -123,6 +132,12 @@ class Runtime(BaseModel):
         if (at or image.startswith("sha256:")) and not _DIGEST.fullmatch(digest):
             raise ValueError("a digest is sha256: and 64 hexadecimal digits")
         return image
+
+    @model_validator(mode="after")
+    def _adds_to_another(self) -> Self:
+        if self.packages and not self.extends:
+            raise ValueError("packages are added to another runtime's: name that one by `extends`")
+        return self
 
     def environment(self, memory_bytes: int) -> dict[str, str]:
         """The environment of a job in a cell with `memory_bytes` of memory."""
@@ -157,12 +172,17 @@ class Runtime(BaseModel):
     @property
     def images(self) -> tuple[str, ...]:
         """The images that its cells may be made from, by preference. A pinned image has no substitute."""
-        return (self.image,) if self.is_pinned else (self.image, self.local_image)
+        return (self.image,) if self.is_pinned or self.is_built else (self.image, self.local_image)
+
+    @property
+    def is_built(self) -> bool:
+        """Whether its only image is the one that is built here, which no registry has."""
+        return self.image == self.local_image
 
     @property
     def local_image(self) -> str:
-        """The tag under which `cellblock images build` leaves this runtime's image."""
-        return f"cellblock/{self.name}:local"
+        """The tag under which `cellblock images build` leaves this runtime's image, or the one it extends."""
+        return f"cellblock/{self.image_of or self.name}:local"
 
 
 Catalogue = dict[str, Runtime]
@@ -182,7 +202,7 @@ def _load(operators_file: Path | None) -> Mapping[str, Runtime]:
     tables = _read(_BUILTIN)
     for name, table in (_read(operators_file) if operators_file else {}).items():
         tables[name] = tables.get(name, {}) | table if isinstance(table, dict) else table
-    return {name: _runtime(name, table) for name, table in tables.items()}
+    return {name: _runtime(name, table) for name, table in inherited(tables).items()}
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

@@ -94,6 +94,7 @@ class Job:
             stdin=None,
             artifacts=("**",),
             compile=None,
+            compiles=True,
         )
 
     def second_stage(self, workspace: bytes) -> Job:

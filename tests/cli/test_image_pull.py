@@ -143,3 +143,14 @@ def test_a_pull_that_fails_keeps_nobody_from_the_next_one(stand_in: StandIn) -> 
 def test_the_image_of_a_runtimes_compiler_is_pulled_too(stand_in: StandIn) -> None:
     assert run_cli("images", "pull", "dotnet", CELLBLOCK_DOCKER_HOST=stand_in.url).returncode == 0
     assert [name.rpartition("/")[2] for name, _ in stand_in.pulled] == ["runtime", "sdk"]
+
+
+def test_an_image_with_packages_is_never_asked_of_a_registry(
+    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runtimes.toml").write_text('[data]\nextends = "python"\npackages = ["numpy"]\n')
+    monkeypatch.setenv("CELLBLOCK_RUNTIMES", str(tmp_path / "runtimes.toml"))
+    named = run_cli("images", "pull", "data", CELLBLOCK_DOCKER_HOST=stand_in.url)
+    assert (named.returncode, "Try: cellblock images build data" in named.stderr) == (125, True)
+    everything = run_cli("images", "pull", CELLBLOCK_DOCKER_HOST=stand_in.url)
+    assert (everything.returncode, "data" in everything.stderr) == (0, False)

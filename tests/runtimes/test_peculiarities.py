@@ -28,7 +28,16 @@ if __name__ == "__main__":
 
 
 def test_home_language_and_time_zone_are_the_same_everywhere(sandbox: Sandbox, runtime: str) -> None:
-    assert sandbox.run(ENVIRONMENT, runtime).stdout == "/tmp C.UTF-8 UTC UTC\n/workspace\n"
+    assert sandbox.run(ENVIRONMENT, runtime).stdout == "/workspace C.UTF-8 UTC UTC\n/workspace\n"
+
+
+def test_what_is_installed_for_the_user_starts_and_what_is_only_cached_does_not_come_back(
+    sandbox: Sandbox, runtime: str
+) -> None:
+    cached = 'mkdir "$XDG_CACHE_HOME" && touch "$XDG_CACHE_HOME/x"'
+    script = f"mkdir ~/bin && cp /bin/true ~/bin && ~/bin/true && {cached}"
+    result = sandbox.run(script, runtime, artifacts=["**"])
+    assert (result.status, set(result.artifacts)) == (Status.SUCCEEDED, {"bin/true"})
 
 
 def test_python_shares_memory_between_processes(sandbox: Sandbox) -> None:

@@ -25,7 +25,7 @@ class GuardedImages:
     def __init__(self, engine: GuardedEngine, catalogue: Catalogue) -> None:
         self._engine = engine
         self._names = {runtime.name: runtime.images for runtime in catalogue.values()}
-        self._pulled = {split_name(runtime.image) for runtime in catalogue.values()}
+        self._pulled = {split_name(runtime.image) for runtime in catalogue.values() if not runtime.is_built}
         self._seen: dict[tuple[str, str], tuple[float, Image]] = {}
 
     def is_runtime(self, name: str) -> bool:
