@@ -209,7 +209,7 @@ _RECEIVERS: dict[Any, tuple[Callable[..., None], ...]] = {
     ),
     # Celery has made the handlers of its log, and has written no line to them.
     signals.after_setup_logger: (logs.format_lines,),
-    signals.after_setup_task_logger: (logs.format_lines,),
+    signals.after_setup_task_logger: (logs.format_lines, logs.leave_out_celerys_end),
     # The parts of the worker are known. None of them has been started.
     signals.celeryd_after_setup: (
         # Before the pool forks, so that its processes inherit the keeper's path.

@@ -38,10 +38,20 @@ def runtime() -> Iterator[Finding]:
             f"mount -t tmpfs -o mode=711 tmpfs {settings.state}",
         )
     # Root mounts each cell's image in the state folder. For others, cells use the one in the store.
-    used = [settings.state] if os.geteuid() == 0 else [settings.state, settings.store]
-    closed = [path for folder in used for path in (folder, *folder.parents) if not _is_open(path)]
+    used = settings.state if os.geteuid() == 0 else settings.store
+    closed = [path for path in (used, *used.parents) if not _is_open(path)]
     if closed:
         yield problem(f"cells can't enter {closed[0]}, where their files are", f"chmod o+x {closed[0]}")
+    # Root's overlay is a mount of its own.
+    if os.geteuid() != 0 and not _may_be_executed(settings.store):
+        yield problem(
+            f"no image's program may be executed: {settings.store} is mounted noexec",
+            "CELLBLOCK_STORE: a folder on another file system",
+        )
+
+
+def _may_be_executed(folder: Path) -> bool:
+    return not folder.exists() or not os.statvfs(folder).f_flag & os.ST_NOEXEC
 
 
 def _is_in_memory(folder: Path) -> bool:

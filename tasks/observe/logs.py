@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from celery.app.trace import LOG_SUCCESS
 from celery.utils.log import get_multiprocessing_logger
 
 from sandbox.budget import overcommitments, this_host
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "format_first_lines",
     "format_lines",
+    "leave_out_celerys_end",
     "log_isolation",
     "log_overcommitments",
     "log_result",
@@ -77,6 +79,15 @@ def log_unfairness() -> None:
         " CELLBLOCK_MAX_QUEUED have no effect: only with Redis as the broker are tenants served in turn, and"
         " queues bounded. Try: a policy of the broker's own, such as max-length"
     )
+
+
+def leave_out_celerys_end(**_: object) -> None:
+    """Drop Celery's own line for each task that succeeded. It costs as much as ours, and says less."""
+    logging.getLogger("celery.app.trace").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return record.msg != LOG_SUCCESS
 
 
 def log_result(result: Mapping[str, Any], **_: object) -> None:

@@ -16,6 +16,7 @@ from cellblock import (
     CellblockError,
     CommandFailed,
     InvalidJob,
+    Job,
     LiveEntry,
     QueueFull,
     Status,
@@ -135,10 +136,18 @@ def test_a_job_that_is_too_many_fails_with_the_time_to_try_again(tmp_path: Path,
     bounds = {"CELLBLOCK_TENANT_MAX_QUEUED": "2", **HOST}
     with running_worker(tmp_path, broker_url, "--concurrency=1", **bounds):
         jobs = [cells.submit("sleep 0.5") for _ in range(10)]
-        with pytest.raises(QueueFull, match="Try: send it again in") as caught:
-            jobs[-1].get(timeout=40)
-        assert caught.value.retry_after >= 0.75
-        jobs[0].get(timeout=40)
+        refused = [error for job in jobs if (error := refusal(job))]
+    assert 5 <= len(refused) < 10
+    assert "Try: send it again in" in str(refused[0])
+    assert all(error.retry_after >= 0.75 for error in refused)
+
+
+def refusal(job: Job) -> QueueFull | None:
+    try:
+        job.get(timeout=40)
+    except QueueFull as error:
+        return error
+    return None
 
 
 @pytest.mark.parametrize(

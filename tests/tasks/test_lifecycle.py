@@ -39,7 +39,7 @@ ORDER = {
         "encode_in_pieces",
     ],
     "after_setup_logger": ["format_lines"],
-    "after_setup_task_logger": ["format_lines"],
+    "after_setup_task_logger": ["format_lines", "leave_out_celerys_end"],
     "celeryd_after_setup": [
         "start_keeper",
         "introduce_worker",

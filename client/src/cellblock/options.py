@@ -41,6 +41,8 @@ class Request(TypedDict, total=False):
     """Size of `/workspace`, and again of `/tmp`."""
     output_limit: int | str
     """Size: how much is kept of each stream."""
+    entry: str
+    """The one of `files` that starts, if there is no `cmd`."""
     stdin: Content
     """The job's standard input."""
     env: Mapping[str, str]

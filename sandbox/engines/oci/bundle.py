@@ -125,13 +125,15 @@ def _seccomp(text: str, machine: str) -> dict[str, Any]:
 
 
 def _resources(profile: Profile) -> dict[str, Any]:
+    reads = [_rate(*one) for one in profile.disk_reads.items()]
     return {
         "devices": [{"allow": False, "access": "rwm"}],  # the runtime allows the usual ones again
         # Not `kernelTCP`: runc ignores it, and crun refuses it with version 2. The engine sets it afterwards.
         "memory": {"limit": profile.memory_bytes, "swap": profile.memory_bytes},
         "pids": {"limit": profile.pids},
         "cpu": {"quota": profile.cpu.quota_us, "period": profile.cpu.period_us},
-        "blockIO": {"throttleReadBpsDevice": [_rate(*one) for one in profile.disk_reads.items()]},
+        # Even if it is empty, crun needs the controller `io`, which the groups of a user's own systemd lack.
+        **({"blockIO": {"throttleReadBpsDevice": reads}} if reads else {}),
     }
 
 

@@ -7,7 +7,9 @@ it alone. Elsewhere on the host it may remove groups that it has not made.
 from __future__ import annotations
 
 import os
+import subprocess
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from sandbox.engines.cgroup import CGROUPS
@@ -16,12 +18,14 @@ from sandbox.errors import EngineUnreachable
 __all__ = ["cells_parent", "delegated_group"]
 
 # systemd marks what it delegates. Versions before 251 only have the second mark, which root alone can read.
+# The systemd of a user marks nothing, so it must be asked.
 _MARKS = ("user.delegate", "trusted.delegate")
 #: Where the worker's own processes are. A unit may name it in `DelegateSubgroup=`.
 _LEAF = "worker"
 _CONTROLLERS = ("cpu", "memory", "pids")
 _OPTIONAL = ("io",)
 _TRIES = 20
+_ANSWER_S = 10.0
 
 
 def cells_parent(owner: str, root: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) -> str:
@@ -48,10 +52,11 @@ def delegated_group(root: Path = CGROUPS, own: Path = Path("/proc/self/cgroup"))
     lines = own.read_text().splitlines() if (root / "cgroup.controllers").exists() else []
     group = next((Path(line[3:]) for line in lines if line.startswith("0::/")), Path("/"))
     candidate = group.parent if group.name == _LEAF else group
-    is_marked = any(_has(root / candidate.relative_to("/"), mark) for mark in _MARKS)
-    if is_marked:
+    if any(_has(root / candidate.relative_to("/"), mark) for mark in _MARKS):
         return candidate
     if os.geteuid() != 0:
+        if lines and _user_delegates(candidate.name):
+            return candidate
         raise EngineUnreachable(
             "This user can't limit cells: its processes are in no control group that systemd has delegated."
             " Try: run the worker as a unit with Delegate=yes, on a host with cgroup version 2"
@@ -64,6 +69,17 @@ def _has(group: Path, mark: str) -> bool:
         return os.getxattr(group, mark) == b"1"
     except OSError:
         return False
+
+
+@cache
+def _user_delegates(unit: str) -> bool:
+    """Whether the systemd of this user has delegated the unit's group. False if there is no such unit."""
+    question = ("systemctl", "--user", "show", "--property=Delegate", "--value", unit)
+    try:
+        answer = subprocess.run(question, capture_output=True, timeout=_ANSWER_S, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return answer.stdout.strip() == b"yes"
 
 
 def _make_room(group: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.errors import EngineUnreachable
 from sandbox.gvisor import is_gvisor
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from sandbox.engines.oci.rlimits import Rlimit
 
-__all__ = ["adapted", "is_crun"]
+__all__ = ["adapted", "is_crun", "require_user"]
 
 Config = dict[str, Any]
 
@@ -38,6 +40,20 @@ def adapted(
         return _for_crun(_with_limits(config, rlimits), null), ()
     # runc sets the limits from outside of the user namespace, for which root lacks a right on some hosts.
     return config, ("prlimit", *(one.for_prlimit() for one in rlimits))
+
+
+def require_user(program: str) -> None:
+    """Return if the runtime's program can make cells for this user.
+
+    Raises:
+        EngineUnreachable: it can only make them for root. runc gives a file of its own to the cell's ids, for
+            which others lack the right. With gVisor it was not tried.
+    """
+    if os.geteuid() != 0 and not is_crun(program):
+        raise EngineUnreachable(
+            f"{Path(program).name} can't make cells for a user who is not root."
+            " Try: CELLBLOCK_OCI_RUNTIME=crun, or run the worker as root"
+        )
 
 
 def is_crun(program: str) -> bool:

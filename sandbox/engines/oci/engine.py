@@ -24,7 +24,7 @@ from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolders, is_cell_name
 from sandbox.engines.oci.store import Store
 from sandbox.engines.oci.subids import require_ids
-from sandbox.engines.oci.user_namespace import make_user_namespace
+from sandbox.engines.oci.user_namespace import make_user_namespace, path_of
 from sandbox.errors import EngineFailed, EngineUnfit, EngineUnreachable
 from sandbox.labels import STATE, FoundLabels
 from sandbox.meter import measure
@@ -147,11 +147,12 @@ class OciEngine:
         return time.time()
 
     def require_rights(self) -> None:
-        """Return if this user may give ids to cells and limit them. Changes nothing.
+        """Return if this user may give ids to cells and limit them, and the runtime can. Changes nothing.
 
         Raises:
-            EngineUnreachable: it may not.
+            EngineUnreachable: one of them may not or can't.
         """
+        self._runtime.require_user()
         require_ids(*self._settings.uid_bounds)
         delegated_group()
 
@@ -216,7 +217,7 @@ class OciEngine:
                 mounts=mounts,
                 image_env=image.env,
                 ids=ids,
-                user_namespace=f"/proc/{os.getpid()}/fd/{namespace.fileno()}" if namespace else None,
+                user_namespace=path_of(namespace) if namespace else None,
                 cgroup=group,
                 machine=platform.machine(),
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 from subprocess import Popen
 from typing import TYPE_CHECKING, Any
 
-from sandbox.engines.oci.dialect import adapted, is_crun
+from sandbox.engines.oci.dialect import adapted, is_crun, require_user
 from sandbox.engines.oci.launcher import this_launcher
 from sandbox.engines.oci.process_end import ends
 from sandbox.engines.oci.sealed import sealed
@@ -44,6 +44,14 @@ class OciRuntime:
     def name(self) -> str:
         """The program's name, without its folder."""
         return Path(self._program).name
+
+    def require_user(self) -> None:
+        """Return if the program can make cells for this user.
+
+        Raises:
+            EngineUnreachable: it can't.
+        """
+        require_user(self._program)
 
     def start(
         self,

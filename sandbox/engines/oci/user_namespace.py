@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from sandbox.engines.oci.kernel import new_user_namespace
 if TYPE_CHECKING:
     from sandbox.engines.oci.ids import IdRange
 
-__all__ = ["make_user_namespace"]
+__all__ = ["make_user_namespace", "path_of"]
 
 
 def make_user_namespace(ids: IdRange) -> io.FileIO:
@@ -29,3 +30,9 @@ def make_user_namespace(ids: IdRange) -> io.FileIO:
         for file in ("uid_map", "gid_map"):
             (process / file).write_text(f"0 {ids.first} {ids.size}")
         return io.FileIO(process / "ns" / "user")
+
+
+def path_of(namespace: io.FileIO) -> str:
+    """The path by which the OCI runtime finds a namespace that this process has open."""
+    # Not /proc/PID/…: runc from 1.1.11 on then compares the cell's ids with those of the process PID.
+    return f"/proc/./{os.getpid()}/fd/{namespace.fileno()}"

@@ -68,16 +68,28 @@ def test_a_folder_of_mounts_that_nobody_else_may_enter_is_a_problem(host: Path) 
     assert problems() == [f"cells can't enter {host}, where their files are"]
 
 
-def test_a_worker_that_is_not_root_needs_its_store_open_too(
+def test_the_cells_of_a_worker_that_is_not_root_enter_the_store_alone(
     host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host.chmod(0o755)
+    host.chmod(0o700)
     closed = tmp_path / "store"
     closed.mkdir(mode=0o700)
     monkeypatch.setenv("CELLBLOCK_STORE", str(closed))
     monkeypatch.setattr(os, "geteuid", lambda: 65534)
     monkeypatch.setattr(OciEngine, "require_rights", lambda _: None)
     assert problems() == [f"cells can't enter {closed}, where their files are"]
+
+
+def test_a_worker_that_is_not_root_needs_a_store_whose_programs_may_be_executed(
+    host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del host
+    store = tmp_path / "store"
+    store.mkdir(mode=0o755)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_NOEXEC))
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setattr(OciEngine, "require_rights", lambda _: None)
+    assert problems() == [f"no image's program may be executed: {store} is mounted noexec"]
 
 
 def test_a_host_whose_apparmor_has_no_profile_for_cells_is_told_how_to_load_it(

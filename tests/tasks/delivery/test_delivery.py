@@ -84,7 +84,7 @@ def test_a_job_that_is_delivered_twice_runs_once(
         result = handle.get(timeout=ANSWER_S)
         wait_until(lambda: not database.hlen("unacked"), MOST_S, "the second delivery is done with")
         assert (result["stdout"], result["attempt"]) == ("once\n", 1)
-        assert worker.log().count("succeeded in") == 1
+        assert worker.log().count("The job has ended") == 1
 
 
 def test_a_job_that_kills_its_process_each_time_fails_and_says_so(

@@ -17,7 +17,7 @@ from cellblock.shared.units import format_bytes
 __all__ = ["ARGUMENTS", "bind_request", "check_names", "read_parts"]
 
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
-ARGUMENTS = (*LIMIT_NAMES, "stdin", "env", "files", "artifacts", "network", "check")
+ARGUMENTS = (*LIMIT_NAMES, "entry", "stdin", "env", "files", "artifacts", "network", "check")
 # All patterns are tried on each file that a job leaves.
 _PATTERNS = 256
 _PATTERNS_BYTES = 64 << 10
@@ -60,9 +60,10 @@ def check_names(request: Iterable[str]) -> None:
 
 
 class Parts(NamedTuple):
-    """What of a request can be read without the operator's settings. `argv` is empty if it has no `cmd`."""
+    """What of a request can be read without the operator's settings."""
 
-    argv: tuple[str, ...]
+    cmd: str | tuple[str, ...] | None
+    entry: str | None
     stdin: bytes | None
     env: Mapping[str, str]
     files: Mapping[str, bytes]
@@ -76,19 +77,32 @@ def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
     Raises:
         InvalidJob: with one sentence that says what is wrong.
     """
+    files = _files(request.get("files"))
     return Parts(
-        argv=() if cmd is None else _argv(cmd),
+        cmd=None if cmd is None else _cmd(cmd),
+        entry=_entry(request.get("entry"), cmd, files),
         stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
         env=_env(request.get("env")),
-        files=_files(request.get("files")),
+        files=files,
         artifacts=_artifacts(request.get("artifacts")),
         check=_flag("check", request.get("check")),
     )
 
 
-def _argv(cmd: object) -> tuple[str, ...]:
+def _entry(entry: object, cmd: object, files: Mapping[str, bytes]) -> str | None:
+    if entry is None:
+        return None
+    if cmd is not None:
+        raise InvalidJob("entry: it says what starts if there is no cmd; leave one of them out.")
+    path = normalise_path(entry, "entry")
+    if path not in files:
+        raise InvalidJob(f"entry: {quoted(path)} is not in files.")
+    return path
+
+
+def _cmd(cmd: object) -> str | tuple[str, ...]:
     if isinstance(cmd, str):
-        return ("/bin/sh", "-c", decode_text("cmd", cmd))
+        return decode_text("cmd", cmd)
     if isinstance(cmd, Sequence) and not isinstance(cmd, bytes) and cmd:
         _check_count("cmd", len(cmd), "arguments", _MOST_ARGUMENTS)
         return tuple(decode_text(f"cmd[{index}]", part) for index, part in enumerate(cmd))

@@ -12,8 +12,11 @@ import pytest
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """Gives a folder that every user may enter: to the host, a cell's user is one that owns nothing."""
-    folder = Path(tempfile.mkdtemp(prefix="cellblock-", dir="/run"))
+    """Gives a folder that every user may enter: to the host, a cell's user is one that owns nothing.
+
+    It is not in /run, from which some hosts let nothing be executed.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="cellblock-", dir="/var/tmp"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)

@@ -15,18 +15,22 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("listed", "name"),
+    ("loaded", "mode", "name"),
     [
-        ("docker-default (enforce)\ncellblock-cell (enforce)\n", PROFILE),
-        ("cellblock-cell (complain)\n", None),
-        ("cellblock-cell-old (enforce)\n", None),
+        ("cellblock-cell", "enforce", PROFILE),
+        ("cellblock-cell", "complain", None),
+        ("cellblock-cell.old", "enforce", None),
     ],
 )
 def test_only_a_profile_that_the_kernel_enforces_is_given_to_cells(
-    tmp_path: Path, listed: str, name: str | None
+    tmp_path: Path, loaded: str, mode: str, name: str | None
 ) -> None:
-    (tmp_path / "profiles").write_text(listed)
-    assert loaded_profile(tmp_path / "profiles") == name
+    for number, (other, its_mode) in enumerate({"docker-default": "enforce", loaded: mode}.items()):
+        folder = tmp_path / f"{other}.{number}"
+        folder.mkdir()
+        (folder / "name").write_text(f"{other}\n")
+        (folder / "mode").write_text(f"{its_mode}\n")
+    assert loaded_profile(tmp_path) == name
 
 
 def test_a_host_without_apparmor_has_no_profile(tmp_path: Path) -> None:
@@ -42,3 +46,11 @@ def test_the_kernel_says_whether_it_uses_apparmor(tmp_path: Path, text: str, *, 
 def test_a_cell_is_confined_where_the_profile_is_loaded(crun: Sandbox) -> None:
     confined = crun.run("cat /proc/self/attr/apparmor/current /proc/self/attr/current; true", "bash").stdout
     assert (f"{PROFILE} (enforce)" in confined) == (loaded_profile() is not None)
+
+
+def test_a_job_can_not_take_another_profile(crun: Sandbox) -> None:
+    """Without AppArmor there is no profile at all, before and after."""
+    own = "/proc/self/attr/current"
+    said = crun.run(f"cat {own}; echo changeprofile docker-default >{own}; cat {own}", "bash").stdout
+    assert "docker-default" not in said
+    assert len(set(said.splitlines())) <= 1

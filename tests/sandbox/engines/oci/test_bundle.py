@@ -42,6 +42,11 @@ def test_nothing_is_asked_for_that_crun_refuses_with_version_2(config: dict[str,
     assert config["linux"]["resources"]["memory"].keys() == {"limit", "swap"}
 
 
+def test_the_controller_io_is_asked_for_only_where_the_operator_bounds_reads(config: dict[str, Any]) -> None:
+    """The groups of a user's own systemd do not have it."""
+    assert "blockIO" not in config["linux"]["resources"]
+
+
 def test_crun_hides_files_behind_the_device_of_the_cell_and_folders_by_itself(config: dict[str, Any]) -> None:
     mine, prefix = adapted("/usr/bin/crun", config, LIMITS, NULL)
     assert (sources(mine)["/proc/keys"], prefix) == (str(NULL), ())

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import EngineUnreachable
-from sandbox.engines.oci.delegation import cells_parent
+from sandbox.engines.oci.delegation import _user_delegates, cells_parent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 UNIT = "system.slice/worker@1.service"
@@ -65,10 +66,39 @@ def test_cells_of_root_are_at_the_top_with_version_1(tmp_path: Path) -> None:
     assert parent(tmp_path) == "/cellblock-x"
 
 
-def test_an_ordinary_user_without_delegation_is_told_to_run_a_unit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+
+@pytest.fixture
+def answer(tmp_path: Path, unit: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file with what the user's own systemd says when it is asked whether the unit is delegated."""
+    os.removexattr(unit, "user.delegate")
+    program, file = tmp_path / "systemctl", tmp_path / "answer"
+    question = f"--user show --property=Delegate --value {unit.name}"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "{question}" ] && cat {file}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    yield file
+    _user_delegates.cache_clear()
+
+
+@pytest.mark.usefixtures("_user")
+def test_the_systemd_of_a_user_is_asked_because_it_marks_nothing(tmp_path: Path, answer: Path) -> None:
+    answer.write_text("yes\n")
+    assert parent(tmp_path) == f"/{UNIT}/cellblock-x"
+
+
+@pytest.mark.usefixtures("_user")
+def test_a_unit_that_a_user_has_not_delegated_is_left_alone(tmp_path: Path, answer: Path) -> None:
+    answer.write_text("no\n")
+    with pytest.raises(EngineUnreachable, match=r"Try: run the worker as a unit with Delegate=yes"):
+        parent(tmp_path)
+
+
+@pytest.mark.usefixtures("_user")
+def test_an_ordinary_user_on_a_host_with_version_1_is_told_what_is_needed(tmp_path: Path) -> None:
     with pytest.raises(EngineUnreachable, match=r"Try: run the worker as a unit with Delegate=yes"):
         parent(tmp_path)
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from sandbox import Sandbox
 
+# The host's own hard limit depends on its memory. It is below Docker's 16384 on a host with less than 4 GiB.
+_, OWN = resource.getrlimit(resource.RLIMIT_SIGPENDING)
+SIGPENDING = 16_384 if OWN == resource.RLIM_INFINITY else min(16_384, OWN)
+
 #: As the kernel names them in /proc/PID/limits, with what a cell has: soft, hard.
 IN_A_CELL = {
     "data size": "unlimited unlimited",
@@ -25,7 +29,7 @@ IN_A_CELL = {
     "locked memory": "65536 65536",
     "address space": "unlimited unlimited",
     "file locks": "unlimited unlimited",
-    "pending signals": "16384 16384",
+    "pending signals": f"{SIGPENDING} {SIGPENDING}",
     "msgqueue size": "0 0",
     "nice priority": "0 0",
     "realtime priority": "0 0",

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from config import load_settings
 from sandbox import EngineFailed, EngineUnreachable
+from sandbox.engines.oci.engine import OciEngine
 from sandbox.engines.oci.mounts import CellMounts
 from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolder
@@ -73,3 +75,22 @@ def test_a_program_that_the_kernel_can_not_start_is_unreachable(
 ) -> None:
     with pytest.raises(EngineUnreachable, match="can't be started: No such file"):
         start(crun("#!/no/such/shell\n"))
+
+
+@pytest.mark.parametrize("program", ["runc", "/usr/sbin/runc", "runsc"])
+def test_a_runtime_that_makes_cells_for_root_alone_is_refused_to_others(
+    monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(
+        EngineUnreachable, match=r"^run\w+ can't make cells for a user who is not root\. Try: "
+    ):
+        OciEngine(load_settings(engine="oci", oci_runtime=program)).now()
+
+
+@pytest.mark.parametrize(("user", "program"), [(0, "runc"), (1000, "crun")])
+def test_root_may_use_any_runtime_and_others_crun(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: int, program: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    OciRuntime(program, 1).require_user()

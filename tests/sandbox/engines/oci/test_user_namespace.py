@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from sandbox.engines.oci.ids import IdRange
 from sandbox.engines.oci.launcher import Launcher
-from sandbox.engines.oci.user_namespace import make_user_namespace
+from sandbox.engines.oci.user_namespace import make_user_namespace, path_of
 from tests.conftest import unavailable
 
 # <linux/nsfs.h>
@@ -49,3 +50,10 @@ def test_the_worker_keeps_its_ids_its_rights_and_its_children() -> None:
     assert launcher.do(status) == before
     assert prctl(GET_DUMPABLE) == 1
     assert children.read_text() == others
+
+
+def test_its_path_names_no_process_whose_ids_runc_could_take_for_the_cells() -> None:
+    with Launcher().do(lambda: make_user_namespace(IDS)) as namespace:
+        path = path_of(namespace)
+        assert os.path.samestat(Path(path).stat(), os.fstat(namespace.fileno()))
+    assert re.match(r"/proc/\d+", path) is None
