@@ -56,7 +56,7 @@ def environment(url: str, tmp_path: Path) -> dict[str, str]:
         program.chmod(0o755)
     return os.environ | {
         "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'client' / 'src'}",
         "PYTHONSAFEPATH": "1",
         "CELLBLOCK_BROKER_URL": url,
         "CELLBLOCK_PULL": "never",

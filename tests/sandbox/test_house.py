@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import pkgutil
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import cellblock
 import cli
 import config
 import sandbox
@@ -20,17 +23,16 @@ from tests.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import ModuleType
 
-PACKAGES = (config, sandbox, tasks, cli)
+PACKAGES = (config, sandbox, tasks, cli, cellblock)
 MODULES = sorted(
     found.name
     for package in PACKAGES
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if not found.name.endswith("__main__")
 )
-FILES = sorted(file for package in PACKAGES for file in (ROOT / package.__name__).rglob("*.py"))
+FILES = sorted(file for package in PACKAGES for file in Path(package.__path__[0]).rglob("*.py"))
 
 
 def test_imports_go_one_way() -> None:
@@ -40,7 +42,8 @@ def test_imports_go_one_way() -> None:
         "from importlinter.cli import lint_imports_command as c; c()",
         "--no-cache",
     ]
-    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    env = os.environ | {"PYTHONPATH": str(ROOT / "client" / "src")}
+    outcome = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
 
 
