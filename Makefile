@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make demo` and `make test`. `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-SUITE_NEEDS = ALSO_INSTALL="crun=crun mcs=mono-mcs rabbitmqctl=rabbitmq-server curl=curl jq=jq node=nodejs \
+SUITE_NEEDS = ALSO_INSTALL="crun=crun mcs=mono-mcs rabbitmqctl=rabbitmq-server curl=curl jq=jq node=nodejs npm=npm \
 	docker-compose=docker-compose chromium=chromium chromedriver=chromium-driver \
 	skopeo=skopeo docker-registry=docker-registry"
 DOCS ?= $(or $(TMPDIR),/tmp)/cellblock-docs
@@ -57,7 +57,6 @@ docs: ## Build the pages into DOCS, a folder outside of the repository
 	@echo "open $(DOCS)/index.html"
 
 lock: ## Pin the newest versions of all dependencies, with hashes
-	@.venv/bin/pip install --quiet uv
 	@.venv/bin/uv pip compile pyproject.toml --group dev --extra otel --universal --upgrade --generate-hashes \
 		--no-emit-index-url --no-header --quiet --output-file constraints.txt
 

@@ -76,6 +76,8 @@ class Answer(_Part):
     engine: str = ""
     artifacts: dict[str, Artifact] = Field(default_factory=dict)
     artifacts_skipped: list[Skipped] = Field(default_factory=list)
+    artifacts_unnamed: Count = 0
+    compile_output: Text = ""
 
     @model_validator(mode="after")
     def _code_is_of_its_status(self) -> Answer:

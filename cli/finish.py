@@ -76,3 +76,5 @@ def _save_artifacts(answer: Answer) -> None:
             note(f"saved {shown} ({format_bytes(artifact.size)})")
     for skipped in answer.artifacts_skipped:
         note(f"left {printable(skipped.path, _PATH)}: {printable(skipped.reason, _PATH)}")
+    if answer.artifacts_unnamed:
+        note(f"left {answer.artifacts_unnamed} more")

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,21 +23,22 @@ from config import format_bytes, load_catalogue, load_settings
 from config.quoting import quoted
 from sandbox import InvalidJob, SandboxUnavailable
 from sandbox.engines import open_images
-from sandbox.images import RECIPES, load_recipe
+from sandbox.engines.image import CONTENTS_LABEL
+from sandbox.images import RECIPES, Cache, base_recipe, lock_packages, recipe_of, target_for
 from sandbox.images import build as build_image
 from sandbox.images import runtimes as with_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rich.progress import TaskID
 
-    from config import Runtime
+    from config import Runtime, Settings
     from sandbox.engines.image import Image
 
 __all__ = ["app", "image_row"]
 
-_COLUMNS = ("runtime", "image", "id", "digest", "size", "why")
+_COLUMNS = ("runtime", "image", "contains", "id", "digest", "size", "why")
 
 app = typer.Typer(help="The images that cells are made from.", no_args_is_help=True)
 
@@ -62,6 +64,7 @@ def image_row(runtime: Runtime, image: Image | None) -> dict[str, str | int | No
     return {
         "runtime": runtime.name,
         "image": image.name if image else None,
+        "contains": image.labels.get(CONTENTS_LABEL) if image else None,
         "id": image.id if image else None,
         "digest": image.digest if image else None,
         "size": format_bytes(image.size_bytes) if image else None,
@@ -72,12 +75,30 @@ def image_row(runtime: Runtime, image: Image | None) -> dict[str, str | int | No
 
 def _why(runtime: Runtime, image: Image | None) -> str:
     pinned = ", which is pinned" if runtime.is_pinned else ""
+    if runtime.is_built:
+        return f"built here for its packages{'' if image else ': build it'}"
     if image is None:
         mend = "pull it" if runtime.is_pinned else "pull or build it"
         return f"{runtime.image}{pinned}: {mend}"
     if image.name == runtime.image:
         return f"the named image is here{pinned}"
     return f"{runtime.image} is not here, the local build is"
+
+
+def _says_built_here(chosen: Iterable[Runtime], *, quiet: bool) -> bool:
+    """Say which of the chosen runtimes no registry has. Whether there is one."""
+    built = [runtime for runtime in chosen if runtime.is_built]
+    for runtime in built:
+        if not quiet:
+            note(_built_here(runtime))
+    return bool(built)
+
+
+def _pulled(runtimes: Iterable[Runtime]) -> Iterator[tuple[str, str]]:
+    """The images of runtimes, and those of their compilers, each with the runtime's name."""
+    for runtime in runtimes:
+        for image in dict.fromkeys((runtime.image, runtime.compiler.image)):
+            yield runtime.name, image
 
 
 @app.command()
@@ -87,14 +108,15 @@ def pull(
     force: Annotated[bool, typer.Option(help="Ask the registry also for images that are here.")] = False,
 ) -> None:
     """Pull the images of the runtimes from their registry."""
-    chosen, failed = _chosen(names), False
+    chosen = _chosen(names)
+    failed = _says_built_here(chosen, quiet=quiet) if names else False
     with _ended_by_sigterm(), open_images(load_settings()) as images:
-        for runtime in chosen:
-            if not force and images.find(runtime.image):
+        for name, image in _pulled(one for one in chosen if not one.is_built):
+            if not force and images.find(image):
                 continue
             try:
                 with _bars(quiet=quiet) as tell:
-                    images.pull(runtime.image, partial(_tell_step, tell, runtime.name))
+                    images.pull(image, partial(_tell_step, tell, name))
             except SandboxUnavailable as error:
                 failed = True
                 if not quiet:
@@ -110,15 +132,39 @@ def build(
     force: Annotated[bool, typer.Option(help="Fetch the newest packages and build again.")] = False,
 ) -> None:
     """Build the images from Debian packages, for a machine that can't reach an image registry."""
-    folder = load_settings().recipes or RECIPES
-    with open_images(load_settings()) as images:
-        for name in names or with_recipe(folder):
+    settings = load_settings()
+    folder, catalogue = settings.recipes or RECIPES, load_catalogue(settings.runtimes)
+    ours = (runtime.image_of for runtime in catalogue.values() if runtime.packages)
+    with open_images(settings) as images:
+        for name in names or dict.fromkeys((*with_recipe(folder), *ours)):
+            recipe = recipe_of(name, catalogue, folder, _locks(settings))
             with _bars(quiet=quiet) as tell:
                 progress = partial(_tell_step, tell, name)
-                built = build_image(load_recipe(name, folder), images, force=force, progress=progress)
+                built = build_image(recipe, images, force=force, progress=progress)
             if not quiet:
                 state = "built" if built.fresh else "up to date"
                 note(f"{built.tag}: {state}, {format_bytes(built.size)}")
+
+
+@app.command()
+def lock(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="RUNTIME…", help="All that have packages by default.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Pin the newest packages of runtimes that name any, with hashes, in files beside CELLBLOCK_RUNTIMES."""
+    settings = load_settings()
+    catalogue, cache = load_catalogue(settings.runtimes), Cache.default()
+    with open_images(settings) as images:
+        for runtime in _chosen(names):
+            if runtime.image_of != runtime.name or not runtime.packages:
+                continue
+            recipe = base_recipe(runtime, catalogue, settings.recipes or RECIPES)
+            target = target_for(recipe, images, cache)
+            for path in lock_packages(runtime, target, _locks(settings), cache.folder("wheels")):
+                if not quiet:
+                    note(f"{path}: written")
 
 
 @app.command()
@@ -132,7 +178,7 @@ def prune(
 
     With Docker, only images that cellblock has built are removed, and there is no `--all`.
     """
-    names = {name for runtime in _chosen(None) for name in runtime.images}
+    names = {name for one in _chosen(None) for name in (*one.images, *one.compiler.images)}
     with open_images(load_settings()) as images:
         freed = images.prune(names if everything else None)
     if not quiet:
@@ -147,6 +193,18 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _locks(settings: Settings) -> Path:
+    """The folder of the operator's catalogue, where the locks are."""
+    return settings.runtimes.parent if settings.runtimes else Path()
+
+
+def _built_here(runtime: Runtime) -> str:
+    return (
+        f"{runtime.name} has packages, so no registry has its image: it is built here, on Debian's packages. "
+        f"Try: cellblock images build {runtime.image_of}"
+    )
 
 
 def _tell_step(tell: Tell, name: str, step: str, done: int, total: int) -> None:

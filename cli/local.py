@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,9 +16,13 @@ from cli.finish import finish
 from cli.outputs import Outputs
 from cli.show import print_json, say
 from config import load_settings
+from config.runtimes import BASH
 from sandbox import Job, Observer, Sandbox
 from sandbox.cell import CellInfo
 from sandbox.events import STDOUT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["run"]
 
@@ -84,8 +88,9 @@ def _explain(job: Job, *, as_json: bool) -> None:
     chosen = {
         "runtime": job.runtime.name,
         "because": job.detected,
-        "compile": shlex.join(job.compile.argv) if job.compile else None,
-        "run": shlex.join(job.argv),
+        "entry": job.entry,
+        "compile": _shown(job.compile.argv) if job.compile else None,
+        "run": _shown(job.argv),
     }
     if as_json:
         print_json(chosen)
@@ -93,3 +98,7 @@ def _explain(job: Job, *, as_json: bool) -> None:
         for what, value in chosen.items():
             if value:
                 say(f"{what + ':':9}{value}")
+
+
+def _shown(argv: Sequence[str]) -> str:
+    return shlex.join("bash" if word == BASH else word for word in argv)

@@ -66,6 +66,10 @@ def _request_of(
     runtime: Annotated[
         str | None, typer.Option(help="A runtime of the catalogue; else chosen by the files.")
     ] = None,
+    entry: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="The one of the files that starts, without a command."),
+    ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until SIGTERM.")] = None,
     grace: Annotated[float | None, typer.Option(help="Seconds from SIGTERM to SIGKILL.")] = None,
     memory: Annotated[str | None, typer.Option(help="Bytes, or a size such as 512m.")] = None,
@@ -103,6 +107,7 @@ def _request_of(
         raise typer.BadParameter("give a command after --, or files to run with --file", param_hint="CMD…")
     request = {
         "runtime": runtime,
+        "entry": entry,
         "timeout": timeout,
         "grace": grace,
         "memory": memory,

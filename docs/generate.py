@@ -61,11 +61,37 @@ file (`CELLBLOCK_RUNTIMES`) adds runtimes, or replaces keys of these: see
 [Add a runtime](../how-to/add-a-runtime.md).
 
 A job that names no runtime gets the one that its files belong to: by extension, then by shebang, then by
-name. If the files belong to several runtimes, the job is refused and the error names them.
-`cellblock run --explain` says which runtime was chosen and why. A job with `files` and no `cmd` is started
-by the first row that matches one of its files. `{entry}` is the first file that matches, `{all}` is every
-file that matches, `{class}` is the entry as Java names a class. The placeholders for memory get the memory
-of the stage's cell.
+name. If the files belong to several runtimes, the one counts that owns those in the highest folder; if that
+is not one either, the one that owns a main file there (`main`, `app`, `index`, `program`, `__main__`).
+Otherwise the job is refused and the error names them. A job with `entry` belongs to the runtime of that
+file. `cellblock run --explain` says which runtime was chosen and why, which file starts, and by which
+commands.
+
+A job with `files` and no `cmd` is started by the first row that matches one of its files. Upper and lower
+case are the same. `{entry}` is the job's own `entry`, or the file that the row finds; `{all}` is every file
+that the row matches. A row may ask for more than a name: the head of
+[config/runtimes.toml](../../config/runtimes.toml) explains its keys. In Java the class that starts is the
+one that declares `main`, and a file may have any name. A shell script is run by the shell that its `#!`
+line names, or by bash. In an image without bash, `/bin/sh` runs it and one sentence on its standard error
+says so.
+
+## Memory
+
+Java, .NET and Node get a heap of three quarters of the cell's memory, so that their collectors run in time.
+The rest is for the runtime itself. A program whose heap is full ends in a way of its language's own, and
+its status is `out_of_memory`, by these facts and never by what it prints:
+
+| runtime | what shows that the heap was full |
+|---|---|
+| java | the JVM runs a command, which leaves the file `/tmp/.heap-report`, and the program fails |
+| node | Node leaves its report in that file, and aborts |
+| dotnet | the program aborts (SIGABRT), and has used three quarters of the memory |
+
+A program that catches the error and succeeds has succeeded. A program can leave such a file by itself: this
+turns `failed` or `signaled` into `out_of_memory`, and does nothing else. An array of .NET that is larger
+than the whole heap ends a program by SIGABRT while little memory is used, so that its status is `signaled`.
+A request that the kernel refuses at once, such as a terabyte in Python or C, is an error of the program:
+`failed` or `signaled`.
 """
 
 
@@ -81,6 +107,8 @@ def runtime_section(runtime: Runtime) -> str:
         "extensions": listed(runtime.extensions),
         "shebangs": listed(runtime.shebangs),
         "names": listed(runtime.names),
+        "other names of the runtime": listed(runtime.aliases),
+        "image of the compiler": f"`{runtime.compile_image}`" if runtime.compile_image else "",
         "environment": listed(f"{name}={value}" for name, value in runtime.env.items()),
         "limits": limits_shown(runtime.limits),
         "limits of the compiler": limits_shown(runtime.compile_limits),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -13,10 +14,10 @@ from config.globs import compile_glob, literal_start
 from sandbox.payload import is_text
 from sandbox.result import SkippedArtifact
 
-__all__ = ["ArtifactCaps", "Collected", "collect_artifacts"]
+__all__ = ["MOST_SKIPPED", "ArtifactCaps", "Collected", "collect_artifacts"]
 
-# The most skipped files that a result lists: nobody reads a longer list.
-_MOST_SKIPPED = 256
+#: The most skipped files that a result names: nobody reads a longer list.
+MOST_SKIPPED = 256
 # The same limit as for a job's input files, so that a caller can send an artifact as one.
 _PATH_BYTES = 1024
 # A longer path is cut to this length in the list of skipped files.
@@ -49,23 +50,54 @@ class ArtifactCaps:
 
 @dataclass(slots=True)
 class Collected:
-    """The files that came back, and the skipped ones with their reasons."""
+    """The files that came back, and the skipped ones with their reasons; both are the first ones by name.
+
+    An archive has its files in any order. So a file that is too much pushes out the last one by name, and
+    everything behind that one stays out. `unnamed` counts the skipped paths that are not listed.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     skipped: list[SkippedArtifact] = field(default_factory=list)
+    unnamed: int = 0
     taken_bytes: int = 0
     cut_short: bool = False
+    _names: list[str] = field(default_factory=list)
+    _end: str | None = None
+    _end_reason: str = ""
 
-    def keep(self, path: str, content: bytes) -> None:
-        """Add the file `path`."""
+    def refusal(self, path: str) -> str | None:
+        """Why no file of this name is wanted any more; None if it is."""
+        return self._end_reason if self._end is not None and path >= self._end else None
+
+    def keep(self, path: str, content: bytes, caps: ArtifactCaps) -> None:
+        """Add the file `path`, and push out the last ones by name if there are too many or too much."""
+        if (old := self.files.pop(path, None)) is not None:
+            self._names.remove(path)
+            self.taken_bytes -= len(old)
+        insort(self._names, path)
         self.files[path] = content
         self.taken_bytes += len(content)
+        while reason := self._excess(caps):
+            self._end, self._end_reason = self._names.pop(), reason
+            self.taken_bytes -= len(self.files.pop(self._end))
+            self.skip(self._end, reason)
 
     def skip(self, path: str, reason: str) -> None:
         """Note why `path` is skipped."""
-        if len(self.skipped) < _MOST_SKIPPED:
-            shown = path if len(path) <= _SHOWN_CHARACTERS else f"{path[:_SHOWN_CHARACTERS]}…"
-            self.skipped.append(SkippedArtifact(shown.encode("utf-8", "replace").decode(), reason))
+        shown = path if len(path) <= _SHOWN_CHARACTERS else f"{path[:_SHOWN_CHARACTERS]}…"
+        skipped = SkippedArtifact(shown.encode("utf-8", "replace").decode(), reason)
+        # What is said of the whole archive has no path, and comes last.
+        insort(self.skipped, skipped, key=lambda one: (not one.path, one.path))
+        if len(self.skipped) > MOST_SKIPPED:
+            self.skipped.pop()
+            self.unnamed += 1
+
+    def _excess(self, caps: ArtifactCaps) -> str | None:
+        if len(self.files) > caps.files:
+            return f"more than {caps.files} files"
+        if self.taken_bytes > caps.total_bytes:
+            return f"more than {format_bytes(caps.total_bytes)} in all"
+        return None
 
 
 def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: ArtifactCaps) -> Collected:
@@ -138,18 +170,16 @@ def _take(
 ) -> None:
     # A hard link to a file that has come back already has no bytes of its own.
     same = collected.files.get(member.linkname.removeprefix("./")) if member.islnk() else None
-    obstacle = _obstacle(collected, member, path, caps, same)
+    obstacle = _obstacle(member, path, caps, same) or collected.refusal(path)
     if obstacle:
         collected.skip(path, obstacle)
     elif same is not None:
-        collected.keep(path, same)
+        collected.keep(path, same, caps)
     elif content := archive.extractfile(member):
-        collected.keep(path, content.read())
+        collected.keep(path, content.read(), caps)
 
 
-def _obstacle(
-    collected: Collected, member: tarfile.TarInfo, path: str, caps: ArtifactCaps, same: bytes | None
-) -> str | None:
+def _obstacle(member: tarfile.TarInfo, path: str, caps: ArtifactCaps, same: bytes | None) -> str | None:
     """Why a file is skipped; None if it is not."""
     size = member.size if same is None else len(same)
     if not _is_safe(path):
@@ -162,9 +192,7 @@ def _obstacle(
         return f"deeper than {caps.depth} folders"
     if size > caps.each_bytes:
         return f"larger than {format_bytes(caps.each_bytes)}"
-    if len(collected.files) >= caps.files:
-        return f"more than {caps.files} files"
-    if collected.taken_bytes + size > caps.total_bytes:
+    if size > caps.total_bytes:
         return f"more than {format_bytes(caps.total_bytes)} in all"
     return None
 

@@ -13,6 +13,7 @@ from sandbox.errors import CellLost, EngineFailed, SandboxUnavailable
 from sandbox.result import Status
 from sandbox.verdict import judge
 from sandbox.watch import Watch
+from sandbox.workspace import content_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,10 @@ _KILLED = 128 + signal.SIGKILL
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is known after the job has ended. `laps` are the seconds that each step took."""
+    """What is known after the job has ended. `laps` are the seconds that each step took.
+
+    `workspace` is all that it left, as a tar archive, if that was asked for instead of single files.
+    """
 
     verdict: Verdict
     duration_s: float
@@ -42,6 +46,7 @@ class Outcome:
     collected: Collected
     info: CellInfo
     laps: dict[str, float]
+    workspace: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,8 @@ class CellRun:
     bound_s: float
     interrupts: tuple[type[Exception], ...] = ()
 
-    def __call__(self, job: Job, tags: JobTags, caps: ArtifactCaps, observer: Observer) -> Outcome:
-        """Run `job` in a cell of its own.
+    def __call__(self, job: Job, tags: JobTags, caps: ArtifactCaps | None, observer: Observer) -> Outcome:
+        """Run `job` in a cell of its own. Without `caps`, what it leaves is kept as a whole.
 
         Raises:
             InvalidJob: its files do not fit into the cell.
@@ -69,26 +74,34 @@ class CellRun:
         except self.interrupts as error:
             raise EngineFailed("The engine took longer to give a cell than the job has time.") from error
 
-    def _spend(self, cell: Cell, job: Job, caps: ArtifactCaps, observer: Observer, laps: _Laps) -> Outcome:
+    def _spend(
+        self, cell: Cell, job: Job, caps: ArtifactCaps | None, observer: Observer, laps: _Laps
+    ) -> Outcome:
         observer.placed(cell.info)
         watch = Watch(cell, job, self.bound_s, observer)
-        watch.until_started()
+        ending = watch.until_started()
         laps.note("acquire")
-        ending = self._follow(watch)
+        ending = ending or self._follow(watch)
         laps.note("run")
         # `Started` may have arrived late, so that some of the run was counted as "acquire".
         laps.shift("acquire", "run", ending.duration_s - laps.seconds["run"])
-        collected = Collected()
+        collected, workspace = Collected(), b""
         try:
             if job.artifacts and ending.report:
-                collected = collect_artifacts(watch.archive(), job.artifacts, caps)
-                if collected.cut_short and watch.is_closed:
+                if caps:
+                    collected = collect_artifacts(watch.archive(), job.artifacts, caps)
+                else:
+                    workspace = b"".join(watch.archive())
+                cut_short = collected.cut_short if caps else content_bytes(workspace) is None
+                if cut_short and watch.is_closed:
                     _check_alive(cell)
         except self.interrupts:
             ending = replace(ending, stopped=Status.TIMED_OUT)
-        verdict = judge(ending)
+        verdict = judge(ending, job)
         laps.note("collect")
-        return Outcome(verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds)
+        return Outcome(
+            verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds, workspace
+        )
 
     def _follow(self, watch: Watch) -> Ending:
         """Follow the job to its end. Once it has been stopped, an error of the engine is only logged."""

@@ -86,7 +86,8 @@ class CellSource:
 
     def _claim(self, job: Job) -> OpenCell | None:
         """A warm cell that the job fits into, if there is one. Its memory and CPU limits become the job's."""
-        if self._pool is None or job.network is True:
+        # A warm cell has its runtime's own image, which a compiler's may not be.
+        if self._pool is None or job.network is True or job.compiles:
             return None
         limits, warm = job.limits, warm_limits(job.runtime, self._settings)
         if (limits.pids, limits.disk_bytes) != (warm.pids, warm.disk_bytes):

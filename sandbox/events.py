@@ -37,11 +37,14 @@ class Ended:
     """The command has ended and nothing of it is left in the cell.
 
     `lasted_s` is how long it ran by the cell's own clock, to a hundredth of a second; None if unknown.
+    `by_signal`: whether a signal killed it. `heap_full`: whether its runtime has reported a full heap.
     """
 
     exit_code: int
     usage: Usage
     lasted_s: float | None = None
+    by_signal: bool = False
+    heap_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

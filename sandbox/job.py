@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from config import format_bytes, ladder
 from config.quoting import quoted
-from sandbox.detect import choose_runtime
+from sandbox.detect import choose_runtime, no_owner
 from sandbox.egress.network_request import Network, parse_network
 from sandbox.entrypoint import Stages, plan_start
 from sandbox.errors import InvalidJob
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ARGUMENTS", "Job", "bind_request", "check_names", "parse_job"]
 
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
-ARGUMENTS = (*LIMIT_NAMES, "stdin", "env", "files", "artifacts", "network", "check")
+ARGUMENTS = (*LIMIT_NAMES, "entry", "stdin", "env", "files", "artifacts", "network", "check")
 
 # execve(2): one argument may take 32 pages, all of them a quarter of the stack. A job may use half of that.
 _ARGUMENT_BYTES = 131_071
@@ -49,11 +49,15 @@ class Compile:
 
     argv: tuple[str, ...]
     limits: Limits
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to run, with what, and how much it may use. `argv` is executed as it stands, with no shell."""
+    """What to run, with what, and how much it may use. `argv` is executed as it stands, with no shell.
+
+    `workspace` is a tar archive that is unpacked in `/workspace` first.
+    """
 
     argv: tuple[str, ...]
     runtime: Runtime
@@ -61,11 +65,14 @@ class Job:
     stdin: bytes | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    workspace: bytes = field(default=b"", repr=False)
     artifacts: tuple[str, ...] = ()
     network: Network = False
     check: bool = False
     compile: Compile | None = None
     detected: str = ""
+    entry: str | None = None
+    compiles: bool = False
 
     def ladder(self, margin_s: float) -> Ladder:
         """The ladder of both stages together; the first one's time is added to the job's own."""
@@ -81,15 +88,18 @@ class Job:
         return replace(
             self,
             argv=self.compile.argv,
+            runtime=self.runtime.compiler,
             limits=self.compile.limits,
+            env=self.compile.env,
             stdin=None,
             artifacts=("**",),
             compile=None,
+            compiles=True,
         )
 
-    def second_stage(self, files: Mapping[str, bytes]) -> Job:
-        """The second stage as a job of its own, with the files that the first stage left."""
-        return replace(self, files=files, compile=None)
+    def second_stage(self, workspace: bytes) -> Job:
+        """The second stage as a job of its own, with all that the first stage left."""
+        return replace(self, files={}, workspace=workspace, compile=None)
 
 
 def bind_request(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
@@ -134,34 +144,53 @@ def parse_job(
     """
     check_names(request)
     files = _files(request.get("files"), settings.max_files)
-    choice = choose_runtime(runtime, files, catalogue)
+    entry = _entry(request.get("entry"), cmd, files)
+    choice = choose_runtime(runtime, {entry: files[entry]} if entry else files, catalogue)
     chosen = choice.runtime
     limits = resolve_limits(request, chosen.limits, settings)
     compile_limits = resolve_compile_limits(chosen.compile_limits, limits, settings)
-    if cmd is None:
-        stages = plan_start(chosen, files).for_memory(compile_limits.memory_bytes, limits.memory_bytes)
+    if cmd is not None:
+        stages = Stages(compile=(), run=_argv(cmd, chosen))
+    elif choice.is_default:
+        raise InvalidJob(no_owner({entry: files[entry]} if entry else files, catalogue))
     else:
-        stages = Stages(compile=(), run=_argv(cmd))
+        stages = plan_start(chosen, files, entry).for_memory(compile_limits.memory_bytes, limits.memory_bytes)
+        files = stages.files(files)
+    env = _env(request.get("env"))
     job = Job(
         argv=stages.run,
         runtime=chosen,
         limits=limits,
         stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
-        env=_env(request.get("env")),
+        env=chosen.with_own(env, limits.memory_bytes),
         files=files,
         artifacts=_artifacts(request.get("artifacts")),
         network=parse_network(request.get("network"), settings),
         check=_flag("check", request.get("check")),
-        compile=Compile(stages.compile, compile_limits) if stages.compile else None,
+        compile=Compile(stages.compile, compile_limits, chosen.with_own(env, compile_limits.memory_bytes))
+        if stages.compile
+        else None,
         detected=choice.reason,
+        entry=stages.entry,
     )
     _check_sizes(job, settings)
     return job
 
 
-def _argv(cmd: object) -> tuple[str, ...]:
+def _entry(entry: object, cmd: object, files: Mapping[str, bytes]) -> str | None:
+    if entry is None:
+        return None
+    if cmd is not None:
+        raise InvalidJob("entry: it says what starts if there is no cmd; leave one of them out.")
+    path = normalise_path(entry, "entry")
+    if path not in files:
+        raise InvalidJob(f"entry: {quoted(path)} is not in files.")
+    return path
+
+
+def _argv(cmd: object, runtime: Runtime) -> tuple[str, ...]:
     if isinstance(cmd, str):
-        return ("/bin/sh", "-c", decode_text("cmd", cmd))
+        return runtime.shell_argv(decode_text("cmd", cmd))
     if isinstance(cmd, Sequence) and not isinstance(cmd, bytes) and cmd:
         _check_count("cmd", len(cmd), "arguments", _MOST_ARGUMENTS)
         return tuple(decode_text(f"cmd[{index}]", part) for index, part in enumerate(cmd))

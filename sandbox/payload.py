@@ -53,28 +53,28 @@ def decode_content(where: str, value: object) -> bytes:
         raise InvalidJob(f"{where} contains a lone surrogate, which UTF-8 cannot carry.") from None
 
 
-def normalise_path(value: object) -> str:
-    """`value` as a normalised path relative to `/workspace`.
+def normalise_path(value: object, argument: str = "files") -> str:
+    """`value` as a normalised path relative to `/workspace`; `argument` is where it stands.
 
     Raises:
         InvalidJob: the path is absolute, leads out of `/workspace`, names no file, is too long or too deep,
             or has a NUL.
     """
-    path = decode_text("A path in files", value)
+    path = decode_text(f"A path in {argument}", value)
     if path.startswith("/") or ".." in path.split("/"):
         raise InvalidJob(
-            f"files[{quoted(path)}]: the path leads outside /workspace; give one relative to it."
+            f"{argument}[{quoted(path)}]: the path leads outside /workspace; give one relative to it."
         )
     path = posixpath.normpath(path) if path else path
     parts = path.split("/")
     if path in ("", ".") or str(value).endswith("/"):
-        raise InvalidJob(f"files[{quoted(value)}]: the path names no file.")
+        raise InvalidJob(f"{argument}[{quoted(value)}]: the path names no file.")
     if len(path.encode()) > _PATH_BYTES or any(len(part.encode()) > _NAME_BYTES for part in parts):
         raise InvalidJob(
-            f"files[{quoted(path)}]: the path is too long ({_PATH_BYTES} bytes, {_NAME_BYTES} a name)."
+            f"{argument}[{quoted(path)}]: the path is too long ({_PATH_BYTES} bytes, {_NAME_BYTES} a name)."
         )
     if len(parts) > _DEPTH:
-        raise InvalidJob(f"files[{quoted(path)}]: the path is deeper than {_DEPTH} folders.")
+        raise InvalidJob(f"{argument}[{quoted(path)}]: the path is deeper than {_DEPTH} folders.")
     return path
 
 

@@ -68,7 +68,15 @@ _MASKED_PATHS = (
     *("/proc/pressure", "/proc/locks", "/sys/devices/virtual/powercap"),
 )
 
-_BASE_ENV = {"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}  # noqa: S108
+_BASE_ENV = {
+    # What a program installs for its user must be able to start, and no file is shared with other users here.
+    "HOME": "/workspace",
+    # What it only caches would come back among the artifacts.
+    "XDG_CACHE_HOME": "/tmp/.cache",  # noqa: S108
+    "TMPDIR": "/tmp",  # noqa: S108
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

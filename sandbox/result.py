@@ -26,11 +26,11 @@ class Status(StrEnum):
     FAILED = "failed"
     """Any other exit code."""
     SIGNALED = "signaled"
-    """Exit code above 128: killed by a signal that the job or the kernel sent, which `signal` names."""
+    """Killed by a signal, which `signal` names. An exit code above 128 that a program chose is `failed`."""
     TIMED_OUT = "timed_out"
     """Stopped at its time limit. The result has the output so far."""
     OUT_OF_MEMORY = "out_of_memory"
-    """Killed by the kernel at its memory limit, or stopped because it stood still at that limit."""
+    """Killed by the kernel at its memory limit, failed with a full heap, or stopped standing still there."""
     OUTPUT_LIMIT = "output_limit"
     """Stopped: it wrote more than 64 times what is kept of a stream."""
     CANCELLED = "cancelled"
@@ -86,6 +86,8 @@ class Result:
     """Seconds of wall time of the command; of the compiler, where `stage` is "compile"."""
     compile_seconds: float | None = None
     """Seconds of wall time of the compiler; null for a job of one stage."""
+    compile_output: str = ""
+    """What the compiler of a program that was then run has said, such as warnings; at most 64 KiB."""
     cpu_seconds: float | None = None
     """Seconds of processor time of all its processes, as the kernel counts it; null where unknown."""
     memory_peak: int | None = None
@@ -125,9 +127,11 @@ class Result:
     attempt: int
     """1, or more if earlier attempts were lost."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
-    """The files brought back, by their path under `/workspace`: their size in bytes, and their content."""
+    """The files brought back, by path under `/workspace`: bytes, and content. The first 256 by name."""
     artifacts_skipped: list[SkippedArtifact] = field(default_factory=list)
-    """The paths that matched but were not brought back, each with the reason."""
+    """The first 256 paths by name that matched but were not brought back, each with the reason."""
+    artifacts_unnamed: int = 0
+    """How many more paths matched and were not brought back."""
 
     @classmethod
     def without_report(

@@ -13,6 +13,7 @@ from sandbox.encoded import ENCODED_FACTOR
 from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
 from sandbox.result import Artifact, Result, Stage, Status, Timings
+from sandbox.workspace import content_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
     from sandbox.job import Job
     from sandbox.observer import Observer
 
-__all__ = ["Run"]
+__all__ = ["MOST_ARTIFACTS", "Run"]
 
-# A compiler leaves many small files. Their total size is bounded by the disk limit of its cell.
-_COMPILED_FILES = 4096
-_MOST_ARTIFACTS = 256
+#: The most files that one job brings back.
+MOST_ARTIFACTS = 256
+
+_SAID_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,17 @@ class Run:
             InvalidJob: its files, or what the compiler made of them, do not fit into its cell.
             SandboxUnavailable: the sandbox could not run the job. Its cells are removed all the same.
         """
-        stage, outcome, laps, compile_s = Stage.RUN, None, Counter[str](), None
+        stage, outcome, laps, compile_s, said = Stage.RUN, None, Counter[str](), None, ""
         if first := job.first_stage():
-            outcome = self._compile(first, tags, observer)
+            outcome = self.cell_run(first, tags, None, observer)
             laps.update(outcome.laps)
             compile_s = round(outcome.duration_s, 6)
             stage = Stage.COMPILE
         if outcome is None or outcome.verdict.status is Status.SUCCEEDED:
-            files = _fitting(outcome.collected.files, job.limits.disk_bytes) if outcome else job.files
-            caps = ArtifactCaps(_MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
-            outcome = self.cell_run(job.second_stage(files), tags, caps, observer)
+            said = _said(outcome, job.limits.output_bytes) if outcome else ""
+            last = job.second_stage(_fitting(outcome.workspace, job.limits.disk_bytes)) if outcome else job
+            caps = ArtifactCaps(MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
+            outcome = self.cell_run(last, tags, caps, observer)
             laps.update(outcome.laps)
             stage = Stage.RUN
         verdict, cpu_ns = outcome.verdict, outcome.verdict.usage.cpu_ns
@@ -63,6 +66,7 @@ class Run:
             attempt=tags.attempt,
             duration=round(outcome.duration_s, 6),
             compile_seconds=compile_s,
+            compile_output=said,
             timings=_timings(tags.queued_s, laps),
             status=verdict.status,
             exit_code=verdict.exit_code,
@@ -74,19 +78,26 @@ class Run:
             **asdict(outcome.info),
         )
 
-    def _compile(self, first: Job, tags: JobTags, observer: Observer) -> Outcome:
-        room = first.limits.disk_bytes
-        return self.cell_run(first, tags, ArtifactCaps(_COMPILED_FILES, room, room), observer)
+
+def _said(outcome: Outcome, output_bytes: int) -> str:
+    """What the compiler wrote to both streams. It takes at most a small part of what a result may take."""
+    most_bytes = min(_SAID_BYTES, output_bytes)
+    return "".join(outcome.captures[stream].within(most_bytes // 2)[0] for stream in (STDOUT, STDERR))
 
 
-def _fitting(files: Mapping[str, bytes], disk_bytes: int) -> Mapping[str, bytes]:
-    size = sum(map(len, files.values()))
+def _fitting(workspace: bytes, disk_bytes: int) -> bytes:
+    size = content_bytes(workspace)
+    if size is None:
+        raise InvalidJob(
+            f"What the compiler left, {format_bytes(len(workspace))} or more, is too much to be handed on;"
+            " have it leave less, or no sparse files."
+        )
     if size > disk_bytes:
         raise InvalidJob(
             f"What the compiler left takes {format_bytes(size)}, more than the job's"
             f" disk={format_bytes(disk_bytes)}; ask for more disk."
         )
-    return files
+    return workspace
 
 
 def _timings(queued_s: float, laps: Mapping[str, float]) -> Timings:
@@ -116,4 +127,5 @@ def _artifacts(outcome: Outcome) -> dict[str, Any]:
             path: Artifact(len(data), base64.b64encode(data).decode()) for path, data in files.items()
         },
         "artifacts_skipped": outcome.collected.skipped,
+        "artifacts_unnamed": outcome.collected.unnamed,
     }

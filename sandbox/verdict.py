@@ -11,6 +11,7 @@ from sandbox.events import Usage
 from sandbox.result import Status
 
 if TYPE_CHECKING:
+    from sandbox.job import Job
     from sandbox.watch import Ending
 
 __all__ = ["Verdict", "judge"]
@@ -28,20 +29,21 @@ class Verdict:
     usage: Usage
 
 
-def judge(ending: Ending) -> Verdict:
-    """The verdict on an ending.
+def judge(ending: Ending, job: Job) -> Verdict:
+    """The verdict on how a job ended.
 
     If the worker stopped the job, its reason is the status. Otherwise `out_of_memory` needs two things: the
-    kernel counted a kill, and the command failed. A command may lose a child to the kernel and still succeed.
+    command failed, and the kernel counted a kill or the language's runtime had a full heap. A command may
+    lose a child to the kernel, or catch the error of a full heap, and still succeed.
 
     Raises:
         CellLost: the cell was killed, but neither by the worker nor for its memory.
     """
-    exit_code, out_of_memory, usage = _facts(ending)
-    name = signal_name(exit_code)
+    exit_code, by_signal, usage = _facts(ending)
+    name = signal_name(exit_code) if by_signal else None
     if ending.stopped:
         status = ending.stopped
-    elif out_of_memory and exit_code != 0:
+    elif exit_code != 0 and _ran_out_of_memory(ending, name, job):
         status = Status.OUT_OF_MEMORY
     elif ending.report is None and exit_code == _SIGKILL_CODE:
         raise CellLost("The cell was killed from outside, by somebody other than its worker.")
@@ -63,10 +65,24 @@ def signal_name(exit_code: int | None) -> str | None:
 
 
 def _facts(ending: Ending) -> tuple[int | None, bool, Usage]:
-    if ending.report:
-        usage = ending.report.usage
-        return ending.report.exit_code, bool(usage.oom_kills), usage
-    if ending.evidence:
-        evidence = ending.evidence
-        return evidence.exit_code, evidence.out_of_memory, evidence.usage
+    """The exit code, whether a signal is behind it, and the usage."""
+    if report := ending.report:
+        return report.exit_code, report.by_signal, report.usage
+    if evidence := ending.evidence:
+        # Without a report nobody but the kernel has ended the cell, unless the supervisor gave up.
+        return evidence.exit_code, evidence.exit_code == _SIGKILL_CODE, evidence.usage
     return None, False, Usage()
+
+
+def _ran_out_of_memory(ending: Ending, signal_name: str | None, job: Job) -> bool:
+    """Whether the kernel, or the language's runtime, has noticed that the memory does not suffice.
+
+    A program can forge the runtime's report. This turns `failed` or `signaled` into `out_of_memory`, and does
+    nothing else.
+    """
+    if report := ending.report:
+        aborted_full = signal_name == "SIGABRT" and job.runtime.is_full(
+            report.usage.peak_bytes, job.limits.memory_bytes
+        )
+        return bool(report.usage.oom_kills) or report.heap_full or aborted_full
+    return ending.evidence is not None and ending.evidence.out_of_memory

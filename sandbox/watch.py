@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.capture import Capture
+from sandbox.cell import Evidence
 from sandbox.deadline import Deadline
 from sandbox.errors import EngineFailed, InvalidJob
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Fault, Output, Started
@@ -16,7 +18,7 @@ from sandbox.result import Status
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sandbox.cell import Cell, Evidence
+    from sandbox.cell import Cell
     from sandbox.job import Job
     from sandbox.observer import Observer
 
@@ -24,6 +26,7 @@ __all__ = ["Ending", "Watch"]
 
 # The resolution of the cell's clock: a reading may be too early by this much.
 _CLOCK_STEP_S = 0.01
+_KILLED = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,14 @@ class Watch:
         self._observer = observer
         self._sent = 0.0
         self._started: float | None = None
+        self._early_end: Ending | None = None
         self._pending: deque[Event] = deque()
         self._early_archive: list[bytes] = []
         # Sparse files look larger than the disk that they are on. At most twice the disk's size is read.
         self._archive_left = 2 * job.limits.disk_bytes
 
-    def until_started(self) -> None:
-        """Hand the job over and wait until its command runs.
+    def until_started(self) -> Ending | None:
+        """Hand the job over and wait until its command runs. Returns its end if its memory is too small.
 
         Raises:
             InvalidJob: its files do not fit into the cell.
@@ -71,9 +75,12 @@ class Watch:
         self._cell.start(self._job)
         self.deadline.await_start()
         while not self._hears_start():
+            if self._early_end:
+                return self._early_end
             if self.deadline.left_s <= 0:
                 self._demand_end()
         self.deadline.start(self._started or self._sent)
+        return None
 
     def until_ended(self) -> Ending:
         """Follow the job to its end, and stop it at its limits.
@@ -158,6 +165,12 @@ class Watch:
         return False
 
     def _take_early_word(self, event: Event) -> None:
+        if self._early_end:
+            return
+        if isinstance(event, Fault | Closed) and (evidence := self._cell.examine()).out_of_memory:
+            killed = Evidence(_KILLED, out_of_memory=True, usage=evidence.usage)
+            self._early_end = Ending(self.deadline.stopped, None, killed, self._duration_s())
+            return
         if isinstance(event, Fault):
             raise InvalidJob("The job's files could not be unpacked in the cell; ask for more disk.")
         if isinstance(event, Closed):

@@ -16,14 +16,13 @@ from tasks.settings import this_settings
 
 if TYPE_CHECKING:
     from sandbox import InvalidJob, QueueFull
-    from tasks.request import JobRequest
 
 __all__ = ["refuse"]
 
 _log = logging.getLogger("cellblock.refusal")
 
 
-def refuse(request: JobRequest, error: InvalidJob | QueueFull) -> bool:
+def refuse(request: Any, error: InvalidJob | QueueFull) -> bool:  # noqa: ANN401  a JobRequest, which calls this
     """Store the failure and acknowledge the message. False if a process of the pool must do it.
 
     It must if that may take long here, in the event loop: Redis does not answer now, or results are not where
@@ -47,7 +46,7 @@ def refuse(request: JobRequest, error: InvalidJob | QueueFull) -> bool:
     return True
 
 
-def _tell(request: JobRequest, error: InvalidJob | QueueFull) -> None:
+def _tell(request: Any, error: InvalidJob | QueueFull) -> None:  # noqa: ANN401
     """Report the failure as a process of the pool does."""
     count_failure(error)
     request.send_event("task-failed", exception=f"{type(error).__name__}({str(error)!r})", traceback="")

@@ -22,7 +22,7 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
     """Run an untrusted command in a cell of its own.
 
     Arguments: `cmd` and `runtime`, then by name `timeout`, `grace` (seconds), `memory`, `disk`,
-    `output_limit` (bytes, or text such as "512m"), `cpus` (cores), `pids`, `stdin`, `env`, `files`,
+    `output_limit` (bytes, or text such as "512m"), `cpus` (cores), `pids`, `entry`, `stdin`, `env`, `files`,
     `artifacts`, `network` and `check`.
 
     Returns:

@@ -32,16 +32,19 @@ Sizes are bytes, or text with k, m or g (binary multiples). If a job does not se
 """
 
 _MEANINGS = {
-    "cmd": "text for the cell's `/bin/sh`; a list, which is executed as it is; or `None`, to run `files` in"
+    "cmd": "text for the cell's shell (`bash -c` for the runtime bash, where its image has bash; else"
+    " `/bin/sh -c`); a list, which is executed as it is; or `None`, to run `files` in"
     " the way of their runtime",
-    "runtime": "a name in the [catalogue](runtimes.md); if it is `None`, it is derived from `files`, else"
-    " `bash`",
+    "runtime": "a name in the [catalogue](runtimes.md), or an alias there; if it is `None`, it is derived"
+    " from `files`, else `bash`",
+    "entry": "a path in `files`: the file that starts, if there is no `cmd` and the runtime would choose"
+    " another",
     "timeout": "seconds of wall time until SIGTERM to every process of the job",
     "grace": "seconds from then to SIGKILL",
     "memory": "of all its processes and of what it writes; swap is never added",
     "cpus": "cores: processor time per second of wall time",
     "pids": "processes and threads; the supervisor takes two of them",
-    "disk": "size of `/workspace`, and again of `/tmp`",
+    "disk": "size of `/workspace`, and again of `/tmp` and of `/dev/shm`",
     "output_limit": "how much of each stream is kept, from its head and its tail; the rest is counted. At 64"
     " times as much the job is stopped. Stored as JSON, a stream takes at most twice this: control"
     " characters and bytes that are no text take several times their size in JSON, and are cut sooner",

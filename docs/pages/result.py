@@ -20,9 +20,10 @@ time, never renamed.
 _STATUSES = """
 ## Statuses
 
-The status is decided by what the kernel and the engine saw, never by what a program prints. A command that
-fails is a *result*: the task's state is SUCCESS. [Errors](errors.md) are for invalid requests, and for a
-sandbox that could not do its job.
+The status is decided by what the kernel and the engine saw, never by what a program prints. A command
+that fails is a *result*: the task's state is SUCCESS. An exit code above 128 is a signal only if the
+kernel has sent one; 130 always counts as SIGINT, which no shell tells from that code, and 141 never as
+SIGPIPE. [Errors](errors.md) are for invalid requests, and for a sandbox that could not do its job.
 
 """
 

@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from config import Runtime
     from sandbox.images.progress import Progress
 
-__all__ = ["KEY_LABEL", "RECIPE_LABEL", "Image", "Images", "first_of", "no_image"]
+__all__ = ["CONTENTS_LABEL", "KEY_LABEL", "RECIPE_LABEL", "Image", "Images", "first_of", "no_image"]
 
 #: The labels of an image that `cellblock images build` has made.
 KEY_LABEL: Final = "cellblock.recipe"
 RECIPE_LABEL: Final = "cellblock.recipe.digest"
+#: What is in such an image, as in "Python 3.11.2".
+CONTENTS_LABEL: Final = "cellblock.contents"
 
 AnImage = TypeVar("AnImage", bound="Image")
 
@@ -78,7 +80,12 @@ def first_of(find: Callable[[str], AnImage | None], runtime: Runtime) -> AnImage
 
 def no_image(runtime: Runtime) -> tuple[str, str]:
     """Two texts for an error: what is missing if `runtime` has no image, and what to try."""
-    pull, build = f"cellblock images pull {runtime.name}", f"cellblock images build {runtime.name}"
+    pull, build = (
+        f"cellblock images pull {runtime.name}",
+        f"cellblock images build {runtime.image_of or runtime.name}",
+    )
+    if runtime.is_built:
+        return f"{runtime.image} is not here, and no registry has it", build
     if runtime.is_pinned:
         return f"{runtime.image} is not here, and no other image replaces one with a digest", pull
     return (

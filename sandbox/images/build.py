@@ -10,20 +10,24 @@ from io import BufferedRandom
 from typing import Final
 
 from sandbox.engines.docker.images import speaking
-from sandbox.engines.image import KEY_LABEL, RECIPE_LABEL, Image, Images
+from sandbox.engines.image import CONTENTS_LABEL, KEY_LABEL, RECIPE_LABEL, Image, Images
 from sandbox.errors import ImageBuildFailed
 from sandbox.images.archive import ImageConfig, docker_archive
 from sandbox.images.cache import Cache
+from sandbox.images.contents import contents_of
 from sandbox.images.debian import Debian
+from sandbox.images.finish import Finish
 from sandbox.images.ingredients import Ingredients, gather
 from sandbox.images.layer import write_layer
+from sandbox.images.library import Target, target_of
 from sandbox.images.package import Package
 from sandbox.images.progress import Progress, counted, silent
 from sandbox.images.recipe import Recipe
 from sandbox.images.resolution import content_key, recall, resolve
+from sandbox.images.suite import foreign
 from sandbox.images.trim import Trim
 
-__all__ = ["BuiltImage", "build"]
+__all__ = ["BuiltImage", "build", "debian_for", "target_for"]
 
 _DEBIAN_ARCHITECTURES: Final = {"386": "i386", "arm": "armhf", "ppc64le": "ppc64el", "mips64le": "mips64el"}
 
@@ -67,7 +71,7 @@ def build(
     cache = cache or Cache.default()
     with _storing(cache), speaking():
         architecture = images.architecture()
-        debian = Debian(cache.folder("debian"), _DEBIAN_ARCHITECTURES.get(architecture, architecture))
+        debian = debian_for(recipe, architecture, cache)
         order = _Order(
             recipe, images, cache, f"{prefix}/{recipe.runtime}:local", architecture, debian, progress
         )
@@ -75,6 +79,21 @@ def build(
             return image
         with cache.locked():
             return _forced(order) if force else _wanted(order)
+
+
+def target_for(recipe: Recipe, images: Images, cache: Cache) -> Target:
+    """What the packages of a lock are chosen for; raises ImageBuildFailed if apt cannot meet the recipe."""
+    with _storing(cache), speaking(), cache.locked():
+        architecture = images.architecture()
+        debian = debian_for(recipe, architecture, cache)
+        return target_of(resolve(recipe, debian, cache), debian.architecture)
+
+
+def debian_for(recipe: Recipe, architecture: str, cache: Cache) -> Debian:
+    """The packages that a recipe chooses from; `architecture` in Docker's spelling."""
+    suite = foreign(recipe.suite)
+    folder = cache.folder(f"debian-{suite}" if suite else "debian")
+    return Debian(folder, _DEBIAN_ARCHITECTURES.get(architecture, architecture), suite)
 
 
 @contextmanager
@@ -135,13 +154,14 @@ def _made(order: _Order) -> BuiltImage:
 
 def _load(order: _Order, key: str, ingredients: Ingredients, spool: BufferedRandom) -> None:
     recipe = order.recipe
-    layer = write_layer(
-        spool, ingredients.trees(order.progress), Trim.of(recipe.drop, recipe.keep), recipe.symlinks
-    )
+    finish = Finish(recipe.symlinks, recipe.joined, ingredients.alternatives)
+    trim = Trim.of(recipe.drop, recipe.keep)
+    layer = write_layer(spool, ingredients.trees(order.progress), trim, finish)
     spool.seek(0)
     labels = {
         KEY_LABEL: key,
         RECIPE_LABEL: recipe.digest,
+        CONTENTS_LABEL: contents_of(recipe, ingredients.packages),
         "org.opencontainers.image.title": f"cellblock {recipe.runtime}",
         "org.opencontainers.image.description": recipe.title,
     }

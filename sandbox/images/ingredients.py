@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import ImageBuildFailed
+from sandbox.images.alternatives import best, parse_alternatives
 from sandbox.images.cache import Cache
 from sandbox.images.debian import Debian
 from sandbox.images.entry import Entry
-from sandbox.images.package import Package, deb_entries, status_entry
+from sandbox.images.extras import Extras
+from sandbox.images.package import Package, deb_entries, install_script, status_entry
+from sandbox.images.prepared import prepared_entries
 from sandbox.images.progress import Progress
 from sandbox.images.recipe import Recipe
 from sandbox.images.resolution import resolve
@@ -26,10 +29,16 @@ class Ingredients:
     packages: tuple[Package, ...]
     debs: tuple[Path, ...]
     sources: tuple[tuple[Source, Path], ...]
+    extras: tuple[Path, ...] = ()
+
+    @property
+    def alternatives(self) -> dict[str, str]:
+        """The links that the packages' scripts would make."""
+        return best(one for deb in self.debs for one in parse_alternatives(install_script(deb)))
 
     def trees(self, progress: Progress) -> Iterator[Iterator[Entry]]:
-        """What goes into the layer: every package in turn, their status entries, then the sources."""
-        total = len(self.debs) + len(self.sources)
+        """What goes into the layer: every package in turn, their status entries, the sources, the extras."""
+        total = len(self.debs) + len(self.sources) + len(self.extras)
         for done, deb in enumerate(self.debs):
             progress("merge", done, total)
             yield deb_entries(deb)
@@ -37,6 +46,9 @@ class Ingredients:
         for done, (source, archive) in enumerate(self.sources, len(self.debs)):
             progress("merge", done, total)
             yield source_entries(source, archive)
+        for done, archive in enumerate(self.extras, total - len(self.extras)):
+            progress("merge", done, total)
+            yield prepared_entries(archive)
         progress("merge", total, total)
 
 
@@ -53,7 +65,9 @@ def gather(recipe: Recipe, debian: Debian, cache: Cache, progress: Progress) -> 
         debian.refresh()
         packages = resolve(recipe, debian, cache)
         debs = debian.download(packages, progress)
-    return Ingredients(packages, debs, _sources(recipe, debian.architecture, cache, progress))
+    sources = _sources(recipe, debian.architecture, cache, progress)
+    extras = Extras(recipe, debian.architecture, packages, debs, cache).archives(progress)
+    return Ingredients(packages, debs, sources, extras)
 
 
 def _sources(

@@ -6,13 +6,14 @@ import fnmatch
 import hashlib
 import posixpath
 import tarfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from io import BufferedRandom, BytesIO
 from typing import Final
 
 from sandbox.errors import ImageBuildFailed
 from sandbox.images.entry import Entry, Kind, placed
+from sandbox.images.finish import Finish, Joining
 from sandbox.images.skeleton import skeleton
 from sandbox.images.trim import Trim
 
@@ -40,24 +41,30 @@ def write_layer(
     out: BufferedRandom | BytesIO,
     trees: Iterable[Iterable[Entry]],
     trim: Trim,
-    symlinks: Mapping[str, str],
+    finish: Finish,
 ) -> Layer:
-    """Write skeleton, trees and symlinks to `out` as one tar, in the order given.
+    """Write skeleton, trees and what finishes them to `out` as one tar, in the order given.
 
     All entries have the same owner and time, and none is setuid or setgid. Of several entries with one path,
     only the first is written. Raises ImageBuildFailed if the trees cannot be merged.
     """
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        writer = _Writer(archive)
+        writer, joining = _Writer(archive), Joining(finish.joined)
         for entry in skeleton():
             writer.add(entry)
         for tree in trees:
             for entry in tree:
                 home = placed(entry)
                 if home and not trim.drops(home.path):
-                    writer.add(home)
-        for path, target in symlinks.items():
+                    writer.add(joining.seen(home))
+        for file in joining.files():
+            writer.add(file)
+        for path, target in finish.symlinks.items():
             writer.link(path.lstrip("/"), target)
+        for path, target in finish.alternatives.items():
+            link = placed(Entry(path, "symlink", 0o777, target=target))
+            if link and not trim.drops(link.path):
+                writer.link_if_there(link)
     size = out.tell()
     out.seek(0)
     return Layer(hashlib.file_digest(out, "sha256").hexdigest(), size)
@@ -90,6 +97,12 @@ class _Writer:
             )
         if path not in self._kinds:
             self.add(Entry(path, "symlink", 0o777, target=f"/{found[0]}"))
+
+    def link_if_there(self, link: Entry) -> None:
+        """Add a symlink with an absolute target, unless that is not there or the link's path is taken."""
+        target = placed(replace(link, path=link.target))
+        if target and target.path in self._kinds:
+            self.add(link)
 
     def _add_parents(self, path: str) -> None:
         parent = posixpath.dirname(path)

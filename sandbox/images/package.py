@@ -15,7 +15,7 @@ from typing import IO, Final
 from sandbox.errors import ImageBuildFailed
 from sandbox.images.entry import Entry, tar_entries
 
-__all__ = ["Package", "deb_entries", "status_entry"]
+__all__ = ["Package", "deb_entries", "install_script", "status_entry"]
 
 _SECONDS: Final = 300
 
@@ -41,10 +41,28 @@ def deb_entries(deb: Path) -> Iterator[Entry]:
 
     Raises ImageBuildFailed if dpkg-deb cannot read it or takes longer than 300 s.
     """
+    with _archive(deb, "--fsys-tarfile") as archive:
+        yield from tar_entries(archive)
+
+
+def install_script(deb: Path) -> str:
+    """The text of the script that dpkg would run after it has unpacked the package; empty if there is none.
+
+    Raises ImageBuildFailed as `deb_entries` does.
+    """
+    with _archive(deb, "--ctrl-tarfile") as archive:
+        for member in archive:
+            if member.name in ("./postinst", "postinst") and (file := archive.extractfile(member)):
+                return file.read().decode(errors="replace")
+    return ""
+
+
+@contextmanager
+def _archive(deb: Path, part: str) -> Iterator[tarfile.TarFile]:
     try:
-        with _unpacked(deb) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-            yield from tar_entries(archive)
-            # The rest is padding. Read it to the end, because dpkg-deb would fail at a closed pipe.
+        with _unpacked(deb, part) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
+            yield archive
+            # Read it to the end, because dpkg-deb would fail at a closed pipe.
             stream.read()
     except (tarfile.TarError, subprocess.CalledProcessError) as error:
         raise ImageBuildFailed(
@@ -55,8 +73,8 @@ def deb_entries(deb: Path) -> Iterator[Entry]:
 
 
 @contextmanager
-def _unpacked(deb: Path) -> Iterator[IO[bytes]]:
-    argv = ["dpkg-deb", "--fsys-tarfile", str(deb)]
+def _unpacked(deb: Path, part: str) -> Iterator[IO[bytes]]:
+    argv = ["dpkg-deb", part, str(deb)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         limit = Timer(_SECONDS, process.kill)
         limit.start()

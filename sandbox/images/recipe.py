@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 from pydantic.dataclasses import dataclass
 
 from sandbox.errors import ImageBuildFailed
+from sandbox.images.library import Library
 from sandbox.images.source import Source
 
 __all__ = ["RECIPES", "Recipe", "load_recipe", "runtimes"]
@@ -24,6 +25,7 @@ RECIPES: Final = _CHECKOUT if _CHECKOUT.is_dir() else Path(__file__).with_name("
 
 _Line = Annotated[str, Field(pattern=r"^.+$")]
 _Path = Annotated[str, Field(pattern=r"^/.+$")]
+_Suite = Annotated[str, Field(pattern=r"^[a-z]+$")]
 _Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
 _Choice = Annotated[
@@ -37,7 +39,10 @@ _Choice = Annotated[
 class Recipe:
     """One runtime's image as data.
 
-    Each item of `packages` is a choice: the first name that the package lists have is taken.
+    Each item of `packages` is a choice: the first name that the package lists have is taken. All are of the
+    `suite`, if the machine is a Debian. `ignore` has globs of dependencies that single packages do without.
+    `contains` says what is in the image, and has versions of packages in braces. Modules of Python in the
+    folders of `bytecode` are compiled. `libraries` are not in recipe.toml: they come from the catalogue.
     """
 
     runtime: str
@@ -48,7 +53,13 @@ class Recipe:
     keep: tuple[_Path, ...] = ()
     symlinks: Mapping[_Path, _Path] = field(default_factory=dict)
     env: Mapping[_Variable, Annotated[str, Field(pattern=r"^.*$")]] = field(default_factory=dict)
+    suite: _Suite | None = None
+    ignore: Mapping[_Package, tuple[_Line, ...]] = field(default_factory=dict)
+    contains: str = ""
+    joined: Mapping[_Path, _Path] = field(default_factory=dict)
+    bytecode: tuple[_Path, ...] = ()
     sources: tuple[Source, ...] = ()
+    libraries: tuple[Library, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -114,6 +125,11 @@ def _joined(base: Recipe, own: Recipe) -> Recipe:
         drop=base.drop + own.drop,
         keep=base.keep + own.keep,
         symlinks={**base.symlinks, **own.symlinks},
+        suite=own.suite or base.suite,
+        contains=own.contains or base.contains,
         env={**base.env, **own.env},
+        ignore={**base.ignore, **own.ignore},
+        joined={**base.joined, **own.joined},
+        bytecode=base.bytecode + own.bytecode,
         sources=base.sources + own.sources,
     )

@@ -16,7 +16,7 @@ from sandbox.images.recipe import Recipe
 __all__ = ["BUILDER_VERSION", "content_key", "recall", "resolve"]
 
 # Raise it with every change that makes another image from the same recipe and packages.
-BUILDER_VERSION: Final = 1
+BUILDER_VERSION: Final = 2
 
 
 def recall(recipe: Recipe, debian: Debian, cache: Cache) -> tuple[Package, ...] | None:
@@ -39,7 +39,7 @@ def resolve(recipe: Recipe, debian: Debian, cache: Cache) -> tuple[Package, ...]
         return known
     if not debian.fingerprint():
         debian.refresh()
-    packages = debian.closure(recipe.packages, recipe.exclude)
+    packages = debian.closure(recipe.packages, recipe.exclude, recipe.ignore)
     _remember(recipe, debian, cache, packages)
     return packages
 

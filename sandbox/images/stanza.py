@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,10 +37,12 @@ def needed(
     stanzas: Iterable[Stanza],
     wanted: Sequence[str],
     exclude: Sequence[str],
+    ignore: Mapping[str, Sequence[str]],
 ) -> tuple[Package, ...]:
     """The wanted packages and all that they depend on, by name.
 
     Packages that a glob in `exclude` matches are left out, and so are those that only they depend on.
+    `ignore` has such globs for the dependencies of single packages.
     """
     left = [stanza for stanza in stanzas if not _excluded(stanza.package.name, exclude)]
     reached: set[Package] = set()
@@ -48,7 +50,12 @@ def needed(
     while found := {stanza for stanza in left if stanza.names & names}:
         left = [stanza for stanza in left if stanza not in found]
         reached |= {stanza.package for stanza in found}
-        names = {name for stanza in found for name in stanza.depends}
+        names = {
+            name
+            for stanza in found
+            for name in stanza.depends
+            if not _excluded(name, ignore.get(stanza.package.name, ()))
+        }
     return tuple(sorted(reached))
 
 

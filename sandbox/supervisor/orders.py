@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import shlex
 import tarfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.globs import literal_start
+from config.runtimes import BASH
+from sandbox.workspace import padded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,6 +27,8 @@ TERMINATE = b"term\n"
 KILL = b"kill\n"
 
 _LINE_BYTES = 2048
+# The supervisor knows whether the cell has bash.
+_SHELL = '"$bash"'
 _STDIN = "/tmp/.stdin"  # noqa: S108  in the cell, whose /tmp nobody shares
 
 
@@ -31,23 +36,30 @@ def encode_orders(overture: str, nonce: str, job: Job) -> bytes:
     """Everything that the supervisor reads before it starts `job`.
 
     It is a line with the two nonces and two sizes, then shell text of the first size, then a tar archive of
-    the second. The supervisor reads each by its size with `dd`, because BusyBox's `head -c` reads more than
+    the second. A job of a second stage has another archive behind it, whose size is in the shell text. The
+    supervisor reads each by its size with `dd`, because BusyBox's `head -c` reads more than
     it writes. Short ASCII text is sent as a line of its own instead, with size 0. A shell's `read` makes a
     system call for every byte and cannot read every byte value, but it saves a process, which would take a
     third of a warm job's time.
     """
     orders = "; ".join(_assignments(job)).encode()
     archive = _archive(job)
+    behind = padded(job.workspace)
     if len(orders) <= _LINE_BYTES and orders.isascii():
         line = orders.replace(b"\n", b"'\"$newline\"'")
-        return f"{overture} {nonce} 0 {len(archive)}\n".encode() + line + b"\n" + archive
-    return f"{overture} {nonce} {len(orders)} {len(archive)}\n".encode() + orders + archive
+        return f"{overture} {nonce} 0 {len(archive)}\n".encode() + line + b"\n" + archive + behind
+    return f"{overture} {nonce} {len(orders)} {len(archive)}\n".encode() + orders + archive + behind
 
 
 def _assignments(job: Job) -> Iterator[str]:
-    yield "set -- " + " ".join(map(shlex.quote, _with_env(job)))
+    words = [_SHELL if word == BASH else shlex.quote(word) for word in _with_env(job)]
+    yield "set -- " + " ".join(words)
+    if BASH in job.argv:
+        yield "asks=bash"
     if job.stdin is not None:
         yield f"stdin={_STDIN}"
+    if job.workspace:
+        yield f"workspace_bytes={len(padded(job.workspace))}"
     if job.artifacts:
         yield "collect=" + shlex.quote(" ".join(map(shlex.quote, _roots(job.artifacts))))
     # Last, so that orders cut short by a lost connection are never carried out.
@@ -88,7 +100,7 @@ def _archive(job: Job) -> bytes:
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Add an executable file, so that it can be started as `./name`."""
+    """Add an executable file of now, so that it can be started as `./name`, and no tool finds it too old."""
     member = tarfile.TarInfo(name)
-    member.size, member.mode = len(content), 0o755
+    member.size, member.mode, member.mtime = len(content), 0o755, int(time.time())
     archive.addfile(member, io.BytesIO(content))

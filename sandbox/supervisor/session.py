@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Session"]
 
+_FACTS = {"signal", "heap"}
+
 
 class Session:
     """Turns the two streams of a cell into events.
@@ -82,9 +84,11 @@ class Session:
                     yield self._ending
 
     def _report(self, words: list[str]) -> Ended | None:
+        facts = words[5:]
         if (
-            len(words) not in (4, 5)
-            or not all(map(_is_uptime, words[4:]))
+            len(words) < 4
+            or not all(map(_is_uptime, words[4:5]))
+            or not _FACTS.issuperset(facts)
             or (exit_code := _count(words[0])) is None
             or exit_code > 255
         ):
@@ -92,7 +96,8 @@ class Session:
         cpu_ns, peak_bytes, oom_kills = map(_count, words[1:4])
         if cpu_ns is not None and self._start_cpu_ns is not None:
             cpu_ns = max(0, cpu_ns - self._start_cpu_ns)
-        return Ended(exit_code, Usage(cpu_ns, peak_bytes, oom_kills), self._lasted_s(words[4:]))
+        usage, lasted_s = Usage(cpu_ns, peak_bytes, oom_kills), self._lasted_s(words[4:5])
+        return Ended(exit_code, usage, lasted_s, by_signal="signal" in facts, heap_full="heap" in facts)
 
     def _lasted_s(self, uptime: list[str]) -> float | None:
         end_cs = _hundredths(uptime)

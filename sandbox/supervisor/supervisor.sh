@@ -44,7 +44,23 @@ fi
 ) &
 exec 8<&-
 
-ready='' collect='' stdin=/dev/null newline='
+# If a signal kills the job, the shell writes a line. Only this tells a signal from an exit code that the job
+# chose. The line goes into a pipe: that of a here-document, where the shell makes one for it.
+exec 8<<WORD
+WORD
+if [ -p /proc/self/fd/8 ] && [ -r /proc/self/fd/8 ] && [ -w /proc/self/fd/8 ]; then
+  exec 8<>/proc/self/fd/8
+else
+  mkfifo /tmp/.word
+  exec 8<>/tmp/.word
+  rm -f /tmp/.word
+fi
+
+# Orders that ask for bash name this variable.
+asks='' bash=bash
+command -v bash >/dev/null || bash=/bin/sh
+
+ready='' collect='' workspace_bytes=0 stdin=/dev/null newline='
 '
 
 read -r overture nonce orders_bytes files_bytes <&3 || exit 0
@@ -62,9 +78,11 @@ fault() {
   exit 0
 }
 
-if [ "$files_bytes" -gt 0 ]; then
-  dd bs=10240 count=$((files_bytes / 10240)) iflag=fullblock <&3 | tar -x -f - -C / || fault unpack
-fi
+unpack() {
+  dd bs=10240 count=$(($1 / 10240)) iflag=fullblock <&3 | tar -x -p -f - -C "$2" || fault unpack
+}
+[ "$files_bytes" -gt 0 ] && unpack "$files_bytes" /
+[ "$workspace_bytes" -gt 0 ] && unpack "$workspace_bytes" /workspace
 exec 5<"$stdin"
 [ "$stdin" = /dev/null ] || rm -f "$stdin"
 
@@ -98,19 +116,36 @@ printf '\000%s start %s %s\n' "$overture" "${cpu_ns:--}" "${started:--}" >&6
 trap : INT
 
 # The job runs in the foreground: a shell without job control starts background processes with SIGINT ignored.
+exec 2>&8
 (
-  exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&-
-  cd /workspace && exec "$@"
+  exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&- 8<&-
+  cd /workspace || exit
+  [ "$asks$bash" = bash/bin/sh ] &&
+    echo 'This image has no bash, so /bin/sh runs this. Try: an image with bash, such as bash:5' >&2
+  case $1 in
+    */*) ;;
+    *) command -v "$1" >/dev/null || { printf '%s: not found\n' "$1" >&2; exit 127; } ;;
+  esac
+  exec "$@"
 )
 exit_code=$?
 read -r ended _ </proc/uptime
+exec 2>/dev/null
+echo >&8
+read -r word <&8
+
+facts=''
+# No shell writes a line for SIGINT.
+{ [ "$word" ] || [ "$exit_code" = 130 ]; } && facts=signal
+# A language's runtime has left a report that its heap is full.
+[ -e /tmp/.heap-report ] && facts="$facts heap"
 
 kill -KILL -1
 cpu_time
 memory
 printf '\000%s end\n' "$nonce" >&7
-printf '\000%s end %s %s %s %s %s\n' \
-  "$nonce" "$exit_code" "${cpu_ns:--}" "${peak:--}" "${oom_kills:--}" "${ended:--}" >&6
+printf '\000%s end %s %s %s %s %s %s\n' \
+  "$nonce" "$exit_code" "${cpu_ns:--}" "${peak:--}" "${oom_kills:--}" "${ended:--}" "$facts" >&6
 
 if [ "$collect" ]; then
   eval "set -- $collect"

@@ -20,7 +20,7 @@ JSON: dict[str, object] = {"--json": False}
 QUIET: dict[str, object] = {"--quiet -q": False}
 LIMITS = ("timeout", "grace", "memory", "cpus", "pids", "disk", "output-limit")
 A_JOB: dict[str, object] = dict.fromkeys(
-    f"--{name}" for name in ("runtime", *LIMITS, "stdin", "env", "file", "artifact", "network")
+    f"--{name}" for name in ("runtime", "entry", *LIMITS, "stdin", "env", "file", "artifact", "network")
 )
 
 COMMANDS: dict[str, dict[str, object]] = {

@@ -132,6 +132,10 @@ def test_a_long_name_is_cut_where_it_is_shown(capsysbinary: pytest.CaptureFixtur
     ]
 
 
+def test_files_that_are_left_without_a_name_are_counted(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert finished(capsysbinary, artifacts_unnamed=7)[2] == "cellblock: left 7 more\n"
+
+
 def test_the_exit_codes_are_those_of_docker_run_and_timeout() -> None:
     assert {code.name: int(code) for code in ExitCode} == {
         "OK": 0,

@@ -20,22 +20,27 @@ LOCAL: dict[str, object] = {"Id": "sha256:2", "Size": 2 << 20, "RepoDigests": []
 NAMED: dict[str, object] = {
     "Id": "sha256:1",
     "Size": 1 << 20,
-    "RepoDigests": ["mirror.test/alpine@sha256:a", "alpine@sha256:b"],
+    "RepoDigests": ["mirror.test/bash@sha256:a", "bash@sha256:b"],
 }
 
 
 def listed(folder: Path, **images: dict[str, object]) -> dict[str, object]:
+    return all_listed(folder, images)["bash"]
+
+
+def all_listed(folder: Path, images: dict[str, dict[str, object]]) -> dict[object, dict[str, object]]:
     with standing_in(folder / "engine.sock", **images) as stand_in:
         rows: list[dict[str, object]] = json.loads(
             run_cli("images", "ls", "--json", CELLBLOCK_DOCKER_HOST=stand_in.url).stdout
         )
-    return {row["runtime"]: row for row in rows}["bash"]
+    return {row["runtime"]: row for row in rows}
 
 
 def test_a_pulled_image_comes_with_the_digest_of_its_own_registry(tmp_path: Path) -> None:
-    assert listed(tmp_path, **{"alpine:latest": NAMED, "cellblock/bash:local": LOCAL}) == {
+    assert listed(tmp_path, **{"bash:5": NAMED, "cellblock/bash:local": LOCAL}) == {
         "runtime": "bash",
-        "image": "alpine:latest",
+        "image": "bash:5",
+        "contains": None,
         "id": "sha256:1",
         "digest": "sha256:b",
         "size": "1 MiB",
@@ -47,12 +52,12 @@ def test_a_pulled_image_comes_with_the_digest_of_its_own_registry(tmp_path: Path
 def test_the_local_build_stands_in_and_has_no_digest(tmp_path: Path) -> None:
     row = listed(tmp_path, **{"cellblock/bash:local": LOCAL})
     assert (row["image"], row["id"], row["digest"]) == ("cellblock/bash:local", "sha256:2", None)
-    assert row["why"] == "alpine:latest is not here, the local build is"
+    assert row["why"] == "bash:5 is not here, the local build is"
 
 
 def test_with_no_image_it_says_what_brings_one(tmp_path: Path) -> None:
     row = listed(tmp_path)
-    assert (row["image"], row["size_bytes"], row["why"]) == (None, None, "alpine:latest: pull or build it")
+    assert (row["image"], row["size_bytes"], row["why"]) == (None, None, "bash:5: pull or build it")
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["table", "json"])
@@ -62,3 +67,25 @@ def test_every_runtime_is_listed_on_the_real_engine(
     done = run_cli("images", "ls", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert [name for name in load_catalogue() if name not in done.stdout] == []
+
+
+def test_a_local_build_says_what_it_contains(tmp_path: Path) -> None:
+    labels = {"Labels": {"cellblock.contents": "bash 5.2.15"}}
+    assert (
+        listed(tmp_path, **{"cellblock/bash:local": LOCAL | {"Config": labels}})["contains"] == "bash 5.2.15"
+    )
+
+
+@pytest.mark.parametrize(
+    ("images", "why"),
+    [
+        ({"cellblock/data:local": LOCAL}, "built here for its packages"),
+        ({}, "built here for its packages: build it"),
+    ],
+)
+def test_an_image_with_packages_is_built_here_and_nowhere_else(
+    tmp_path: Path, images: dict[str, dict[str, object]], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runtimes.toml").write_text('[data]\nextends = "python"\npackages = ["numpy"]\n')
+    monkeypatch.setenv("CELLBLOCK_RUNTIMES", str(tmp_path / "runtimes.toml"))
+    assert all_listed(tmp_path, images)["data"]["why"] == why

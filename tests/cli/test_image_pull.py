@@ -115,16 +115,16 @@ def test_quiet_says_nothing(stand_in: StandIn) -> None:
 
 def test_an_image_that_is_here_is_not_pulled(tmp_path: Path) -> None:
     image: dict[str, object] = {"Id": "sha256:1", "Size": 1}
-    with standing_in(tmp_path / "engine.sock", **{"alpine:latest": image}) as stand_in:
+    with standing_in(tmp_path / "engine.sock", **{"bash:5": image}) as stand_in:
         assert run_cli("images", "pull", "bash", CELLBLOCK_DOCKER_HOST=stand_in.url).returncode == 0
     assert stand_in.pulled == []
 
 
 def test_an_image_that_is_here_is_pulled_if_told_to(tmp_path: Path) -> None:
     image: dict[str, object] = {"Id": "sha256:1", "Size": 1}
-    with standing_in(tmp_path / "engine.sock", **{"alpine:latest": image}) as stand_in:
+    with standing_in(tmp_path / "engine.sock", **{"bash:5": image}) as stand_in:
         done = run_cli("images", "pull", "bash", "--force", CELLBLOCK_DOCKER_HOST=stand_in.url)
-    assert (done.returncode, stand_in.pulled) == (0, [("alpine", "latest")])
+    assert (done.returncode, stand_in.pulled) == (0, [("bash", "5")])
 
 
 def test_a_pull_that_fails_is_a_sentence_and_the_exit_code_of_the_sandbox(stand_in: StandIn) -> None:
@@ -137,4 +137,20 @@ def test_a_pull_that_fails_keeps_nobody_from_the_next_one(stand_in: StandIn) -> 
     stand_in.lines = [{"error": "no such manifest"}]
     done = run_cli("images", "pull", "bash", "python", CELLBLOCK_DOCKER_HOST=stand_in.url)
     assert (done.returncode, done.stderr.count("no such manifest")) == (125, 2)
-    assert [name for name, _ in stand_in.pulled] == ["alpine", "python"]
+    assert [name for name, _ in stand_in.pulled] == ["bash", "python"]
+
+
+def test_the_image_of_a_runtimes_compiler_is_pulled_too(stand_in: StandIn) -> None:
+    assert run_cli("images", "pull", "dotnet", CELLBLOCK_DOCKER_HOST=stand_in.url).returncode == 0
+    assert [name.rpartition("/")[2] for name, _ in stand_in.pulled] == ["runtime", "sdk"]
+
+
+def test_an_image_with_packages_is_never_asked_of_a_registry(
+    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runtimes.toml").write_text('[data]\nextends = "python"\npackages = ["numpy"]\n')
+    monkeypatch.setenv("CELLBLOCK_RUNTIMES", str(tmp_path / "runtimes.toml"))
+    named = run_cli("images", "pull", "data", CELLBLOCK_DOCKER_HOST=stand_in.url)
+    assert (named.returncode, "Try: cellblock images build data" in named.stderr) == (125, True)
+    everything = run_cli("images", "pull", CELLBLOCK_DOCKER_HOST=stand_in.url)
+    assert (everything.returncode, "data" in everything.stderr) == (0, False)

@@ -66,7 +66,7 @@ def test_an_explanation_is_a_line_for_each_step(tmp_path: Path, run_here: Callab
     assert run_here("--file", "main.c", "--explain").stdout.splitlines() == [
         "runtime: cpp",
         "because: main.c ends in .c",
-        "compile: gcc -O2 -pthread -o program main.c -lm",
+        "compile: gcc -O2 -pthread -I. -o program main.c -lm",
         "run:     ./program",
     ]
 
@@ -76,9 +76,22 @@ def test_an_explanation_of_a_command_names_no_compiler(run_here: Callable[..., R
     assert json.loads(outcome.stdout) == {
         "runtime": "bash",
         "because": "the job names it",
+        "entry": None,
         "compile": None,
-        "run": """/bin/sh -c 'touch '"'"'a b'"'"''""",
+        "run": """bash -c 'touch '"'"'a b'"'"''""",
     }
+
+
+def test_an_explanation_names_the_file_that_starts(tmp_path: Path, run_here: Callable[..., Result]) -> None:
+    (tmp_path / "a.py").touch()
+    (tmp_path / "b.py").touch()
+    outcome = run_here("--file", "a.py", "--file", "b.py", "--entry", "b.py", "--explain")
+    assert outcome.stdout.splitlines() == [
+        "runtime: python",
+        "because: b.py ends in .py",
+        "entry:   b.py",
+        "run:     python3 b.py",
+    ]
 
 
 def test_what_is_explained_is_not_run(tmp_path: Path, run_here: Callable[..., Result]) -> None:

@@ -11,12 +11,12 @@ from config.runtimes import Runtime, RuntimeLimits, fill_memory
 
 PINNED = f"python@sha256:{'0af' * 21}0"
 CONTRACT = {
-    "node": ("node:22-alpine", {".js", ".mjs", ".cjs"}),
+    "node": ("node:22-alpine", {".js", ".mjs", ".cjs", ".ts", ".mts", ".cts"}),
     "python": ("python:3.11-slim", {".py"}),
     "cpp": ("gcc:14", {".cpp", ".cc", ".cxx", ".c"}),
     "java": ("eclipse-temurin:21-alpine", {".java", ".jar"}),
-    "dotnet": ("mcr.microsoft.com/dotnet/runtime:8.0-alpine", {".dll"}),
-    "bash": ("alpine:latest", {".sh"}),
+    "dotnet": ("mcr.microsoft.com/dotnet/runtime:8.0-alpine", {".dll", ".cs"}),
+    "bash": ("bash:5", {".sh"}),
 }
 
 
@@ -55,7 +55,7 @@ def test_an_operators_table_adds_a_runtime(operators_file: Path) -> None:
 def test_the_built_in_catalogue_stays_as_it_is_beside_an_operators(operators_file: Path) -> None:
     operators_file.write_text('[bash]\nimage = "busybox"\n')
     load_catalogue(operators_file).clear()
-    assert load_catalogue()["bash"].image == "alpine:latest"
+    assert load_catalogue()["bash"].image == "bash:5"
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,9 @@ def test_a_file_that_is_no_text_is_named(operators_file: Path) -> None:
     ("place", "filled"),
     [
         ("-Xmx{memory_mib}m", "-Xmx512m"),
-        ("{double_memory_mib}", "1024"),
-        ("{double_memory_hex}", "40000000"),
+        ("{heap_mib}", "384"),
+        ("{heap_hex}", "18000000"),
+        (": >{heap_report}", ": >/tmp/.heap-report"),
         ("{memory_mib} {memory_mib}", "512 512"),
         ("{entry} {} {{memory_mib}", "{entry} {} {512"),
     ],
@@ -104,7 +105,7 @@ def test_the_cells_memory_is_filled_in_and_nothing_else(place: str, filled: str)
 
 def test_a_runtimes_environment_speaks_of_the_cells_memory() -> None:
     node = load_catalogue()["node"]
-    assert node.environment(64 << 20) == {"NODE_OPTIONS": "--max-old-space-size=128"}
+    assert node.environment(64 << 20)["NODE_OPTIONS"].startswith("--max-old-space-size=48 ")
 
 
 def test_files_are_known_by_their_interpreter_and_some_by_their_name() -> None:
@@ -112,7 +113,7 @@ def test_files_are_known_by_their_interpreter_and_some_by_their_name() -> None:
     assert shown == {
         "node": (("node",), ("package.json",)),
         "python": (("python", "python3"), ("pyproject.toml", "requirements.txt", "setup.py")),
-        "cpp": ((), ("Makefile", "makefile")),
+        "cpp": ((), ("Makefile", "makefile", "GNUmakefile", "CMakeLists.txt")),
         "java": ((), ("pom.xml", "build.gradle")),
         "dotnet": ((), ()),
         "bash": (("sh", "bash", "dash"), ()),
@@ -123,8 +124,8 @@ def test_compilers_get_more_than_the_programs_that_they_make() -> None:
     limits = {name: runtime.compile_limits for name, runtime in load_catalogue().items()}
     more = {"timeout": 60, "memory": 1 << 30, "disk": 256 << 20}
     assert limits["cpp"] == RuntimeLimits(**more, pids=128)
-    assert limits["java"] == RuntimeLimits(**more, pids=256)
-    assert {limits[name] for name in ("node", "python", "dotnet", "bash")} == {RuntimeLimits()}
+    assert limits["java"] == limits["dotnet"] == RuntimeLimits(**more, pids=256)
+    assert {limits[name] for name in ("node", "python", "bash")} == {RuntimeLimits()}
 
 
 def test_no_runtime_has_limits_of_its_own() -> None:
@@ -144,7 +145,10 @@ def test_no_runtime_has_limits_of_its_own() -> None:
             {
                 "DOTNET_EnableDiagnostics": "0",
                 "DOTNET_EnableWriteXorExecute": "0",
-                "DOTNET_GCHeapHardLimit": "8000000",
+                "DOTNET_GCHeapHardLimit": "3000000",
+                "DOTNET_gcConcurrent": "0",
+                "DOTNET_GCRegionSize": "100000",
+                "DOTNET_GCgen0size": "400000",
             },
         ),
         ("java", {}),
@@ -199,3 +203,14 @@ def test_a_digest_that_is_none_is_refused_with_its_place(
     words = r"^Runtime catalogue, python\.image: a digest is sha256: and 64 hexadecimal digits$"
     with pytest.raises(InvalidSetting, match=words):
         load_catalogue(operators_file)
+
+
+def test_a_jobs_own_value_follows_that_of_a_joined_variable_and_replaces_any_other() -> None:
+    runtime = Runtime(name="x", image="x", env={"A": "-a", "B": "b"}, joined=("A", "C"))
+    assert runtime.with_own({"A": "-z", "B": "z", "C": "z"}, 1) == {"A": "-a -z", "B": "z", "C": "z"}
+
+
+def test_a_compiler_has_its_own_image_before_the_local_build() -> None:
+    dotnet, java = load_catalogue()["dotnet"], load_catalogue()["java"]
+    assert dotnet.compiler.images == ("mcr.microsoft.com/dotnet/sdk:8.0-alpine", "cellblock/dotnet:local")
+    assert java.compiler == java

@@ -1,8 +1,9 @@
-"""A private package archive, so that these tests need no network."""
+"""Private archives of packages, so that these tests need no network."""
 
 from __future__ import annotations
 
 import subprocess
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
@@ -17,6 +18,7 @@ from sandbox.images.debian import Debian
 
 Deb = Callable[..., Path]
 Publish = Callable[[], None]
+Wheel = Callable[..., Path]
 
 
 @pytest.fixture
@@ -55,6 +57,35 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
     settings.write_text(f'Dir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "/dev/null";\n')
     monkeypatch.setenv("APT_CONFIG", str(settings))
     return lambda: _index(pool)
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
+    """Gives a function that makes a wheel. The wheels are all that uv finds."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(folder))
+
+    def made(name: str, version: str, tag: str = "py3-none-any", needs: str = "", program: str = "") -> Path:
+        path = folder / f"{name}-{version}-{tag}.whl"
+        about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        notes = f"{name}-{version}.dist-info"
+        files = {
+            f"{name}.py": "answer = 42\n",
+            f"{notes}/METADATA": about + (f"Requires-Dist: {needs}\n" if needs else ""),
+            f"{notes}/WHEEL": f"Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: {tag}\n",
+            f"{notes}/entry_points.txt": f"[console_scripts]\n{program} = {name}:main\n" if program else "",
+        }
+        record = "".join(f"{file},,\n" for file in files)
+        with zipfile.ZipFile(path, "w") as archive:
+            for file, text in (files | {f"{notes}/RECORD": record}).items():
+                archive.writestr(file, text)
+        return path
+
+    return made
 
 
 @pytest.fixture

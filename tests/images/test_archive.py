@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from sandbox.images.archive import ImageConfig, docker_archive
+from sandbox.images.finish import Finish
 from sandbox.images.layer import write_layer
 from sandbox.images.trim import Trim
 
@@ -15,7 +16,7 @@ CONFIG = ImageConfig("x/y:local", "amd64", {"LANG": "C.UTF-8"}, {"a": "b"})
 
 def archived() -> tuple[bytes, bytes]:
     tar = io.BytesIO()
-    layer = write_layer(tar, [], Trim.of((), ()), {})
+    layer = write_layer(tar, [], Trim.of((), ()), Finish())
     tar.seek(0)
     return b"".join(docker_archive(CONFIG, layer, tar)), tar.getvalue()
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cli.main import command_line
 from sandbox.engines.docker.image_choice import find_image
 
-from .conftest import Deb, Publish
+from .conftest import Deb, Publish, Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,6 +68,38 @@ def test_a_forced_build_is_made_anew_and_a_quiet_one_says_nothing(build: Callabl
     assert build("--quiet").stderr == ""
     assert ": built, " in build("--force").stderr
     assert build("-q", "--force").stderr == ""
+
+
+@pytest.fixture
+def catalogue(runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Gives the folder of an operator's catalogue, in which `data` extends the operator's runtime."""
+    path = tmp_path / "catalogue" / "runtimes.toml"
+    path.parent.mkdir()
+    path.write_text(
+        f'[{runtime}]\nimage = "none"\npackages_from = "pip"\n'
+        f'[data]\nextends = "{runtime}"\npackages = ["one"]\n[alike]\nextends = "data"\n'
+    )
+    monkeypatch.setenv("CELLBLOCK_RUNTIMES", str(path))
+    return path.parent
+
+
+def test_a_lock_is_written_beside_the_catalogue_for_each_runtime_with_packages(
+    catalogue: Path, runtime: str, deb: Deb, publish: Publish, wheel: Wheel
+) -> None:
+    recipe = catalogue.parent / "recipes" / runtime / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('"top"', '"libc6", "python3.11-minimal"'))
+    deb("libc6", {}, version="2.36-9")
+    deb("python3.11-minimal", {}, version="3.11.2-6")
+    publish()
+    wheel("one", "1.0")
+    outcome = CliRunner().invoke(command_line("images"), ["images", "lock"])
+    assert outcome.stderr == f"cellblock: {catalogue}/data.pip.lock: written\n"
+    assert "\none==1.0 " in (catalogue / "data.pip.lock").read_text()
+
+
+def test_a_build_without_a_lock_says_how_to_make_one(catalogue: Path) -> None:
+    outcome = CliRunner().invoke(command_line("images"), ["images", "build", "data"])
+    assert str(outcome.exception).startswith(f"There is no lock {catalogue}/data.pip.lock")
 
 
 def test_a_recipe_that_there_is_not_is_named_with_those_that_there_are(

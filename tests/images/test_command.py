@@ -25,7 +25,7 @@ def test_a_tool_speaks_english_in_its_folder_and_is_asked_nothing(tmp_path: Path
 
 def test_a_tool_that_takes_too_long_is_ended() -> None:
     began = time.monotonic()
-    with pytest.raises(ImageBuildFailed, match=r"^/bin/sh did not finish within 0\.2 s; do this\.$"):
+    with pytest.raises(ImageBuildFailed, match=r"^sh did not finish within 0\.2 s; do this\.$"):
         shell("exec sleep 60", timeout=0.2)
     assert time.monotonic() - began < 10 * PATIENCE
 
@@ -36,6 +36,8 @@ def test_a_tool_that_takes_too_long_is_ended() -> None:
         ("a warning\nE: no such package\nE: another", "no such package"),
         ("a warning\nERROR: no wheel", "ERROR: no wheel"),
         ("a warning\nnpm error 404", "npm error 404"),
+        ("npm error code E404\nnpm error 404 not found", "npm error 404 not found"),
+        ("error: no solution\n  cause: no answer\n  cause: refused\n\nhint: x", "refused"),
         ("\n  first \nsecond", "first"),
         ("", "it said nothing"),
     ],
@@ -45,9 +47,9 @@ def test_a_tool_that_fails_is_told_by_the_first_of_its_complaints(says: str, com
         output_of(
             [sys.executable, "-c", "import sys; sys.exit(sys.argv[1])", says], timeout=30, advice="do this"
         )
-    assert str(caught.value) == f"{sys.executable} failed ({complaint}); do this."
+    assert str(caught.value) == f"{Path(sys.executable).name} failed ({complaint}); do this."
 
 
 def test_a_tool_that_is_not_there_is_named() -> None:
-    with pytest.raises(ImageBuildFailed, match=r"^/no/tool is not on this machine; do this\.$"):
+    with pytest.raises(ImageBuildFailed, match=r"^tool is not on this machine; do this\.$"):
         output_of(["/no/tool"], timeout=1, advice="do this")

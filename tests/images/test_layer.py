@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.errors import ImageBuildFailed
 from sandbox.images.entry import Entry
+from sandbox.images.finish import Finish
 from sandbox.images.layer import EPOCH, Layer, write_layer
 from sandbox.images.package import deb_entries
 from sandbox.images.trim import Trim
@@ -21,9 +22,12 @@ def merged(
     trees: Iterable[Iterable[Entry]],
     drop: Iterable[str] = (),
     symlinks: Mapping[str, str] | None = None,
+    joined: Mapping[str, str] | None = None,
+    alternatives: Mapping[str, str] | None = None,
 ) -> tuple[Layer, bytes]:
     out = io.BytesIO()
-    return write_layer(out, trees, Trim.of(drop, ()), symlinks or {}), out.getvalue()
+    finish = Finish(symlinks or {}, joined or {}, alternatives or {})
+    return write_layer(out, trees, Trim.of(drop, ()), finish), out.getvalue()
 
 
 def members(tar: bytes) -> dict[str, tarfile.TarInfo]:
@@ -116,3 +120,34 @@ def test_a_damaged_package_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no archive")
     with pytest.raises(ImageBuildFailed, match=r"cannot unpack x_1_all\.deb"):
         list(deb_entries(path))
+
+
+def test_a_file_may_be_joined_from_others_which_stay() -> None:
+    tree = [text("certs/b.crt", "B"), text("certs/a.crt", "A\n"), text("certs/readme", "R")]
+    _, tar = merged([tree], joined={"/etc/all.crt": "/certs/*.crt"})
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        file = archive.extractfile("etc/all.crt")
+        assert file is not None
+        assert file.read() == b"A\nB\n"
+        assert "certs/a.crt" in archive.getnames()
+
+
+def test_a_file_that_is_joined_from_nothing_is_a_mistake_in_the_recipe() -> None:
+    with pytest.raises(ImageBuildFailed, match=r"No package brings /certs/\*, which the recipe joins"):
+        merged([], joined={"/all": "/certs/*"})
+
+
+def test_an_alternative_is_linked_where_its_target_is_there() -> None:
+    tree = [text("usr/lib/blas/libblas.so.3", "x")]
+    links = {"/lib/libblas.so.3": "/lib/blas/libblas.so.3", "/usr/bin/editor": "/usr/bin/vi"}
+    found = members(merged([tree], alternatives=links)[1])
+    assert found["usr/lib/libblas.so.3"].linkname == "/lib/blas/libblas.so.3"
+    assert "usr/bin/editor" not in found
+
+
+def test_an_alternative_gives_way_to_a_file_and_to_what_the_recipe_drops() -> None:
+    tree = [text("usr/bin/awk", "x"), text("usr/bin/mawk", "x")]
+    links = {"/usr/bin/awk": "/usr/bin/mawk", "/usr/share/man/awk.1": "/usr/bin/mawk"}
+    found = members(merged([tree], drop=["/usr/share/man"], alternatives=links)[1])
+    assert found["usr/bin/awk"].isreg()
+    assert "usr/share/man/awk.1" not in found

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from base64 import b64encode
@@ -10,6 +11,7 @@ import docker
 import pytest
 
 from sandbox.engines.docker.images import DockerImages
+from sandbox.engines.image import CONTENTS_LABEL
 from sandbox.images import build, load_recipe, runtimes
 
 from .conftest import own_tags
@@ -58,10 +60,47 @@ def python(tag: Callable[[str], str]) -> str:
     return tag("python")
 
 
-def test_bash_has_the_everyday_tools(bash: str) -> None:
-    tools = ("awk", "bash", "cat", "dd", "diff", "env", "find", "grep", "gzip", "head", "sed", "sh", "tar")
-    found = hardened(bash, "which", *tools)
+@pytest.mark.parametrize("runtime", ["bash", "cpp", "dotnet", "java", "node", "python"])
+def test_every_runtime_has_the_everyday_tools(tag: Callable[[str], str], runtime: str) -> None:
+    tools = (
+        *("awk", "bash", "bc", "bzip2", "cat", "column", "dd", "diff", "ed", "env", "find", "git", "grep"),
+        *("gzip", "head", "hexdump", "hostname", "jq", "less", "patch", "perl", "ps", "rev", "sed", "sh"),
+        *("sqlite3", "tar", "time", "tree", "unzip", "which", "xxd", "xz", "zip"),
+    )
+    found = hardened(tag(runtime), "which", *tools)
     assert found.split() == [f"/usr/bin/{tool}" for tool in tools]
+
+
+@pytest.mark.parametrize(
+    ("script", "prints"),
+    [
+        ("echo '2^64' | bc", "18446744073709551616"),
+        ("echo abc | rev | xxd -p", "6362610a"),
+        ("echo '{\"a\": [1, 2]}' | jq '.a | add'", "3"),
+        ("sqlite3 :memory: 'select 6 * 7'", "42"),
+        ("perl -MList::Util=sum -e 'print sum(1..4)'", "10"),
+        ("printf 'a b\\nccc d\\n' | column -t | tail -1", "ccc  d"),
+        ("ps -o comm= -p $$", "sh"),
+        ("echo a >x; zip -q x.zip x; unzip -p x.zip", "a"),
+        ("echo a >x; echo b >y; diff x y | patch -s x; cat x", "b"),
+        ("getent services https", "https                 443/tcp"),
+    ],
+)
+def test_bash_has_tools_that_work(bash: str, script: str, prints: str) -> None:
+    assert hardened(bash, "sh", "-c", script).strip() == prints
+
+
+def test_git_keeps_versions_and_joins_them(bash: str) -> None:
+    script = """
+export HOME=/workspace
+git config --global user.email a@b; git config --global user.name a
+git config --global init.defaultBranch main
+git init -q one; cd one
+echo 1 >a; git add a; git commit -qm one; git checkout -qb side; echo 2 >b; git add b; git commit -qm two
+git checkout -q main; echo 3 >c; git add c; git commit -qm three; git merge -q -m four side
+git clone -q /workspace/one /workspace/two; git -C /workspace/two log --format=%s | sort | tr '\n' ' '
+"""
+    assert hardened(bash, "sh", "-c", script) == "four one three two "
 
 
 def test_bash_runs_as_nobody_in_its_workspace(bash: str) -> None:
@@ -77,9 +116,29 @@ def test_bash_packs_and_unpacks(bash: str) -> None:
     assert hardened(bash, "sh", "-c", script) == "root"
 
 
-def test_no_program_of_an_image_lacks_a_library(python: str) -> None:
-    files = "/usr/bin/* /usr/lib/*/*.so* /usr/lib/python3*/lib-dynload/*"
-    assert hardened(python, "sh", "-c", f"ldd {files} 2>/dev/null | grep 'not found'; :") == ""
+@pytest.mark.parametrize("runtime", ["bash", "cpp", "proxy", "python"])
+def test_no_program_of_an_image_lacks_a_library(tag: Callable[[str], str], runtime: str) -> None:
+    files = "/usr/bin/* /usr/lib/*/*.so* /usr/lib/python3*/lib-dynload/* /usr/libexec/gcc/*/*/*"
+    assert hardened(tag(runtime), "sh", "-c", f"ldd {files} 2>/dev/null | grep 'not found'; :") == ""
+
+
+@pytest.mark.parametrize(
+    ("runtime", "contains"),
+    [
+        ("bash", r"bash 5\.\d"),
+        ("cpp", r"GCC 14\.\d+\.\d+"),
+        ("dotnet", r"\.NET 8\."),
+        ("java", r"OpenJDK 21\."),
+        ("node", r"Node\.js 22\."),
+        ("python", r"Python 3\.11\."),
+    ],
+)
+def test_an_image_has_the_version_that_the_catalogue_names_and_says_so(
+    tag: Callable[[str], str], client: docker.APIClient, runtime: str, contains: str
+) -> None:
+    image = DockerImages(client).find(tag(runtime))
+    assert image is not None
+    assert re.match(contains, image.labels[CONTENTS_LABEL])
 
 
 @pytest.mark.parametrize("runtime", runtimes())
@@ -101,6 +160,36 @@ if __name__ == "__main__":
     print(ctypes.CDLL(None).getuid(), zoneinfo.ZoneInfo("Europe/Paris"), ssl.HAS_TLSv1_3)
 """
     assert hardened(python, "python", "-", stdin=script) == "42\n1 2\n65534 Europe/Paris True\n"
+
+
+def test_python_trusts_the_usual_authorities_and_loads_extension_modules(python: str) -> None:
+    script = """
+import ctypes, ssl
+ctypes.CDLL("libstdc++.so.6")
+print(len(ssl.create_default_context().get_ca_certs()) > 50)
+"""
+    assert hardened(python, "python", "-", stdin=script) == "True\n"
+
+
+def test_python_has_its_standard_library_compiled(python: str) -> None:
+    script = "import asyncio, os; print(os.path.exists(asyncio.__cached__), asyncio.run.__code__.co_filename)"
+    assert hardened(python, "python", "-c", script) == "True /usr/lib/python3.11/asyncio/runners.py\n"
+
+
+def test_python_makes_environments_with_pip(python: str) -> None:
+    assert hardened(python, "sh", "-c", "python -m venv v && v/bin/pip --version").startswith("pip ")
+
+
+def test_cpp_knows_time_zones(tag: Callable[[str], str]) -> None:
+    program = """
+#include <chrono>
+#include <print>
+int main() {
+    using namespace std::chrono;
+    std::println("{:%H}", zoned_time("Europe/Paris", sys_days{2024y / 7 / 1}));
+}"""
+    script = "g++ -std=c++23 -x c++ - -o a && ./a"
+    assert hardened(tag("cpp"), "sh", "-c", script, stdin=program) == "02\n"
 
 
 def test_cpp_compiles_and_runs_modern_cpp(tag: Callable[[str], str]) -> None:

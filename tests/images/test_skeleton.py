@@ -38,4 +38,8 @@ def test_there_are_root_and_nobody() -> None:
         "nobody:x:65534:65534:nobody:/workspace:/bin/sh",
     ]
     assert files["etc/group"].splitlines() == ["root:x:0:", "nogroup:x:65534:"]
-    assert files["etc/nsswitch.conf"].splitlines() == ["passwd: files", "group: files", "hosts: files dns"]
+    assert files["etc/nsswitch.conf"].splitlines() == [
+        "passwd: files",
+        "group: files",
+        "hosts: files myhostname dns",
+    ]

@@ -20,13 +20,19 @@ def test_what_only_an_excluded_package_needs_goes_with_it() -> None:
         stanza("krb5", "cups"),
         stanza("libc"),
     ]
-    assert names(needed(stanzas, ["top"], ["cups"])) == ["libc", "top"]
-    assert names(needed(stanzas, ["top"], [])) == ["cups", "krb5", "libc", "top"]
+    assert names(needed(stanzas, ["top"], ["cups"], {})) == ["libc", "top"]
+    assert names(needed(stanzas, ["top"], [], {})) == ["cups", "krb5", "libc", "top"]
+
+
+def test_one_package_may_do_without_what_another_one_still_gets() -> None:
+    stanzas = [stanza("git", "perl", "libc"), stanza("ack", "perl"), stanza("perl"), stanza("libc")]
+    assert names(needed(stanzas, ["git"], [], {"git": ["per*"]})) == ["git", "libc"]
+    assert names(needed(stanzas, ["git", "ack"], [], {"git": ["per*"]})) == ["ack", "git", "libc", "perl"]
 
 
 def test_a_virtual_package_is_followed_to_who_provides_it() -> None:
     stanzas = [stanza("top", "awk"), stanza("mawk", provides="awk")]
-    assert names(needed(stanzas, ["top"], [])) == ["mawk", "top"]
+    assert names(needed(stanzas, ["top"], [], {})) == ["mawk", "top"]
 
 
 def test_a_stanza_is_read_with_all_that_it_depends_on() -> None:

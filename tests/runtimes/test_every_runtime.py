@@ -65,7 +65,7 @@ def test_a_program_that_never_ends_times_out(start: Start) -> None:
 
 def test_a_program_that_eats_memory_is_out_of_memory(start: Start) -> None:
     result = start("memory", memory="128m", timeout=60)
-    assert (result.status, result.exit_code) == (Status.OUT_OF_MEMORY, 137)
+    assert result.status is Status.OUT_OF_MEMORY
 
 
 def test_fifty_at_a_time_are_no_problem(start: Start) -> None:

@@ -97,11 +97,53 @@ def test_stdin_and_artifacts_are_the_runs_alone(sandbox: Sandbox) -> None:
 def test_what_the_compiler_says_of_a_good_program_is_not_the_programs(sandbox: Sandbox) -> None:
     result = sandbox.run(None, files={"main.c": "#warning careful\n" + ECHO})
     assert (result.status, result.stderr) == (Status.SUCCEEDED, "")
+    assert "#warning careful" in result.compile_output
 
 
 def test_a_compilation_that_makes_nothing_fails_in_the_run(sandbox: Sandbox) -> None:
     result = sandbox.run(None, files={"Makefile": "all:\nrun:\n\t@./program\n"})
     assert (result.status, result.stage) == (Status.FAILED, "run")
+
+
+#: A compiler that leaves everything that a file system can hold, and a program that shows it.
+LEAVES = """all:
+\t@mkdir -p empty locked/deep; echo x > a; chmod 640 a; ln a hard; ln -s a soft; ln -s nowhere broken
+\t@chmod 555 locked; touch "$$(printf 'caf\\351 \\001')"; mkfifo pipe; touch -d '2020-02-02 UTC' old
+\t@for n in $$(seq 5000); do : > many$$n; done
+run:
+\t@"""
+SEEN = (
+    "find . -name 'many*' | wc -l; stat -c '%A %h %N' empty locked a soft broken pipe; ls | grep -c caf;"
+    " test a -ef hard && echo same; stat -c %y old; find . -name deep | wc -l"
+)
+
+
+@pytest.mark.every_engine
+@pytest.mark.parametrize("runtime", ["cpp"], indirect=True)
+def test_everything_that_a_file_system_holds_goes_on_to_the_run(sandbox: Sandbox, runtime: str) -> None:
+    result = sandbox.run(None, runtime, files={"Makefile": f"{LEAVES}{SEEN}\n"})
+    assert (result.stderr, result.stdout.splitlines()) == (
+        "",
+        [
+            "5000",
+            "drwxr-xr-x 2 'empty'",
+            "dr-xr-xr-x 3 'locked'",
+            "-rw-r----- 2 'a'",
+            "lrwxrwxrwx 1 'soft' -> 'a'",
+            "lrwxrwxrwx 1 'broken' -> 'nowhere'",
+            "prw-r--r-- 1 'pipe'",
+            "1",
+            "same",
+            "2020-02-02 00:00:00.000000000 +0000",
+            "1",
+        ],
+    )
+
+
+def test_a_program_that_is_larger_than_its_memory_is_out_of_memory(sandbox: Sandbox) -> None:
+    large = "int a[6000000] = {1};\nint main() { return a[1]; }\n"
+    result = sandbox.run(None, files={"main.c": large}, memory="16m")
+    assert (result.status, result.stage) == (Status.OUT_OF_MEMORY, "run")
 
 
 def test_more_than_the_job_has_room_for_is_refused_with_what_to_ask_for(sandbox: Sandbox) -> None:
@@ -127,6 +169,43 @@ def test_a_command_of_ones_own_starts_a_program_too(
 ) -> None:
     result = sandbox.run(cmd, runtime, files=program(runtime, case))
     assert (result.stdout, result.stderr, result.compile_seconds) == ("hello\n", "", None)
+
+
+CSHARP = """
+class Program {
+    static void Main() { int unused = 1; System.Console.WriteLine(Words.Greeting); }
+}
+"""
+
+
+@pytest.mark.parametrize("runtime", ["dotnet"], indirect=True)
+def test_csharp_is_compiled_from_all_of_its_files(sandbox: Sandbox, runtime: str) -> None:
+    words = 'static class Words { public const string Greeting = "héllo"; }'
+    result = sandbox.run(None, files={"Program.cs": CSHARP, "lib/Words.cs": words})
+    assert (result.runtime, result.stdout, result.stderr) == (runtime, "héllo\n", "")
+    assert "CS0219" in result.compile_output
+
+
+@pytest.mark.parametrize("runtime", ["dotnet"], indirect=True)
+def test_wrong_csharp_fails_with_the_compilers_words(sandbox: Sandbox, runtime: str) -> None:
+    result = sandbox.run(None, runtime, files={"main.cs": 'class A { static void Main() { int x = ""; } }'})
+    assert (result.status, result.stage, "CS0029" in result.stderr) == (Status.FAILED, "compile", True)
+
+
+MAKE = "program: main.c\n\tgcc -o program main.c\n"
+
+
+@pytest.mark.parametrize("runtime", ["cpp"], indirect=True)
+def test_a_makefile_needs_no_target_that_runs(sandbox: Sandbox, runtime: str) -> None:
+    result = sandbox.run(None, runtime, files={"Makefile": MAKE, "main.c": ECHO}, stdin="made")
+    assert (result.stdout, result.stderr) == ("made", "")
+
+
+@pytest.mark.parametrize("runtime", ["java"], indirect=True)
+def test_a_java_file_may_have_any_name(sandbox: Sandbox, runtime: str) -> None:
+    hello = "package a; public class Hello { public static void main(String[] x) { System.out.print(1); } }"
+    result = sandbox.run(None, runtime, files={"code.java": hello})
+    assert (result.stdout, result.stderr) == ("1", "")
 
 
 @pytest.mark.parametrize("runtime", ["java"], indirect=True)

@@ -234,3 +234,38 @@ def test_what_patterns_may_cost_is_bounded_and_said(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(artifacts, "_MOST_WORK", 200)
     collected = collect(tar(*((f"./{number:0100}", b"") for number in range(60))), "*0" * 30 + "x")
     assert collected.skipped[-1].reason.startswith("there are too many files for these patterns")
+
+
+@pytest.mark.parametrize("names", ["abcd", "dcba", "cadb"])
+def test_the_first_files_by_name_come_back_whatever_the_order_of_the_archive(names: str) -> None:
+    archive = packed(dict.fromkeys(names, b"x" * 4))
+    few = collect_artifacts([archive], ["*"], ArtifactCaps(2, 99, 99))
+    small = collect_artifacts([archive], ["*"], ArtifactCaps(9, 99, 11))
+    assert (sorted(few.files), [one.path for one in few.skipped]) == (["a", "b"], ["c", "d"])
+    assert (sorted(small.files), {one.reason for one in small.skipped}) == (
+        ["a", "b"],
+        {"more than 11 B in all"},
+    )
+
+
+def test_nothing_comes_back_behind_the_first_file_that_is_too_much() -> None:
+    archive = packed({"a": b"x" * 4, "b": b"x" * 8, "c": b"x"})
+    collected = collect_artifacts([archive], ["*"], ArtifactCaps(9, 99, 10))
+    assert (list(collected.files), [one.path for one in collected.skipped]) == (["a"], ["b", "c"])
+
+
+def test_skipped_files_beyond_the_first_256_are_counted() -> None:
+    archive = packed({f"f{number:03}": b"x" for number in range(999, -1, -1)})
+    collected = collect_artifacts([archive], ["*"], ArtifactCaps(1, 99, 99))
+    assert (list(collected.files), collected.skipped[0].path) == (["f000"], "f001")
+    assert (len(collected.skipped), collected.unnamed) == (256, 743)
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """A tar archive of these files in this order."""
+    with tarfile.open(fileobj=(buffer := io.BytesIO()), mode="w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

@@ -31,7 +31,7 @@ def variables(count: int) -> dict[str, str]:
 def test_the_arguments_are_those_of_the_contract() -> None:
     assert (
         *("timeout", "grace", "memory", "cpus", "pids", "disk", "output_limit"),
-        *("stdin", "env", "files", "artifacts", "network", "check"),
+        *("entry", "stdin", "env", "files", "artifacts", "network", "check"),
     ) == ARGUMENTS
 
 

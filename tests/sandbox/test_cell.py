@@ -57,6 +57,16 @@ def test_the_only_network_device_is_the_loopback(sandbox: Sandbox) -> None:
     assert sandbox.run("ls /sys/class/net").stdout == "lo\n"
 
 
+@pytest.mark.parametrize("name", ["localhost", "cell"])
+def test_names_of_the_loopback_are_known_and_reach_a_server_of_the_job(sandbox: Sandbox, name: str) -> None:
+    serve = (
+        f"import socket\nserver = socket.create_server(('', 0))\n"
+        f"socket.create_connection(({name!r}, server.getsockname()[1]))\nprint(socket.gethostname())"
+    )
+    result = sandbox.run(["python3", "-c", serve], "python")
+    assert (result.stdout, result.stderr) == ("cell\n", "")
+
+
 def test_no_address_can_be_reached(sandbox: Sandbox) -> None:
     connect = "import socket; socket.create_connection(('192.0.2.1', 80), 2)"
     assert "Network is unreachable" in sandbox.run(["python3", "-c", connect], "python").stderr

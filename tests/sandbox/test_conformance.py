@@ -69,6 +69,21 @@ def test_a_list_meets_no_shell(anywhere: Sandbox) -> None:
     assert anywhere.run(["echo", "$HOME", "a  b", "'"]).stdout == "$HOME a  b '\n"
 
 
+def test_text_is_run_by_bash(anywhere: Sandbox) -> None:
+    result = anywhere.run("words=(a b); [[ ${words[1]} == b ]] && cat <<< yes; echo {1..3}")
+    assert (result.stdout, result.stderr) == ("yes\n1 2 3\n", "")
+
+
+def test_a_script_is_run_by_bash_with_the_options_of_its_first_line(anywhere: Sandbox) -> None:
+    script = "#!/bin/bash -e\nwords=(a b)\necho ${words[1]}\nfalse\necho never\n"
+    result = anywhere.run(None, files={"main.sh": script})
+    assert (result.exit_code, result.stdout) == (1, "b\n")
+
+
+def test_what_is_not_found_is_said_without_the_supervisor(anywhere: Sandbox) -> None:
+    assert anywhere.run(["no-such-program"]).stderr.splitlines()[-1].endswith("no-such-program: not found")
+
+
 def test_stdin_is_given_to_its_last_byte(anywhere: Sandbox) -> None:
     data = bytes(range(256)) * 4096
     result = anywhere.run("cksum", stdin={"base64": base64.b64encode(data).decode()})
@@ -197,6 +212,12 @@ def test_what_cannot_be_started_gives_the_shells_codes(anywhere: Sandbox, argv: 
 def test_a_signal_is_named_and_coded_as_by_a_shell(anywhere: Sandbox, name: str, number: int) -> None:
     result = anywhere.run(f"kill -{name} $$")
     assert (result.status, result.exit_code, result.signal) == (Status.SIGNALED, 128 + number, f"SIG{name}")
+
+
+@pytest.mark.parametrize("code", [129, 134, 137, 139, 141, 143, 150])
+def test_a_high_exit_code_that_the_command_chose_is_no_signal(anywhere: Sandbox, code: int) -> None:
+    result = anywhere.run(f"exit {code}")
+    assert (result.status, result.exit_code, result.signal) == (Status.FAILED, code, None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])

@@ -41,6 +41,38 @@ def test_a_shebang_names_the_runtime_of_files_with_no_extension(
     assert parse(files={"tool": shebang}).runtime.name == runtime
 
 
+@pytest.mark.parametrize(
+    ("name", "runtime"),
+    [
+        *[
+            ("python3", "python"),
+            ("Python", "python"),
+            ("js", "node"),
+            ("JavaScript", "node"),
+            ("sh", "bash"),
+        ],
+        *[("c", "cpp"), ("C++", "cpp"), ("csharp", "dotnet"), ("BASH", "bash"), ("typescript", "node")],
+    ],
+)
+def test_a_runtime_answers_to_the_names_that_people_use(parse: Parse, name: str, runtime: str) -> None:
+    assert parse("true", name).runtime.name == runtime
+
+
+@pytest.mark.parametrize(
+    ("files", "runtime"),
+    [
+        (["main.py", "static/app.js", "static/lib/x.js"], "python"),
+        (["web/index.js", "web/tools/gen.py"], "node"),
+        (["main.cpp", "build.sh"], "cpp"),
+        (["index.js", "check.py"], "node"),
+    ],
+)
+def test_the_highest_folder_and_then_a_main_file_decide_between_runtimes(
+    parse: Parse, files: list[str], runtime: str
+) -> None:
+    assert parse("true", files=dict.fromkeys(files, "")).runtime.name == runtime
+
+
 def test_the_extension_comes_before_the_shebang(parse: Parse) -> None:
     assert parse(files={"a.py": "#!/bin/sh\n"}).runtime.name == "python"
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import load_settings
+from config import load_catalogue, load_settings
 from sandbox import InvalidJob, Job
-from sandbox.job import ARGUMENTS
+from sandbox.job import ARGUMENTS, parse_job
 from tests.sandbox.conftest import parser
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ requests = st.dictionaries(st.sampled_from(ARGUMENTS), json_values, max_size=4)
 
 
 def test_text_is_given_to_a_shell(parse: Parse) -> None:
-    assert parse("echo $HOME").argv == ("/bin/sh", "-c", "echo $HOME")
+    assert parse("echo $HOME", "node").argv == ("/bin/sh", "-c", "echo $HOME")
+    assert parse("echo $HOME").argv == ("{bash}", "-c", "echo $HOME")
 
 
 def test_a_list_is_executed_as_it_stands(parse: Parse) -> None:
@@ -85,7 +86,7 @@ def test_null_arguments_are_as_good_as_none(parse: Parse) -> None:
         ({"cmd": "a\0b"}, "cmd contains a NUL"),
         ({"cmd": ["echo", "a\0b"]}, "cmd[1] contains a NUL"),
         ({"cmd": "\ud800"}, "cmd contains a lone surrogate"),
-        ({"cmd": None}, "With no cmd, the runtime 'bash' needs one of these in files: main.sh"),
+        ({"cmd": None}, "cmd: give a command, or files to run"),
         ({"cmd": "x" * 131_072}, "Linux takes"),
         ({"cmd": ["x" * 100_000] * 11}, "Linux takes"),
         ({"stdin": 5}, "stdin is a int"),
@@ -182,8 +183,26 @@ def test_the_first_stage_is_a_job_with_no_stdin_that_brings_everything_back(pars
     assert (first.argv[0], first.stdin, first.artifacts, first.compile) == ("g++", None, ("**",), None)
 
 
+def test_the_first_stage_has_the_image_and_the_environment_of_the_compiler() -> None:
+    catalogue = load_catalogue()
+    heap = catalogue["dotnet"].model_copy(update={"env": {"HEAP": "{heap_mib}"}, "joined": ("HEAP",)})
+    job = parse_job(
+        None,
+        files={"main.cs": ""},
+        env={"HEAP": "own"},
+        memory="64m",
+        settings=load_settings(),
+        catalogue={**catalogue, "dotnet": heap},
+    )
+    first = job.first_stage()
+    assert first is not None
+    assert (first.runtime, first.env["HEAP"], job.env["HEAP"]) == (heap.compiler, "768 own", "48 own")
+    assert (first.compiles, job.compiles) == (True, False)
+
+
 def test_the_second_stage_runs_what_the_first_one_left(parse: Parse) -> None:
     job = parse(None, files={"main.cpp": ""}, stdin="x", artifacts=["out"])
-    second = job.second_stage({"program": b"elf"})
-    assert (second.argv, second.files, second.compile) == (("./program",), {"program": b"elf"}, None)
+    second = job.second_stage(b"archive")
+    assert (second.argv, second.files, second.workspace) == (("./program",), {}, b"archive")
+    assert second.compile is None
     assert (second.stdin, second.artifacts, second.limits) == (b"x", ("out",), job.limits)

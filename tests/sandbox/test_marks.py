@@ -247,6 +247,20 @@ def test_an_exit_code_is_a_byte(words: str, code: int | None) -> None:
     assert (report and report.exit_code) == code
 
 
+@pytest.mark.parametrize(
+    ("facts", "by_signal", "heap_full"),
+    [("", False, False), ("signal", True, False), ("heap", False, True), ("signal heap", True, True)],
+)
+def test_a_report_says_what_else_the_supervisor_saw(facts: str, by_signal: bool, heap_full: bool) -> None:
+    report = ended("start - 1.00", f"end 134 - - - 1.10 {facts}")
+    assert report
+    assert (report.by_signal, report.heap_full) == (by_signal, heap_full)
+
+
+def test_a_report_with_facts_that_nobody_knows_is_none() -> None:
+    assert ended("start - 1.00", "end 0 - - - 1.10 well") is None
+
+
 @pytest.mark.parametrize("uptime", ["1.5", "1.555", "1", "x.10", ".10", "1.5a0"])
 def test_a_report_with_no_time_of_proc_uptime_is_none(uptime: str) -> None:
     assert ended("start - 1.00", f"end 0 - - - {uptime}") is None

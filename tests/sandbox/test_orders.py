@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,6 +65,7 @@ def test_a_newline_on_a_line_is_a_newline_to_the_shell(parse: Parse, argument: s
     ("request_", "text"),
     [
         ({}, "set -- cmd; ready=1"),
+        ({"cmd": "echo {bash}"}, """set -- "$bash" -c 'echo {bash}'; asks=bash; ready=1"""),
         ({"env": {"A": "1", "B": "x y"}}, "set -- env A=1 'B=x y' cmd; ready=1"),
         ({"cmd": ["a=b"], "env": {"A": "1"}}, """set -- env A=1 /bin/sh -c 'exec "$@"' sh a=b; ready=1"""),
         ({"cmd": ["a=b"]}, "set -- a=b; ready=1"),
@@ -89,6 +91,20 @@ def test_the_archive_holds_files_that_can_be_started_and_stdin_beside_them(parse
         f"workspace/{long}": (0o755, b"y"),
         "tmp/.stdin": (0o755, b"in"),
     }
+
+
+def test_files_are_of_today(parse: Parse) -> None:
+    before = int(time.time())
+    _, _, archive = told(parse(files={"a": "x"}))
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        assert before <= tar.getmember("workspace/a").mtime <= time.time()
+
+
+def test_what_an_earlier_stage_left_follows_the_archive_in_whole_records(parse: Parse) -> None:
+    job = parse(["cmd"], stdin="x").second_stage(b"left")
+    words, text, archive = told(job)
+    assert text == b"set -- cmd; stdin=/tmp/.stdin; workspace_bytes=10240; ready=1"
+    assert (int(words[3]), archive[10_240:]) == (10_240, b"left".ljust(10_240, b"\0"))
 
 
 def test_an_empty_stdin_is_given_too(parse: Parse) -> None:

@@ -107,7 +107,8 @@ def test_a_job_brings_back_256_files_at_most(parse: Parse) -> None:
 
 
 def test_what_a_compiler_leaves_goes_into_the_cell_of_the_run(parse: Parse) -> None:
-    compiler = ends(archive(program=b"binary"))
+    left = archive(program=b"binary")
+    compiler = ends(left)
     result, engine = run(parse(None, files=C), compiler, ends(Output(STDOUT, b"ran"), code=7))
     assert (result.stage, result.status, result.exit_code, result.stdout) == (
         Stage.RUN,
@@ -115,11 +116,19 @@ def test_what_a_compiler_leaves_goes_into_the_cell_of_the_run(parse: Parse) -> N
         7,
         "ran",
     )
-    assert [(job.argv[0], dict(job.files)) for job in engine.jobs] == [
-        ("gcc", {"main.c": b"int main;"}),
-        ("./program", {"program": b"binary"}),
+    assert [(job.argv[0], dict(job.files), job.workspace) for job in engine.jobs] == [
+        ("gcc", {"main.c": b"int main;"}, b""),
+        ("./program", {}, left.data),
     ]
     assert (engine.left, len(engine.tags)) == (2, 2)
+
+
+def test_the_warnings_of_a_good_compilation_are_in_the_result_and_bounded(parse: Parse) -> None:
+    compiler = ends(Output(STDOUT, b"note\n"), Output(STDERR, b"warning\n"), archive(program=b""))
+    result, _ = run(parse(None, files=C), compiler, ends())
+    assert (result.compile_output, result.stderr) == ("note\nwarning\n", "")
+    wordy = ends(Output(STDERR, b"\1" * 200_000), archive(program=b""))
+    assert len(json.dumps(run(parse(None, files=C), wordy, ends())[0].compile_output)) <= (64 << 10) + 2
 
 
 def test_a_compiler_that_fails_ends_the_job_with_its_words(parse: Parse) -> None:
@@ -135,13 +144,16 @@ def test_a_compiler_that_fails_ends_the_job_with_its_words(parse: Parse) -> None
     assert result.compile_seconds == result.duration
 
 
-def test_a_compiler_may_leave_many_files_up_to_its_own_disk(parse: Parse) -> None:
-    many = {f"f{number}": b"" for number in range(4097)}
-    _, engine = run(parse(None, files=C), ends(archive(**many)), ends(), artifact_bytes=1)
-    assert len(engine.jobs[1].files) == 4096
-    large = {"program": bytes(32 << 20)}
-    _, engine = run(parse(None, files=C), ends(archive(**large)), ends(), artifact_bytes=1)
-    assert list(engine.jobs[1].files) == ["program"]
+def test_a_compiler_may_leave_any_number_of_files_up_to_its_own_disk(parse: Parse) -> None:
+    left = archive(**{f"f{number}": b"" for number in range(4097)})
+    _, engine = run(parse(None, files=C), ends(left), ends(), artifact_bytes=1)
+    assert engine.jobs[1].workspace == left.data
+
+
+def test_what_a_compiler_left_is_never_handed_on_in_part(parse: Parse) -> None:
+    cut = Archived(archive(program=bytes(4096)).data[:1024])
+    with pytest.raises(InvalidJob, match="What the compiler left, 1 KiB or more, is too much"):
+        run(parse(None, files=C), ends(cut), ends())
 
 
 @pytest.mark.parametrize(("size", "fits"), [(64 << 10, True), ((64 << 10) + 1, False)])

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import EngineFailed, InvalidJob, Observer, Status
+from sandbox.cell import Evidence
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Fault, Output, Started, Usage
+from sandbox.verdict import judge
 from sandbox.watch import Ending, Watch
 from tests.clock import Clock
 from tests.sandbox.told import TimedCell, ToldCell
@@ -171,6 +173,18 @@ def test_a_cell_that_cannot_start_its_job_says_why(
 ) -> None:
     with pytest.raises(kind, match=words):
         watched(ToldCell([event]), parse())
+
+
+@pytest.mark.parametrize("event", [Fault("unpack"), Closed()], ids=["no room", "closed"])
+def test_a_job_whose_files_fill_its_memory_is_out_of_memory_before_it_starts(
+    parse: Parse, event: Event
+) -> None:
+    cell = ToldCell([event])
+    cell.evidence = Evidence(exit_code=0, out_of_memory=True)
+    job = parse()
+    end = Watch(cell, job, BOUND_S, Observer()).until_started()
+    assert end
+    assert (judge(end, job).status, judge(end, job).exit_code) == (Status.OUT_OF_MEMORY, 137)
 
 
 def test_a_cell_has_so_long_to_start_its_job_and_no_longer(parse: Parse, clock: Clock) -> None:

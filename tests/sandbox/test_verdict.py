@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,9 +14,27 @@ from sandbox.result import Status
 from sandbox.verdict import judge, signal_name
 from sandbox.watch import Ending
 
+if TYPE_CHECKING:
+    from tests.sandbox.conftest import Parse
+
 
 def reported(exit_code: int, *, oom_kills: int | None = 0, stopped: Status | None = None) -> Ending:
     return Ending(stopped, Ended(exit_code, Usage(oom_kills=oom_kills)), None, 1.0)
+
+
+def struck(exit_code: int, *, oom_kills: int | None = 0, stopped: Status | None = None) -> Ending:
+    """The ending of a job that a signal has killed."""
+    return Ending(stopped, Ended(exit_code, Usage(oom_kills=oom_kills), by_signal=True), None, 1.0)
+
+
+def with_heap(exit_code: int) -> Ending:
+    """The ending of a job whose runtime has reported a full heap."""
+    return Ending(None, Ended(exit_code, Usage(oom_kills=0), heap_full=True), None, 1.0)
+
+
+def aborted(peak_mib: int | None) -> Ending:
+    peak = None if peak_mib is None else peak_mib << 20
+    return Ending(None, Ended(134, Usage(peak_bytes=peak, oom_kills=0), by_signal=True), None, 1.0)
 
 
 def seen(exit_code: int | None, *, out_of_memory: bool = False, stopped: Status | None = None) -> Ending:
@@ -29,17 +48,22 @@ def seen(exit_code: int | None, *, out_of_memory: bool = False, stopped: Status 
         (reported(3), Status.FAILED, None),
         (reported(127), Status.FAILED, None),
         (reported(128), Status.FAILED, None),
-        (reported(139), Status.SIGNALED, "SIGSEGV"),
-        (reported(137), Status.SIGNALED, "SIGKILL"),
+        (struck(139), Status.SIGNALED, "SIGSEGV"),
+        (struck(137), Status.SIGNALED, "SIGKILL"),
         (reported(255), Status.FAILED, None),
-        (reported(137, oom_kills=1), Status.OUT_OF_MEMORY, "SIGKILL"),
+        (reported(139), Status.FAILED, None),
+        (reported(143), Status.FAILED, None),
+        (with_heap(1), Status.OUT_OF_MEMORY, None),
+        (with_heap(0), Status.SUCCEEDED, None),
+        (aborted(511), Status.SIGNALED, "SIGABRT"),
+        (struck(137, oom_kills=1), Status.OUT_OF_MEMORY, "SIGKILL"),
         (reported(1, oom_kills=1), Status.OUT_OF_MEMORY, None),
         (reported(0, oom_kills=1), Status.SUCCEEDED, None),
-        (reported(137, oom_kills=None), Status.SIGNALED, "SIGKILL"),
+        (struck(137, oom_kills=None), Status.SIGNALED, "SIGKILL"),
         (reported(0, stopped=Status.TIMED_OUT), Status.TIMED_OUT, None),
-        (reported(137, oom_kills=1, stopped=Status.TIMED_OUT), Status.TIMED_OUT, "SIGKILL"),
+        (struck(137, oom_kills=1, stopped=Status.TIMED_OUT), Status.TIMED_OUT, "SIGKILL"),
         (reported(0, stopped=Status.OUTPUT_LIMIT), Status.OUTPUT_LIMIT, None),
-        (reported(143, stopped=Status.CANCELLED), Status.CANCELLED, "SIGTERM"),
+        (struck(143, stopped=Status.CANCELLED), Status.CANCELLED, "SIGTERM"),
         (seen(137, out_of_memory=True), Status.OUT_OF_MEMORY, "SIGKILL"),
         (seen(137, stopped=Status.TIMED_OUT), Status.TIMED_OUT, "SIGKILL"),
         (seen(0), Status.SUCCEEDED, None),
@@ -48,15 +72,25 @@ def seen(exit_code: int | None, *, out_of_memory: bool = False, stopped: Status 
     ],
 )
 def test_who_stopped_it_comes_first_then_memory_then_the_exit_code(
-    ending: Ending, status: Status, name: str | None
+    parse: Parse, ending: Ending, status: Status, name: str | None
 ) -> None:
-    verdict = judge(ending)
+    verdict = judge(ending, parse(memory="512m"))
     assert (verdict.status, verdict.signal) == (status, name)
 
 
-def test_a_kill_from_outside_says_nothing_about_the_job() -> None:
+def test_a_kill_from_outside_says_nothing_about_the_job(parse: Parse) -> None:
     with pytest.raises(CellLost, match="killed from outside"):
-        judge(seen(137))
+        judge(seen(137), parse())
+
+
+@pytest.mark.parametrize(
+    ("peak_mib", "status"),
+    [(384, Status.OUT_OF_MEMORY), (383, Status.SIGNALED), (None, Status.SIGNALED)],
+)
+def test_an_abort_with_a_full_heap_is_out_of_memory_where_the_runtime_aborts_then(
+    parse: Parse, peak_mib: int | None, status: Status
+) -> None:
+    assert judge(aborted(peak_mib), parse(runtime="dotnet", memory="512m")).status is status
 
 
 @pytest.mark.parametrize("number", sorted(signal.Signals), ids=lambda number: number.name)

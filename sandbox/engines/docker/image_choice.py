@@ -72,7 +72,7 @@ class ImageChoice:
 
     def __init__(self, client: docker.APIClient) -> None:
         self._client = client
-        self._chosen: dict[str, tuple[float, Image]] = {}
+        self._chosen: dict[tuple[str, ...], tuple[float, Image]] = {}
 
     def choose(self, runtime: Runtime) -> Image:
         """The image for `runtime`.
@@ -80,15 +80,15 @@ class ImageChoice:
         Raises:
             ImageMissing: when the engine has neither the named image nor the local build.
         """
-        until, image = self._chosen.get(runtime.name, (0.0, None))
+        until, image = self._chosen.get(runtime.images, (0.0, None))
         if image is None or until < time.monotonic():
             image = choose_image(self._client, runtime)
             if image is None:
                 says, mend = no_image(runtime)
                 raise ImageMissing(f"The engine has no image for {runtime.name}: {says}. Try: {mend}")
-            self._chosen[runtime.name] = (time.monotonic() + _HOLD_S, image)
+            self._chosen[runtime.images] = (time.monotonic() + _HOLD_S, image)
         return image
 
     def forget(self, runtime: Runtime) -> None:
         """Ask the engine again next time, because the image has been removed."""
-        self._chosen.pop(runtime.name, None)
+        self._chosen.pop(runtime.images, None)

@@ -7,6 +7,7 @@ import os
 import posixpath
 import secrets
 import selectors
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -15,6 +16,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
+from config.runtimes import BASH, HEAP_REPORT
 from sandbox.cell import CellInfo, Evidence
 from sandbox.engines.host.newcomers import Newcomers
 from sandbox.errors import EngineFailed
@@ -46,6 +48,7 @@ class HostCell:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._heap_report = folder / posixpath.basename(HEAP_REPORT)
         self._mark = f"{_MARK}={secrets.token_hex(16)}".encode()
         self._newcomers = Newcomers()
         self._selector = selectors.DefaultSelector()
@@ -70,7 +73,7 @@ class HostCell:
         _write_files(self._folder, job)
         with _stdin_of(job) as stdin, _heard_signals():
             self._process = subprocess.Popen(
-                ("/bin/sh", "-c", 'exec "$@"', "sh", *job.argv),
+                ("/bin/sh", "-c", 'exec "$@"', "sh", *map(self._own_word, job.argv)),
                 cwd=self._folder,
                 env=self._environment(job),
                 stdin=stdin,
@@ -126,14 +129,24 @@ class HostCell:
 
     def _environment(self, job: Job) -> dict[str, str]:
         """The job's environment. It has only PATH from the worker's variables, so no secret of the worker."""
-        home = str(self._folder)
+        home, memory = str(self._folder), job.limits.memory_bytes
         base = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC"}
         return (
             base
-            | job.runtime.environment(job.limits.memory_bytes)
+            | {name: self._own_report(value) for name, value in job.runtime.environment(memory).items()}
             | dict(job.env)
             | {_MARK: self._mark.decode().partition("=")[2]}
         )
+
+    def _own_word(self, word: str) -> str:
+        """`word` of a command, with this host's shell for bash."""
+        if word == BASH:
+            return "bash" if shutil.which("bash") else "/bin/sh"
+        return self._own_report(word)
+
+    def _own_report(self, word: str) -> str:
+        """`word` with the path of this job's own report of a full heap: all jobs share the host's /tmp."""
+        return word.replace(HEAP_REPORT, str(self._heap_report))
 
     def _take(self, key: selectors.SelectorKey) -> None:
         if key.data == _EXIT:
@@ -157,7 +170,12 @@ class HostCell:
         _, status, used = os.wait4(self._process.pid, 0)
         code = self._process.returncode = os.waitstatus_to_exitcode(status)
         usage = Usage(cpu_ns=int((used.ru_utime + used.ru_stime) * 1e9), peak_bytes=used.ru_maxrss << 10)
-        self._events.append(Ended(code if code >= 0 else 128 - code, usage))
+        heap_full = self._heap_report.exists()
+        self._heap_report.unlink(missing_ok=True)
+        by_signal = code < 0
+        self._events.append(
+            Ended(128 - code if by_signal else code, usage, by_signal=by_signal, heap_full=heap_full)
+        )
         if self._wants_archive:
             self._archive = map(Archived, _archive(self._folder))
 
@@ -198,6 +216,10 @@ class HostCell:
 
 
 def _write_files(folder: Path, job: Job) -> None:
+    if job.workspace:
+        with tarfile.open(fileobj=io.BytesIO(job.workspace)) as archive:
+            # The other stage, which nothing kept from the host either, has left it.
+            archive.extractall(folder, filter="fully_trusted")  # noqa: S202
     for path, content in job.files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)

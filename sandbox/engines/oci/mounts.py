@@ -32,6 +32,7 @@ _LINKS = {
 }
 # The cell mounts file systems of its own there. runc gives each of them the mode of its folder.
 _MOUNT_POINTS = {"pts": 0o755, "shm": 0o1777, "mqueue": 0o755}
+_HOSTS = "127.0.0.1 localhost cell\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,25 @@ def make_mounts(place: Path, image: Path) -> CellMounts:
     mounts = CellMounts(place / "root", place / "dev", place / "bundle", place / "state")
     for folder in (mounts.bundle, mounts.state):
         folder.mkdir(mode=0o700)
-    empty = place / "empty"
-    for folder in (mounts.rootfs, empty):
-        folder.mkdir()
-    with _opened(image) as lower, _opened(empty) as other:
+    mounts.rootfs.mkdir()
+    added = _make_hosts(place / "added")
+    with _opened(image) as lower, _opened(added) as upper:
         # Without a folder for changes, an overlay needs two others. The cell can read these names.
-        layers = f"lowerdir=/proc/self/fd/{lower}:/proc/self/fd/{other}"
+        layers = f"lowerdir=/proc/self/fd/{upper}:/proc/self/fd/{lower}"
         mount("overlay", str(mounts.rootfs), "overlay", MS_RDONLY, layers)
     _make_devices(place / "dev")
     return mounts
+
+
+def _make_hosts(added: Path) -> Path:
+    """A folder to lie over the image. Not every image has a file that names the loopback and the cell."""
+    hosts = added / "etc/hosts"
+    hosts.parent.mkdir(parents=True)
+    hosts.write_text(_HOSTS)
+    for path in (added, hosts.parent):
+        path.chmod(0o755)
+    hosts.chmod(0o644)
+    return added
 
 
 def _make_devices(dev: Path) -> None:

@@ -24,8 +24,13 @@ class GuardedImages:
 
     def __init__(self, engine: GuardedEngine, catalogue: Catalogue) -> None:
         self._engine = engine
-        self._names = {runtime.name: runtime.images for runtime in catalogue.values()}
-        self._pulled = {split_name(runtime.image) for runtime in catalogue.values()}
+        self._names = {one.name: (*one.images, *one.compiler.images) for one in catalogue.values()}
+        self._pulled = {
+            split_name(image)
+            for one in catalogue.values()
+            for image in (one.image, one.compiler.image)
+            if not one.is_built
+        }
         self._seen: dict[tuple[str, str], tuple[float, Image]] = {}
 
     def is_runtime(self, name: str) -> bool:

@@ -157,7 +157,10 @@ def test_the_engine_takes_no_less_than_a_hundredth_of_a_core(limits: Limits) -> 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("Env", ["HOME=/tmp", "TMPDIR=/tmp", "LANG=C.UTF-8", "TZ=UTC", "A=b"]),
+        (
+            "Env",
+            ["HOME=/workspace", "XDG_CACHE_HOME=/tmp/.cache", "TMPDIR=/tmp", "LANG=C.UTF-8", "TZ=UTC", "A=b"],
+        ),
         ("Cmd", []),
         ("WorkingDir", "/"),
         ("Hostname", "cell"),
@@ -181,8 +184,8 @@ def test_nothing_but_the_supervisor_starts_and_the_engine_keeps_its_account(
 
 
 def test_a_job_may_say_itself_where_its_home_is(limits: Limits) -> None:
-    body = container_config(image="x", limits=limits, labels={}, env={"HOME": "/workspace"})
-    assert body["Env"][0] == "HOME=/workspace"
+    body = container_config(image="x", limits=limits, labels={}, env={"HOME": "/elsewhere"})
+    assert body["Env"][0] == "HOME=/elsewhere"
 
 
 def test_a_small_disk_has_a_thousand_inodes_all_the_same(limits: Limits) -> None:

@@ -232,6 +232,13 @@ def test_an_image_of_the_catalogue_may_be_asked_for_by_its_name_with_a_digest_to
         assert other.call("POST", "/v1.41/images/create?fromImage=python&tag=3.11-slim") == 403
 
 
+def test_an_image_that_is_only_built_here_may_not_be_pulled(tmp_path: Any) -> None:
+    catalogue = tmp_path / "runtimes.toml"
+    catalogue.write_text('[data]\nextends = "python"\npackages = ["numpy"]\n')
+    with running_guard(tmp_path, CELLBLOCK_RUNTIMES=str(catalogue)) as other:
+        assert other.call("POST", "/v1.41/images/create?fromImage=cellblock/data&tag=local") == 403
+
+
 def test_an_image_of_the_catalogue_may_be_pulled(guard: Guard, tmp_path: Any) -> None:
     """No registry listens at this address, so the engine answers with an error."""
     (tmp_path / "runtimes.toml").write_text('[python]\nimage = "127.0.0.1:9/none:1"\n')

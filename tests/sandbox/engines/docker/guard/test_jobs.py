@@ -31,6 +31,7 @@ HELLO = {
     "python": {"main.py": "print('hello')"},
     "node": {"main.js": "console.log('hello')"},
     "cpp": {"main.cpp": '#include <cstdio>\nint main(){puts("hello");}'},
+    "dotnet": {"a.cs": 'class A { static void Main() { System.Console.WriteLine("hello"); } }'},
     "java": {"Main.java": 'class Main{public static void main(String[] a){System.out.println("hello");}}'},
 }
 

@@ -1,0 +1,64 @@
+"""A program may use most of its cell's memory, and one that needs more is out of memory, whoever notices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox import Status
+
+if TYPE_CHECKING:
+    from sandbox import Sandbox
+    from tests.runtimes.conftest import Start
+
+pytestmark = pytest.mark.engine
+
+CATCHES = """
+public class Main {
+    public static void main(String[] args) {
+        try {
+            System.out.println(new long[1 << 30].length);
+        } catch (OutOfMemoryError error) {
+            System.out.println("caught");
+        }
+    }
+}
+"""
+
+collected = pytest.mark.parametrize("runtime", ["dotnet", "java", "node", "python"], indirect=True)
+
+
+@collected
+@pytest.mark.parametrize("mib", [128, 256, 512])
+def test_two_thirds_of_the_memory_may_be_living_data(start: Start, mib: int) -> None:
+    result = start("living", stdin=f"{mib * 2 // 3} {2 * mib}", memory=f"{mib}m", timeout=60)
+    assert (result.status, result.stdout) == (Status.SUCCEEDED, "done\n")
+
+
+@collected
+def test_more_living_data_than_memory_is_out_of_memory(start: Start) -> None:
+    result = start("living", stdin="128 256", memory="128m", timeout=60)
+    assert (result.status, result.stdout) == (Status.OUT_OF_MEMORY, "")
+
+
+@pytest.mark.parametrize("runtime", ["java", "node"], indirect=True)
+def test_one_array_that_is_larger_than_the_memory_is_out_of_memory(start: Start) -> None:
+    assert start("huge", memory="128m", timeout=60).status is Status.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize("runtime", ["java"], indirect=True)
+def test_a_program_may_catch_that_its_heap_is_full(sandbox: Sandbox, runtime: str) -> None:
+    result = sandbox.run(None, runtime, files={"Main.java": CATCHES})
+    assert (result.status, result.stdout, result.stderr) == (Status.SUCCEEDED, "caught\n", "")
+
+
+@pytest.mark.parametrize("runtime", ["node"], indirect=True)
+def test_a_jobs_own_node_options_leave_the_heap_as_it_is(start: Start) -> None:
+    result = start("living", stdin="170 512", memory="256m", env={"NODE_OPTIONS": "--no-warnings"})
+    assert (result.status, result.stdout) == (Status.SUCCEEDED, "done\n")
+
+
+def test_a_forged_report_of_a_full_heap_makes_no_result_better(sandbox: Sandbox) -> None:
+    assert sandbox.run("touch /tmp/.heap-report; exit 3").status is Status.OUT_OF_MEMORY
+    assert sandbox.run("touch /tmp/.heap-report").status is Status.SUCCEEDED

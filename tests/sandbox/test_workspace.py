@@ -1,0 +1,44 @@
+"""The size of what a stage left, read from the headers of its archive alone."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from sandbox.workspace import content_bytes, padded
+
+
+def archive(*members: tuple[str, bytes, int]) -> bytes:
+    """A tar archive; each member has a name, a type and a size."""
+    with tarfile.open(fileobj=(buffer := io.BytesIO()), mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, kind, size in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.size, member.linkname = kind, size, "a"
+            tar.addfile(member, io.BytesIO(bytes(size)))
+    return buffer.getvalue()
+
+
+def test_only_the_contents_of_files_are_counted() -> None:
+    left = archive(
+        ("a", tarfile.REGTYPE, 700), ("b", tarfile.LNKTYPE, 0), ("n" * 300, tarfile.SYMTYPE, 0),
+        ("d", tarfile.DIRTYPE, 0), ("p", tarfile.FIFOTYPE, 0), ("c", tarfile.REGTYPE, 5),
+    )  # fmt: skip
+    assert content_bytes(left) == 705
+
+
+@pytest.mark.parametrize("end", [0, 100, 511, 512, 1024, 1535, 1536])
+def test_an_archive_that_is_cut_short_has_no_size(end: int) -> None:
+    assert content_bytes(archive(("a", tarfile.REGTYPE, 700))[:end]) is None
+
+
+def test_a_damaged_header_has_no_size() -> None:
+    left = bytearray(archive(("a", tarfile.REGTYPE, 1)))
+    left[124:136] = b"not a number"
+    assert content_bytes(bytes(left)) is None
+
+
+@pytest.mark.parametrize(("size", "whole"), [(0, 0), (1, 10_240), (10_240, 10_240), (10_241, 20_480)])
+def test_an_archive_is_padded_to_whole_records(size: int, whole: int) -> None:
+    assert len(padded(b"x" * size)) == whole
