@@ -37,6 +37,7 @@ COMMANDS: dict[str, dict[str, object]] = {
     "health": {},
     "guard": {"--listen": "tcp://127.0.0.1:2375"},
     "images ls": JSON,
+    "images lock": QUIET,
     "images pull": QUIET | {"--force --no-force": False},
     "images build": QUIET | {"--force --no-force": False},
     "images prune": QUIET | {"--all": False},
