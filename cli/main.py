@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
+from importlib import import_module, metadata
+from typing import Annotated, Any
 
 import typer
 from click import ClickException
+from typer.core import TyperCommand
 
 from cli.exit_codes import ExitCode
 from cli.show import note
@@ -44,15 +46,47 @@ def command_line(*names: str) -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
-        callback=lambda: None,
+        callback=_root,
     )
     for name in names:
         module = import_module(f"cli.{COMMANDS[name]}")
         if name == "images":
             app.add_typer(module.app, name=name)
         else:
-            app.command(name, context_settings=_CONTEXTS.get(name))(getattr(module, name))
+            kind = _JobCommand if name in ("run", "submit") else None
+            app.command(name, cls=kind, context_settings=_CONTEXTS.get(name))(getattr(module, name))
     return app
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001  typer's own
+    if asked:
+        typer.echo(f"cellblock {metadata.version('cellblock')}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """What all commands share."""
+
+
+class _JobCommand(TyperCommand):
+    """A command that takes a job's own command, whose options must not be taken for ours."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  typer's own
+        given = list(args)
+        try:
+            parsed: list[str] = super().parse_args(ctx, args)
+        except Exception as error:
+            # Typer has a copy of click of its own, whose classes are private.
+            unknown: Any = error if hasattr(error, "option_name") and "--" not in given else None
+            if unknown:
+                unknown.message += f". Try: cellblock {self.name} [OPTIONS] -- COMMAND …"
+            raise
+        return parsed
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from tasks._app import app
 from tasks.lease import Answer, Lease
 from tasks.observe.log_context import note_job
 from tasks.pool.resting_limits import limits
-from tasks.results.outcome import outcome_of
+from tasks.results.outcome import outcome_of, stored_here
 from tasks.results.worker_backend import has_result, result_redis
 from tasks.settings import this_settings
 
@@ -119,6 +119,7 @@ class Attempt(Observer):
         if len(outcome.payload) > _LARGE:
             limits.suspend()
         self.is_stored = self._may(lease, lambda: lease.store(outcome))
+        stored_here.task_id = self.task_id if self.is_stored else None
         return self.is_stored
 
     def _may(self, lease: Lease, ask: Callable[[], Answer]) -> bool:

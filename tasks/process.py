@@ -76,11 +76,6 @@ class ProcessState:
         if attempt.has_lease:
             self._thread.attempt = attempt
 
-    def has_stored(self, task_id: str) -> bool:
-        """Whether the attempt of the task that this thread runs has stored its result."""
-        attempt: Attempt | None = getattr(self._thread, "attempt", None)
-        return attempt is not None and attempt.task_id == task_id and attempt.is_stored
-
     def end_attempt(self, task_id: str | None, *, done: bool) -> None:
         """Give back the lease of the task, if this thread has it. `done`: the task's result is stored."""
         attempt: Attempt | None = getattr(self._thread, "attempt", None)

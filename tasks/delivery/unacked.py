@@ -20,8 +20,6 @@ from tasks.settings import this_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.delivery.channel import Channel
-
 __all__ = ["Held", "QoS", "Taken", "TakenBack"]
 
 _TAKE, _RECORD = (
@@ -51,7 +49,8 @@ class Taken(NamedTuple):
 class QoS(stock.QoS):  # type: ignore[misc]
     """In an event loop, it acknowledges with the next step of the loop, and takes and records in one step."""
 
-    channel: Channel
+    # The one of this package, which is made of this class.
+    channel: Any
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  kombu's own
         super().__init__(*args, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,19 @@ from celery.states import FAILURE, SUCCESS
 
 from tasks._app import app
 
-__all__ = ["Outcome", "outcome_of"]
+__all__ = ["Outcome", "outcome_of", "stored_here"]
 
 # If others wait for the task, Celery calls them in its own order before or after it stores the outcome.
 _FOLLOWERS = ("callbacks", "errbacks", "chain", "chord")
+
+
+class _StoredHere(threading.local):
+    """The last task whose outcome this thread has stored itself: Celery need not store it again."""
+
+    task_id: str | None = None
+
+
+stored_here = _StoredHere()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from redis.retry import Retry
 
 from tasks._app import app
 from tasks.patience import PatientRetry, patiently
-from tasks.process import process_state
+from tasks.results.outcome import stored_here
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class _Patient:
 
     def store_result(self, task_id: str, result: object, state: str, *args: Any, **options: Any) -> object:  # noqa: ANN401
         """Called by Celery to store a state or a result. Do nothing if the job's attempt has stored it."""
-        if process_state.has_stored(task_id):
+        if stored_here.task_id == task_id:
             return result
         return super().store_result(task_id, result, state, *args, **options)  # type: ignore[misc]
 

@@ -11,7 +11,7 @@ import typer
 
 from cli.main import COMMANDS as MODULES
 from cli.main import _wanted, command_line, main
-from tests.programs import ROOT
+from tests.programs import ROOT, run_cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,7 @@ COMMANDS: dict[str, dict[str, object]] = {
     "health": {},
     "guard": {"--listen": "tcp://127.0.0.1:2375"},
     "images ls": JSON,
+    "images lock": QUIET,
     "images pull": QUIET | {"--force --no-force": False},
     "images build": QUIET | {"--force --no-force": False},
     "images prune": QUIET | {"--all": False},
@@ -115,3 +116,16 @@ def test_an_error_that_nobody_expects_is_not_hidden(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("cli.main.command_line", fail)
     with pytest.raises(ZeroDivisionError):
         main()
+
+
+def test_it_says_its_version() -> None:
+    done = run_cli("--version")
+    assert (done.returncode, done.stdout.split()[0]) == (0, "cellblock")
+    assert done.stdout.split()[1][0].isdigit()
+
+
+@pytest.mark.parametrize("command", ["run", "submit"])
+def test_an_option_of_the_jobs_own_command_is_taken_for_none_of_ours_behind_two_dashes(command: str) -> None:
+    done = run_cli(command, "ls", "-la")
+    assert (done.returncode, f"Try: cellblock {command} [OPTIONS] -- COMMAND" in done.stderr) == (2, True)
+    assert "Try: cellblock" not in run_cli(command, "--nope", "--", "ls").stderr

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     import docker
 
+# A first build fetches and compiles all packages.
+pytestmark = pytest.mark.timeout(600)
+
 EXAMPLES = ROOT / "examples" / "libraries"
 RUNTIMES = EXAMPLES / "runtimes.toml"
 PLOT, RAIN, TESTS = ((EXAMPLES / name).read_text() for name in ("plot.py", "rain.csv", "sum.test.js"))
