@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.docs.page import read_page
 from tests.programs import ROOT, free_port
 from tests.waiting import wait_until
 
@@ -123,3 +124,10 @@ def test_a_runtime_that_the_worker_does_not_know_is_too(site: str) -> None:
     status, said = ask(f"{site}/jobs", {"cmd": "true", "runtime": "cobol"})
     status, said = ask(f"{site}/jobs/{json.loads(said)['id']}")
     assert (status, json.loads(said)["error"]) == (400, "InvalidJob")
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_the_page_shows_a_part_of_the_example(name: str) -> None:
+    page = read_page("docs/how-to/call-from-an-app.md")
+    (shown,) = [block.text for block in page.blocks if block.file == f"{name}.py"]
+    assert shown.partition("\n")[2] in (ROOT / "examples" / name / "app.py").read_text()
