@@ -86,7 +86,7 @@ def run(python: Path, program: str, folder: Path, **settings: str) -> str:
 
 def test_the_wheel_has_the_client_with_its_types_and_nothing_of_the_workers(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert "cellblock/py.typed" in names
+    assert {"cellblock/py.typed", "cellblock_client-0.1.0.dist-info/licenses/LICENSE"} <= set(names)
     assert {name.partition("/")[0] for name in names} == {"cellblock", "cellblock_client-0.1.0.dist-info"}
 
 
@@ -170,3 +170,50 @@ def test_an_app_with_its_own_tasks_config_and_celery_is_left_alone(
         CELERY_LOADER="celery.loaders.default:Loader",
     ).splitlines()
     assert said == ["hi", "{('mine', 'mine')} my tasks my config memory://", "True True []"]
+
+
+FORKED = """
+import os
+from cellblock import Cellblock
+cells = Cellblock()
+cells.run("true")
+child = os.fork()
+said = cells.run("echo hi").stdout
+if child == 0:
+    os._exit(0 if said == "hi\\n" else 1)
+print(said.strip(), os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_process_that_is_forked_can_use_the_same_client(
+    python: Path, worker: Worker, tmp_path: Path
+) -> None:
+    assert run(python, FORKED, tmp_path, CELLBLOCK_BROKER_URL=worker.broker_url) == "hi 0\n"
+
+
+TYPED = """
+from cellblock import Cellblock, CommandFailed, run_sandboxed
+
+cells = Cellblock()
+code: int | None = cells.run("true", timeout=1.5, memory="64m", files={"a": b""}, live=True).exit_code
+text: str = run_sandboxed.delay(["ls"], "bash", check=True).get(timeout=3).stdout
+"""
+MISTYPED = {
+    'cells.run("true", memmory=1)': "call-arg",
+    'cells.run("true", timeout="soon")': "arg-type",
+    "cells.run(3)": "arg-type",
+    'run_sandboxed.delay("true", live=True)': "call-arg",
+    'cells.submit("true").stdout': "attr-defined",
+    'wrong: str = cells.run("true").exit_code': "assignment",
+}
+
+
+def test_a_type_checker_knows_every_argument_and_attribute(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(TYPED + "\n".join(MISTYPED))
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(python), "app.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if ": error: " in line]
+    first = TYPED.count("\n") + 1
+    assert [(line.split(":")[1], line.split()[-1]) for line in lines] == [
+        (str(number), f"[{kind}]") for number, kind in enumerate(MISTYPED.values(), first)
+    ], done.stdout

@@ -84,6 +84,33 @@ def test_a_follower_goes_on_behind_an_entry(cells: Cellblock) -> None:
     assert [entry.data for entry in job.follow(after=first.id)] == [b"err\n", b"succeeded"]
 
 
+def lose_connection(broker_url: str) -> None:
+    """End the connections of those that follow a job."""
+    with redis.Redis.from_url(broker_url) as store:
+        for client in store.client_list():
+            if client["cmd"] == "xread":
+                store.client_kill_filter(_id=client["id"])
+
+
+def test_a_follower_goes_on_after_a_lost_connection(cells: Cellblock, worker: Worker) -> None:
+    seen = []
+    for entry in cells.submit(TURNS, live=True).follow():
+        seen.append(entry.data)
+        lose_connection(worker.broker_url)
+    assert seen == [b"1", b"out\n", b"err\n", b"succeeded"]
+
+
+def test_asyncio_goes_on_after_a_lost_connection_too(cells: Cellblock, worker: Worker) -> None:
+    async def followed() -> list[bytes]:
+        seen = []
+        async for entry in cells.submit(TURNS, live=True).follow_async():
+            seen.append(entry.data)
+            lose_connection(worker.broker_url)
+        return seen
+
+    assert asyncio.run(followed()) == [b"1", b"out\n", b"err\n", b"succeeded"]
+
+
 def test_asyncio_has_the_same(cells: Cellblock) -> None:
     async def everything() -> tuple[list[LiveEntry], Status, Status]:
         job = await cells.submit_async(TURNS, live=True)
@@ -186,6 +213,13 @@ def test_a_broker_that_is_away_is_an_error_within_the_patience(nobody: str) -> N
     for call in (lambda: cells.submit("true"), cells.job("x").get, cells.job("x").cancel):
         with pytest.raises(BrokerUnreachable, match=r"Redis at redis://127\S+ cannot be reached"):
             call()
+
+
+def test_a_wrong_password_is_an_error_at_once_that_does_not_repeat_it(worker: Worker) -> None:
+    wrong = Cellblock(worker.broker_url.replace("tester:", "tester:guess"), patience=60)
+    with pytest.raises(BrokerUnreachable, match="refuses the user or the password") as caught:
+        wrong.submit("true")
+    assert "guess" not in str(caught.value)
 
 
 def test_asyncio_is_told_the_same(nobody: str) -> None:
