@@ -165,7 +165,7 @@ def test_an_app_with_its_own_tasks_config_and_celery_is_left_alone(
         tmp_path,
         CELLBLOCK_BROKER_URL=worker.broker_url,
         # The app's own, for which no worker of ours listens.
-        CELERY_RESULT_BACKEND="cache+memory://",
+        CELERY_RESULT_BACKEND="redis://127.0.0.1:1/0",
         CELERY_BROKER_URL="memory://",
         CELERY_LOADER="celery.loaders.default:Loader",
     ).splitlines()

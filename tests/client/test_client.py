@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,10 @@ from cellblock import (
     TaskFailed,
     run_sandboxed,
 )
+from cellblock.errors import error_of
+from cellblock.shared.stored import Failure
 from tests.programs import running_worker
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,30 +89,38 @@ def test_a_follower_goes_on_behind_an_entry(cells: Cellblock) -> None:
 
 
 def lose_connection(broker_url: str) -> None:
-    """End the connections of those that follow a job."""
+    """End the connection of the one that waits for live output."""
     with redis.Redis.from_url(broker_url) as store:
-        for client in store.client_list():
-            if client["cmd"] == "xread":
-                store.client_kill_filter(_id=client["id"])
+        waits = wait_until(lambda: waiting(store), 10, "somebody waits for live output")
+        store.client_kill_filter(_id=waits[0])
+
+
+def waiting(store: Any) -> list[str]:
+    return [one["id"] for one in store.client_list() if one["cmd"] == "xread" and "b" in one["flags"]]
 
 
 def test_a_follower_goes_on_after_a_lost_connection(cells: Cellblock, worker: Worker) -> None:
     seen = []
-    for entry in cells.submit(TURNS, live=True).follow():
-        seen.append(entry.data)
-        lose_connection(worker.broker_url)
-    assert seen == [b"1", b"out\n", b"err\n", b"succeeded"]
+    with ThreadPoolExecutor(1) as threads:
+        for entry in cells.submit("echo out; sleep 1; echo later", live=True).follow():
+            seen.append(entry.data)
+            if entry.data == b"out\n":
+                lost = threads.submit(lose_connection, worker.broker_url)
+        lost.result()
+    assert seen == [b"1", b"out\n", b"later\n", b"succeeded"]
 
 
 def test_asyncio_goes_on_after_a_lost_connection_too(cells: Cellblock, worker: Worker) -> None:
     async def followed() -> list[bytes]:
         seen = []
-        async for entry in cells.submit(TURNS, live=True).follow_async():
+        async for entry in cells.submit("echo out; sleep 1; echo later", live=True).follow_async():
             seen.append(entry.data)
-            lose_connection(worker.broker_url)
+            if entry.data == b"out\n":
+                lost = asyncio.create_task(asyncio.to_thread(lose_connection, worker.broker_url))
+        await lost
         return seen
 
-    assert asyncio.run(followed()) == [b"1", b"out\n", b"err\n", b"succeeded"]
+    assert asyncio.run(followed()) == [b"1", b"out\n", b"later\n", b"succeeded"]
 
 
 def test_asyncio_has_the_same(cells: Cellblock) -> None:
@@ -204,6 +216,14 @@ def test_only_errors_of_the_tree_are_made_of_what_is_stored(
     assert f"{type(caught.value).__name__}: {caught.value}".startswith(error)
 
 
+@pytest.mark.parametrize(("stored", "seconds"), [(7.5, 7.5), ("soon", 1.0), (True, 1.0)])
+def test_a_full_queue_says_when_to_try_again_whatever_is_stored(stored: object, seconds: float) -> None:
+    error = error_of(Failure("QueueFull", ["full", stored]))
+    assert isinstance(error, QueueFull)
+    assert error.retry_after is not True
+    assert error.retry_after == seconds
+
+
 def test_an_error_of_another_kind_has_its_name() -> None:
     assert TaskFailed("…", "WorkerLostError").name == "WorkerLostError"
 
@@ -241,14 +261,13 @@ def test_the_message_says_for_whom_it_is_and_shows_no_content(
 ) -> None:
     cells = Cellblock(broker_url, tenant="alice")
     cells.submit("secret", "bash", env={"KEY": "secret"})
-    cells.submit("secret", tenant="bob", queue="other", priority=3, task_id="mine")
+    cells.submit("secret", tenant="bob", queue="other", priority=4, task_id="mine")
     with redis.Redis.from_url(broker_url, decode_responses=True) as store:
-        mine, other = (
-            json.loads(store.lindex(*store.keys(f"{name}*"), 0)) for name in ("cellblock", "other")
-        )
+        keys = [store.keys(f"{name}*")[0] for name in ("cellblock", "other")]
+        mine, other = (json.loads(store.lindex(key, 0) or "") for key in keys)
         store.flushdb()
     assert (mine["headers"]["cellblock_tenant"], other["headers"]["cellblock_tenant"]) == ("alice", "bob")
-    assert other["headers"]["id"] == "mine"
+    assert (other["headers"]["id"], keys[1][-1]) == ("mine", "4")
     assert mine["headers"]["kwargsrepr"] == "['env']"
     assert "secret" not in json.dumps(mine["headers"])
     assert mine["headers"]["parent_id"] is None

@@ -92,6 +92,12 @@ def test_a_key_that_is_newer_than_the_client_can_be_read_all_the_same() -> None:
     assert (result["newer"], result.status, "newer" in result) == (1, "succeeded", True)
 
 
+def test_a_worker_that_is_older_than_the_client_may_leave_keys_out() -> None:
+    older = {key: value for key, value in stored().items() if key not in ("warm", "stage", "artifacts")}
+    result = read_result(older)
+    assert (result.warm, result.stage, result.artifacts) == (False, "run", {})
+
+
 @pytest.mark.parametrize(
     "value", [None, {}, [], "text", stored(status="odd"), {"status": "failed"}, stored(timings={})]
 )

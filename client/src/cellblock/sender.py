@@ -24,17 +24,21 @@ _ERRORS = (OperationalError, RedisError, OSError)
 _PRIORITIES = list(range(10))
 
 
+class _App(Celery):
+    # Results are read without Celery. Its argument `backend` would give way to CELERY_RESULT_BACKEND.
+    backend_cls = "disabled"
+
+
 class Sender:
     """Sends jobs to one broker. May be used by several threads."""
 
     def __init__(self, broker: Address, within_s: float) -> None:
         self._broker = broker
         self._within_s = within_s
-        # Results are read without Celery. All arguments keep it from the environment and from other apps.
-        self._app = Celery(
+        # These arguments keep it apart from other apps and from the environment.
+        self._app = _App(
             "cellblock-client",
             broker=broker.celery_url,
-            backend="disabled://",
             loader="celery.loaders.app:AppLoader",
             set_as_current=False,
             fixups=[],
