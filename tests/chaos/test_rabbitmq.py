@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery import Celery
 
+from cellblock import Cellblock
 from tests.chaos.cells import containers_of
 from tests.chaos.conftest import hiring
 from tests.chaos.rabbit import PROGRAMS, PrivateRabbit
@@ -61,6 +62,14 @@ def send(settings: dict[str, str]) -> Iterator[Send]:
 def sleep() -> str:
     """Gives a command that takes two seconds and can be found by its unique text."""
     return unique_sleep(2)
+
+
+def test_the_client_sends_by_rabbitmq_and_reads_from_redis(hire: Hire, settings: dict[str, str]) -> None:
+    hire("one")
+    cells = Cellblock(*settings.values())
+    job = cells.submit("echo hi", live=True)
+    assert [entry.data for entry in cells.follow(job)] == [b"1", b"hi\n", b"succeeded"]
+    assert job.get(timeout=30).stdout == "hi\n"
 
 
 def test_jobs_run_and_give_their_results(hire: Hire, send: Send) -> None:

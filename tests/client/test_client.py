@@ -123,6 +123,12 @@ def test_asyncio_goes_on_after_a_lost_connection_too(cells: Cellblock, worker: W
     assert asyncio.run(followed()) == [b"1", b"out\n", b"later\n", b"succeeded"]
 
 
+def test_one_client_serves_many_threads(cells: Cellblock) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        said = list(threads.map(lambda number: cells.run(f"echo {number}").stdout, range(24)))
+    assert said == [f"{number}\n" for number in range(24)]
+
+
 def test_asyncio_has_the_same(cells: Cellblock) -> None:
     async def everything() -> tuple[list[LiveEntry], Status, Status]:
         job = await cells.submit_async(TURNS, live=True)
