@@ -61,6 +61,7 @@ class Attempt(Observer):
         self.gave_up = False
         #: Whether its result is stored and its lease given back.
         self.is_stored = False
+        stored_here.task_id = None
         self.number = request.retries + 1
 
     @property

@@ -34,7 +34,9 @@ _READ_BYTES = 256 << 10
 _MARK = "CELLBLOCK_CELL"
 _EXIT = 0
 _TICK_S = 0.5
-_RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)
+# Not those that Popen itself sets back. The C library keeps some signals for itself.
+_UNCATCHABLE = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
+_CATCHABLE = tuple(map(int, signal.valid_signals() - _UNCATCHABLE))
 # A process that starts while the others are killed is killed in the next round. The number of rounds is
 # limited because a process that cannot be killed is found in every round.
 _KILL_ROUNDS = 100
@@ -248,11 +250,10 @@ def _heard_signals() -> Iterator[None]:
 
 
 def _ignored_signals() -> list[int]:
-    """The numbers of the signals that this process ignores, but those that Popen itself sets back."""
+    """The numbers of the signals that this process ignores, but those that need not be caught."""
     with open("/proc/self/status", "rb") as status:  # noqa: PTH123
         (mask,) = (int(line.split()[1], 16) for line in status if line.startswith(b"SigIgn:"))
-    numbers = (number for number in range(1, mask.bit_length() + 1) if mask >> number - 1 & 1)
-    return [number for number in numbers if number not in _RESTORED]
+    return [number for number in _CATCHABLE if mask >> number - 1 & 1]
 
 
 def _stdin_of(job: Job) -> IO[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
 import signal
@@ -18,6 +19,7 @@ from config import load_settings
 from sandbox import Status
 from sandbox.cell import Cell, CellInfo, Evidence, JobTags
 from sandbox.cell_source import CellSource
+from sandbox.engines.host import cell as under_test
 from sandbox.engines.host.cell import HostCell
 from sandbox.engines.host.engine import HostEngine
 from sandbox.events import Archived, Closed, Ended, Event, Output, Started
@@ -212,3 +214,12 @@ def test_the_engine_of_the_host_holds_nothing(host: Sandbox) -> None:
     source.settle()
     source.close()
     assert host.run("true").status is Status.SUCCEEDED
+
+
+def test_the_c_librarys_own_signals_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parent may have had them ignored, as some runtimes of languages do. Nobody may catch them."""
+    status = b"Name:\tpython\nSigIgn:\tffffffffffffffff\n"
+    monkeypatch.setattr(under_test, "open", lambda *_: io.BytesIO(status), raising=False)
+    ignored = under_test._ignored_signals()
+    assert signal.SIGINT in ignored
+    assert not {32, 33, signal.SIGKILL, signal.SIGPIPE} & set(ignored)
