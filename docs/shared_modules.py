@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,8 +144,9 @@ def _tidy(text: str) -> str:
     """Without the imports that are needed no more, and formatted."""
     config = ["--quiet", "--config=pyproject.toml", "--config=lint.isort.split-on-trailing-comma=false"]
     name = [f"--stdin-filename={FOLDER / 'any.py'}", "-"]
-    mended = ["ruff", "check", *config, "--fix-only", "--select=F401,I,RUF022,TC005", *name]
-    for command in (mended, ["ruff", "format", *config, *name]):
+    mended = ["check", *config, "--fix-only", "--select=F401,I,RUF022,TC005", *name]
+    for words in (mended, ["format", *config, *name]):
+        command = [sys.executable, "-m", "ruff", *words]
         text = subprocess.run(
             command, cwd=ROOT, input=text, capture_output=True, text=True, check=True
         ).stdout
