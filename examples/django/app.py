@@ -20,6 +20,9 @@ from cellblock import BrokerUnreachable, Cellblock, CellblockError, InvalidJob, 
 
 cells = Cellblock(tenant="visitors")
 
+#: How a request is answered that fails with one of these errors.
+STATUSES = {InvalidJob: 400, QueueFull: 429, BrokerUnreachable: 503, TimeoutError: 504}
+
 
 def submit(request: HttpRequest) -> HttpResponse:
     """Send a job."""
@@ -29,11 +32,11 @@ def submit(request: HttpRequest) -> HttpResponse:
 
 
 def job(request: HttpRequest, job_id: str) -> HttpResponse:
-    """The result of a job, once it is over. DELETE ends the job."""
+    """The result of a job, if it is over within `wait` seconds. DELETE ends the job."""
     if request.method == "DELETE":
         cells.cancel(job_id)
         return HttpResponse(status=204)
-    return JsonResponse(dict(cells.job(job_id).get(timeout=30)))
+    return JsonResponse(dict(cells.job(job_id).get(timeout=float(request.GET.get("wait", 30)))))
 
 
 def events(request: HttpRequest, job_id: str) -> StreamingHttpResponse:
@@ -60,14 +63,10 @@ class ExplainErrors:
 
     def process_exception(self, _: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer a request that failed with an error of cellblock."""
-        if not isinstance(error, CellblockError):
+        if not isinstance(error, CellblockError | TimeoutError):
             return None
-        status = (
-            400 if isinstance(error, InvalidJob) else 503 if isinstance(error, BrokerUnreachable) else 500
-        )
-        headers = {}
-        if isinstance(error, QueueFull):
-            status, headers = 429, {"Retry-After": f"{error.retry_after:.0f}"}
+        status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
+        headers = {"Retry-After": f"{error.retry_after:.0f}"} if isinstance(error, QueueFull) else {}
         body = {"error": type(error).__name__, "message": str(error)}
         return JsonResponse(body, status=status, headers=headers)
 

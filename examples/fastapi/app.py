@@ -21,6 +21,9 @@ from cellblock import BrokerUnreachable, Cellblock, CellblockError, InvalidJob, 
 cells = Cellblock(tenant="visitors")
 app = FastAPI()
 
+#: How a request is answered that fails with one of these errors.
+STATUSES = {InvalidJob: 400, QueueFull: 429, BrokerUnreachable: 503, TimeoutError: 504}
+
 
 class Program(BaseModel):
     """What a visitor sends."""
@@ -38,9 +41,9 @@ async def submit(program: Program) -> dict[str, str]:
 
 
 @app.get("/jobs/{job_id}")
-async def result(job_id: str) -> dict[str, Any]:
-    """The result of a job, once it is over."""
-    return dict(await cells.job(job_id).get_async(timeout=30))
+async def result(job_id: str, wait: float = 30) -> dict[str, Any]:
+    """The result of a job, if it is over within `wait` seconds."""
+    return dict(await cells.job(job_id).get_async(timeout=wait))
 
 
 @app.get("/jobs/{job_id}/events")
@@ -62,10 +65,9 @@ async def cancel(job_id: str) -> None:
 
 
 @app.exception_handler(CellblockError)
-async def explain(_: Request, error: CellblockError) -> JSONResponse:
+@app.exception_handler(TimeoutError)
+async def explain(_: Request, error: Exception) -> JSONResponse:
     """Answer by the name of the error."""
-    status = 400 if isinstance(error, InvalidJob) else 503 if isinstance(error, BrokerUnreachable) else 500
-    headers = {}
-    if isinstance(error, QueueFull):
-        status, headers = 429, {"Retry-After": f"{error.retry_after:.0f}"}
+    status = next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 500)
+    headers = {"Retry-After": f"{error.retry_after:.0f}"} if isinstance(error, QueueFull) else {}
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status, headers)

@@ -115,6 +115,13 @@ def test_a_job_is_cancelled(site: str) -> None:
     assert json.loads(ask(job)[1])["status"] == "cancelled"
 
 
+def test_whoever_waits_too_short_for_a_result_is_told_to_ask_again(site: str) -> None:
+    job = submitted(site, "sleep 1")
+    status, said = ask(f"{job}?wait=0.1")
+    assert (status, json.loads(said)["error"]) == (504, "TimeoutError")
+    assert ask(job)[0] == 200
+
+
 def test_a_bad_request_is_answered_by_the_name_of_its_error(site: str) -> None:
     status, said = ask(f"{site}/jobs", {"cmd": "a\0b"})
     assert (status, json.loads(said)["error"]) == (400, "InvalidJob")
