@@ -68,7 +68,7 @@ SAMPLES = (
         "echo x > /etc/passwd",
         "bash",
         "failed",
-        2,
+        1,
         "changing the image",
         by_name=True,
         says="Read-only file system",

@@ -139,7 +139,10 @@ class PrivateOci:
 
     def give_back_ids(self) -> None:
         """Give all of them back."""
-        self._ranges().give_back(_BALLAST)
+        ranges = self._ranges()
+        # A cell has one range, and gives back no more than that.
+        for _ in range(ranges.count):
+            ranges.give_back(_BALLAST)
 
     def remove(self, cell: str) -> None:
         """Remove a cell as an operator may do by mistake."""
