@@ -6,6 +6,7 @@ import json
 import time
 from base64 import b64decode
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from kombu import Connection, Consumer, Queue
 from kombu.asynchronous import Hub
 
 from tasks.delivery.transport import Transport
+from tasks.queue_keys import TICKET, tenants_lists
 from tests.tasks.hostile_messages import call, envelope
 from tests.waiting import PATIENCE
 
@@ -79,8 +81,16 @@ def word_of(raw: Any) -> str:
 
 
 def waiting(database: Any, queue: str = QUEUE) -> list[str]:
-    """The commands of the jobs in a queue, the next one first."""
-    return [word_of(raw) for raw in reversed(database.lrange(queue, 0, -1))]
+    """The commands of the jobs in a queue, the next one first, if all are of one tenant."""
+    listed = list(reversed(database.lrange(queue, 0, -1)))
+    back = list(takewhile(_is_message, listed))
+    sorted_ = [raw for key in tenants_lists(database, queue) for raw in reversed(database.lrange(key, 0, -1))]
+    newer = filter(_is_message, listed[len(back) :])
+    return [word_of(raw) for raw in (*back, *sorted_, *newer)]
+
+
+def _is_message(raw: str) -> bool:
+    return raw != TICKET.decode()
 
 
 def idle(one: Looped, *queues: str) -> None:

@@ -9,22 +9,22 @@ from tasks.delivery.unacked import _RECORD
 if TYPE_CHECKING:
     import redis
 
-KEYS = ["index", "unacked", "held", "taken"]
+KEYS = ["index", "unacked", "held", "taken", "queue"]
 
 
 def test_a_message_that_others_have_taken_back_is_not_recorded(database: redis.Redis) -> None:
-    assert _RECORD(database, KEYS, "tag", 1, "queue", "") == 0
+    assert _RECORD(database, KEYS, "tag", 1, "queue", "", 0) == 0
     assert database.keys() == []
 
 
 def test_a_message_goes_back_to_where_it_came_from(database: redis.Redis) -> None:
     database.lpush("taken", '{"a": 1}')
-    assert _RECORD(database, KEYS, "tag", 1, "queue", "") == 1
+    assert _RECORD(database, KEYS, "tag", 1, "queue", "", 0) == 1
     assert database.hgetall("unacked") == {"tag": '[{"a": 1}, "", "queue"]'}
     assert (database.exists("taken"), database.zcard("index"), database.scard("held")) == (0, 1, 1)
 
 
 def test_what_nobody_should_have_to_read_is_replaced(database: redis.Redis) -> None:
     database.lpush("taken", "junk")
-    assert _RECORD(database, KEYS, "tag", 1, "queue", '{"refused": 1}') == 1
+    assert _RECORD(database, KEYS, "tag", 1, "queue", '{"refused": 1}', 0) == 1
     assert database.hget("unacked", "tag") == '[{"refused": 1}, "", "queue"]'
