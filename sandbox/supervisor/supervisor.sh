@@ -38,9 +38,8 @@ fi
       kill) kill -KILL -1 ;;
     esac
   done
-  # The worker is gone. The job may not have started yet, so once is not enough. Process 1 ends soon after the
-  # job, and this process with it.
-  while :; do kill -KILL -1; done
+  # The worker is gone. There is nothing to kill yet if the job has not started.
+  until kill -KILL -1; do :; done
 ) &
 exec 8<&-
 
