@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.events import Usage
 
-__all__ = ["CGROUPS", "ControlGroup", "number"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CGROUPS", "ControlGroup", "number", "unless_gone"]
 
 #: Where a host shows its control groups.
 CGROUPS = Path("/sys/fs/cgroup")
@@ -61,8 +65,18 @@ class ControlGroup:
     def bound_sockets(self, most_bytes: int) -> None:
         """Limit the memory of the cell's sockets, if the kernel counts it apart. runc does not set it."""
         if not self.is_unified:
-            with suppress(FileNotFoundError):
+            with unless_gone():
                 (self.memory_folder / "memory.kmem.tcp.limit_in_bytes").write_text(str(most_bytes))
+
+
+@contextmanager
+def unless_gone() -> Iterator[None]:
+    """Leave the block if the group is removed meanwhile. A file of it that is open then gives ENODEV."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV):
+            raise
 
 
 @cache

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from sandbox.engines.cgroup import CGROUPS, ControlGroup, number
+from sandbox.engines.cgroup import CGROUPS, ControlGroup, number, unless_gone
 from sandbox.engines.oci.process_end import ends
 from sandbox.engines.oci.state import modified
 
@@ -61,7 +61,7 @@ class CellGroup(ControlGroup):
 
     def kill(self) -> None:
         """Send SIGKILL to every process in the group. Do nothing if it is gone."""
-        with suppress(FileNotFoundError):
+        with unless_gone():
             if (self.memory_folder / "cgroup.kill").exists():
                 (self.memory_folder / "cgroup.kill").write_text("1")
                 return
@@ -102,8 +102,10 @@ class CellGroup(ControlGroup):
             freezer.write_text(thawed)
 
     def _pids(self) -> Iterator[int]:
-        with suppress(FileNotFoundError):
-            yield from map(int, (self.memory_folder / "cgroup.procs").read_text().split())
+        listed = ""
+        with unless_gone():
+            listed = (self.memory_folder / "cgroup.procs").read_text()
+        yield from map(int, listed.split())
 
 
 @cache
@@ -128,5 +130,5 @@ def _is_removed(folder: Path) -> bool:
 def group_names(parent: str, root: Path = CGROUPS) -> Iterator[str]:
     """The names of the groups within the group `parent`."""
     top = root if (root / "cgroup.controllers").exists() else root / "memory"
-    with suppress(FileNotFoundError):
+    with unless_gone():
         yield from (path.name for path in (top / parent.lstrip("/")).iterdir() if path.is_dir())

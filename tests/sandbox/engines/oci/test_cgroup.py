@@ -5,18 +5,16 @@ The tests in test_engine.py run the same code on real groups of the host's versi
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from sandbox.engines.oci.cgroup import CellGroup
 from sandbox.engines.oci.process_end import ends
 from tests.sandbox.engines.conftest import write
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PATH = "/cellblock/one"
 
@@ -92,3 +90,27 @@ def test_a_cell_is_thawed_though_its_kill_is_interrupted(
     with pytest.raises(KeyboardInterrupt):
         CellGroup(PATH, version_1).kill()
     assert (version_1 / "freezer/cellblock/one/freezer.state").read_text() == "THAWED"
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENODEV])
+def test_a_group_that_is_removed_while_it_is_read_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def gone(*_: object, **__: object) -> str:
+        raise OSError(number, os.strerror(number))
+
+    group = CellGroup("/cell", tmp_path)
+    monkeypatch.setattr(Path, "read_text", gone)
+    monkeypatch.setattr(Path, "write_text", gone)
+    group.kill()
+    group.await_end(1)
+    assert group.is_empty
+
+
+def test_any_other_error_of_a_group_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> str:
+        raise OSError(errno.EACCES, "no")
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    with pytest.raises(OSError, match="no"):
+        CellGroup("/cell", tmp_path).is_empty  # noqa: B018
