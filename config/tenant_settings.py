@@ -49,6 +49,11 @@ class TenantSettings(BaseSettings):
         return bool(self.tenant_weights) or self.tenant_max_running is not None
 
     @property
+    def queue_bounds(self) -> tuple[int, int]:
+        """How many jobs may wait in a queue, and how many of one tenant; 0: any number."""
+        return self.max_queued or 0, self.tenant_max_queued or 0
+
+    @property
     def bounds_queues(self) -> bool:
         """Whether the number of waiting jobs is bounded."""
-        return self.max_queued is not None or self.tenant_max_queued is not None
+        return any(self.queue_bounds)

@@ -37,9 +37,8 @@ class BoundedChannel(stock.Channel):  # type: ignore[misc]
     def _put(self, queue: str, message: Any, **_: Any) -> None:  # noqa: ANN401  kombu's own
         keys, settings = queue_keys(self, queue), this_settings()
         mine = queue_key(self, queue, self._get_message_priority(message, reverse=False))
-        bounds = (settings.max_queued or 0, settings.tenant_max_queued or 0)
         with self.conn_or_acquire() as client:
-            done, *why = _PUBLISH(client, keys, dumps(message), keys.index(mine) + 1, *bounds)
+            done, *why = _PUBLISH(client, keys, dumps(message), keys.index(mine) + 1, *settings.queue_bounds)
             if not done:
                 raise full(client, is_tenants=why[0] in (b"tenant", "tenant"), waiting=int(why[1]))
 
@@ -78,8 +77,7 @@ def full(client: Any, *, is_tenants: bool | None = None, waiting: int | None = N
 
 def excess(client: Any, taken_key: str, keys: Sequence[str], unacked_keys: Sequence[str]) -> list[bytes]:  # noqa: ANN401
     """Take the newest of the messages that are too many to the end of the list `taken_key`."""
-    settings = this_settings()
-    bounds = (settings.max_queued or 0, settings.tenant_max_queued or 0)
+    bounds = this_settings().queue_bounds
     found: list[bytes] = _EXCESS(client, [*unacked_keys, taken_key, *keys], *bounds, _AT_ONCE)
     return found
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import kombu.transport
 from redis.exceptions import ConnectionError, ResponseError  # noqa: A004
@@ -13,6 +14,9 @@ from tasks.delivery.stock import stock
 from tasks.patience import is_away, refuses_writes
 from tasks.redis_rights import require_rights
 from tasks.settings import this_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["SentinelTransport", "Transport", "install"]
 
@@ -31,17 +35,14 @@ class _Poller(stock.MultiChannelPoller):  # type: ignore[misc]
         if self.loop is None or not channel.is_acknowledged:
             super()._register_BRPOP(channel)
             return
-        try:
+        with _next_time():
             channel.fetch(self.loop)
-        except ResponseError as error:
-            # The next iteration of the loop tries again.
-            if not refuses_writes(error):
-                raise
 
     def on_poll_start(self) -> None:
         super().on_poll_start()
         for channel in self._channels:
-            channel.qos.settle()
+            with _next_time():
+                channel.qos.settle()
 
     def beat(self) -> None:
         for channel in [one for one in self._channels if one.active_queues]:
@@ -91,6 +92,16 @@ class Transport(stock.Transport):  # type: ignore[misc]
         if beats is not None:
             beats.cancel()
         super().close_connection(connection)
+
+
+@contextmanager
+def _next_time() -> Iterator[None]:
+    """Leave the block if Redis takes no writes for now: the next iteration of the loop tries again."""
+    try:
+        yield
+    except ResponseError as error:
+        if not refuses_writes(error):
+            raise
 
 
 def _lost(error: ResponseError) -> ConnectionError:

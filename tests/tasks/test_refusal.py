@@ -43,3 +43,9 @@ def test_the_operators_maxima_hold_for_the_app_too(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CELLBLOCK_MAX_PIDS", "200")
     with pytest.raises(InvalidJob, match="maximum of 200"):
         run_sandboxed.delay("true", pids=300)
+
+
+@pytest.mark.parametrize("tenant", ["a b", "x" * 65, "", 5])
+def test_a_malformed_tenant_is_refused(tenant: object) -> None:
+    with pytest.raises(InvalidJob, match="cellblock_tenant: give 1 to 64"):
+        run_sandboxed.apply_async(("true",), headers={"cellblock_tenant": tenant})

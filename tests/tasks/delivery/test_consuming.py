@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu import Consumer, Queue
+from redis.exceptions import ResponseError
 
 from tasks.delivery import dead_letters
 from tasks.delivery.consumers import Registration
@@ -283,3 +284,57 @@ def test_a_consumer_is_on_the_register_from_its_first_beat_until_it_leaves(datab
     assert database.zscore("cellblock.consumers", registration.consumer) - database.time()[0] in (0, 1)
     registration.leave(database)
     assert (registration.enrolled, database.keys()) == (False, [])
+
+
+def test_messages_whose_list_somebody_has_deleted_get_new_tickets_at_the_next_beat(
+    database: Any, one: Looped
+) -> None:
+    database.lpush(QUEUE, *(message(word) for word in ("first", "second", "third")))
+    one.turn(lambda: one.messages, "the first has come")
+    database.delete(QUEUE)
+    one.channel.beat()
+    assert (database.llen(QUEUE), waiting(database)) == (2, ["second", "third"])
+    one.messages[0].ack()
+
+
+def test_a_message_that_can_not_be_read_back_is_buried_and_keeps_no_worker_from_the_others(
+    database: Any, one: Looped
+) -> None:
+    idle(one)
+    database.hset("unacked", "a-tag", f'[{{"n": {"9" * 5000}}}, "", "{QUEUE}"]')
+    database.zadd("unacked_index", {"a-tag": 1})
+    one.channel.qos.restore_by_tag("a-tag")
+    assert json.loads(database.lindex("cellblock.dead", 0))["reason"] == "it can't be put back"
+    assert (database.exists("unacked", "unacked_index"), waiting(database)) == (0, [])
+
+
+def test_of_messages_that_are_refused_at_once_the_loop_takes_only_some_in_one_iteration(
+    database: Any, broker_url: str
+) -> None:
+    with looped(broker_url, QUEUE, room=0) as one:
+        idle(one)
+        database.lpush(QUEUE, *(message(str(number)) for number in range(50)))
+        one.turn(lambda: one.messages, "some have come")
+        assert len(one.messages) <= 22
+        one.turn(lambda: len(one.messages) == 50, "all have come")
+        for taken in one.messages:
+            taken.ack()
+
+
+def test_what_redis_does_not_take_now_is_acknowledged_later(
+    database: Any, one: Looped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise ResponseError("MISCONF no disk")
+
+    database.lpush(QUEUE, message("it"))
+    one.turn(lambda: one.messages, "it has come")
+    one.messages[0].ack()
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.delivery.unacked._SETTLE", full)
+        patch.setattr("tasks.delivery.unacked._TAKE", full)
+        for _ in range(3):
+            one.hub.call_soon(int)
+            next(one._loop)
+        assert database.exists("unacked")
+    one.turn(lambda: not database.exists("unacked"), "it is acknowledged")

@@ -13,6 +13,7 @@ from celery import Celery
 from celery.worker import state as of_worker
 
 from tasks import headers, worker_control
+from tasks.delivery.unacked import _TAKE
 from tasks.observe import job_list, job_lookup
 from tasks.observe.job_list import Entry, Queued, jobs_in_queues, jobs_in_workers, runtime_asked_for
 from tasks.observe.job_lookup import JobLookup
@@ -118,6 +119,29 @@ def test_the_next_jobs_of_all_queues_are_shown_and_all_are_counted(broker: Any) 
     assert found.waiting == 6
     assert found.next[0] == Entry("a0", "queued", "bash", 5.0, None, None, 3)
     assert jobs_in_queues(["a"], 2).next == found.next[:2]
+
+
+@pytest.fixture
+def sorted_queue(broker: Any) -> None:
+    """A queue from which a job was taken, so that the others are sorted by their tenants."""
+    for tenant, number in (("a", 1), ("a", 2), ("a", 3), ("b", 1)):
+        headers = {"id": f"{tenant}{number}", "cellblock_tenant": tenant}
+        broker.lpush("q", envelope(call(), headers=headers))
+    _TAKE(broker, ["index", "unacked", "held", "q", "taken"], "tag", 1, "\x06\x16", "{}", 0)
+
+
+@pytest.mark.usefixtures("sorted_queue")
+def test_jobs_of_tenants_are_shown_in_their_turns_and_newer_ones_behind_them(broker: Any) -> None:
+    broker.lpush("q", envelope(call(), headers={"id": "new"}))
+    found = jobs_in_queues(["q"], 10)
+    assert ([job.id for job in found.next], found.waiting) == (["b1", "a2", "a3", "new"], 4)
+
+
+@pytest.mark.usefixtures("sorted_queue")
+@pytest.mark.usefixtures("known")
+def test_a_job_that_is_sorted_by_its_tenant_is_known() -> None:
+    lookup = JobLookup(["q"])
+    assert (lookup.knows("a3"), lookup.knows("nobody")) == (True, False)
 
 
 def test_what_is_no_job_of_ours_is_counted_and_not_shown(broker: Any) -> None:

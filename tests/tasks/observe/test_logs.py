@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.log_lines import log_formatter
+from tasks import lifecycle
 from tests.programs import running_worker
 from tests.tasks.conftest import ANSWER_S, TASK
 from tests.waiting import wait_until
@@ -178,3 +179,14 @@ def test_a_line_is_bounded_and_steers_no_terminal(log_format: str) -> None:
     line = log_formatter(log_format).format(record)
     assert len(line) < 25_000
     assert "\x1b" not in line
+
+
+@pytest.mark.parametrize(("url", "warns"), [("redis://localhost/0", False), ("amqp://localhost//", True)])
+def test_a_worker_warns_of_bounds_that_its_broker_can_not_keep(
+    url: str, warns: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_BROKER_URL", url)
+    monkeypatch.setenv("CELLBLOCK_MAX_QUEUED", "5")
+    monkeypatch.setenv("CELLBLOCK_RESULT_BACKEND", "redis://localhost/0")
+    lifecycle.warn_of_broker()
+    assert ("CELLBLOCK_MAX_QUEUED have no effect" in caplog.text) is warns
