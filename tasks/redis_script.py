@@ -26,7 +26,7 @@ class RedisScript:
         self._source = "".join((_FOLDER / f"{name}.lua").read_text() for name in names).encode()
         self._hash = hashlib.sha1(self._source, usedforsecurity=False).hexdigest()
 
-    def __call__(self, client: Any, keys: Sequence[str], *args: str | bytes | float) -> Any:  # noqa: ANN401
+    def __call__(self, client: Any, keys: Sequence[str], *args: str | bytes | bytearray | float) -> Any:  # noqa: ANN401
         """Run the script and return its answer.
 
         Raises:

@@ -29,7 +29,7 @@ stored_here = _StoredHere()
 class Outcome:
     """What is stored, and for how many seconds; 0: without end."""
 
-    payload: str | bytes
+    payload: str | bytes | bytearray
     kept_s: int
 
 
@@ -49,4 +49,4 @@ def outcome_of(task: Any, request: Any, result: Any) -> Outcome | None:  # noqa:
     payload = backend.encode(meta | {"task_id": request.id})
     if len(payload) > backend._MAX_STR_VALUE_SIZE:  # noqa: SLF001
         return None
-    return Outcome(payload if isinstance(payload, str) else bytes(payload), int(kept or 0))
+    return Outcome(payload, int(kept or 0))

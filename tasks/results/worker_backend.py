@@ -12,6 +12,7 @@ from redis.retry import Retry
 from tasks._app import app
 from tasks.patience import PatientRetry, patiently
 from tasks.results.outcome import stored_here
+from tasks.results.packing import CommandPacker
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class _Patient:
 
     def _open(self, more: dict[str, Any]) -> Redis:
         """A client, which connects when it is first used."""
-        client: Redis = self._create_client(**(self.connparams | more))  # type: ignore[attr-defined]
+        options = self.connparams | more | {"command_packer": CommandPacker()}
+        client: Redis = self._create_client(**options)  # type: ignore[attr-defined]
         return client
 
 
