@@ -66,6 +66,7 @@ class Answer(_Part):
     ]
     exit_code: Code | None
     signal: str | None = None
+    limit: str | None = None
     stdout: Text
     stderr: Text
     stdout_bytes: Count

@@ -44,7 +44,9 @@ def write_outputs(answer: Answer, *, raw: bool) -> None:
 
 
 def _remark(answer: Answer, *, shown_live: bool) -> None:
-    if answer.status in _REMARKS:
+    if answer.limit == "cpu_time":
+        note("timed out: used up its processor time")
+    elif answer.status in _REMARKS:
         note(_REMARKS[answer.status])
     elif answer.status == "signaled":
         note(f"ended by {printable(answer.signal, 20)}")

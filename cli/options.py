@@ -72,7 +72,11 @@ def _request_of(
     ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until SIGTERM.")] = None,
     grace: Annotated[float | None, typer.Option(help="Seconds from SIGTERM to SIGKILL.")] = None,
+    cpu_time: Annotated[
+        float | None, typer.Option(help="Seconds of processor time, of all processes together.")
+    ] = None,
     memory: Annotated[str | None, typer.Option(help="Bytes, or a size such as 512m.")] = None,
+    stack: Annotated[str | None, typer.Option(help="Stack of each process.")] = None,
     cpus: Annotated[float | None, typer.Option(help="Cores.")] = None,
     pids: Annotated[int | None, typer.Option(help="Processes and threads.")] = None,
     disk: Annotated[str | None, typer.Option(help="Size of /workspace, and of /tmp.")] = None,
@@ -110,7 +114,9 @@ def _request_of(
         "entry": entry,
         "timeout": timeout,
         "grace": grace,
+        "cpu_time": cpu_time,
         "memory": memory,
+        "stack": stack,
         "cpus": cpus,
         "pids": pids,
         "disk": disk,

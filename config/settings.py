@@ -111,6 +111,10 @@ class Settings(TenantSettings):
     pids: int = setting(128, "Processes and threads: a job's `pids` where it asks for none.", ge=1)
     disk: Bytes = setting("64m", "A job's `disk` where it asks for none.")
     output_limit: Bytes = setting("1m", "A job's `output_limit` where it asks for none.")
+    cpu_time: Seconds | None = setting(
+        None, "Seconds of processor time: a job's `cpu_time` where it asks for none; no limit, if not set."
+    )
+    stack: Bytes = setting("8m", "A job's `stack` where it asks for none.")
     max_timeout: Seconds = setting(600.0, "Seconds: the largest `timeout` that a job may ask for.")
     max_grace: Seconds = setting(30.0, "Seconds: the largest `grace`.")
     max_memory: Bytes = setting("2g", "The largest `memory`.")
@@ -118,6 +122,8 @@ class Settings(TenantSettings):
     max_pids: int = setting(1024, "The most `pids`.", ge=1)
     max_disk: Bytes = setting("512m", "The largest `disk`.")
     max_output_limit: Bytes = setting("16m", "The largest `output_limit`.")
+    max_cpu_time: Seconds = setting(2400.0, "Seconds of processor time: the largest `cpu_time`.")
+    max_stack: Bytes = setting("512m", "The largest `stack`.")
     max_input: Bytes = setting("32m", "The most that `files` and `stdin` may take together.")
     max_files: int = setting(8192, "The most `files`, whatever their size.", ge=1)
     max_artifacts: Bytes = setting("32m", "The most that a job's artifacts may take together.")
@@ -329,8 +335,10 @@ class Settings(TenantSettings):
             ("CELLBLOCK_PIDS", self.pids, "max_pids"),
             ("CELLBLOCK_DISK", self.disk, "max_disk"),
             ("CELLBLOCK_OUTPUT_LIMIT", self.output_limit, "max_output_limit"),
+            ("CELLBLOCK_CPU_TIME", self.cpu_time, "max_cpu_time"),
+            ("CELLBLOCK_STACK", self.stack, "max_stack"),
         ):
-            if default > getattr(self, maximum):
+            if default is not None and default > getattr(self, maximum):
                 most = f"CELLBLOCK_{maximum.upper()}={getattr(self, maximum)}"
                 raise ValueError(f"{name} sets a default of {default}, above {most}")
         return self

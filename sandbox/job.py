@@ -25,9 +25,11 @@ __all__ = ["ARGUMENTS", "Job", "Parts", "bind_request", "check_names", "parse_jo
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
 ARGUMENTS = (*LIMIT_NAMES, "entry", "stdin", "env", "files", "artifacts", "network", "check")
 
-# execve(2): one argument may take 32 pages, all of them a quarter of the stack. A job may use half of that.
+# execve(2): one argument may take 32 pages. All of them may take a quarter of the stack, but always 32 pages.
+# A job may use half of that.
 _ARGUMENT_BYTES = 131_071
 _ARGUMENTS_BYTES = 1 << 20
+_LEAST_ARGUMENTS_BYTES = 64 << 10
 # Each argument also takes the NUL at its end and a pointer.
 _POINTER_BYTES = 9
 # All patterns are tried on each file that a job leaves.
@@ -313,10 +315,11 @@ def _mapping(name: str, value: object) -> Mapping[object, object]:
 def _check_sizes(job: Job, settings: Settings) -> None:
     arguments = [*job.argv, *(f"{name}={value}" for name, value in job.env.items())]
     sizes = [len(argument.encode()) for argument in arguments]
-    if max(sizes) > _ARGUMENT_BYTES or sum(sizes) + _POINTER_BYTES * len(sizes) > _ARGUMENTS_BYTES:
+    most_bytes = min(_ARGUMENTS_BYTES, max(_LEAST_ARGUMENTS_BYTES, job.limits.stack_bytes // 8))
+    if max(sizes) > _ARGUMENT_BYTES or sum(sizes) + _POINTER_BYTES * len(sizes) > most_bytes:
         raise InvalidJob(
-            f"The command and env are too large: Linux takes {format_bytes(_ARGUMENT_BYTES)} an argument"
-            f" and {format_bytes(_ARGUMENTS_BYTES)} in all; send the rest in files or stdin."
+            f"The command and env are too large: Linux takes {format_bytes(_ARGUMENT_BYTES)} an argument and,"
+            f" with this stack, {format_bytes(most_bytes)} in all; send the rest in files or stdin."
         )
     stdin_bytes, files_bytes = len(job.stdin or b""), sum(map(_on_disk, job.files, job.files.values()))
     if stdin_bytes + files_bytes > settings.max_input:

@@ -71,6 +71,7 @@ class Run:
             status=verdict.status,
             exit_code=verdict.exit_code,
             signal=verdict.signal,
+            limit=verdict.limit,
             cpu_seconds=None if cpu_ns is None else round(cpu_ns / 1e9, 6),
             memory_peak=verdict.usage.peak_bytes,
             **_streams(outcome, ENCODED_FACTOR * job.limits.output_bytes),

@@ -21,9 +21,9 @@ __all__ = ["run_sandboxed"]
 def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict[str, Any]:
     """Run an untrusted command in a cell of its own.
 
-    Arguments: `cmd` and `runtime`, then by name `timeout`, `grace` (seconds), `memory`, `disk`,
-    `output_limit` (bytes, or text such as "512m"), `cpus` (cores), `pids`, `entry`, `stdin`, `env`, `files`,
-    `artifacts`, `network` and `check`.
+    Arguments: `cmd` and `runtime`, then by name `timeout`, `grace`, `cpu_time` (seconds), `memory`, `stack`,
+    `disk`, `output_limit` (bytes, or text such as "512m"), `cpus` (cores), `pids`, `entry`, `stdin`, `env`,
+    `files`, `artifacts`, `network` and `check`.
 
     Returns:
         The result as a JSON object. A command that fails has a result like any other.

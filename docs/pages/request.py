@@ -48,6 +48,9 @@ _MEANINGS = {
     "output_limit": "how much of each stream is kept, from its head and its tail; the rest is counted. At 64"
     " times as much the job is stopped. Stored as JSON, a stream takes at most twice this: control"
     " characters and bytes that are no text take several times their size in JSON, and are cut sooner",
+    "cpu_time": "seconds of processor time, of all its processes together; at this limit the job is killed:"
+    ' `timed_out`, with `limit` "cpu_time". Time that it sleeps or waits does not count',
+    "stack": "stack of each process and, with most C libraries, of each thread; soft and hard",
     "stdin": 'the job\'s standard input, then its end: text, or `{"base64": …}`',
     "env": "`{name: value}`, added to the job's environment; at most 1024",
     "files": '`{path: text or {"base64": …}}`, written under `/workspace` before the command starts.'
@@ -81,10 +84,15 @@ def _meanings(names: Iterable[str]) -> list[tuple[str, ...]]:
 def _values(rule: Rule) -> tuple[str, ...]:
     return (
         f"`{rule.name}`",
-        f"{rule.show(_default(rule.default))}, `{_variable(_FIELDS.get(rule.default, rule.default))}`",
-        f"{rule.show(_default(rule.maximum))}, `{_variable(rule.maximum)}`",
+        f"{_shown(rule)}, `{_variable(_FIELDS.get(rule.default, rule.default))}`",
+        f"{rule.show(_default(rule.maximum) or 0)}, `{_variable(rule.maximum)}`",
         rule.show(rule.least),
     )
+
+
+def _shown(rule: Rule) -> str:
+    default = _default(rule.default)
+    return "none" if default is None else rule.show(default)
 
 
 def _variable(field: str) -> str:
@@ -95,9 +103,11 @@ def _variable(field: str) -> str:
 _FIELDS = {"timeout_s": "docker_timeout_ms"}
 
 
-def _default(name: str) -> float:
+def _default(name: str) -> float | None:
     """The default of a setting. The environment of this process does not affect the page."""
     default = Settings.model_fields[_FIELDS.get(name, name)].default
+    if default is None:
+        return None
     if name == "timeout_s":
         return float(default) / 1000
     return float(parse_bytes(default) if isinstance(default, str) else default)

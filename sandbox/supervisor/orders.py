@@ -56,6 +56,7 @@ def _assignments(job: Job) -> Iterator[str]:
     yield "set -- " + " ".join(words)
     if BASH in job.argv:
         yield "asks=bash"
+    yield f"stack_kib={job.limits.stack_bytes >> 10}"
     if job.stdin is not None:
         yield f"stdin={_STDIN}"
     if job.workspace:

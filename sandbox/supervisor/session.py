@@ -45,6 +45,10 @@ class Session:
         """What to write to the supervisor's standard input."""
         return encode_orders(self._overture, self._nonce, job)
 
+    def cpu_order(self, limit_ns: int) -> bytes:
+        """The order to kill the job if it has used `limit_ns` of CPU time. Empty: the cell can't tell."""
+        return b"" if self._start_cpu_ns is None else f"cpu {self._start_cpu_ns + limit_ns}\n".encode()
+
     def feed(self, stream: int, data: bytes) -> Iterator[Event]:
         """The events in the next bytes of a stream."""
         if stream not in self._scanners:

@@ -24,6 +24,16 @@ else
   rm -f /tmp/.voice
 fi
 
+# The CPU time that the cell has used so far, from its own cgroup: version 2 first, then version 1.
+cpu_time() {
+  cpu_ns=''
+  if read -r key value </sys/fs/cgroup/cpu.stat; then
+    [ "$key" = usage_usec ] && cpu_ns=${value}000
+  else
+    read -r cpu_ns </sys/fs/cgroup/cpuacct/cpuacct.usage
+  fi
+}
+
 # The voice carries out the worker's orders while the job runs in the foreground, and kills the job when the
 # worker is gone. It is a process of its own that starts before any nonce is read: a job may look for the
 # nonce in the memory of processes, and the profile hides only that of process 1. It begins when the last
@@ -32,9 +42,13 @@ fi
   exec <&8 >/dev/null 4>&- 6>&- 7>&- 8<&- 9>&-
   trap "" TERM
   while read -r _; do :; done
-  while read -r order <&3; do
+  while read -r order most_ns <&3; do
     case $order in
       term) kill -TERM -1 ;;
+      cpu)
+        cpu_time
+        [ "$cpu_ns" ] && [ "$cpu_ns" -ge "$most_ns" ] && kill -KILL -1
+        ;;
       kill) kill -KILL -1 ;;
     esac
   done
@@ -85,16 +99,6 @@ unpack() {
 exec 5<"$stdin"
 [ "$stdin" = /dev/null ] || rm -f "$stdin"
 
-# What the cell has used so far, from its own cgroup: version 2 first, then version 1.
-cpu_time() {
-  cpu_ns=''
-  if read -r key value </sys/fs/cgroup/cpu.stat; then
-    [ "$key" = usage_usec ] && cpu_ns=${value}000
-  else
-    read -r cpu_ns </sys/fs/cgroup/cpuacct/cpuacct.usage
-  fi
-}
-
 memory() {
   peak='' oom_kills=''
   read -r peak </sys/fs/cgroup/memory.peak || read -r peak </sys/fs/cgroup/memory/memory.max_usage_in_bytes
@@ -119,6 +123,7 @@ exec 2>&8
 (
   exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&- 8<&-
   cd /workspace || exit
+  ulimit -s "$stack_kib" || exit 126
   [ "$asks$bash" = bash/bin/sh ] &&
     echo 'This image has no bash, so /bin/sh runs this. Try: an image with bash, such as bash:5' >&2
   case $1 in

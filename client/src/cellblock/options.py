@@ -31,8 +31,12 @@ class Request(TypedDict, total=False):
     """Seconds of wall time until SIGTERM to every process of the job."""
     grace: float
     """Seconds from then to SIGKILL."""
+    cpu_time: float
+    """Seconds of processor time, of all processes together."""
     memory: int | str
     """Size: all processes, and what they write."""
+    stack: int | str
+    """Size: the stack of each process."""
     cpus: float
     """Cores."""
     pids: int

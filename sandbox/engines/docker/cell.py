@@ -105,6 +105,16 @@ class DockerCell:
         for stream, piece in self._frames.feed(data):
             yield from map(self._note, self._session.feed(stream, piece))
 
+    def cpu_ns(self) -> int | None:
+        """The CPU time that the job has used until now, by its control group."""
+        return self._usage.so_far_ns()
+
+    def bound_cpu(self, limit_ns: int) -> bool:
+        """Order the supervisor to read the control group inside of the cell, and to keep this limit."""
+        order = self._session.cpu_order(limit_ns)
+        self._order(order)
+        return bool(order)
+
     def terminate(self) -> None:
         """Ask the supervisor to send SIGTERM to all. A job that blocks it is killed after its grace time."""
         self._order(TERMINATE)

@@ -37,6 +37,9 @@ _TICK_S = 0.5
 # Not those that Popen itself sets back. The C library keeps some signals for itself.
 _UNCATCHABLE = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
 _CATCHABLE = tuple(map(int, signal.valid_signals() - _UNCATCHABLE))
+# A signal that comes before the command is the shell's own. The shell's name is the size of the stack in KiB.
+_START = 'ulimit -s "$0" || exit 126; exec "$@"'
+_TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 # A process that starts while the others are killed is killed in the next round. The number of rounds is
 # limited because a process that cannot be killed is found in every round.
 _KILL_ROUNDS = 100
@@ -56,6 +59,7 @@ class HostCell:
         self._selector = selectors.DefaultSelector()
         self._events: list[Event] = []
         self._process: subprocess.Popen[bytes] | None = None
+        self._seen_ns = 0
         self._wants_archive = False
         self._archive: Iterator[Event] | None = None
 
@@ -75,7 +79,7 @@ class HostCell:
         _write_files(self._folder, job)
         with _stdin_of(job) as stdin, _heard_signals():
             self._process = subprocess.Popen(
-                ("/bin/sh", "-c", 'exec "$@"', "sh", *map(self._own_word, job.argv)),
+                ("/bin/sh", "-c", _START, str(job.limits.stack_bytes >> 10), *map(self._own_word, job.argv)),
                 cwd=self._folder,
                 env=self._environment(job),
                 stdin=stdin,
@@ -101,6 +105,15 @@ class HostCell:
             yield next(self._archive, Closed())
         while self._events:
             yield self._events.pop(0)
+
+    def cpu_ns(self) -> int:
+        """The CPU time of the job's processes, and of those that have ended and were waited for."""
+        self._seen_ns = max(self._seen_ns, sum(map(_cpu_ns, self._members())))
+        return self._seen_ns
+
+    def bound_cpu(self, limit_ns: int) -> bool:
+        """False. It is never needed, because `cpu_ns` always knows."""
+        return False
 
     def terminate(self) -> None:
         """Send SIGTERM to every process of the job."""
@@ -171,7 +184,9 @@ class HostCell:
             return
         _, status, used = os.wait4(self._process.pid, 0)
         code = self._process.returncode = os.waitstatus_to_exitcode(status)
-        usage = Usage(cpu_ns=int((used.ru_utime + used.ru_stime) * 1e9), peak_bytes=used.ru_maxrss << 10)
+        # A process that nobody has waited for is not counted there.
+        cpu_ns = max(self._seen_ns, int((used.ru_utime + used.ru_stime) * 1e9))
+        usage = Usage(cpu_ns=cpu_ns, peak_bytes=used.ru_maxrss << 10)
         heap_full = self._heap_report.exists()
         self._heap_report.unlink(missing_ok=True)
         by_signal = code < 0
@@ -182,8 +197,10 @@ class HostCell:
             self._archive = map(Archived, _archive(self._folder))
 
     def _signal(self, number: signal.Signals) -> int:
-        members = [pid for pid in self._newcomers() if self._is_member(pid)]
-        return sum(self._signal_one(pid, number) for pid in members)
+        return sum(self._signal_one(pid, number) for pid in self._members())
+
+    def _members(self) -> list[int]:
+        return [pid for pid in self._newcomers() if self._is_member(pid)]
 
     def _signal_one(self, pid: int, number: signal.Signals) -> bool:
         """Signal one process by a pidfd. It is checked again: its number may be another process's now."""
@@ -215,6 +232,16 @@ class HostCell:
         with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
             state, _, _, session, *_ = stat.read().rpartition(b")")[2].split()
         return int(session) == self._process.pid and state not in (b"Z", b"X")
+
+
+def _cpu_ns(pid: int) -> int:
+    """What a process has used, with those of its children that it has waited for."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
+            ticks = stat.read().rpartition(b")")[2].split()[11:15]
+    except OSError:
+        return 0
+    return sum(map(int, ticks)) * _TICK_NS
 
 
 def _write_files(folder: Path, job: Job) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cellblock.text_enum import StrEnum
 
-__all__ = ["Artifact", "Result", "SkippedArtifact", "Stage", "Status", "Timings"]
+__all__ = ["Artifact", "Limit", "Result", "SkippedArtifact", "Stage", "Status", "Timings"]
 
 
 class Stage(StrEnum):
@@ -38,6 +38,28 @@ class Status(StrEnum):
     """Stopped: it wrote more than 64 times what is kept of a stream."""
     CANCELLED = "cancelled"
     """Stopped on request."""
+
+
+class Limit(StrEnum):
+    """The limit that ended a job."""
+
+    TIMEOUT = "timeout"
+    """Its wall time: `timeout`."""
+    CPU_TIME = "cpu_time"
+    """Its processor time: `cpu_time`."""
+    MEMORY = "memory"
+    """`memory`, or the heap that its runtime may have of it."""
+    OUTPUT = "output"
+    """64 times `output_limit`."""
+
+    @classmethod
+    def behind(cls, status: Status) -> Limit | None:
+        """The limit that leads to this status, in most cases; None if none does."""
+        return {
+            Status.TIMED_OUT: cls.TIMEOUT,
+            Status.OUT_OF_MEMORY: cls.MEMORY,
+            Status.OUTPUT_LIMIT: cls.OUTPUT,
+        }.get(status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +112,8 @@ class Result:
     """The exit code: 128 + n for signal n, as a shell reports it; null if there is none."""
     signal: str | None = None
     """The name of the signal that ended it, such as "SIGSEGV"."""
+    limit: Limit | None = None
+    """The limit that ended it: "timeout", "cpu_time", "memory", "output"; null if none did."""
     duration: float
     """Seconds of wall time of the command; of the compiler, where `stage` is "compile"."""
     compile_seconds: float | None = None
@@ -155,6 +179,7 @@ class Result:
         """The result of a job for which no cell has made a report; `facts` are the other keys, if known."""
         return cls(
             status=status,
+            limit=Limit.behind(status),
             duration=duration_s,
             timings=Timings(queued_s, 0.0, duration_s, 0.0, queued_s + duration_s),
             stdout=stdout,
@@ -173,4 +198,5 @@ class Result:
             "artifacts": {path: asdict(one) for path, one in self.artifacts.items()},
             "artifacts_skipped": [asdict(one) for one in self.artifacts_skipped],
         }
-        return plain | parts | {"status": str(self.status), "stage": str(self.stage)}
+        words = {"status": str(self.status), "stage": str(self.stage)}
+        return plain | parts | words | {"limit": self.limit and str(self.limit)}
