@@ -35,6 +35,7 @@ SHARED = {
     ),
     "errors": Part("sandbox/errors.py"),
     "headers": Part("tasks/headers.py", ("LIVE", "SENT_AT", "TASK", "TENANT", "check_tenant", "shown_call")),
+    "inputs": Part("sandbox/inputs.py"),
     "limits": Part("sandbox/limits.py", ("LIMIT_NAMES", "RULES", "read_limit")),
     "payload": Part(
         "sandbox/payload.py", ("decode_content", "decode_text", "normalise_glob", "normalise_path")
@@ -43,7 +44,7 @@ SHARED = {
     "quoting": Part("config/quoting.py", ("quoted",)),
     "redis_errors": Part("tasks/redis_errors.py", ("explain_redis", "passes")),
     "reply": Part("tasks/live/read/reply.py"),
-    "request": Part("sandbox/job.py", ("ARGUMENTS", "bind_request", "check_names", "read_parts")),
+    "request": Part("sandbox/request.py"),
     "result": Part("sandbox/result.py"),
     "stored": Part("tasks/results/reader.py", ("Failure", "Stored", "read_stored")),
     "tenants": Part("config/tenants.py", ("is_tenant",)),

@@ -9,8 +9,9 @@ from sandbox.cell import JobTags
 from sandbox.cell_run import CellRun
 from sandbox.cell_source import CellSource
 from sandbox.engines import open_engine
-from sandbox.job import Job, check_names, parse_job
+from sandbox.job import Job, parse_job
 from sandbox.observer import Observer
+from sandbox.request import check_names
 from sandbox.run import Run
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready
 
 from sandbox import InvalidJob, QueueFull, parse_job
-from sandbox.job import bind_request
+from sandbox.request import bind_request
 from tasks import hard_timeout
 from tasks.back_off import longest_back_off_s
 from tasks.engine_gate import EngineAway

@@ -34,7 +34,7 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
         Abandoned: it was begun too often, and each time its worker was gone before the end.
         SandboxUnavailable: the sandbox failed at each of several attempts.
     """
-    from sandbox.job import bind_request
+    from sandbox.request import bind_request
     from tasks.attempt import Attempt
     from tasks.observe.log_context import note_job
     from tasks.process import process_state

@@ -63,7 +63,7 @@ class SandboxTask(Task):  # type: ignore[type-arg]
             BrokerUnreachable: it could not be sent within `CELLBLOCK_PUBLISH_TIMEOUT` seconds.
         """
         from sandbox import parse_job
-        from sandbox.job import bind_request
+        from sandbox.request import bind_request
         from tasks.publishing import publish
         from tasks.settings import this_catalogue, this_settings
 

@@ -8,8 +8,8 @@ from config import parse_bytes
 from config.settings import Settings
 from config.variables import variable_of
 from docs.pages.source import table
-from sandbox.job import ARGUMENTS
 from sandbox.limits import RULES, Rule
+from sandbox.request import ARGUMENTS
 
 __all__ = ["request_page"]
 

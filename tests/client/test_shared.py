@@ -13,7 +13,7 @@ from cellblock import CommandFailed, Request, UnreadableResult
 from cellblock.result import read_result
 from docs.shared_modules import FOLDER, shared_modules
 from sandbox import Result, Status, errors
-from sandbox.job import ARGUMENTS
+from sandbox.request import ARGUMENTS
 from sandbox.result import Artifact, SkippedArtifact
 
 

@@ -11,8 +11,9 @@ from config import InvalidSetting, load_catalogue, load_settings
 from config.runtimes import Runtime, RuntimeLimits
 from sandbox import InvalidJob
 from sandbox.detect import choose_runtime
-from sandbox.job import ARGUMENTS, Job
+from sandbox.job import Job
 from sandbox.limits import check_catalogue, read_limits, resolve_limits
+from sandbox.request import ARGUMENTS
 from tests.sandbox.conftest import parser
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from config import load_catalogue, load_settings
 from sandbox import InvalidJob, Job
-from sandbox.job import ARGUMENTS, parse_job
+from sandbox.job import parse_job
+from sandbox.request import ARGUMENTS
 from tests.sandbox.conftest import parser
 
 if TYPE_CHECKING:

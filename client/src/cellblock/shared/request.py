@@ -1,30 +1,29 @@
-# Made by `python docs/generate.py` from sandbox/job.py. Change it there.
-"""A job: a request that has been checked, ready to run."""
+# Made by `python docs/generate.py` from sandbox/request.py. Change it there.
+"""A request: what a caller asks for, and the part of it that can be read without the operator's settings."""
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from cellblock.shared.errors import InvalidJob
+from cellblock.shared.inputs import check_count, read_env, read_files
 from cellblock.shared.limits import LIMIT_NAMES
 from cellblock.shared.payload import decode_content, decode_text, normalise_glob, normalise_path
 from cellblock.shared.quoting import quoted
 from cellblock.shared.units import format_bytes
 
-__all__ = ["ARGUMENTS", "bind_request", "check_names", "read_parts"]
+__all__ = ["ARGUMENTS", "Parts", "bind_request", "check_names", "read_parts"]
 
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
 ARGUMENTS = (*LIMIT_NAMES, "entry", "stdin", "env", "files", "artifacts", "network", "check")
+
 # All patterns are tried on each file that a job leaves.
 _PATTERNS = 256
 _PATTERNS_BYTES = 64 << 10
-# Each argument and variable takes a step in the worker's own event loop, and a pointer in the cell.
+# Each argument takes a step in the worker's own event loop, and a pointer in the cell.
 _MOST_ARGUMENTS = 16_384
-_MOST_VARIABLES = 1024
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
 def bind_request(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
@@ -77,12 +76,12 @@ def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
     Raises:
         InvalidJob: with one sentence that says what is wrong.
     """
-    files = _files(request.get("files"))
+    files = read_files(request.get("files"))
     return Parts(
         cmd=None if cmd is None else _cmd(cmd),
         entry=_entry(request.get("entry"), cmd, files),
         stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
-        env=_env(request.get("env")),
+        env=read_env(request.get("env")),
         files=files,
         artifacts=_artifacts(request.get("artifacts")),
         check=_flag("check", request.get("check")),
@@ -104,46 +103,9 @@ def _cmd(cmd: object) -> str | tuple[str, ...]:
     if isinstance(cmd, str):
         return decode_text("cmd", cmd)
     if isinstance(cmd, Sequence) and not isinstance(cmd, bytes) and cmd:
-        _check_count("cmd", len(cmd), "arguments", _MOST_ARGUMENTS)
+        check_count("cmd", len(cmd), "arguments", _MOST_ARGUMENTS)
         return tuple(decode_text(f"cmd[{index}]", part) for index, part in enumerate(cmd))
     raise InvalidJob("cmd: give text for the cell's shell, or a list of at least one argument.")
-
-
-def _files(files: object) -> dict[str, bytes]:
-    given = _mapping("files", files)
-    checked = {
-        normalise_path(path): decode_content(f"files[{quoted(path)}]", what) for path, what in given.items()
-    }
-    if len(checked) < len(given):
-        raise InvalidJob("files: two of the paths name the same file.")
-    for path in checked:
-        parent = path
-        while "/" in parent:
-            parent = parent.rpartition("/")[0]
-            if parent in checked:
-                raise InvalidJob(
-                    f"files: {quoted(parent)} is a file and the folder of {quoted(path)} at once."
-                )
-    return checked
-
-
-def _env(env: object) -> dict[str, str]:
-    given = _mapping("env", env)
-    _check_count("env", len(given), "variables", _MOST_VARIABLES)
-    return {_env_name(name): decode_text(f"env[{quoted(name)}]", value) for name, value in given.items()}
-
-
-def _check_count(name: str, count: int, what: str, most: int) -> None:
-    if count > most:
-        raise InvalidJob(f"{name}: there are {count} {what}; give at most {most}.")
-
-
-def _env_name(name: object) -> str:
-    if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
-        raise InvalidJob(
-            f"env: {quoted(name)} is no name of a variable: letters, digits and _, no digit first."
-        )
-    return name
 
 
 def _artifacts(globs: object) -> tuple[str, ...]:
@@ -167,12 +129,4 @@ def _flag(name: str, value: object) -> bool:
         return False
     if not isinstance(value, bool):
         raise InvalidJob(f"{name}: give true or false.")
-    return value
-
-
-def _mapping(name: str, value: object) -> Mapping[object, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise InvalidJob(f"{name}: give an object of names and values.")
     return value
