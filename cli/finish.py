@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from cli.exit_codes import exit_code_of
+from cli.exit_codes import ExitCode, exit_code_of
 from cli.outputs import STREAMS, Outputs
+from cli.run_table import show_runs
 from cli.saving import UnsafeName, save
 from cli.show import note
 from cli.terminal import printable
@@ -16,7 +17,7 @@ from config import format_bytes
 if TYPE_CHECKING:
     from cli.answer import Answer
 
-__all__ = ["finish", "write_outputs"]
+__all__ = ["exit_of", "finish", "write_outputs"]
 
 _REMARKS = {
     "timed_out": "timed out",
@@ -33,7 +34,15 @@ def finish(answer: Answer, *, raw: bool = False, shown_live: bool = False) -> No
         write_outputs(answer, raw=raw)
     _remark(answer, shown_live=shown_live)
     _save_artifacts(answer)
-    raise typer.Exit(exit_code_of(answer.status, answer.exit_code))
+    if answer.runs:
+        show_runs(answer.runs)
+    raise typer.Exit(exit_of(answer))
+
+
+def exit_of(answer: Answer) -> int:
+    """The exit code for a result."""
+    code = exit_code_of(answer.status, answer.exit_code)
+    return ExitCode.WRONG_ANSWER if code == ExitCode.OK and answer.answered_wrongly else code
 
 
 def write_outputs(answer: Answer, *, raw: bool) -> None:

@@ -11,8 +11,7 @@ import typer
 
 from cli import options
 from cli.answer import read_answer
-from cli.exit_codes import exit_code_of
-from cli.finish import finish
+from cli.finish import exit_of, finish
 from cli.outputs import Outputs
 from cli.show import print_json, say
 from config import load_settings
@@ -56,7 +55,7 @@ def run(
     answer = read_answer(value)
     if screen is None:
         print_json(value)
-        raise typer.Exit(exit_code_of(answer.status, answer.exit_code))
+        raise typer.Exit(exit_of(answer))
     screen.end()
     finish(answer, raw=raw, shown_live=screen.shown)
 
@@ -74,9 +73,9 @@ class _Screen(Observer):
         self.shown = not self._cells_before
         self._cells_before -= 1
 
-    def heard(self, stream: int, data: bytes) -> None:
-        """Show the output at once."""
-        if self.shown:
+    def heard(self, stream: int, data: bytes, run: int | None = None) -> None:
+        """Show the output at once. That of several runs is in their results."""
+        if self.shown and run is None:
             self._outputs.write("stdout" if stream == STDOUT else "stderr", data)
 
     def end(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from cli.run_options import read_comparison, read_runs
 from config.quoting import quoted
 
 if TYPE_CHECKING:
@@ -98,6 +99,20 @@ def _request_of(
         list[str] | None,
         typer.Option("--artifact", metavar="GLOB", help="Files under /workspace to bring back."),
     ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help='A JSON list of runs, such as [{"stdin": "1 2", "expected": "3"}].',
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="WAY", help="How outputs are compared: exact, lines, tokens or float:1e-6."),
+    ] = None,
+    stop_on_failure: Annotated[
+        bool, typer.Option("--stop-on-failure", help="End with the first run that is not accepted.")
+    ] = False,
     network: Annotated[
         list[str] | None,
         typer.Option(
@@ -125,6 +140,9 @@ def _request_of(
         "env": dict(map(_variable, env or [])) or None,
         "files": dict(map(_file, files or [])) or None,
         "artifacts": artifacts or None,
+        "runs": runs and read_runs(runs),
+        "compare": compare and read_comparison(compare),
+        "stop_on_failure": stop_on_failure or None,
         "network": True if network == ["all"] else network or None,
     }
     cmd = command[0] if command and len(command) == 1 else command or None

@@ -42,6 +42,7 @@ class LimitSettings(BaseSettings):
     max_stack: Bytes = setting("512m", "The largest `stack`.")
     max_input: Bytes = setting("32m", "The most that `files` and `stdin` may take together.")
     max_files: int = setting(8192, "The most `files`, whatever their size.", ge=1)
+    max_runs: int = setting(1024, "The most `runs` of one job.", ge=1)
     max_artifacts: Bytes = setting("32m", "The most that a job's artifacts may take together.")
 
     @property

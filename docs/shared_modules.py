@@ -46,6 +46,8 @@ SHARED = {
     "reply": Part("tasks/live/read/reply.py"),
     "request": Part("sandbox/request.py"),
     "result": Part("sandbox/result.py"),
+    "comparison": Part("sandbox/runs/comparison.py", ("Comparison", "parse_comparison")),
+    "runs": Part("sandbox/runs/request.py"),
     "stored": Part("tasks/results/reader.py", ("Failure", "Stored", "read_stored")),
     "tenants": Part("config/tenants.py", ("is_tenant",)),
     "units": Part("config/units.py"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from config.globs import compile_glob
@@ -43,13 +43,13 @@ class Stages:
     entry: str | None = field(default=None, compare=False)
     renamed: Mapping[str, str] = field(default_factory=dict)
 
-    def for_memory(self, compile_bytes: int, run_bytes: int) -> Stages:
-        """A copy with the memory of each stage's cell filled in."""
-        return replace(
-            self,
-            compile=tuple(fill_memory(word, compile_bytes) for word in self.compile),
-            run=tuple(fill_memory(word, run_bytes) for word in self.run),
-        )
+    def compile_argv(self, memory_bytes: int) -> tuple[str, ...]:
+        """The first stage in a cell with `memory_bytes` of memory."""
+        return tuple(fill_memory(word, memory_bytes) for word in self.compile)
+
+    def run_argv(self, memory_bytes: int) -> tuple[str, ...]:
+        """The second stage in a cell with `memory_bytes` of memory."""
+        return tuple(fill_memory(word, memory_bytes) for word in self.run)
 
     def files(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
         """The files with the names that they need."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from config import ladder
@@ -14,6 +15,7 @@ from sandbox.errors import InvalidJob
 from sandbox.job_sizes import check_file_count, check_sizes
 from sandbox.limits import Limits, resolve_compile_limits, resolve_limits
 from sandbox.request import check_names, read_parts
+from sandbox.runs.plan import ArgvFor, PlannedRun, Runs, plan_runs
 
 if TYPE_CHECKING:
     from config import Catalogue, Ladder, Runtime, Settings
@@ -48,16 +50,18 @@ class Job:
     network: Network = False
     check: bool = False
     compile: Compile | None = None
+    runs: Runs | None = None
     detected: str = ""
     entry: str | None = None
     compiles: bool = False
 
     def ladder(self, margin_s: float) -> Ladder:
-        """The ladder of both stages together; the first one's time is added to the job's own."""
+        """The ladder of both stages together, and of all runs. The first stage's time is added."""
         before_s = 0.0
         if self.compile:
             before_s = self.compile.limits.timeout_s + self.compile.limits.grace_s + 2 * margin_s
-        return ladder(before_s + self.limits.timeout_s, self.limits.grace_s, margin_s)
+        lasts_s = self.runs.lasts_s(margin_s) if self.runs else self.limits.timeout_s
+        return ladder(before_s + lasts_s, self.limits.grace_s, margin_s)
 
     def first_stage(self) -> Job | None:
         """The compilation, if there is one, as a job of its own, which brings back all that it leaves."""
@@ -72,12 +76,25 @@ class Job:
             stdin=None,
             artifacts=("**",),
             compile=None,
+            runs=None,
             compiles=True,
         )
 
     def second_stage(self, workspace: bytes) -> Job:
         """The second stage as a job of its own, with all that the first stage left."""
         return replace(self, files={}, workspace=workspace, compile=None)
+
+    def as_run(self, run: PlannedRun) -> Job:
+        """One of the runs as a job of its own. Its files replace those of the job with the same paths."""
+        return replace(
+            self,
+            argv=run.argv,
+            limits=run.limits,
+            stdin=self.stdin if run.stdin is None else run.stdin,
+            env={**self.env, **run.env},
+            files={**self.files, **run.files},
+            runs=None,
+        )
 
 
 def parse_job(
@@ -91,33 +108,25 @@ def parse_job(
     check_names(request)
     check_file_count(request.get("files"), settings.max_files)
     parts = read_parts(cmd, request)
-    files, entry = parts.files, parts.entry
-    choice = choose_runtime(runtime, {entry: files[entry]} if entry else files, catalogue)
-    chosen = choice.runtime
-    limits = resolve_limits(request, chosen.limits, settings)
-    compile_limits = resolve_compile_limits(chosen.compile_limits, limits, settings)
-    if parts.cmd is not None:
-        stages = Stages(compile=(), run=_argv(parts.cmd, chosen))
-    elif choice.is_default:
-        raise InvalidJob(no_owner({entry: files[entry]} if entry else files, catalogue))
-    else:
-        stages = plan_start(chosen, files, entry).for_memory(compile_limits.memory_bytes, limits.memory_bytes)
-        files = stages.files(files)
+    choice = choose_runtime(runtime, parts.deciding_files, catalogue)
+    if parts.cmd is None and choice.is_default:
+        raise InvalidJob(no_owner(parts.deciding_files, catalogue))
+    chosen, limits = choice.runtime, resolve_limits(request, choice.runtime.limits, settings)
+    stages = plan_start(chosen, parts.files, parts.entry) if parts.cmd is None else Stages((), ())
+    # A caller's own command has no placeholders.
+    argv_for: ArgvFor = partial(_argv, parts.cmd, chosen) if parts.cmd is not None else stages.run_argv
     job = Job(
-        argv=stages.run,
+        argv=argv_for(limits.memory_bytes),
         runtime=chosen,
         limits=limits,
         stdin=parts.stdin,
         env=chosen.with_own(parts.env, limits.memory_bytes),
-        files=files,
+        files=stages.files(parts.files),
         artifacts=parts.artifacts,
         network=parse_network(request.get("network"), settings),
         check=parts.check,
-        compile=Compile(
-            stages.compile, compile_limits, chosen.with_own(parts.env, compile_limits.memory_bytes)
-        )
-        if stages.compile
-        else None,
+        compile=_compile(stages, chosen, limits, parts.env, settings) if stages.compile else None,
+        runs=plan_runs(parts, argv_for, chosen, limits, settings),
         detected=choice.reason,
         entry=stages.entry,
     )
@@ -125,5 +134,14 @@ def parse_job(
     return job
 
 
-def _argv(cmd: str | tuple[str, ...], runtime: Runtime) -> tuple[str, ...]:
+def _compile(
+    stages: Stages, runtime: Runtime, job: Limits, env: Mapping[str, str], settings: Settings
+) -> Compile:
+    limits = resolve_compile_limits(runtime.compile_limits, job, settings)
+    memory_bytes = limits.memory_bytes
+    return Compile(stages.compile_argv(memory_bytes), limits, runtime.with_own(env, memory_bytes))
+
+
+def _argv(cmd: str | tuple[str, ...], runtime: Runtime, _: int) -> tuple[str, ...]:
+    """The argument list of a `cmd`, which is the same for any size of the memory."""
     return runtime.shell_argv(cmd) if isinstance(cmd, str) else cmd

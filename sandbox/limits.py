@@ -27,6 +27,7 @@ __all__ = [
     "read_limits",
     "resolve_compile_limits",
     "resolve_limits",
+    "resolve_run_limits",
     "warm_limits",
 ]
 
@@ -72,6 +73,18 @@ def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings
         for rule in RULES
     }
     return Limits(**values)
+
+
+def resolve_run_limits(asked: Mapping[str, object], job: Limits, settings: Settings) -> Limits:
+    """The limits of one of a job's runs: the job's own, but for those that the run `asked` for.
+
+    Raises:
+        InvalidJob: as `resolve_limits`.
+    """
+    own: dict[str, Any] = {
+        rule.field: _resolve(rule, asked[rule.name], None, settings) for rule in RULES if rule.name in asked
+    }
+    return replace(job, **own)
 
 
 def read_limits(text: str, settings: Settings) -> Limits:

@@ -12,12 +12,29 @@ from sandbox.errors import InvalidJob
 from sandbox.inputs import check_count, read_env, read_files
 from sandbox.limits import LIMIT_NAMES
 from sandbox.payload import decode_content, decode_text, normalise_glob, normalise_path
+from sandbox.runs.comparison import Comparison, parse_comparison
+from sandbox.runs.request import RunRequest, read_runs
 
 __all__ = ["ARGUMENTS", "Parts", "bind_request", "check_names", "read_parts"]
 
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
-ARGUMENTS = (*LIMIT_NAMES, "entry", "stdin", "env", "files", "artifacts", "network", "check")
+ARGUMENTS = (
+    *LIMIT_NAMES,
+    *(
+        "entry",
+        "stdin",
+        "env",
+        "files",
+        "artifacts",
+        "runs",
+        "compare",
+        "stop_on_failure",
+        "network",
+        "check",
+    ),
+)
 
+_OF_RUNS = ("compare", "stop_on_failure")
 # All patterns are tried on each file that a job leaves.
 _PATTERNS = 256
 _PATTERNS_BYTES = 64 << 10
@@ -66,7 +83,15 @@ class Parts(NamedTuple):
     env: Mapping[str, str]
     files: Mapping[str, bytes]
     artifacts: tuple[str, ...]
+    runs: tuple[RunRequest, ...]
+    compare: Comparison
+    stop_on_failure: bool
     check: bool
+
+    @property
+    def deciding_files(self) -> Mapping[str, bytes]:
+        """The files whose names and contents decide which runtime they are for."""
+        return {self.entry: self.files[self.entry]} if self.entry else self.files
 
 
 def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
@@ -75,7 +100,11 @@ def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
     Raises:
         InvalidJob: with one sentence that says what is wrong.
     """
-    files = read_files(request.get("files"))
+    files, runs = read_files(request.get("files")), read_runs(request.get("runs"))
+    if not runs and (lone := next((name for name in _OF_RUNS if request.get(name) is not None), None)):
+        raise InvalidJob(f"{lone}: it is about runs, and the request has none.")
+    if runs and request.get("artifacts"):
+        raise InvalidJob("artifacts: a job with runs brings back none; have each run write what you need.")
     return Parts(
         cmd=None if cmd is None else _cmd(cmd),
         entry=_entry(request.get("entry"), cmd, files),
@@ -83,6 +112,9 @@ def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
         env=read_env(request.get("env")),
         files=files,
         artifacts=_artifacts(request.get("artifacts")),
+        runs=runs,
+        compare=parse_comparison(request.get("compare")),
+        stop_on_failure=_flag("stop_on_failure", request.get("stop_on_failure")),
         check=_flag("check", request.get("check")),
     )
 

@@ -7,7 +7,17 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Artifact", "Limit", "Result", "SkippedArtifact", "Stage", "Status", "Timings"]
+__all__ = [
+    "Artifact",
+    "Limit",
+    "Result",
+    "RunResult",
+    "RunVerdict",
+    "SkippedArtifact",
+    "Stage",
+    "Status",
+    "Timings",
+]
 
 
 class Stage(StrEnum):
@@ -97,6 +107,59 @@ class SkippedArtifact:
     reason: str
 
 
+class RunVerdict(StrEnum):
+    """Whether a run that succeeded has written what was expected."""
+
+    ACCEPTED = "accepted"
+    """It has."""
+    WRONG_ANSWER = "wrong_answer"
+    """It has not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """The result of one run of a job with `runs`. The keys mean the same as in `Result`."""
+
+    name: str
+    """Its name in the request, else its number, from 1."""
+    status: Status
+    """How it ended. A run that was not begun has the status that ended the job."""
+    verdict: RunVerdict | None = None
+    """"accepted" or "wrong_answer"; null if it did not succeed, or nothing was expected."""
+    exit_code: int | None = None
+    """As in the result of a job."""
+    signal: str | None = None
+    """As in the result of a job."""
+    limit: Limit | None = None
+    """As in the result of a job."""
+    duration: float = 0.0
+    """Seconds of wall time."""
+    cpu_seconds: float | None = None
+    """Seconds of processor time."""
+    memory_peak: int | None = None
+    """Bytes."""
+    stdout: str = ""
+    """As in the result of a job. All runs together keep at most `CELLBLOCK_MAX_OUTPUT_LIMIT` of a stream."""
+    stderr: str = ""
+    """As `stdout`."""
+    stdout_bytes: int = 0
+    """How many bytes it wrote in all."""
+    stderr_bytes: int = 0
+    """As `stdout_bytes`."""
+    stdout_truncated: bool = False
+    """Whether anything was left out of `stdout`. The verdict is about all that it wrote."""
+    stderr_truncated: bool = False
+    """As `stdout_truncated`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as a dict that can be encoded as JSON."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        return plain | {name: str(text) for name in _WORDS if (text := plain[name]) is not None}
+
+
+_WORDS = ("status", "verdict", "limit")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The result of a job. Callers rely on the keys and on their units (seconds, bytes).
@@ -162,6 +225,10 @@ class Result:
     """The first 256 paths by name that matched but were not brought back, each with the reason."""
     artifacts_unnamed: int = 0
     """How many more paths matched and were not brought back."""
+    verdict: RunVerdict | None = None
+    """With `runs`: "accepted" if every run is; else the verdict of the first that is not."""
+    runs: list[RunResult] = field(default_factory=list)
+    """With `runs`: the result of each, in the order of the request."""
 
     @classmethod
     def without_report(
@@ -195,6 +262,7 @@ class Result:
             "timings": asdict(self.timings),
             "artifacts": {path: asdict(one) for path, one in self.artifacts.items()},
             "artifacts_skipped": [asdict(one) for one in self.artifacts_skipped],
+            "runs": [one.to_dict() for one in self.runs],
         }
-        words = {"status": str(self.status), "stage": str(self.stage)}
-        return plain | parts | words | {"limit": self.limit and str(self.limit)}
+        words = {name: str(text) for name in (*_WORDS, "stage") if (text := plain[name]) is not None}
+        return plain | parts | words

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from sandbox.encoded import ENCODED_FACTOR
 from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
 from sandbox.result import Artifact, Result, Stage, Status, Timings
+from sandbox.runs.batch import Batch
+from sandbox.runs.summary import summary
 from sandbox.workspace import content_bytes
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ _SAID_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Runs jobs. `artifact_bytes` is the most that the artifacts of one job may have together."""
+    """Runs jobs on `engine`. `artifact_bytes` is the most that the artifacts of one job may have together."""
 
     cell_run: CellRun
     artifact_bytes: int
+    engine: str
 
     def __call__(self, job: Job, tags: JobTags, observer: Observer) -> Result:
         """Run `job` and return its result.
@@ -45,39 +47,53 @@ class Run:
             InvalidJob: its files, or what the compiler made of them, do not fit into its cell.
             SandboxUnavailable: the sandbox could not run the job. Its cells are removed all the same.
         """
-        stage, outcome, laps, compile_s, said = Stage.RUN, None, Counter[str](), None, ""
+        compiled: Outcome | None = None
+        facts: dict[str, Any] = {"runtime": job.runtime.name, "worker": tags.worker, "attempt": tags.attempt}
         if first := job.first_stage():
-            outcome = self.cell_run(first, tags, None, observer)
-            laps.update(outcome.laps)
-            compile_s = round(outcome.duration_s, 6)
-            stage = Stage.COMPILE
-        if outcome is None or outcome.verdict.status is Status.SUCCEEDED:
-            said = _said(outcome, job.limits.output_bytes) if outcome else ""
-            last = job.second_stage(_fitting(outcome.workspace, job.limits.disk_bytes)) if outcome else job
-            caps = ArtifactCaps(MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
-            outcome = self.cell_run(last, tags, caps, observer)
-            laps.update(outcome.laps)
-            stage = Stage.RUN
-        verdict, cpu_ns = outcome.verdict, outcome.verdict.usage.cpu_ns
-        return Result(
-            stage=stage,
-            runtime=job.runtime.name,
-            worker=tags.worker,
-            attempt=tags.attempt,
-            duration=round(outcome.duration_s, 6),
-            compile_seconds=compile_s,
-            compile_output=said,
-            timings=_timings(tags.queued_s, laps),
-            status=verdict.status,
-            exit_code=verdict.exit_code,
-            signal=verdict.signal,
-            limit=verdict.limit,
-            cpu_seconds=None if cpu_ns is None else round(cpu_ns / 1e9, 6),
-            memory_peak=verdict.usage.peak_bytes,
-            **_streams(outcome, ENCODED_FACTOR * job.limits.output_bytes),
-            **(_artifacts(outcome) if stage is Stage.RUN else {}),
-            **asdict(outcome.info),
-        )
+            compiled = self.cell_run(first, tags, None, observer)
+            facts["compile_seconds"] = round(compiled.duration_s, 6)
+            if compiled.verdict.status is not Status.SUCCEEDED:
+                facts["timings"] = _timings(tags.queued_s, compiled.laps)
+                return Result(stage=Stage.COMPILE, **facts, **_ending(compiled, job))
+            facts["compile_output"] = _said(compiled, job.limits.output_bytes)
+            job = job.second_stage(_fitting(compiled.workspace, job.limits.disk_bytes))
+        ended, laps = (self._all_runs if job.runs else self._only_run)(job, tags, observer, compiled)
+        for name, lap_s in (compiled.laps if compiled else {}).items():
+            laps[name] = laps.get(name, 0.0) + lap_s
+        return Result(stage=Stage.RUN, timings=_timings(tags.queued_s, laps), **facts, **ended)
+
+    def _only_run(
+        self, job: Job, tags: JobTags, observer: Observer, _: Outcome | None
+    ) -> tuple[dict[str, Any], dict[str, float]]:
+        caps = ArtifactCaps(MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
+        outcome = self.cell_run(job, tags, caps, observer)
+        return _ending(outcome, job) | _artifacts(outcome), dict(outcome.laps)
+
+    def _all_runs(
+        self, job: Job, tags: JobTags, observer: Observer, compiled: Outcome | None
+    ) -> tuple[dict[str, Any], dict[str, float]]:
+        assert job.runs  # noqa: S101  for the type checker
+        batch = Batch(self.cell_run, job, job.runs, tags, observer)
+        results, last = batch(), batch.last or compiled
+        info = asdict(last.info) if last else {"engine": self.engine}
+        silent = {"stdout": "", "stderr": "", "stdout_bytes": 0, "stderr_bytes": 0}
+        return summary(results) | silent | info, batch.laps
+
+
+def _ending(outcome: Outcome, job: Job) -> dict[str, Any]:
+    """The keys of a result that say how a single command ended."""
+    verdict, cpu_ns = outcome.verdict, outcome.verdict.usage.cpu_ns
+    return {
+        "duration": round(outcome.duration_s, 6),
+        "status": verdict.status,
+        "exit_code": verdict.exit_code,
+        "signal": verdict.signal,
+        "limit": verdict.limit,
+        "cpu_seconds": None if cpu_ns is None else round(cpu_ns / 1e9, 6),
+        "memory_peak": verdict.usage.peak_bytes,
+        **_streams(outcome, ENCODED_FACTOR * job.limits.output_bytes),
+        **asdict(outcome.info),
+    }
 
 
 def _said(outcome: Outcome, output_bytes: int) -> str:
@@ -102,7 +118,8 @@ def _fitting(workspace: bytes, disk_bytes: int) -> bytes:
 
 
 def _timings(queued_s: float, laps: Mapping[str, float]) -> Timings:
-    seconds = {"queued": queued_s, **laps}
+    steps = dict.fromkeys(("acquire", "run", "collect"), 0.0)
+    seconds = {"queued": queued_s, **steps, **laps}
     rounded = {name: round(value, 6) for name, value in seconds.items()}
     return Timings(**rounded, total=round(sum(rounded.values()), 6))
 

@@ -45,7 +45,7 @@ class Sandbox:
         self.catalogue = load_catalogue(self.settings.runtimes)
         self._cells = _cell_source(self.settings, keeper)
         cell_run = CellRun(self._cells.acquire, self.settings.engine_margin, interrupts)
-        self._run = Run(cell_run, self.settings.max_artifacts)
+        self._run = Run(cell_run, self.settings.max_artifacts, self.settings.engine_name)
 
     def __enter__(self) -> Self:
         return self

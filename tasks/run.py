@@ -23,7 +23,7 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
 
     Arguments: `cmd` and `runtime`, then by name `timeout`, `grace`, `cpu_time` (seconds), `memory`, `stack`,
     `disk`, `output_limit` (bytes, or text such as "512m"), `cpus` (cores), `pids`, `entry`, `stdin`, `env`,
-    `files`, `artifacts`, `network` and `check`.
+    `files`, `artifacts`, `runs`, `compare`, `stop_on_failure`, `network` and `check`.
 
     Returns:
         The result as a JSON object. A command that fails has a result like any other.
@@ -78,7 +78,11 @@ def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> di
         if not attempt.may_store():
             return None
         raise
-    return answer if attempt.store(task, answer) else None
+    if not attempt.store(task, answer):
+        return None
+    if attempt.run_notes:
+        attempt.run_notes.forget()
+    return answer
 
 
 def _run(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Result:
@@ -90,7 +94,8 @@ def _run(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Res
     soft_s = job.ladder(sandbox.settings.engine_margin).soft_s
     with limits.running(soft_s), live_output(task.request, attempt.number) as live:
         tags = JobTags(task.request.id or "", task.request.hostname or "", attempt.number, task.queued_s())
-        result = sandbox.run_job(job, tags, together(attempt, live))
+        notes = attempt.note_runs(sandbox.settings.longest.hard_s) if job.runs else None
+        result = sandbox.run_job(job, tags, together(attempt, live, notes))
         if live and not attempt.gave_up:
             live.end(result.status)
     return result

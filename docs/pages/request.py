@@ -58,6 +58,16 @@ _MEANINGS = {
     " each file also counts its path and 1 KiB",
     "artifacts": "a list of patterns such as `out/*.png`: files under `/workspace` to bring back, together at"
     " most `CELLBLOCK_MAX_ARTIFACTS`, and at most 256 files; at most 256 patterns, of 64 KiB together",
+    "runs": "a list of objects with `name`, `args`, `stdin`, `env`, `files`, `timeout`, `cpu_time`, `memory`"
+    " and `expected`, all optional: the files are compiled once, and then each run gets a fresh cell of its"
+    " own. What a run does not give is that of the job; its `args` follow the command. As many runs go on"
+    " together as the job has `cpus`, which they share. At most `CELLBLOCK_MAX_RUNS`; together at most"
+    " `CELLBLOCK_MAX_INPUT` of input and `CELLBLOCK_MAX_TIMEOUT` of time. See"
+    " [Grade homework](../how-to/grade-homework.md)",
+    "compare": "how `expected` is compared with the output of a run: "
+    '"exact"; "lines" (the default), without white space at the ends of lines and of the whole; "tokens",'
+    ' word by word; `{"float": 1e-6}`, the same, where numbers may differ by that much, absolute or relative',
+    "stop_on_failure": "true: the first run that fails, or is not accepted, ends the job",
     "network": "true, or a list of the hosts that the job may reach; refused unless the operator allows it",
     "check": "true: every status but `succeeded` raises `CommandFailed`, and the task's state is FAILURE",
 }

@@ -36,7 +36,7 @@ def encode_orders(overture: str, nonce: str, job: Job) -> bytes:
     """Everything that the supervisor reads before it starts `job`.
 
     It is a line with the two nonces and two sizes, then shell text of the first size, then a tar archive of
-    the second. A job of a second stage has another archive behind it, whose size is in the shell text. The
+    the second. A job of a second stage has another archive before it, whose size is in the shell text. The
     supervisor reads each by its size with `dd`, because BusyBox's `head -c` reads more than
     it writes. Short ASCII text is sent as a line of its own instead, with size 0. A shell's `read` makes a
     system call for every byte and cannot read every byte value, but it saves a process, which would take a
@@ -44,11 +44,11 @@ def encode_orders(overture: str, nonce: str, job: Job) -> bytes:
     """
     orders = "; ".join(_assignments(job)).encode()
     archive = _archive(job)
-    behind = padded(job.workspace)
+    before = padded(job.workspace)
     if len(orders) <= _LINE_BYTES and orders.isascii():
         line = orders.replace(b"\n", b"'\"$newline\"'")
-        return f"{overture} {nonce} 0 {len(archive)}\n".encode() + line + b"\n" + archive + behind
-    return f"{overture} {nonce} {len(orders)} {len(archive)}\n".encode() + orders + archive + behind
+        return f"{overture} {nonce} 0 {len(archive)}\n".encode() + line + b"\n" + before + archive
+    return f"{overture} {nonce} {len(orders)} {len(archive)}\n".encode() + orders + before + archive
 
 
 def _assignments(job: Job) -> Iterator[str]:

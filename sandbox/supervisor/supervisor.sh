@@ -94,8 +94,8 @@ fault() {
 unpack() {
   dd bs=10240 count=$(($1 / 10240)) iflag=fullblock <&3 | tar -x -p -f - -C "$2" || fault unpack
 }
-[ "$files_bytes" -gt 0 ] && unpack "$files_bytes" /
 [ "$workspace_bytes" -gt 0 ] && unpack "$workspace_bytes" /workspace
+[ "$files_bytes" -gt 0 ] && unpack "$files_bytes" /
 exec 5<"$stdin"
 [ "$stdin" = /dev/null ] || rm -f "$stdin"
 

@@ -50,7 +50,7 @@ def run(
     **about: Any,
 ) -> tuple[Result, ToldEngine]:
     engine = ToldEngine(*cells)
-    one = Run(CellRun(engine.acquire, 1), artifact_bytes)
+    one = Run(CellRun(engine.acquire, 1), artifact_bytes, "none")
     return one(job, JobTags(**about), observer or Observer()), engine
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-__all__ = ["Base64", "Command", "Content", "Options", "Request"]
+__all__ = ["Base64", "Command", "Content", "Options", "Request", "Run"]
 
 #: Text for the cell's shell, or a list, which is executed as it is.
 Command = str | Sequence[str]
@@ -19,6 +19,29 @@ class Base64(TypedDict):
 
 #: The content of a file or of the standard input.
 Content = str | bytes | Base64
+
+
+class Run(TypedDict, total=False):
+    """One of a job's `runs`. What it does not give is that of the job."""
+
+    name: str
+    """How its result is named; by default its number."""
+    args: Sequence[str]
+    """Arguments behind those of the command."""
+    stdin: Content
+    """Its standard input."""
+    env: Mapping[str, str]
+    """Added to the environment."""
+    files: Mapping[str, Content]
+    """Written under `/workspace`, in place of the job's files with the same paths."""
+    timeout: float
+    """Seconds of wall time."""
+    cpu_time: float
+    """Seconds of processor time."""
+    memory: int | str
+    """Size."""
+    expected: Content
+    """What it is expected to write to its standard output."""
 
 
 class Request(TypedDict, total=False):
@@ -55,6 +78,12 @@ class Request(TypedDict, total=False):
     """Written under `/workspace` before the command starts, by their paths."""
     artifacts: Sequence[str]
     """Patterns of the files under `/workspace` to bring back."""
+    runs: Sequence[Run]
+    """Compile once, and then run with each of these inputs in a fresh cell."""
+    compare: str | Mapping[str, float]
+    """How `expected` is compared: "exact", "lines", "tokens", or {"float": 1e-6}."""
+    stop_on_failure: bool
+    """Whether the first run that is not accepted ends the job."""
     network: bool | Sequence[str]
     """True, or the hosts that the job may reach; refused unless the operator allows it."""
     check: bool
