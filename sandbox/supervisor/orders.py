@@ -27,6 +27,8 @@ TERMINATE = b"term\n"
 KILL = b"kill\n"
 
 _LINE_BYTES = 2048
+# The supervisor's own default.
+_STACK_BYTES = 8 << 20
 # The supervisor knows whether the cell has bash.
 _SHELL = '"$bash"'
 _STDIN = "/tmp/.stdin"  # noqa: S108  in the cell, whose /tmp nobody shares
@@ -56,7 +58,8 @@ def _assignments(job: Job) -> Iterator[str]:
     yield "set -- " + " ".join(words)
     if BASH in job.argv:
         yield "asks=bash"
-    yield f"stack_kib={job.limits.stack_bytes >> 10}"
+    if job.limits.stack_bytes != _STACK_BYTES:
+        yield f"stack_kib={job.limits.stack_bytes >> 10}"
     if job.stdin is not None:
         yield f"stdin={_STDIN}"
     if job.workspace:

@@ -73,7 +73,7 @@ fi
 asks='' bash=bash
 command -v bash >/dev/null || bash=/bin/sh
 
-ready='' collect='' workspace_bytes=0 stdin=/dev/null newline='
+ready='' collect='' workspace_bytes=0 stack_kib=8192 stdin=/dev/null newline='
 '
 
 read -r overture nonce orders_bytes files_bytes <&3 || exit 0

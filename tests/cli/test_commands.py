@@ -18,10 +18,22 @@ if TYPE_CHECKING:
 
 JSON: dict[str, object] = {"--json": False}
 QUIET: dict[str, object] = {"--quiet -q": False}
-LIMITS = ("timeout", "grace", "memory", "cpus", "pids", "disk", "output-limit")
+LIMITS = ("timeout", "grace", "cpu-time", "memory", "stack", "cpus", "pids", "disk", "output-limit")
 A_JOB: dict[str, object] = dict.fromkeys(
-    f"--{name}" for name in ("runtime", "entry", *LIMITS, "stdin", "env", "file", "artifact", "network")
-)
+    f"--{name}"
+    for name in (
+        "runtime",
+        "entry",
+        *LIMITS,
+        "stdin",
+        "env",
+        "file",
+        "artifact",
+        "runs",
+        "compare",
+        "network",
+    )
+) | {"--stop-on-failure": False}
 
 COMMANDS: dict[str, dict[str, object]] = {
     "run": A_JOB | {"--explain": False, "--raw": False} | JSON,

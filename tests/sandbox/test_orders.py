@@ -70,6 +70,7 @@ def test_a_newline_on_a_line_is_a_newline_to_the_shell(parse: Parse, argument: s
         ({"cmd": ["a=b"], "env": {"A": "1"}}, """set -- env A=1 /bin/sh -c 'exec "$@"' sh a=b; ready=1"""),
         ({"cmd": ["a=b"]}, "set -- a=b; ready=1"),
         ({"stdin": ""}, "set -- cmd; stdin=/tmp/.stdin; ready=1"),
+        ({"stack": "1m"}, "set -- cmd; stack_kib=1024; ready=1"),
         ({"artifacts": ["out/*.png"]}, "set -- cmd; collect=./out; ready=1"),
         ({"artifacts": ["*"]}, "set -- cmd; collect=.; ready=1"),
         ({"artifacts": ["b", "a/b/c", "a/b", "a/bc"]}, "set -- cmd; collect='./a/b ./a/bc ./b'; ready=1"),
@@ -100,11 +101,11 @@ def test_files_are_of_today(parse: Parse) -> None:
         assert before <= tar.getmember("workspace/a").mtime <= time.time()
 
 
-def test_what_an_earlier_stage_left_follows_the_archive_in_whole_records(parse: Parse) -> None:
+def test_what_an_earlier_stage_left_comes_before_the_archive_in_whole_records(parse: Parse) -> None:
     job = parse(["cmd"], stdin="x").second_stage(b"left")
     words, text, archive = told(job)
     assert text == b"set -- cmd; stdin=/tmp/.stdin; workspace_bytes=10240; ready=1"
-    assert (int(words[3]), archive[10_240:]) == (10_240, b"left".ljust(10_240, b"\0"))
+    assert (int(words[3]), archive[:10_240]) == (10_240, b"left".ljust(10_240, b"\0"))
 
 
 def test_an_empty_stdin_is_given_too(parse: Parse) -> None:
