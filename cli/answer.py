@@ -18,6 +18,7 @@ def _encodable(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_encodable)]
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
+Ref = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Code = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -30,10 +31,11 @@ class _Part(BaseModel):
 
 
 class Artifact(_Part):
-    """A file that the job left."""
+    """A file that the job left: its content, or the ref of its blob."""
 
     size: Count
-    base64: str
+    base64: str = ""
+    ref: Ref | None = None
 
     @property
     def content(self) -> bytes:
@@ -78,6 +80,8 @@ class Answer(_Part):
     artifacts_skipped: list[Skipped] = Field(default_factory=list)
     artifacts_unnamed: Count = 0
     compile_output: Text = ""
+    workspace: Ref | None = None
+    workspace_skipped: str | None = None
 
     @model_validator(mode="after")
     def _code_is_of_its_status(self) -> Answer:

@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -88,12 +88,25 @@ def _request_of(
     ] = None,
     files: Annotated[
         list[str] | None,
-        typer.Option("--file", metavar="PATH[=SOURCE]", help="A file under /workspace, from SOURCE here."),
+        typer.Option(
+            "--file", metavar="PATH[=SOURCE]", help="A file under /workspace, from SOURCE here or from @REF."
+        ),
     ] = None,
     artifacts: Annotated[
         list[str] | None,
         typer.Option("--artifact", metavar="GLOB", help="Files under /workspace to bring back."),
     ] = None,
+    artifacts_as: Annotated[
+        Literal["inline", "ref"] | None,
+        typer.Option(help="ref: store artifacts as blobs, and bring back only their refs."),
+    ] = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="What an earlier job has kept: /workspace as it begins."),
+    ] = None,
+    keep_workspace: Annotated[
+        bool, typer.Option("--keep-workspace", help="Keep /workspace for a later job, and say its ref.")
+    ] = False,
     network: Annotated[
         list[str] | None,
         typer.Option(
@@ -119,6 +132,9 @@ def _request_of(
         "env": dict(map(_variable, env or [])) or None,
         "files": dict(map(_file, files or [])) or None,
         "artifacts": artifacts or None,
+        "artifacts_as": artifacts_as,
+        "workspace": workspace,
+        "keep_workspace": keep_workspace or None,
         "network": True if network == ["all"] else network or None,
     }
     cmd = command[0] if command and len(command) == 1 else command or None
@@ -134,6 +150,8 @@ def _variable(pair: str) -> tuple[str, str]:
 
 def _file(pair: str) -> tuple[str, dict[str, str]]:
     path, equals, source = pair.partition("=")
+    if source.startswith("@sha256:"):
+        return path, {"ref": source[1:]}
     if equals:
         return path, _content(Path(source))
     return (Path(path).name if Path(path).is_absolute() else path), _content(Path(path))

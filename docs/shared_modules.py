@@ -37,7 +37,15 @@ SHARED = {
     "headers": Part("tasks/headers.py", ("LIVE", "SENT_AT", "TASK", "TENANT", "check_tenant", "shown_call")),
     "limits": Part("sandbox/limits.py", ("LIMIT_NAMES", "RULES", "read_limit")),
     "payload": Part(
-        "sandbox/payload.py", ("decode_content", "decode_text", "normalise_glob", "normalise_path")
+        "sandbox/payload.py",
+        (
+            "decode_content",
+            "decode_file",
+            "decode_ref",
+            "decode_text",
+            "normalise_glob",
+            "normalise_path",
+        ),
     ),
     "position": Part("tasks/live/read/position.py"),
     "quoting": Part("config/quoting.py", ("quoted",)),

@@ -15,15 +15,36 @@ from sandbox.egress.network_request import Network, parse_network
 from sandbox.entrypoint import Stages, plan_start
 from sandbox.errors import InvalidJob
 from sandbox.limits import LIMIT_NAMES, Limits, resolve_compile_limits, resolve_limits
-from sandbox.payload import decode_content, decode_text, normalise_glob, normalise_path
+from sandbox.payload import (
+    decode_content,
+    decode_file,
+    decode_ref,
+    decode_text,
+    normalise_glob,
+    normalise_path,
+)
+from sandbox.room import check_input
 
 if TYPE_CHECKING:
     from config import Catalogue, Ladder, Runtime, Settings
+    from sandbox.blobs import BlobStore, Source
 
-__all__ = ["ARGUMENTS", "Job", "Parts", "bind_request", "check_names", "parse_job", "read_parts"]
+__all__ = [
+    "ARGUMENTS",
+    "Job",
+    "Parts",
+    "bind_request",
+    "check_names",
+    "parse_job",
+    "read_parts",
+]
 
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
-ARGUMENTS = (*LIMIT_NAMES, "entry", "stdin", "env", "files", "artifacts", "network", "check")
+ARGUMENTS = (
+    *LIMIT_NAMES,
+    *("entry", "stdin", "env", "files", "artifacts", "artifacts_as", "workspace", "keep_workspace"),
+    *("network", "check"),
+)
 
 # execve(2): one argument may take 32 pages, all of them a quarter of the stack. A job may use half of that.
 _ARGUMENT_BYTES = 131_071
@@ -36,10 +57,6 @@ _PATTERNS_BYTES = 64 << 10
 # Each argument and variable takes a step in the worker's own event loop, and a pointer in the cell.
 _MOST_ARGUMENTS = 16_384
 _MOST_VARIABLES = 1024
-# Each file takes a header and an inode, besides its content and its path.
-_FILE_BYTES = 1024
-# The memory that a cell needs, besides its files, to unpack them: for a shell, dd and tar.
-_SUPERVISOR_BYTES = 8 << 20
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
@@ -56,7 +73,8 @@ class Compile:
 class Job:
     """What to run, with what, and how much it may use. `argv` is executed as it stands, with no shell.
 
-    `workspace` is a tar archive that is unpacked in `/workspace` first.
+    `refs` are files of which only the ref is known, `sources` those that can be read. `workspace` is a tar
+    archive that is unpacked in `/workspace` first. `blobs` is the store, once the refs are looked up there.
     """
 
     argv: tuple[str, ...]
@@ -65,14 +83,25 @@ class Job:
     stdin: bytes | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
-    workspace: bytes = field(default=b"", repr=False)
+    refs: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    workspace_ref: str | None = None
+    workspace: Source | None = None
     artifacts: tuple[str, ...] = ()
+    artifacts_as_refs: bool = False
+    keep_workspace: bool = False
+    blobs: BlobStore | None = field(default=None, repr=False, compare=False)
     network: Network = False
     check: bool = False
     compile: Compile | None = None
     detected: str = ""
     entry: str | None = None
     compiles: bool = False
+
+    @property
+    def uses_blobs(self) -> bool:
+        """Whether it needs a blob store, for what it gets or for what it leaves."""
+        return bool(self.refs or self.workspace_ref or self.artifacts_as_refs or self.keep_workspace)
 
     def ladder(self, margin_s: float) -> Ladder:
         """The ladder of both stages together; the first one's time is added to the job's own."""
@@ -97,9 +126,9 @@ class Job:
             compiles=True,
         )
 
-    def second_stage(self, workspace: bytes) -> Job:
+    def second_stage(self, workspace: Source) -> Job:
         """The second stage as a job of its own, with all that the first stage left."""
-        return replace(self, files={}, workspace=workspace, compile=None)
+        return replace(self, files={}, sources={}, workspace=workspace, compile=None)
 
 
 def bind_request(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
@@ -145,7 +174,8 @@ def parse_job(
     check_names(request)
     _check_file_count(request.get("files"), settings.max_files)
     parts = read_parts(cmd, request)
-    files, entry = parts.files, parts.entry
+    # Of a file by ref only the name counts here: apps and event loops ask no store.
+    files, entry = parts.files | dict.fromkeys(parts.refs, b""), parts.entry
     choice = choose_runtime(runtime, {entry: files[entry]} if entry else files, catalogue)
     chosen = choice.runtime
     limits = resolve_limits(request, chosen.limits, settings)
@@ -156,15 +186,18 @@ def parse_job(
         raise InvalidJob(no_owner({entry: files[entry]} if entry else files, catalogue))
     else:
         stages = plan_start(chosen, files, entry).for_memory(compile_limits.memory_bytes, limits.memory_bytes)
-        files = stages.files(files)
     job = Job(
         argv=stages.run,
         runtime=chosen,
         limits=limits,
         stdin=parts.stdin,
         env=chosen.with_own(parts.env, limits.memory_bytes),
-        files=files,
+        files=stages.files(parts.files),
+        refs=stages.files(parts.refs),
+        workspace_ref=parts.workspace_ref,
         artifacts=parts.artifacts,
+        artifacts_as_refs=parts.artifacts_as_refs,
+        keep_workspace=parts.keep_workspace,
         network=parse_network(request.get("network"), settings),
         check=parts.check,
         compile=Compile(
@@ -175,7 +208,8 @@ def parse_job(
         detected=choice.reason,
         entry=stages.entry,
     )
-    _check_sizes(job, settings)
+    _check_command(job)
+    check_input(job, settings)
     return job
 
 
@@ -186,8 +220,12 @@ class Parts(NamedTuple):
     entry: str | None
     stdin: bytes | None
     env: Mapping[str, str]
-    files: Mapping[str, bytes]
+    files: dict[str, bytes]
+    refs: dict[str, str]
+    workspace_ref: str | None
     artifacts: tuple[str, ...]
+    artifacts_as_refs: bool
+    keep_workspace: bool
     check: bool
 
 
@@ -197,14 +235,18 @@ def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
     Raises:
         InvalidJob: with one sentence that says what is wrong.
     """
-    files = _files(request.get("files"))
+    files, workspace = _files(request.get("files")), request.get("workspace")
     return Parts(
         cmd=None if cmd is None else _cmd(cmd),
         entry=_entry(request.get("entry"), cmd, files),
         stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
         env=_env(request.get("env")),
-        files=files,
+        files={path: content for path, content in files.items() if isinstance(content, bytes)},
+        refs={path: ref for path, ref in files.items() if isinstance(ref, str)},
+        workspace_ref=None if workspace is None else decode_ref("workspace", workspace),
         artifacts=_artifacts(request.get("artifacts")),
+        artifacts_as_refs=_as_refs(request.get("artifacts_as")),
+        keep_workspace=_flag("keep_workspace", request.get("keep_workspace")),
         check=_flag("check", request.get("check")),
     )
 
@@ -213,7 +255,7 @@ def _argv(cmd: str | tuple[str, ...], runtime: Runtime) -> tuple[str, ...]:
     return runtime.shell_argv(cmd) if isinstance(cmd, str) else cmd
 
 
-def _entry(entry: object, cmd: object, files: Mapping[str, bytes]) -> str | None:
+def _entry(entry: object, cmd: object, files: Mapping[str, bytes | str]) -> str | None:
     if entry is None:
         return None
     if cmd is not None:
@@ -241,10 +283,11 @@ def _check_file_count(files: object, most: int) -> None:
         )
 
 
-def _files(files: object) -> dict[str, bytes]:
+def _files(files: object) -> dict[str, bytes | str]:
+    """The content of each file, or its ref."""
     given = _mapping("files", files)
     checked = {
-        normalise_path(path): decode_content(f"files[{quoted(path)}]", what) for path, what in given.items()
+        normalise_path(path): decode_file(f"files[{quoted(path)}]", what) for path, what in given.items()
     }
     if len(checked) < len(given):
         raise InvalidJob("files: two of the paths name the same file.")
@@ -294,6 +337,12 @@ def _artifacts(globs: object) -> tuple[str, ...]:
     return patterns
 
 
+def _as_refs(way: object) -> bool:
+    if way not in (None, "inline", "ref"):
+        raise InvalidJob('artifacts_as: give "inline" or "ref".')
+    return way == "ref"
+
+
 def _flag(name: str, value: object) -> bool:
     if value is None:
         return False
@@ -310,7 +359,7 @@ def _mapping(name: str, value: object) -> Mapping[object, object]:
     return value
 
 
-def _check_sizes(job: Job, settings: Settings) -> None:
+def _check_command(job: Job) -> None:
     arguments = [*job.argv, *(f"{name}={value}" for name, value in job.env.items())]
     sizes = [len(argument.encode()) for argument in arguments]
     if max(sizes) > _ARGUMENT_BYTES or sum(sizes) + _POINTER_BYTES * len(sizes) > _ARGUMENTS_BYTES:
@@ -318,24 +367,3 @@ def _check_sizes(job: Job, settings: Settings) -> None:
             f"The command and env are too large: Linux takes {format_bytes(_ARGUMENT_BYTES)} an argument"
             f" and {format_bytes(_ARGUMENTS_BYTES)} in all; send the rest in files or stdin."
         )
-    stdin_bytes, files_bytes = len(job.stdin or b""), sum(map(_on_disk, job.files, job.files.values()))
-    if stdin_bytes + files_bytes > settings.max_input:
-        raise InvalidJob(
-            f"files and stdin take {format_bytes(stdin_bytes + files_bytes)}, above the maximum of"
-            f" {format_bytes(settings.max_input)} that the operator allows (CELLBLOCK_MAX_INPUT)."
-        )
-    if stdin_bytes + files_bytes + _SUPERVISOR_BYTES > job.limits.memory_bytes:
-        raise InvalidJob(
-            f"files and stdin take {format_bytes(stdin_bytes + files_bytes)} of memory, which leaves too"
-            f" little of the job's memory={format_bytes(job.limits.memory_bytes)}; ask for more memory."
-        )
-    if max(stdin_bytes, files_bytes) > job.limits.disk_bytes:
-        raise InvalidJob(
-            f"files or stdin take {format_bytes(max(stdin_bytes, files_bytes))}, more than the job's"
-            f" disk={format_bytes(job.limits.disk_bytes)}; ask for more disk."
-        )
-
-
-def _on_disk(path: str, content: bytes) -> int:
-    """How many bytes a file takes on a tmpfs: whole pages for its content, and also its path and an inode."""
-    return len(path.encode()) + _FILE_BYTES + -(-len(content) // 4096) * 4096

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from config import format_bytes
 from sandbox.artifacts import ArtifactCaps
+from sandbox.blobs import Blob, Source
 from sandbox.encoded import ENCODED_FACTOR
 from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
+from sandbox.keeping import NO_REPORT, keep
 from sandbox.result import Artifact, Result, Stage, Status, Timings
 from sandbox.workspace import content_bytes
 
@@ -51,11 +53,12 @@ class Run:
             laps.update(outcome.laps)
             compile_s = round(outcome.duration_s, 6)
             stage = Stage.COMPILE
+            if job.keep_workspace and outcome.verdict.status is not Status.SUCCEEDED:
+                outcome = _kept_by_compiler(job, outcome)
         if outcome is None or outcome.verdict.status is Status.SUCCEEDED:
             said = _said(outcome, job.limits.output_bytes) if outcome else ""
             last = job.second_stage(_fitting(outcome.workspace, job.limits.disk_bytes)) if outcome else job
-            caps = ArtifactCaps(MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
-            outcome = self.cell_run(last, tags, caps, observer)
+            outcome = self.cell_run(last, tags, self._caps(job), observer)
             laps.update(outcome.laps)
             stage = Stage.RUN
         verdict, cpu_ns = outcome.verdict, outcome.verdict.usage.cpu_ns
@@ -75,8 +78,22 @@ class Run:
             memory_peak=verdict.usage.peak_bytes,
             **_streams(outcome, ENCODED_FACTOR * job.limits.output_bytes),
             **(_artifacts(outcome) if stage is Stage.RUN else {}),
+            workspace=outcome.kept.ref,
+            workspace_skipped=outcome.kept.skipped,
             **asdict(outcome.info),
         )
+
+    def _caps(self, job: Job) -> ArtifactCaps:
+        """The bounds of what comes back. What goes to the blob store is bounded by the disk it is on."""
+        most = 2 * job.limits.disk_bytes if job.artifacts_as_refs else self.artifact_bytes
+        return ArtifactCaps(MOST_ARTIFACTS, most, most)
+
+
+def _kept_by_compiler(job: Job, outcome: Outcome) -> Outcome:
+    """The outcome of a compiler that failed, with what it left kept for a later job."""
+    if job.blobs is None or not outcome.workspace:
+        return replace(outcome, kept=NO_REPORT)
+    return replace(outcome, kept=keep(outcome.workspace, job.blobs, job.limits.disk_bytes))
 
 
 def _said(outcome: Outcome, output_bytes: int) -> str:
@@ -85,7 +102,7 @@ def _said(outcome: Outcome, output_bytes: int) -> str:
     return "".join(outcome.captures[stream].within(most_bytes // 2)[0] for stream in (STDOUT, STDERR))
 
 
-def _fitting(workspace: bytes, disk_bytes: int) -> bytes:
+def _fitting(workspace: bytes, disk_bytes: int) -> Source:
     size = content_bytes(workspace)
     if size is None:
         raise InvalidJob(
@@ -97,7 +114,7 @@ def _fitting(workspace: bytes, disk_bytes: int) -> bytes:
             f"What the compiler left takes {format_bytes(size)}, more than the job's"
             f" disk={format_bytes(disk_bytes)}; ask for more disk."
         )
-    return workspace
+    return Source.of(workspace)
 
 
 def _timings(queued_s: float, laps: Mapping[str, float]) -> Timings:
@@ -121,11 +138,14 @@ def _streams(outcome: Outcome, encoded_bytes: int) -> dict[str, Any]:
 
 
 def _artifacts(outcome: Outcome) -> dict[str, Any]:
-    files = outcome.collected.files
     return {
-        "artifacts": {
-            path: Artifact(len(data), base64.b64encode(data).decode()) for path, data in files.items()
-        },
+        "artifacts": {path: _artifact(content) for path, content in outcome.collected.files.items()},
         "artifacts_skipped": outcome.collected.skipped,
         "artifacts_unnamed": outcome.collected.unnamed,
     }
+
+
+def _artifact(content: bytes | Blob) -> Artifact:
+    if isinstance(content, Blob):
+        return Artifact(content.size, ref=content.ref)
+    return Artifact(len(content), base64.b64encode(content).decode())

@@ -23,7 +23,7 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
 
     Arguments: `cmd` and `runtime`, then by name `timeout`, `grace` (seconds), `memory`, `disk`,
     `output_limit` (bytes, or text such as "512m"), `cpus` (cores), `pids`, `entry`, `stdin`, `env`, `files`,
-    `artifacts`, `network` and `check`.
+    `artifacts`, `artifacts_as`, `workspace`, `keep_workspace`, `network` and `check`.
 
     Returns:
         The result as a JSON object. A command that fails has a result like any other.
@@ -84,13 +84,15 @@ def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> di
 def _run(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Result:
     from sandbox import together
     from sandbox.cell import JobTags
+    from tasks.blobs.open import worker_blobs
     from tasks.live.write.switch import live_output
     from tasks.pool.resting_limits import limits
 
     soft_s = job.ladder(sandbox.settings.engine_margin).soft_s
     with limits.running(soft_s), live_output(task.request, attempt.number) as live:
         tags = JobTags(task.request.id or "", task.request.hostname or "", attempt.number, task.queued_s())
-        result = sandbox.run_job(job, tags, together(attempt, live))
+        blobs = worker_blobs(sandbox.settings, task.tenant) if job.uses_blobs else None
+        result = sandbox.run_job(job, tags, together(attempt, live), blobs)
         if live and not attempt.gave_up:
             live.end(result.status)
     return result

@@ -20,8 +20,12 @@ JSON: dict[str, object] = {"--json": False}
 QUIET: dict[str, object] = {"--quiet -q": False}
 LIMITS = ("timeout", "grace", "memory", "cpus", "pids", "disk", "output-limit")
 A_JOB: dict[str, object] = dict.fromkeys(
-    f"--{name}" for name in ("runtime", "entry", *LIMITS, "stdin", "env", "file", "artifact", "network")
-)
+    f"--{name}"
+    for name in (
+        *("runtime", "entry", *LIMITS, "stdin", "env", "file", "artifact", "artifacts-as", "workspace"),
+        "network",
+    )
+) | {"--keep-workspace": False}
 
 COMMANDS: dict[str, dict[str, object]] = {
     "run": A_JOB | {"--explain": False, "--raw": False} | JSON,

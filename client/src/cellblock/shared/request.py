@@ -10,14 +10,25 @@ from typing import NamedTuple
 
 from cellblock.shared.errors import InvalidJob
 from cellblock.shared.limits import LIMIT_NAMES
-from cellblock.shared.payload import decode_content, decode_text, normalise_glob, normalise_path
+from cellblock.shared.payload import (
+    decode_content,
+    decode_file,
+    decode_ref,
+    decode_text,
+    normalise_glob,
+    normalise_path,
+)
 from cellblock.shared.quoting import quoted
 from cellblock.shared.units import format_bytes
 
 __all__ = ["ARGUMENTS", "bind_request", "check_names", "read_parts"]
 
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
-ARGUMENTS = (*LIMIT_NAMES, "entry", "stdin", "env", "files", "artifacts", "network", "check")
+ARGUMENTS = (
+    *LIMIT_NAMES,
+    *("entry", "stdin", "env", "files", "artifacts", "artifacts_as", "workspace", "keep_workspace"),
+    *("network", "check"),
+)
 # All patterns are tried on each file that a job leaves.
 _PATTERNS = 256
 _PATTERNS_BYTES = 64 << 10
@@ -66,8 +77,12 @@ class Parts(NamedTuple):
     entry: str | None
     stdin: bytes | None
     env: Mapping[str, str]
-    files: Mapping[str, bytes]
+    files: dict[str, bytes]
+    refs: dict[str, str]
+    workspace_ref: str | None
     artifacts: tuple[str, ...]
+    artifacts_as_refs: bool
+    keep_workspace: bool
     check: bool
 
 
@@ -77,19 +92,23 @@ def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
     Raises:
         InvalidJob: with one sentence that says what is wrong.
     """
-    files = _files(request.get("files"))
+    files, workspace = _files(request.get("files")), request.get("workspace")
     return Parts(
         cmd=None if cmd is None else _cmd(cmd),
         entry=_entry(request.get("entry"), cmd, files),
         stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
         env=_env(request.get("env")),
-        files=files,
+        files={path: content for path, content in files.items() if isinstance(content, bytes)},
+        refs={path: ref for path, ref in files.items() if isinstance(ref, str)},
+        workspace_ref=None if workspace is None else decode_ref("workspace", workspace),
         artifacts=_artifacts(request.get("artifacts")),
+        artifacts_as_refs=_as_refs(request.get("artifacts_as")),
+        keep_workspace=_flag("keep_workspace", request.get("keep_workspace")),
         check=_flag("check", request.get("check")),
     )
 
 
-def _entry(entry: object, cmd: object, files: Mapping[str, bytes]) -> str | None:
+def _entry(entry: object, cmd: object, files: Mapping[str, bytes | str]) -> str | None:
     if entry is None:
         return None
     if cmd is not None:
@@ -109,10 +128,11 @@ def _cmd(cmd: object) -> str | tuple[str, ...]:
     raise InvalidJob("cmd: give text for the cell's shell, or a list of at least one argument.")
 
 
-def _files(files: object) -> dict[str, bytes]:
+def _files(files: object) -> dict[str, bytes | str]:
+    """The content of each file, or its ref."""
     given = _mapping("files", files)
     checked = {
-        normalise_path(path): decode_content(f"files[{quoted(path)}]", what) for path, what in given.items()
+        normalise_path(path): decode_file(f"files[{quoted(path)}]", what) for path, what in given.items()
     }
     if len(checked) < len(given):
         raise InvalidJob("files: two of the paths name the same file.")
@@ -160,6 +180,12 @@ def _artifacts(globs: object) -> tuple[str, ...]:
             f"artifacts: the patterns take {format_bytes(size)}, more than {format_bytes(_PATTERNS_BYTES)}."
         )
     return patterns
+
+
+def _as_refs(way: object) -> bool:
+    if way not in (None, "inline", "ref"):
+        raise InvalidJob('artifacts_as: give "inline" or "ref".')
+    return way == "ref"
 
 
 def _flag(name: str, value: object) -> bool:

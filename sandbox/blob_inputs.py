@@ -1,0 +1,61 @@
+"""Looks up the refs in a job's request, so that its files and its workspace can be read from the store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from config import format_bytes
+from config.quoting import quoted
+from sandbox.blobs import Blob, Source, missing_blob, read_blob
+from sandbox.errors import InvalidJob
+from sandbox.room import check_room
+
+if TYPE_CHECKING:
+    from sandbox.blobs import BlobStore
+    from sandbox.job import Job
+
+__all__ = ["with_blobs"]
+
+# A workspace of many small files is larger as an archive than on the disk.
+_LARGEST_FACTOR = 2
+_HEADERS_BYTES = 4 << 20
+
+
+def with_blobs(job: Job, store: BlobStore | None) -> Job:
+    """The job with its store, from which everything that it names can be read.
+
+    Raises:
+        InvalidJob: there is no store or no such blob, or it does not fit into the job's cell.
+        BlobsUnavailable: the store does not answer.
+    """
+    if not job.uses_blobs:
+        return job
+    if store is None:
+        raise InvalidJob(
+            "There is no blob store here, so there are no refs and no workspaces (CELLBLOCK_BLOBS)."
+        )
+    found: dict[str, Source] = {}
+    for path, ref in job.refs.items():
+        found[ref] = found.get(ref) or _source(store, f"files[{quoted(path)}]", ref)
+    bound = replace(job, sources={path: found[ref] for path, ref in job.refs.items()}, blobs=store)
+    check_room(bound)
+    return replace(bound, workspace=_workspace(bound, store)) if job.workspace_ref else bound
+
+
+def _workspace(job: Job, store: BlobStore) -> Source:
+    source = _source(store, "workspace", job.workspace_ref or "")
+    if source.size > _LARGEST_FACTOR * job.limits.disk_bytes + _HEADERS_BYTES:
+        raise InvalidJob(
+            f"workspace: it takes {format_bytes(source.size)}, too much for the job's"
+            f" disk={format_bytes(job.limits.disk_bytes)}; ask for more disk."
+        )
+    return source
+
+
+def _source(store: BlobStore, where: str, ref: str) -> Source:
+    size = store.size(ref)
+    if size is None:
+        raise missing_blob(where, ref)
+    return Source(size, partial(read_blob, store, Blob(ref, size)))
