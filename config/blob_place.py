@@ -35,6 +35,17 @@ class BlobPlace:
     endpoint: str | None = None
     region: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The place, for people."""
+        match self.kind:
+            case BlobKind.FOLDER:
+                return str(self.folder)
+            case BlobKind.S3:
+                return f"s3://{self.bucket}/{self.prefix} at {self.endpoint or 'Amazon'}"
+            case _:
+                return "Redis"
+
 
 def parse_blob_place(text: str) -> BlobPlace:
     """The place in a text such as `redis`, `/srv/blobs` or `s3://bucket/prefix?endpoint=http://host:9000`.

@@ -7,20 +7,29 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from config import format_bytes
+from config.blob_place import BlobKind
 from config.quoting import quoted
 from sandbox.blobs import Blob, Source, missing_blob, read_blob
 from sandbox.errors import InvalidJob
 from sandbox.room import check_room
 
 if TYPE_CHECKING:
+    from config import Settings
     from sandbox.blobs import BlobStore
     from sandbox.job import Job
 
-__all__ = ["with_blobs"]
+__all__ = ["check_store", "with_blobs"]
 
+_NO_STORE = "There is no blob store here, so there are no refs and no workspaces (CELLBLOCK_BLOBS)."
 # A workspace of many small files is larger as an archive than on the disk.
 _LARGEST_FACTOR = 2
 _HEADERS_BYTES = 4 << 20
+
+
+def check_store(job: Job, settings: Settings) -> None:
+    """Raise InvalidJob if the job needs a blob store, and the operator has none."""
+    if job.uses_blobs and settings.blob_place.kind is BlobKind.OFF:
+        raise InvalidJob(_NO_STORE)
 
 
 def with_blobs(job: Job, store: BlobStore | None) -> Job:
@@ -33,9 +42,7 @@ def with_blobs(job: Job, store: BlobStore | None) -> Job:
     if not job.uses_blobs:
         return job
     if store is None:
-        raise InvalidJob(
-            "There is no blob store here, so there are no refs and no workspaces (CELLBLOCK_BLOBS)."
-        )
+        raise InvalidJob(_NO_STORE)
     found: dict[str, Source] = {}
     for path, ref in job.refs.items():
         found[ref] = found.get(ref) or _source(store, f"files[{quoted(path)}]", ref)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from config import format_bytes, ladder
 from config.quoting import quoted
+from sandbox.blob_inputs import check_store
 from sandbox.detect import choose_runtime, no_owner
 from sandbox.egress.network_request import Network, parse_network
 from sandbox.entrypoint import Stages, plan_start
@@ -210,6 +211,7 @@ def parse_job(
     )
     _check_command(job)
     check_input(job, settings)
+    check_store(job, settings)
     return job
 
 

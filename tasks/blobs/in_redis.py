@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.exceptions import RedisError
@@ -38,17 +39,17 @@ _WRITE, _PUBLISH, _REMOVE = (
 
 
 class RedisBlobs:
-    """The blobs of one tenant in one Redis. `client` gives bytes. An outage may last `patience_s` seconds.
+    """The blobs of one tenant in one Redis. `client` gives bytes.
 
-    With None an outage may last as long as a result is kept.
+    If `waits`, each step waits for a Redis that is away as long as a result is kept, as workers do.
     """
 
-    def __init__(self, client: Any, tenant: str, settings: Settings, patience_s: float | None) -> None:  # noqa: ANN401  redis-py's types fit no client
+    def __init__(self, client: Any, tenant: str, settings: Settings, *, waits: bool) -> None:  # noqa: ANN401  redis-py's types fit no client
         self._client = client
         #: Whose blobs these are; empty for nobody's.
         self.tenant = tenant
         self._settings = settings
-        self._patience_s = patience_s
+        self._waits = waits
 
     def size(self, ref: str) -> int | None:
         """The bytes of a blob; None if there is none, or it has expired."""
@@ -98,7 +99,7 @@ class RedisBlobs:
 
     def _ask(self, call: Callable[[], T]) -> T:
         try:
-            return patiently(lambda: _once(call), self._patience_s)
+            return patiently(lambda: _once(call)) if self._waits else _once(call)
         except RedisError as error:
             sentence = explain_redis(error, self._settings.results, "CELLBLOCK_RESULT_BACKEND")
             raise BlobsUnavailable(f"The blob store: {sentence}") from error
@@ -130,10 +131,9 @@ class RedisWriter(HashingWriter):
             raise BlobsUnavailable("The blob store: Redis has lost pieces of a blob while it was written.")
 
     def _discard(self) -> None:
-        try:
+        # Pieces that stay expire.
+        with suppress(BlobsUnavailable, BlobsFull):
             self._store.remove(self._name)
-        except (BlobsUnavailable, BlobsFull):
-            """The pieces expire."""
 
 
 def _once(call: Callable[[], T]) -> T:

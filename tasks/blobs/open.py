@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from config.blob_place import BlobKind
 from sandbox.errors import InvalidJob
+from tasks.blobs.in_folder import FolderBlobs
 from tasks.blobs.in_redis import RedisBlobs
+from tasks.blobs.in_s3 import S3Blobs
+from tasks.blobs.resting import RestingBlobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +29,9 @@ def worker_blobs(settings: Settings, tenant: str) -> BlobStore | None:
     from tasks.results.worker_backend import result_redis
 
     if settings.blob_place.kind is BlobKind.REDIS:
-        return RedisBlobs(result_redis(), tenant, settings, None)
-    return _elsewhere(settings, tenant)
+        return RestingBlobs(RedisBlobs(result_redis(), tenant, settings, waits=True))
+    store = _elsewhere(settings, tenant)
+    return RestingBlobs(store) if store else None
 
 
 @contextmanager
@@ -40,9 +44,8 @@ def open_blobs(settings: Settings, tenant: str = "") -> Iterator[BlobStore]:
     from tasks.redis_client import open_redis
 
     if settings.blob_place.kind is BlobKind.REDIS:
-        within_s = settings.publish_timeout
-        with open_redis(settings.results, within_s=within_s, decodes=False) as client:
-            yield RedisBlobs(client, tenant, settings, within_s)
+        with open_redis(settings.results, within_s=settings.publish_timeout, decodes=False) as client:
+            yield RedisBlobs(client, tenant, settings, waits=False)
         return
     store = _elsewhere(settings, tenant)
     if store is None:
@@ -51,4 +54,7 @@ def open_blobs(settings: Settings, tenant: str = "") -> Iterator[BlobStore]:
 
 
 def _elsewhere(settings: Settings, tenant: str) -> BlobStore | None:
-    return None
+    place = settings.blob_place
+    if place.kind is BlobKind.FOLDER:
+        return FolderBlobs(place.folder, tenant, settings)
+    return S3Blobs(place, tenant, settings) if place.kind is BlobKind.S3 else None

@@ -35,8 +35,11 @@ class HashingWriter(ABC):
         self._size += len(piece)
         self._held += piece
         while len(self._held) > self._piece_bytes:
-            self._put(self._held[: self._piece_bytes])
+            with memoryview(self._held) as held:
+                whole = bytes(held[: self._piece_bytes])
             del self._held[: self._piece_bytes]
+            self._write(self._count, whole)
+            self._count += 1
 
     def commit(self) -> Blob:
         """Store the whole content under its digest."""
@@ -44,10 +47,6 @@ class HashingWriter(ABC):
         self._publish(blob, bytes(self._held))
         self._is_stored = True
         return blob
-
-    def _put(self, piece: bytearray) -> None:
-        self._write(self._count, bytes(piece))
-        self._count += 1
 
     @abstractmethod
     def _write(self, number: int, piece: bytes) -> None:

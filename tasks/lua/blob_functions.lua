@@ -11,7 +11,7 @@ end
 local function add(entry, bytes)
   local tenant = string.match(entry, '^([^:]*):')
   for _, who in ipairs({tenant, ':'}) do
-    if redis.call('HINCRBY', KEYS[3], who, bytes) <= 0 then redis.call('HDEL', KEYS[3], who) end
+    if redis.call('HINCRBY', KEYS[3], who, string.format('%d', bytes)) <= 0 then redis.call('HDEL', KEYS[3], who) end
   end
 end
 

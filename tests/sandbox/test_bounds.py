@@ -31,7 +31,8 @@ def variables(count: int) -> dict[str, str]:
 def test_the_arguments_are_those_of_the_contract() -> None:
     assert (
         *("timeout", "grace", "memory", "cpus", "pids", "disk", "output_limit"),
-        *("entry", "stdin", "env", "files", "artifacts", "network", "check"),
+        *("entry", "stdin", "env", "files", "artifacts", "artifacts_as", "workspace", "keep_workspace"),
+        *("network", "check"),
     ) == ARGUMENTS
 
 
