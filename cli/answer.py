@@ -20,6 +20,7 @@ Text = Annotated[str, AfterValidator(_encodable)]
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
 Status = Literal["succeeded", "failed", "signaled", "timed_out", "out_of_memory", "output_limit", "cancelled"]
 Verdict = Literal["accepted", "wrong_answer"] | None
+Ref = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Code = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -32,10 +33,11 @@ class _Part(BaseModel):
 
 
 class Artifact(_Part):
-    """A file that the job left."""
+    """A file that the job left: its content, or the ref of its blob."""
 
     size: Count
-    base64: str
+    base64: str = ""
+    ref: Ref | None = None
 
     @property
     def content(self) -> bytes:
@@ -98,6 +100,9 @@ class Answer(_Part):
     def answered_wrongly(self) -> bool:
         """Whether a run has not written what was expected."""
         return any(run.verdict == "wrong_answer" for run in self.runs)
+
+    workspace: Ref | None = None
+    workspace_skipped: str | None = None
 
     @model_validator(mode="after")
     def _code_is_of_its_status(self) -> Answer:

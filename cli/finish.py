@@ -34,6 +34,7 @@ def finish(answer: Answer, *, raw: bool = False, shown_live: bool = False) -> No
         write_outputs(answer, raw=raw)
     _remark(answer, shown_live=shown_live)
     _save_artifacts(answer)
+    _remark_on_workspace(answer)
     if answer.runs:
         show_runs(answer.runs)
     raise typer.Exit(exit_of(answer))
@@ -73,10 +74,20 @@ def _remark_on_stream(answer: Answer, name: str) -> None:
         note(f"{name} holds bytes that are no text: each is shown as \ufffd. Try: have it as an artifact")
 
 
+def _remark_on_workspace(answer: Answer) -> None:
+    if answer.workspace:
+        note(f"kept the workspace as {answer.workspace}")
+    elif answer.workspace_skipped:
+        note(f"did not keep the workspace: {printable(answer.workspace_skipped, _PATH)}")
+
+
 def _save_artifacts(answer: Answer) -> None:
     """Save artifacts in the current folder, and overwrite nothing: the job has chosen their names."""
     for path, artifact in answer.artifacts.items():
         shown = printable(path, _PATH)
+        if artifact.ref:
+            note(f"stored {shown} ({format_bytes(artifact.size)}) as {artifact.ref}")
+            continue
         try:
             save(path, artifact.content)
         except UnsafeName as error:

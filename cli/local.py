@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +22,10 @@ from sandbox.cell import CellInfo
 from sandbox.events import STDOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from config import Settings
+    from sandbox.blobs import BlobStore
 
 __all__ = ["run"]
 
@@ -51,13 +55,26 @@ def run(
             _explain(job, as_json=as_json)
             return
         screen = None if as_json else _Screen(job, raw=raw)
-        value = sandbox.run_job(job, observer=screen).to_dict()
+        with _blobs_for(job, sandbox.settings) as blobs:
+            value = sandbox.run_job(job, observer=screen, blobs=blobs).to_dict()
     answer = read_answer(value)
     if screen is None:
         print_json(value)
         raise typer.Exit(exit_of(answer))
     screen.end()
     finish(answer, raw=raw, shown_live=screen.shown)
+
+
+@contextmanager
+def _blobs_for(job: Job, settings: Settings) -> Iterator[BlobStore | None]:
+    """The blob store, if the job needs one: usually it is in Redis, which other jobs do without."""
+    if not job.uses_blobs:
+        yield None
+        return
+    from tasks.blobs import open_blobs
+
+    with open_blobs(settings) as store:
+        yield store
 
 
 class _Screen(Observer):

@@ -7,7 +7,7 @@ import functools
 import inspect
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -93,7 +93,9 @@ def _request_of(
     ] = None,
     files: Annotated[
         list[str] | None,
-        typer.Option("--file", metavar="PATH[=SOURCE]", help="A file under /workspace, from SOURCE here."),
+        typer.Option(
+            "--file", metavar="PATH[=SOURCE]", help="A file under /workspace, from SOURCE here or from @REF."
+        ),
     ] = None,
     artifacts: Annotated[
         list[str] | None,
@@ -112,6 +114,17 @@ def _request_of(
     ] = None,
     stop_on_failure: Annotated[
         bool, typer.Option("--stop-on-failure", help="End with the first run that is not accepted.")
+    ] = False,
+    artifacts_as: Annotated[
+        Literal["inline", "ref"] | None,
+        typer.Option(help="ref: store artifacts as blobs, and bring back only their refs."),
+    ] = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="What an earlier job has kept: /workspace as it begins."),
+    ] = None,
+    keep_workspace: Annotated[
+        bool, typer.Option("--keep-workspace", help="Keep /workspace for a later job, and say its ref.")
     ] = False,
     network: Annotated[
         list[str] | None,
@@ -143,6 +156,9 @@ def _request_of(
         "runs": runs and read_runs(runs),
         "compare": compare and read_comparison(compare),
         "stop_on_failure": stop_on_failure or None,
+        "artifacts_as": artifacts_as,
+        "workspace": workspace,
+        "keep_workspace": keep_workspace or None,
         "network": True if network == ["all"] else network or None,
     }
     cmd = command[0] if command and len(command) == 1 else command or None
@@ -158,6 +174,8 @@ def _variable(pair: str) -> tuple[str, str]:
 
 def _file(pair: str) -> tuple[str, dict[str, str]]:
     path, equals, source = pair.partition("=")
+    if source.startswith("@sha256:"):
+        return path, {"ref": source[1:]}
     if equals:
         return path, _content(Path(source))
     return (Path(path).name if Path(path).is_absolute() else path), _content(Path(path))

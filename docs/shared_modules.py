@@ -38,7 +38,15 @@ SHARED = {
     "inputs": Part("sandbox/inputs.py"),
     "limits": Part("sandbox/limits.py", ("LIMIT_NAMES", "RULES", "read_limit")),
     "payload": Part(
-        "sandbox/payload.py", ("decode_content", "decode_text", "normalise_glob", "normalise_path")
+        "sandbox/payload.py",
+        (
+            "decode_content",
+            "decode_file",
+            "decode_ref",
+            "decode_text",
+            "normalise_glob",
+            "normalise_path",
+        ),
     ),
     "position": Part("tasks/live/read/position.py"),
     "quoting": Part("config/quoting.py", ("quoted",)),

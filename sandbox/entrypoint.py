@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from config.globs import compile_glob
 from config.quoting import named
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from config.runtimes import Start
 
 __all__ = ["Stages", "plan_start"]
+
+T = TypeVar("T")
 
 # The most files that a message names.
 _NAMED = 5
@@ -51,7 +53,7 @@ class Stages:
         """The second stage in a cell with `memory_bytes` of memory."""
         return tuple(fill_memory(word, memory_bytes) for word in self.run)
 
-    def files(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    def files(self, files: Mapping[str, T]) -> dict[str, T]:
         """The files with the names that they need."""
         return {self.renamed.get(path, path): content for path, content in files.items()}
 

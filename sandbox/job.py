@@ -8,17 +8,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from config import ladder
+from sandbox.blob_inputs import check_store
 from sandbox.detect import choose_runtime, no_owner
 from sandbox.egress.network_request import Network, parse_network
 from sandbox.entrypoint import Stages, plan_start
 from sandbox.errors import InvalidJob
-from sandbox.job_sizes import check_file_count, check_sizes
 from sandbox.limits import Limits, resolve_compile_limits, resolve_limits
 from sandbox.request import check_names, read_parts
+from sandbox.room import check_command, check_file_count, check_input
 from sandbox.runs.plan import ArgvFor, PlannedRun, Runs, plan_runs
 
 if TYPE_CHECKING:
     from config import Catalogue, Ladder, Runtime, Settings
+    from sandbox.blobs import BlobStore, Source
 
 __all__ = ["Job", "parse_job"]
 
@@ -36,7 +38,8 @@ class Compile:
 class Job:
     """What to run, with what, and how much it may use. `argv` is executed as it stands, with no shell.
 
-    `workspace` is a tar archive that is unpacked in `/workspace` first.
+    `refs` are files of which only the ref is known, `sources` those that can be read. `workspace` is a tar
+    archive that is unpacked in `/workspace` first. `blobs` is the store, once the refs are looked up there.
     """
 
     argv: tuple[str, ...]
@@ -45,8 +48,14 @@ class Job:
     stdin: bytes | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
-    workspace: bytes = field(default=b"", repr=False)
+    refs: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    workspace_ref: str | None = None
+    workspace: Source | None = None
     artifacts: tuple[str, ...] = ()
+    artifacts_as_refs: bool = False
+    keep_workspace: bool = False
+    blobs: BlobStore | None = field(default=None, repr=False, compare=False)
     network: Network = False
     check: bool = False
     compile: Compile | None = None
@@ -54,6 +63,12 @@ class Job:
     detected: str = ""
     entry: str | None = None
     compiles: bool = False
+
+    @property
+    def uses_blobs(self) -> bool:
+        """Whether it needs a blob store, for what it gets or for what it leaves."""
+        own = self.refs or self.workspace_ref or self.artifacts_as_refs or self.keep_workspace
+        return bool(own) or (self.runs is not None and any(run.refs for run in self.runs.planned))
 
     def ladder(self, margin_s: float) -> Ladder:
         """The ladder of both stages together, and of all runs. The first stage's time is added."""
@@ -80,19 +95,22 @@ class Job:
             compiles=True,
         )
 
-    def second_stage(self, workspace: bytes) -> Job:
+    def second_stage(self, workspace: Source) -> Job:
         """The second stage as a job of its own, with all that the first stage left."""
-        return replace(self, files={}, workspace=workspace, compile=None)
+        return replace(self, files={}, sources={}, workspace=workspace, compile=None)
 
     def as_run(self, run: PlannedRun) -> Job:
         """One of the runs as a job of its own. Its files replace those of the job with the same paths."""
+        own = run.files.keys() | run.sources.keys()
         return replace(
             self,
             argv=run.argv,
             limits=run.limits,
             stdin=self.stdin if run.stdin is None else run.stdin,
             env={**self.env, **run.env},
-            files={**self.files, **run.files},
+            files={path: what for path, what in self.files.items() if path not in own} | dict(run.files),
+            sources={path: what for path, what in self.sources.items() if path not in own}
+            | dict(run.sources),
             runs=None,
         )
 
@@ -112,7 +130,7 @@ def parse_job(
     if parts.cmd is None and choice.is_default:
         raise InvalidJob(no_owner(parts.deciding_files, catalogue))
     chosen, limits = choice.runtime, resolve_limits(request, choice.runtime.limits, settings)
-    stages = plan_start(chosen, parts.files, parts.entry) if parts.cmd is None else Stages((), ())
+    stages = plan_start(chosen, parts.named_files, parts.entry) if parts.cmd is None else Stages((), ())
     # A caller's own command has no placeholders.
     argv_for: ArgvFor = partial(_argv, parts.cmd, chosen) if parts.cmd is not None else stages.run_argv
     job = Job(
@@ -122,7 +140,11 @@ def parse_job(
         stdin=parts.stdin,
         env=chosen.with_own(parts.env, limits.memory_bytes),
         files=stages.files(parts.files),
+        refs=stages.files(parts.refs),
+        workspace_ref=parts.workspace_ref,
         artifacts=parts.artifacts,
+        artifacts_as_refs=parts.artifacts_as_refs,
+        keep_workspace=parts.keep_workspace,
         network=parse_network(request.get("network"), settings),
         check=parts.check,
         compile=_compile(stages, chosen, limits, parts.env, settings) if stages.compile else None,
@@ -130,7 +152,9 @@ def parse_job(
         detected=choice.reason,
         entry=stages.entry,
     )
-    check_sizes(job, settings)
+    check_command(job)
+    check_input(job, settings)
+    check_store(job, settings)
     return job
 
 

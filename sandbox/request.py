@@ -9,9 +9,9 @@ from typing import NamedTuple
 from config import format_bytes
 from config.quoting import quoted
 from sandbox.errors import InvalidJob
-from sandbox.inputs import check_count, read_env, read_files
+from sandbox.inputs import GivenFiles, check_count, read_env, read_files
 from sandbox.limits import LIMIT_NAMES
-from sandbox.payload import decode_content, decode_text, normalise_glob, normalise_path
+from sandbox.payload import decode_content, decode_ref, decode_text, normalise_glob, normalise_path
 from sandbox.runs.comparison import Comparison, parse_comparison
 from sandbox.runs.request import RunRequest, read_runs
 
@@ -20,18 +20,8 @@ __all__ = ["ARGUMENTS", "Parts", "bind_request", "check_names", "read_parts"]
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
 ARGUMENTS = (
     *LIMIT_NAMES,
-    *(
-        "entry",
-        "stdin",
-        "env",
-        "files",
-        "artifacts",
-        "runs",
-        "compare",
-        "stop_on_failure",
-        "network",
-        "check",
-    ),
+    *("entry", "stdin", "env", "files", "artifacts", "artifacts_as", "workspace", "keep_workspace"),
+    *("runs", "compare", "stop_on_failure", "network", "check"),
 )
 
 _OF_RUNS = ("compare", "stop_on_failure")
@@ -75,23 +65,32 @@ def check_names(request: Iterable[str]) -> None:
 
 
 class Parts(NamedTuple):
-    """What of a request can be read without the operator's settings."""
+    """What of a request can be read without the operator's settings. `refs` are the refs of files."""
 
     cmd: str | tuple[str, ...] | None
     entry: str | None
     stdin: bytes | None
     env: Mapping[str, str]
     files: Mapping[str, bytes]
+    refs: Mapping[str, str]
+    workspace_ref: str | None
     artifacts: tuple[str, ...]
+    artifacts_as_refs: bool
+    keep_workspace: bool
     runs: tuple[RunRequest, ...]
     compare: Comparison
     stop_on_failure: bool
     check: bool
 
     @property
+    def named_files(self) -> Mapping[str, bytes]:
+        """All files. Of a file by ref only the name counts: apps and event loops ask no store."""
+        return {**self.files, **dict.fromkeys(self.refs, b"")}
+
+    @property
     def deciding_files(self) -> Mapping[str, bytes]:
         """The files whose names and contents decide which runtime they are for."""
-        return {self.entry: self.files[self.entry]} if self.entry else self.files
+        return {self.entry: self.named_files[self.entry]} if self.entry else self.named_files
 
 
 def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
@@ -100,18 +99,20 @@ def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
     Raises:
         InvalidJob: with one sentence that says what is wrong.
     """
-    files, runs = read_files(request.get("files")), read_runs(request.get("runs"))
-    if not runs and (lone := next((name for name in _OF_RUNS if request.get(name) is not None), None)):
-        raise InvalidJob(f"{lone}: it is about runs, and the request has none.")
-    if runs and request.get("artifacts"):
-        raise InvalidJob("artifacts: a job with runs brings back none; have each run write what you need.")
+    given, workspace = read_files(request.get("files")), request.get("workspace")
+    runs = read_runs(request.get("runs"))
+    _check_runs(runs, request)
     return Parts(
         cmd=None if cmd is None else _cmd(cmd),
-        entry=_entry(request.get("entry"), cmd, files),
+        entry=_entry(request.get("entry"), cmd, given),
         stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
         env=read_env(request.get("env")),
-        files=files,
+        files=given.contents,
+        refs=given.refs,
+        workspace_ref=None if workspace is None else decode_ref("workspace", workspace),
         artifacts=_artifacts(request.get("artifacts")),
+        artifacts_as_refs=_as_refs(request.get("artifacts_as")),
+        keep_workspace=_flag("keep_workspace", request.get("keep_workspace")),
         runs=runs,
         compare=parse_comparison(request.get("compare")),
         stop_on_failure=_flag("stop_on_failure", request.get("stop_on_failure")),
@@ -119,13 +120,22 @@ def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
     )
 
 
-def _entry(entry: object, cmd: object, files: Mapping[str, bytes]) -> str | None:
+def _check_runs(runs: Sequence[RunRequest], request: Mapping[str, object]) -> None:
+    lone = next((name for name in _OF_RUNS if request.get(name) is not None), None)
+    if lone and not runs:
+        raise InvalidJob(f"{lone}: it is about runs, and the request has none.")
+    leaves = next((name for name in ("artifacts", "keep_workspace") if request.get(name)), None)
+    if leaves and runs:
+        raise InvalidJob(f"{leaves}: runs leave no files; have each run write what you need.")
+
+
+def _entry(entry: object, cmd: object, given: GivenFiles) -> str | None:
     if entry is None:
         return None
     if cmd is not None:
         raise InvalidJob("entry: it says what starts if there is no cmd; leave one of them out.")
     path = normalise_path(entry, "entry")
-    if path not in files:
+    if path not in given.contents and path not in given.refs:
         raise InvalidJob(f"entry: {quoted(path)} is not in files.")
     return path
 
@@ -161,3 +171,9 @@ def _flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise InvalidJob(f"{name}: give true or false.")
     return value
+
+
+def _as_refs(way: object) -> bool:
+    if way not in (None, "inline", "ref"):
+        raise InvalidJob('artifacts_as: give "inline" or "ref".')
+    return way == "ref"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from config import format_bytes
 from sandbox.artifacts import ArtifactCaps
+from sandbox.blobs import Blob, Source
 from sandbox.encoded import ENCODED_FACTOR
 from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
+from sandbox.keeping import NO_REPORT, keep
 from sandbox.result import Artifact, Result, Stage, Status, Timings
 from sandbox.runs.batch import Batch
 from sandbox.runs.summary import summary
@@ -53,6 +55,7 @@ class Run:
             compiled = self.cell_run(first, tags, None, observer)
             facts["compile_seconds"] = round(compiled.duration_s, 6)
             if compiled.verdict.status is not Status.SUCCEEDED:
+                compiled = _kept_by_compiler(job, compiled)
                 facts["timings"] = _timings(tags.queued_s, compiled.laps)
                 return Result(stage=Stage.COMPILE, **facts, **_ending(compiled, job))
             facts["compile_output"] = _said(compiled, job.limits.output_bytes)
@@ -65,8 +68,7 @@ class Run:
     def _only_run(
         self, job: Job, tags: JobTags, observer: Observer, _: Outcome | None
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        caps = ArtifactCaps(MOST_ARTIFACTS, self.artifact_bytes, self.artifact_bytes)
-        outcome = self.cell_run(job, tags, caps, observer)
+        outcome = self.cell_run(job, tags, self._caps(job), observer)
         return _ending(outcome, job) | _artifacts(outcome), dict(outcome.laps)
 
     def _all_runs(
@@ -78,6 +80,20 @@ class Run:
         info = asdict(last.info) if last else {"engine": self.engine}
         silent = {"stdout": "", "stderr": "", "stdout_bytes": 0, "stderr_bytes": 0}
         return summary(results) | silent | info, batch.laps
+
+    def _caps(self, job: Job) -> ArtifactCaps:
+        """The bounds of what comes back. What goes to the blob store is bounded by the disk it is on."""
+        most = 2 * job.limits.disk_bytes if job.artifacts_as_refs else self.artifact_bytes
+        return ArtifactCaps(MOST_ARTIFACTS, most, most)
+
+
+def _kept_by_compiler(job: Job, outcome: Outcome) -> Outcome:
+    """The outcome of a compiler that failed. What it left is kept, if the job wants that."""
+    if not job.keep_workspace:
+        return outcome
+    if job.blobs is None or not outcome.workspace:
+        return replace(outcome, kept=NO_REPORT)
+    return replace(outcome, kept=keep(outcome.workspace, job.blobs, job.limits.disk_bytes))
 
 
 def _ending(outcome: Outcome, job: Job) -> dict[str, Any]:
@@ -91,6 +107,8 @@ def _ending(outcome: Outcome, job: Job) -> dict[str, Any]:
         "limit": verdict.limit,
         "cpu_seconds": None if cpu_ns is None else round(cpu_ns / 1e9, 6),
         "memory_peak": verdict.usage.peak_bytes,
+        "workspace": outcome.kept.ref,
+        "workspace_skipped": outcome.kept.skipped,
         **_streams(outcome, ENCODED_FACTOR * job.limits.output_bytes),
         **asdict(outcome.info),
     }
@@ -102,7 +120,7 @@ def _said(outcome: Outcome, output_bytes: int) -> str:
     return "".join(outcome.captures[stream].within(most_bytes // 2)[0] for stream in (STDOUT, STDERR))
 
 
-def _fitting(workspace: bytes, disk_bytes: int) -> bytes:
+def _fitting(workspace: bytes, disk_bytes: int) -> Source:
     size = content_bytes(workspace)
     if size is None:
         raise InvalidJob(
@@ -114,7 +132,7 @@ def _fitting(workspace: bytes, disk_bytes: int) -> bytes:
             f"What the compiler left takes {format_bytes(size)}, more than the job's"
             f" disk={format_bytes(disk_bytes)}; ask for more disk."
         )
-    return workspace
+    return Source.of(workspace)
 
 
 def _timings(queued_s: float, laps: Mapping[str, float]) -> Timings:
@@ -139,11 +157,14 @@ def _streams(outcome: Outcome, encoded_bytes: int) -> dict[str, Any]:
 
 
 def _artifacts(outcome: Outcome) -> dict[str, Any]:
-    files = outcome.collected.files
     return {
-        "artifacts": {
-            path: Artifact(len(data), base64.b64encode(data).decode()) for path, data in files.items()
-        },
+        "artifacts": {path: _artifact(content) for path, content in outcome.collected.files.items()},
         "artifacts_skipped": outcome.collected.skipped,
         "artifacts_unnamed": outcome.collected.unnamed,
     }
+
+
+def _artifact(content: bytes | Blob) -> Artifact:
+    if isinstance(content, Blob):
+        return Artifact(content.size, ref=content.ref)
+    return Artifact(len(content), base64.b64encode(content).decode())

@@ -28,6 +28,14 @@ __all__ = ["Ending", "Watch"]
 # The resolution of the cell's clock: a reading may be too early by this much.
 _CLOCK_STEP_S = 0.01
 _KILLED = 128 + signal.SIGKILL
+# A kept workspace must be whole, so the headers of its files get room too.
+_HEADERS_BYTES = 4 << 20
+_FAULTS = {
+    "unpack": "The job's files could not be unpacked in the cell; ask for more disk, or give no file the path"
+    " of a folder in the workspace.",
+    "workspace": "workspace: it could not be unpacked in the cell: it is no whole tar archive of files under"
+    " /workspace, or it is too large; ask for more disk.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class Watch:
         self._pending: deque[Event] = deque()
         self._early_archive: list[bytes] = []
         # Sparse files look larger than the disk that they are on. At most twice the disk's size is read.
-        self._archive_left = 2 * job.limits.disk_bytes
+        self._archive_left = 2 * job.limits.disk_bytes + (_HEADERS_BYTES if job.keep_workspace else 0)
 
     def until_started(self) -> Ending | None:
         """Hand the job over and wait until its command runs. Returns its end if its memory is too small.
@@ -145,9 +153,13 @@ class Watch:
     def archive(self) -> Iterator[bytes]:
         """The pieces of the archive that follows the end of a job with artifacts; its size is bounded."""
         yield from self._early_archive
-        until = time.monotonic() + self._bound_s
-        while (left_s := until - time.monotonic()) > 0 and self._archive_left > 0:
-            for event in self._events(left_s):
+        # What the reader does with a piece takes no time from the cell.
+        left_s = self._bound_s
+        while left_s > 0 and self._archive_left > 0:
+            began = time.monotonic()
+            events = list(self._events(left_s))
+            left_s -= time.monotonic() - began
+            for event in events:
                 if isinstance(event, Archived):
                     self._archive_left -= len(event.data)
                     yield event.data
@@ -191,7 +203,7 @@ class Watch:
             self._early_end = Ending(self.deadline.stopped, None, killed, self._duration_s())
             return
         if isinstance(event, Fault):
-            raise InvalidJob("The job's files could not be unpacked in the cell; ask for more disk.")
+            raise InvalidJob(_FAULTS.get(event.reason, _FAULTS["unpack"]))
         if isinstance(event, Closed):
             raise EngineFailed("The cell closed before it started its job.")
         if isinstance(event, Started):

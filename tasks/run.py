@@ -23,7 +23,8 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
 
     Arguments: `cmd` and `runtime`, then by name `timeout`, `grace`, `cpu_time` (seconds), `memory`, `stack`,
     `disk`, `output_limit` (bytes, or text such as "512m"), `cpus` (cores), `pids`, `entry`, `stdin`, `env`,
-    `files`, `artifacts`, `runs`, `compare`, `stop_on_failure`, `network` and `check`.
+    `files`, `artifacts`, `artifacts_as`, `workspace`, `keep_workspace`, `runs`, `compare`, `stop_on_failure`,
+    `network` and `check`.
 
     Returns:
         The result as a JSON object. A command that fails has a result like any other.
@@ -88,6 +89,7 @@ def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> di
 def _run(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Result:
     from sandbox import together
     from sandbox.cell import JobTags
+    from tasks.blobs.open import worker_blobs
     from tasks.live.write.switch import live_output
     from tasks.pool.resting_limits import limits
 
@@ -95,7 +97,8 @@ def _run(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Res
     with limits.running(soft_s), live_output(task.request, attempt.number) as live:
         tags = JobTags(task.request.id or "", task.request.hostname or "", attempt.number, task.queued_s())
         notes = attempt.note_runs(sandbox.settings.longest.hard_s) if job.runs else None
-        result = sandbox.run_job(job, tags, together(attempt, live, notes))
+        blobs = worker_blobs(sandbox.settings, task.tenant) if job.uses_blobs else None
+        result = sandbox.run_job(job, tags, together(attempt, live, notes), blobs)
         if live and not attempt.gave_up:
             live.end(result.status)
     return result

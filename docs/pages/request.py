@@ -53,11 +53,17 @@ _MEANINGS = {
     "stack": "stack of each process and, with most C libraries, of each thread; soft and hard",
     "stdin": 'the job\'s standard input, then its end: text, or `{"base64": …}`',
     "env": "`{name: value}`, added to the job's environment; at most 1024",
-    "files": '`{path: text or {"base64": …}}`, written under `/workspace` before the command starts.'
+    "files": '`{path: text, {"base64": …} or {"ref": "sha256:…"}}`, written under `/workspace` before the'
+    " command starts. What chooses a runtime and a start sees only the name of a file by ref."
     " At most `CELLBLOCK_MAX_FILES` files, and together with `stdin` at most `CELLBLOCK_MAX_INPUT`, where"
-    " each file also counts its path and 1 KiB",
+    " each file also counts its path and 1 KiB; files by ref count only against `disk` and `memory`",
     "artifacts": "a list of patterns such as `out/*.png`: files under `/workspace` to bring back, together at"
     " most `CELLBLOCK_MAX_ARTIFACTS`, and at most 256 files; at most 256 patterns, of 64 KiB together",
+    "artifacts_as": '"inline", or "ref": each artifact is stored once as a blob, by its digest, and the'
+    " result has its ref. Then the bound is the job's disk and the blob store, not `CELLBLOCK_MAX_ARTIFACTS`",
+    "workspace": "the `workspace` of an earlier result, unpacked under `/workspace` before `files`",
+    "keep_workspace": "true: store `/workspace` as it is at the end, however the job ended, with modes,"
+    " links, times and empty folders; the result's `workspace` is its ref",
     "runs": "a list of objects with `name`, `args`, `stdin`, `env`, `files`, `timeout`, `cpu_time`, `memory`"
     " and `expected`, all optional: the files are compiled once, and then each run gets a fresh cell of its"
     " own. What a run does not give is that of the job; its `args` follow the command. As many runs go on"

@@ -28,7 +28,7 @@ def points(result: Result) -> str:
 
 jobs = {
     path.name: cells.submit(
-        None, files={path.name: path.read_bytes()}, runs=tests, compare="tokens", timeout=5, cpu_time=2
+        None, files={path.name: path.read_bytes()}, runs=tests, compare="tokens", timeout=20, cpu_time=1
     )
     for path in map(Path, sys.argv[2:])
 }

@@ -14,6 +14,7 @@ from sandbox.runs.comparison import Comparison
 
 if TYPE_CHECKING:
     from config import Runtime, Settings
+    from sandbox.blobs import Source
     from sandbox.limits import Limits
     from sandbox.request import Parts
     from sandbox.runs.request import RunRequest
@@ -26,7 +27,10 @@ ArgvFor = Callable[[int], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """One run. `files` are its own. `stdin` None: that of the job. `expected` None: nothing is compared."""
+    """One run. Its files are its own; `sources` are those of its `refs`, once these are looked up.
+
+    `stdin` None: that of the job. `expected` None: nothing is compared.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -34,6 +38,8 @@ class PlannedRun:
     stdin: bytes | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    refs: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
     expected: str | None = None
 
 
@@ -96,6 +102,7 @@ def _plan(request: RunRequest, argv_for: ArgvFor, runtime: Runtime, limits: Limi
         stdin=request.stdin,
         env=runtime.with_own(request.env, limits.memory_bytes),
         files=request.files,
+        refs=request.refs,
         expected=request.expected,
     )
 

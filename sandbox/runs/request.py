@@ -29,6 +29,7 @@ class RunRequest(NamedTuple):
     stdin: bytes | None
     env: Mapping[str, str]
     files: Mapping[str, bytes]
+    refs: Mapping[str, str]
     limits: Mapping[str, object]
     expected: str | None
 
@@ -54,12 +55,14 @@ def _read(where: str, index: int, run: object) -> RunRequest:
             f"{where}: there is no {quoted(min(map(str, unknown)))}. There are: {', '.join(RUN_NAMES)}."
         )
     stdin, expected = run.get("stdin"), run.get("expected")
+    given = read_files(run.get("files"), f"{where}.files")
     return RunRequest(
         name=_name(where, index, run.get("name")),
         args=_args(where, run.get("args")),
         stdin=None if stdin is None else decode_content(f"{where}.stdin", stdin),
         env=read_env(run.get("env"), f"{where}.env"),
-        files=read_files(run.get("files"), f"{where}.files"),
+        files=given.contents,
+        refs=given.refs,
         limits={name: run[name] for name in RUN_LIMITS if run.get(name) is not None},
         expected=None if expected is None else _text(f"{where}.expected", expected),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.events import STDERR, STDOUT, Archived, Ended, Event, Fault, Output, Started, Usage
 from sandbox.supervisor.marks import MarkScanner
-from sandbox.supervisor.orders import encode_orders
+from sandbox.supervisor.orders import Orders, encode_orders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ class Session:
         self._closed: set[int] = set()
         self._ending: Ended | None = None
 
-    def orders(self, job: Job) -> bytes:
+    def orders(self, job: Job) -> Orders:
         """What to write to the supervisor's standard input."""
         return encode_orders(self._overture, self._nonce, job)
 

@@ -73,7 +73,7 @@ fi
 asks='' bash=bash
 command -v bash >/dev/null || bash=/bin/sh
 
-ready='' collect='' workspace_bytes=0 stack_kib=8192 stdin=/dev/null newline='
+ready='' confirmed=1 collect='' exact='' workspace_bytes=0 stack_kib=8192 stdin=/dev/null newline='
 '
 
 read -r overture nonce orders_bytes files_bytes <&3 || exit 0
@@ -92,10 +92,13 @@ fault() {
 }
 
 unpack() {
-  dd bs=10240 count=$(($1 / 10240)) iflag=fullblock <&3 | tar -x -p -f - -C "$2" || fault unpack
+  dd bs=10240 count=$(($1 / 10240)) iflag=fullblock <&3 | tar -x -p -f - -C "$2" || fault "$3"
 }
-[ "$workspace_bytes" -gt 0 ] && unpack "$workspace_bytes" /workspace
-[ "$files_bytes" -gt 0 ] && unpack "$files_bytes" /
+[ "$workspace_bytes" -gt 0 ] && unpack "$workspace_bytes" /workspace workspace
+[ "$files_bytes" -gt 0 ] && unpack "$files_bytes" / unpack
+# The worker knows only at the end of a content that comes from its store whether it is the right one.
+[ "$confirmed" ] || read -r confirmed <&3
+[ "$confirmed" ] || exit 0
 exec 5<"$stdin"
 [ "$stdin" = /dev/null ] || rm -f "$stdin"
 
@@ -156,6 +159,12 @@ if [ "$collect" ]; then
   # Files that the job made unreadable are still its own.
   chmod -R u+rX /workspace
   cd /workspace || exit
+  # GNU tar can keep the whole time of a file, and gives the same archive for the same files.
+  if [ "$exact" ]; then
+    pax=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime
+    tar -c -f /dev/null --sort=name --format=posix --pax-option="$pax" /dev/null &&
+      set -- --sort=name --format=posix --pax-option="$pax" "$@"
+  fi
   exec tar -c -f - "$@" >&6
 fi
 

@@ -22,18 +22,10 @@ LIMITS = ("timeout", "grace", "cpu-time", "memory", "stack", "cpus", "pids", "di
 A_JOB: dict[str, object] = dict.fromkeys(
     f"--{name}"
     for name in (
-        "runtime",
-        "entry",
-        *LIMITS,
-        "stdin",
-        "env",
-        "file",
-        "artifact",
-        "runs",
-        "compare",
-        "network",
+        *("runtime", "entry", *LIMITS, "stdin", "env", "file", "artifact", "artifacts-as", "workspace"),
+        *("runs", "compare", "network"),
     )
-) | {"--stop-on-failure": False}
+) | {"--keep-workspace": False, "--stop-on-failure": False}
 
 COMMANDS: dict[str, dict[str, object]] = {
     "run": A_JOB | {"--explain": False, "--raw": False} | JSON,
@@ -48,6 +40,9 @@ COMMANDS: dict[str, dict[str, object]] = {
     "reap": JSON,
     "health": {},
     "guard": {"--listen": "tcp://127.0.0.1:2375"},
+    "blob put": {"--tenant": ""} | JSON,
+    "blob get": {"--output -o": None, "--tenant": ""},
+    "blob rm": {"--tenant": ""},
     "images ls": JSON,
     "images lock": QUIET,
     "images pull": QUIET | {"--force --no-force": False},

@@ -32,7 +32,8 @@ def variables(count: int) -> dict[str, str]:
 def test_the_arguments_are_those_of_the_contract() -> None:
     assert (
         *("timeout", "grace", "memory", "cpus", "pids", "disk", "output_limit", "cpu_time", "stack"),
-        *("entry", "stdin", "env", "files", "artifacts", "network", "check"),
+        *("entry", "stdin", "env", "files", "artifacts", "artifacts_as", "workspace", "keep_workspace"),
+        *("runs", "compare", "stop_on_failure", "network", "check"),
     ) == ARGUMENTS
 
 

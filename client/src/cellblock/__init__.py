@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cellblock.client import Cellblock
     from cellblock.errors import (
         Abandoned,
+        BlobsFull,
+        BlobsUnavailable,
         BrokerUnreachable,
         CellblockError,
         CellLost,
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Abandoned",
     "Artifact",
+    "BlobsFull",
+    "BlobsUnavailable",
     "BrokerUnreachable",
     "CellLost",
     "Cellblock",

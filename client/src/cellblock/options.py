@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Literal, TypedDict
 
-__all__ = ["Base64", "Command", "Content", "Options", "Request", "Run"]
+__all__ = ["Base64", "Command", "Content", "Options", "Ref", "Request", "Run"]
 
 #: Text for the cell's shell, or a list, which is executed as it is.
 Command = str | Sequence[str]
@@ -15,6 +15,12 @@ class Base64(TypedDict):
     """Bytes as base64."""
 
     base64: str
+
+
+class Ref(TypedDict):
+    """The ref of a blob, as a result has it."""
+
+    ref: str
 
 
 #: The content of a file or of the standard input.
@@ -74,10 +80,16 @@ class Request(TypedDict, total=False):
     """The job's standard input."""
     env: Mapping[str, str]
     """Added to the job's environment."""
-    files: Mapping[str, Content]
+    files: Mapping[str, Content | Ref]
     """Written under `/workspace` before the command starts, by their paths."""
     artifacts: Sequence[str]
     """Patterns of the files under `/workspace` to bring back."""
+    artifacts_as: Literal["inline", "ref"]
+    """Whether the result has the artifacts themselves, or the refs of their blobs."""
+    workspace: str
+    """An earlier result's `workspace`: `/workspace` as it begins."""
+    keep_workspace: bool
+    """Whether `/workspace` is kept for a later job. The result's `workspace` is its ref."""
     runs: Sequence[Run]
     """Compile once, and then run with each of these inputs in a fresh cell."""
     compare: str | Mapping[str, float]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import posixpath
 import secrets
@@ -10,7 +9,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import tarfile
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from config.runtimes import BASH, HEAP_REPORT
 from sandbox.cell import CellInfo, Evidence
+from sandbox.engines.host.files import archive_of, write_files
 from sandbox.engines.host.newcomers import Newcomers
 from sandbox.errors import EngineFailed
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Output, Started, Usage
@@ -60,7 +59,7 @@ class HostCell:
         self._events: list[Event] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._seen_ns = 0
-        self._wants_archive = False
+        self._wants_archive = self._is_exact = False
         self._archive: Iterator[Event] | None = None
 
     def start(self, job: Job) -> None:
@@ -68,6 +67,7 @@ class HostCell:
 
         Raises:
             EngineFailed: the host has no room for the files, or cannot start a process.
+            InvalidJob, BlobsUnavailable: a file or the workspace can't be read or unpacked.
         """
         try:
             self._start(job)
@@ -75,8 +75,9 @@ class HostCell:
             raise EngineFailed(f"The host could not start the command: {error.strerror}.") from error
 
     def _start(self, job: Job) -> None:
-        self._wants_archive = bool(job.artifacts)
-        _write_files(self._folder, job)
+        self._wants_archive = bool(job.artifacts or job.keep_workspace)
+        self._is_exact = job.keep_workspace
+        write_files(self._folder, job)
         with _stdin_of(job) as stdin, _heard_signals():
             self._process = subprocess.Popen(
                 ("/bin/sh", "-c", _START, str(job.limits.stack_bytes >> 10), *map(self._own_word, job.argv)),
@@ -194,7 +195,7 @@ class HostCell:
             Ended(128 - code if by_signal else code, usage, by_signal=by_signal, heap_full=heap_full)
         )
         if self._wants_archive:
-            self._archive = map(Archived, _archive(self._folder))
+            self._archive = map(Archived, archive_of(self._folder, exact=self._is_exact))
 
     def _signal(self, number: signal.Signals) -> int:
         return sum(self._signal_one(pid, number) for pid in self._members())
@@ -244,18 +245,6 @@ def _cpu_ns(pid: int) -> int:
     return sum(map(int, ticks)) * _TICK_NS
 
 
-def _write_files(folder: Path, job: Job) -> None:
-    if job.workspace:
-        with tarfile.open(fileobj=io.BytesIO(job.workspace)) as archive:
-            # The other stage, which nothing kept from the host either, has left it.
-            archive.extractall(folder, filter="fully_trusted")  # noqa: S202
-    for path, content in job.files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        target.chmod(0o755)
-
-
 @contextmanager
 def _heard_signals() -> Iterator[None]:
     """Catch the signals that this process ignores, while a job is started.
@@ -290,26 +279,3 @@ def _stdin_of(job: Job) -> IO[bytes]:
     stdin.write(job.stdin)
     stdin.seek(0)
     return stdin
-
-
-def _archive(folder: Path) -> Iterator[bytes]:
-    """A tar archive, made in pieces on demand, because a sparse file may be larger than the memory."""
-    # As in a cell, files that the job made unreadable are archived too.
-    readable = ("/bin/sh", "-c", 'chmod -R u+rX "$0"', folder)
-    subprocess.run(readable, stderr=subprocess.DEVNULL, check=False)
-    with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
-        for path in (folder, *sorted(folder.rglob("*"))):
-            name = posixpath.join(".", path.relative_to(folder))
-            # A socket gets no header.
-            member = archive.gettarinfo(path, name)
-            if member and (os.access(path, os.R_OK) or not member.isreg()):
-                yield member.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape")
-                yield from _padded(path, member.size) if member.isreg() else ()
-    yield bytes(2 * tarfile.BLOCKSIZE)
-
-
-def _padded(path: Path, size: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            yield piece
-    yield bytes(-size % tarfile.BLOCKSIZE)

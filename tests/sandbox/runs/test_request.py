@@ -56,9 +56,10 @@ def test_what_is_about_runs_needs_runs(parse: Parse, name: str) -> None:
         parse("true", **{name: {"compare": "exact", "stop_on_failure": True}[name]})
 
 
-def test_runs_bring_back_no_artifacts(parse: Parse) -> None:
-    with pytest.raises(InvalidJob, match="artifacts: a job with runs brings back none"):
-        parse("true", runs=[{}], artifacts=["x"])
+@pytest.mark.parametrize("asked", [{"artifacts": ["x"]}, {"keep_workspace": True}])
+def test_runs_leave_no_files(parse: Parse, asked: dict[str, Any]) -> None:
+    with pytest.raises(InvalidJob, match="runs leave no files"):
+        parse("true", runs=[{}], **asked)
 
 
 def planned(parse: Parse, cmd: object, *runs: dict[str, Any], **request: Any) -> list[Job]:

@@ -5,34 +5,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from cellblock.shared.errors import InvalidJob
-from cellblock.shared.payload import decode_content, decode_text, normalise_path
+from cellblock.shared.payload import decode_file, decode_text, normalise_path
 from cellblock.shared.quoting import quoted
 
-__all__ = ["check_count", "read_env", "read_files"]
+__all__ = ["GivenFiles", "check_count", "read_env", "read_files"]
 
 # Each variable takes a step in the worker's own event loop, and a pointer in the cell.
 _MOST_VARIABLES = 1024
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
-def read_files(files: object, where: str = "files") -> dict[str, bytes]:
-    """The files by their normalised paths. `where` names them in the request.
+class GivenFiles(NamedTuple):
+    """The files of a request, by their normalised paths: contents, and refs of contents."""
+
+    contents: dict[str, bytes]
+    refs: dict[str, str]
+
+
+def read_files(files: object, where: str = "files") -> GivenFiles:
+    """The files of a request. `where` names them there.
 
     Raises:
         InvalidJob: with one sentence that says what is wrong.
     """
     given = _mapping(where, files)
     checked = {
-        normalise_path(path, where): decode_content(f"{where}[{quoted(path)}]", what)
+        normalise_path(path, where): decode_file(f"{where}[{quoted(path)}]", what)
         for path, what in given.items()
     }
     if len(checked) < len(given):
         raise InvalidJob(f"{where}: two of the paths name the same file.")
     for path in checked:
         _check_parents(where, path, checked)
-    return checked
+    return GivenFiles(
+        contents={path: what for path, what in checked.items() if isinstance(what, bytes)},
+        refs={path: what for path, what in checked.items() if isinstance(what, str)},
+    )
 
 
 def read_env(env: object, where: str = "env") -> dict[str, str]:

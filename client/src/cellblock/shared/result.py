@@ -90,15 +90,26 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A whole file that the job left; `size` is in bytes."""
+    """A whole file that the job left; `size` is in bytes. It has `base64`, or the `ref` of its blob."""
 
     size: int
-    base64: str
+    base64: str = ""
+    ref: str | None = None
 
     @property
     def content(self) -> bytes:
-        """The file's bytes."""
+        """The file's bytes.
+
+        Raises:
+            ValueError: the file lies in the blob store.
+        """
+        if self.ref is not None:
+            raise ValueError(f"the content is not here, but in the blob store: {self.ref}")
         return b64decode(self.base64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The size, and the content or its ref."""
+        return {"size": self.size} | ({"base64": self.base64} if self.ref is None else {"ref": self.ref})
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +233,15 @@ class Result:
     attempt: int
     """1, or more if earlier attempts were lost."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
-    """The files brought back, by path under `/workspace`: bytes, and content. The first 256 by name."""
+    """The files brought back, by path under `/workspace`: bytes, content or ref. The first 256 by name."""
     artifacts_skipped: list[SkippedArtifact] = field(default_factory=list)
     """The first 256 paths by name that matched but were not brought back, each with the reason."""
     artifacts_unnamed: int = 0
     """How many more paths matched and were not brought back."""
+    workspace: str | None = None
+    """With `keep_workspace`: the ref of `/workspace` as the job left it; null if it could not be kept."""
+    workspace_skipped: str | None = None
+    """Why the workspace could not be kept, in one sentence; null if it was, or need not be."""
     verdict: RunVerdict | None = None
     """With `runs`: "accepted" if every run is; else the verdict of the first that is not."""
     runs: list[RunResult] = field(default_factory=list)
@@ -262,7 +277,7 @@ class Result:
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
         parts = {
             "timings": asdict(self.timings),
-            "artifacts": {path: asdict(one) for path, one in self.artifacts.items()},
+            "artifacts": {path: one.to_dict() for path, one in self.artifacts.items()},
             "artifacts_skipped": [asdict(one) for one in self.artifacts_skipped],
             "runs": [one.to_dict() for one in self.runs],
         }
