@@ -25,6 +25,7 @@ COMMANDS = {
     "logs": "live",
     "ps": "ps",
     "worker": "worker",
+    "mcp": "mcp",
     "flower": "worker",
     "doctor": "doctor",
     "reap": "reap",
