@@ -38,7 +38,7 @@ JOB_SCHEMA: dict[str, Any] = {
         "status": {
             "type": "string",
             "description": "succeeded, failed, signaled, timed_out, out_of_memory, output_limit, cancelled;"
-            " queued or running while it is not over.",
+            " queued, running or unknown while it is not over.",
         },
         "exit_code": {"type": _NULLABLE["integer"], "description": "128 + n for signal n."},
         "signal": {"type": _NULLABLE["string"]},
@@ -120,15 +120,11 @@ def _of_failure(failure: Failure) -> str:
 
 
 def _call_again(job: Job, state: str) -> str:
-    if state == "queued":
-        return (
-            f"Job {job.id} is queued: no worker has taken it for {job.seconds:.0f} s. Either all are busy, or"
-            " none runs. Call `result` to wait for it, or `cancel`."
-        )
-    return (
-        f"Job {job.id} still runs, after {job.seconds:.0f} s. Call `result` to wait for the rest, or `cancel`"
-        " to end it."
-    )
+    what = {
+        "queued": f"is queued: no worker has taken it for {job.seconds:.0f} s; all are busy, or none runs",
+        "running": f"still runs, after {job.seconds:.0f} s",
+    }.get(state, "was sent, and the queue cannot be reached now")
+    return f"Job {job.id} {what}. Call `result` to wait for the rest, or `cancel` to end it."
 
 
 def _not_kept(reason: str) -> str:

@@ -137,7 +137,6 @@ async def _script(
         scripts.NO_SUCH: "there is no such file or folder. Try: `list_files`",
         scripts.IS_FOLDER: "it is a folder. Try: `list_files`",
         scripts.UNUSUAL: "it is neither of the kind that is wanted nor a link to one",
-        scripts.UNREADABLE: "its mode allows nobody to read it. Try: `run` with chmod",
     }
     if (code := result.get("exit_code")) in said:
         raise Refused(f"{named(path)}: {said[code]}.")
@@ -156,7 +155,7 @@ async def _run(
     job = await workspace.begin(request, until_s, keeps=keeps)
     try:
         if not await job.wait(until_s):
-            await job.stop()
+            await workspace.stop(job)
     except asyncio.CancelledError:
         workspace.stop_soon(job)
         raise

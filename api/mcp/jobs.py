@@ -78,9 +78,10 @@ class Jobs:
         """What is stored of a job that is over. None if it is not.
 
         Raises:
-            redis.exceptions.RedisError: there was no answer.
+            redis.exceptions.RedisError, TimeoutError: there was no answer.
         """
-        payload = await self._redis.get(live_backend().get_key_for_task(job_id))
+        async with _in_time():
+            payload = await self._redis.get(live_backend().get_key_for_task(job_id))
         if not payload:
             return None
         large = len(payload) > _LARGE_BYTES
@@ -104,9 +105,10 @@ class Jobs:
         """Whether a worker runs the job.
 
         Raises:
-            redis.exceptions.RedisError: there was no answer.
+            redis.exceptions.RedisError, TimeoutError: there was no answer.
         """
-        return bool(await self._redis.exists(lease_key(job_id)))
+        async with _in_time():
+            return bool(await self._redis.exists(lease_key(job_id)))
 
     async def cancel(self, job_id: str) -> None:
         """Ask that a job end, or not start.
@@ -115,6 +117,11 @@ class Jobs:
             redis.exceptions.RedisError: there was no answer.
         """
         await in_thread(lambda: cancel(job_id))
+
+
+def _in_time() -> asyncio.Timeout:
+    """Raises TimeoutError if Redis does not answer soon: redis-py would try again."""
+    return asyncio.timeout(this_settings().publish_timeout)
 
 
 async def in_thread(work: Callable[[], T]) -> T:

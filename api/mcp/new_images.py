@@ -40,7 +40,7 @@ async def new_images(result: Mapping[str, Any], workspace: Workspace) -> NewImag
     """The images in a job's result that its session has not seen, within bounds."""
     found, total_bytes, unread = NewImages(), 0, 0
     for path, blob in _blobs(result).items():
-        if not workspace.is_new_image(blob.ref):
+        if not workspace.is_new(blob.ref):
             continue
         if len(found.shown) == _MOST or total_bytes + blob.size > _MOST_BYTES:
             unread += 1
@@ -50,7 +50,7 @@ async def new_images(result: Mapping[str, Any], workspace: Workspace) -> NewImag
             total_bytes += blob.size
     if unread:
         found.notes.append(f"{unread} more new images are not shown. Look at one with `read_file`.")
-    found.notes += _skipped(result)
+    found.notes += filter(workspace.is_new, _skipped(result))
     return found
 
 

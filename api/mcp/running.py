@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
 
 from api.mcp.answer import ended_answer, running_answer
 from api.mcp.files import path_in, result_of
 from api.mcp.images import IMAGES
 from api.mcp.new_images import new_images
 from api.mcp.refusal import Refused
-from tasks.settings import this_catalogue, this_settings
+from tasks.settings import this_catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     Report = Callable[[float, str], Awaitable[None]]
 
 __all__ = ["cancel", "result", "run"]
+
+_log = logging.getLogger("cellblock.mcp")
 
 # What a program is called whose name nobody has given. It shadows no module of any language.
 _PROGRAM = "snippet"
@@ -114,14 +119,18 @@ async def _answer(workspace: Workspace, job: Job, until_s: float, report: Report
 
     if await job.wait(until_s, tick):
         return await _ended(workspace, job)
-    return running_answer(job, "running" if await _has_started(workspace, job) else "queued")
+    return running_answer(job, await _state(workspace, job))
 
 
-async def _has_started(workspace: Workspace, job: Job) -> bool:
+async def _state(workspace: Workspace, job: Job) -> str:
+    """Whether a job that is not over runs. Whoever asked for it learns its id, also while Redis is away."""
     if job.newest.has_started:
-        return True
-    async with asyncio.timeout(this_settings().publish_timeout):
-        return await workspace.jobs.runs(job.id)
+        return "running"
+    try:
+        return "running" if await workspace.jobs.runs(job.id) else "queued"
+    except (RedisError, OSError) as error:
+        _log.warning("Redis does not answer: %s", type(error).__name__)
+        return "unknown"
 
 
 async def _ended(workspace: Workspace, job: Job) -> CallToolResult:

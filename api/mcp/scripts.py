@@ -5,17 +5,16 @@ They need only a POSIX shell and the everyday tools that BusyBox has as well.
 
 from __future__ import annotations
 
-__all__ = ["IS_FOLDER", "LIST", "NO_SUCH", "READ", "UNREADABLE", "UNUSUAL"]
+__all__ = ["IS_FOLDER", "LIST", "NO_SUCH", "READ", "UNUSUAL"]
 
 #: What their exit codes mean.
-NO_SUCH, IS_FOLDER, UNUSUAL, UNREADABLE = 41, 42, 43, 44
+NO_SUCH, IS_FOLDER, UNUSUAL = 41, 42, 43
 
 #: Writes the size of the file $1, and then from byte $2 on at most $3 bytes of it in base64.
 READ = f"""
 [ -e "$1" ] || [ -L "$1" ] || exit {NO_SUCH}
 [ -d "$1" ] && exit {IS_FOLDER}
 [ -f "$1" ] || exit {UNUSUAL}
-[ -r "$1" ] || exit {UNREADABLE}
 wc -c <"$1"
 tail -c "+$2" "$1" | head -c "$3" | base64
 """

@@ -23,7 +23,7 @@ __all__ = ["Workspace"]
 
 _log = logging.getLogger("cellblock.mcp")
 
-# The most jobs whose ids, and the most images whose digests, a session remembers.
+# The most jobs whose ids, and the most images, a session remembers.
 _MOST_JOBS, _MOST_IMAGES = 256, 4096
 
 
@@ -74,7 +74,7 @@ class Workspace:
 
     def _busy(self) -> Refused:
         job = self._current
-        if job is None or job.is_over:
+        if job is None or job.is_over or job.id not in self._known:
             return Refused("Other calls of this session were first, and took too long. Try again.")
         return Refused(
             f"Job {job.id} still runs in this workspace. Wait for it with `result`, or end it with `cancel`,"
@@ -112,19 +112,23 @@ class Workspace:
             raise Refused(f"This session has no job {quoted(job_id)}. Try: the id as `run` gave it.")
         return job_id, self._known[job_id]
 
-    def is_new_image(self, digest: str) -> bool:
-        """Whether this session sees an image for the first time. It counts as seen from now on."""
-        new = digest not in self._seen
-        self._seen[digest] = None
+    def is_new(self, image: str) -> bool:
+        """Whether this session gets an image, by its digest, or a note on one for the first time."""
+        new = image not in self._seen
+        self._seen[image] = None
         if len(self._seen) > _MOST_IMAGES:
             self._seen.popitem(last=False)
         return new
 
     def stop_soon(self, job: Job) -> None:
         """Cancel a job that nobody waits for any more."""
-        stopping = asyncio.create_task(_quietly(job, job.stop))
+        stopping = asyncio.create_task(self.stop(job))
         self._stopping.add(stopping)
         stopping.add_done_callback(self._stopping.discard)
+
+    async def stop(self, job: Job) -> None:
+        """Cancel a job, and wait some seconds for its end. If Redis is away, it is not watched any longer."""
+        await _quietly(job, job.stop)
 
     async def end(self) -> None:
         """The session is over: cancel its job, and do not wait for its end."""

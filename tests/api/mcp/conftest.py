@@ -41,6 +41,20 @@ async def session(worker: Worker) -> AsyncIterator[Session]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+async def idle(worker: Worker) -> AsyncIterator[Session]:
+    """Gives a session over stdio that tests of a module share, because none of them changes it."""
+    async with session_over_stdio(worker.broker_url) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+async def patient(worker: Worker) -> AsyncIterator[Session]:
+    """Gives a session over stdio that waits as long as usual. Tests of a module share it."""
+    async with session_over_stdio(worker.broker_url) as opened:
+        yield opened
+
+
 @pytest.fixture(params=["stdio, sessionless", "stdio, handshake", "http"])
 def opened(request: pytest.FixtureRequest, worker: Worker, server: HttpServer) -> Open:
     """Gives a function that opens a session, over each transport in turn."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from anyio import to_thread
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
@@ -23,7 +24,7 @@ from tests.programs import ROOT
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from mcp.types import CallToolResult
@@ -36,6 +37,7 @@ __all__ = [
     "running_http",
     "session_over_http",
     "session_over_stdio",
+    "until",
 ]
 
 _START_S, _STOP_S = 30.0, 20.0
@@ -151,6 +153,11 @@ def running_http(
         process.terminate()
         process.wait(_STOP_S)
     assert process.returncode == 0, log_file.read_text()
+
+
+async def until(predicate: Callable[[], Any], what: str, within_s: float = 10.0) -> None:
+    """Wait for a condition, while the clients go on."""
+    await to_thread.run_sync(lambda: wait_until(predicate, within_s, what))
 
 
 def png(side: int, shade: int = 0) -> bytes:
