@@ -12,6 +12,7 @@ from sandbox.cell import JobTags
 from sandbox.cell_run import CellRun
 from sandbox.events import STDOUT, Ended, Event, Output, Started, Usage
 from sandbox.result import Limit, RunResult, RunVerdict
+from sandbox.runs.ahead import CellsAhead
 from sandbox.runs.batch import Batch
 from tests.sandbox.told import ToldCell, ToldEngine
 
@@ -75,7 +76,8 @@ def batch_of(
     job, engine = parse("true", **request), ToldEngine(*cells)
     assert job.runs
     cell_run = CellRun(engine.acquire, 0.1, (TimeIsUp,))
-    return Batch(cell_run, job, job.runs, JobTags(), observer or Observer()), engine
+    none_ahead = CellsAhead(engine.acquire, job, JobTags(), 0)
+    return Batch(cell_run, job, job.runs, JobTags(), observer or Observer(), none_ahead), engine
 
 
 def test_each_run_is_judged_by_itself(parse: Parse) -> None:
