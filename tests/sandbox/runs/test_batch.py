@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from sandbox.events import STDOUT, Ended, Event, Output, Started, Usage
 from sandbox.result import Limit, RunResult, RunVerdict
 from sandbox.runs.ahead import CellsAhead
 from sandbox.runs.batch import Batch
+from sandbox.runs.summary import summary
 from tests.sandbox.told import ToldCell, ToldEngine
 
 if TYPE_CHECKING:
@@ -174,8 +176,6 @@ def test_an_engine_that_fails_one_run_fails_the_attempt_and_stops_the_others(par
 
 
 def test_a_run_that_was_not_accepted_shows_in_the_job(parse: Parse) -> None:
-    from sandbox.runs.summary import summary
-
     right = RunResult(name="1", status=Status.SUCCEEDED, verdict=RunVerdict.ACCEPTED, cpu_seconds=0.1)
     wrong = RunResult(name="2", status=Status.SUCCEEDED, verdict=RunVerdict.WRONG_ANSWER)
     late = RunResult(name="3", status=Status.TIMED_OUT, exit_code=143, limit=Limit.CPU_TIME, memory_peak=5)
@@ -185,3 +185,17 @@ def test_a_run_that_was_not_accepted_shows_in_the_job(parse: Parse) -> None:
     assert (told["status"], told["exit_code"], told["limit"]) == (Status.TIMED_OUT, 143, Limit.CPU_TIME)
     assert (told["verdict"], told["cpu_seconds"], told["memory_peak"]) == (RunVerdict.WRONG_ANSWER, 0.1, 5)
     assert summary([right, late])["verdict"] is None
+
+
+def test_a_run_that_expects_nothing_is_not_accepted(parse: Parse) -> None:
+    right = RunResult(name="1", status=Status.SUCCEEDED, verdict=RunVerdict.ACCEPTED)
+    bare = RunResult(name="2", status=Status.SUCCEEDED)
+
+    assert summary([right, bare, right])["verdict"] is None
+
+
+def test_a_job_has_used_the_sum_of_its_runs_and_their_largest_peak(parse: Parse) -> None:
+    one = RunResult(name="1", status=Status.SUCCEEDED, duration=0.5, cpu_seconds=0.1, memory_peak=5)
+    told = summary([one, replace(one, duration=0.25, cpu_seconds=0.2, memory_peak=9), one])
+
+    assert (told["duration"], told["cpu_seconds"], told["memory_peak"]) == (1.25, 0.4, 9)
