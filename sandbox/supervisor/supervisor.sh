@@ -154,11 +154,11 @@ if [ "$collect" ]; then
   # Files that the job made unreadable are still its own.
   chmod -R u+rX /workspace
   cd /workspace || exit
-  # GNU tar can keep the whole time of a file, and gives the same archive for the same files.
+  # GNU tar can keep the whole time of a file, and gives the same archive for the same files. Another tar
+  # does not know these options, and writes nothing.
   if [ "$exact" ]; then
-    pax=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime
-    tar -c -f /dev/null --sort=name --format=posix --pax-option="$pax" /dev/null &&
-      set -- --sort=name --format=posix --pax-option="$pax" "$@"
+    tar -c -f - --sort=name --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
+      "$@" >&6 && exit
   fi
   exec tar -c -f - "$@" >&6
 fi
