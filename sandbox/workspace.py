@@ -42,7 +42,7 @@ class ArchiveScan:
         return self._content_bytes if self.is_whole else None
 
     def feed(self, piece: bytes) -> int:
-        """Take the next piece. Returns how many of its bytes the archive has, up to the first block of its end."""
+        """Take the next piece. Returns how many of its bytes the archive has, with one block of its end."""
         start = 0
         while start < len(piece) and not (self.is_whole or self._is_damaged):
             if skipped := min(self._skip_bytes, len(piece) - start):
