@@ -24,24 +24,26 @@ ACCESS = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+_SERVERS = {
+    "NANIO_ACCESS_KEY": ACCESS["AWS_ACCESS_KEY_ID"],
+    "NANIO_SECRET_KEY": ACCESS["AWS_SECRET_ACCESS_KEY"],
+}
 
 
 @contextmanager
 def running_s3(folder: Path, bucket: str) -> Iterator[str]:
-    """Run moto's server with one bucket. Gives its address.
-
-    It is a stand-in for Amazon's, written in Python; the client is the real one, over a real connection.
-    """
-    program, port = Path(sys.executable).with_name("moto_server"), free_port()
-    address = f"http://127.0.0.1:{port}"
+    """Run nanio with one bucket: a small server that keeps objects as files. Gives its address."""
+    program, port = Path(sys.executable).with_name("nanio"), free_port()
+    address, env = f"http://127.0.0.1:{port}", os.environ | _SERVERS
+    options = ("--data-dir", str(folder / "data"), "--host", "127.0.0.1", "--port", str(port))
     with (folder / "s3.log").open("wb") as log:
-        command = [str(program), "--host", "127.0.0.1", "--port", str(port)]
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | ACCESS)
+        process = subprocess.Popen([str(program), "serve", *options], stdout=log, stderr=log, env=env)
     try:
         wait_until(lambda: _makes(address, bucket), 30, "the S3 server has its bucket")
         yield address
     finally:
-        process.terminate()
+        # It would wait for clients that have a connection open.
+        process.kill()
         process.wait(30)
 
 
