@@ -16,11 +16,13 @@ from sandbox.result import Limit, RunResult, RunVerdict
 from sandbox.runs.ahead import CellsAhead
 from sandbox.runs.batch import Batch
 from sandbox.runs.summary import summary
+from tests.clock import Clock
 from tests.sandbox.told import ToldCell, ToldEngine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandbox import Job
     from tests.sandbox.conftest import Parse
 
 
@@ -143,8 +145,14 @@ def test_a_cancel_stops_the_run_that_goes_on_and_those_behind_it(parse: Parse) -
 
 
 def test_the_time_of_all_runs_together_is_bounded(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.runs.plan.Runs.lasts_s", lambda *_: 0.05)
-    batch, engine = batch_of(parse, says(b"right"), Endless(), says(b"right"))
+    clock = Clock()
+
+    class Late(Endless):
+        def start(self, job: Job) -> None:
+            clock.sleep(1000)
+
+    monkeypatch.setattr("sandbox.runs.batch.time", clock)
+    batch, engine = batch_of(parse, says(b"right"), Late(), says(b"right"))
 
     assert [(one.status, one.limit) for one in batch()] == [
         (Status.SUCCEEDED, None),
