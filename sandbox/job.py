@@ -40,6 +40,7 @@ class Job:
 
     `refs` are files of which only the ref is known, `sources` those that can be read. `workspace` is a tar
     archive that is unpacked in `/workspace` first. `blobs` is the store, once the refs are looked up there.
+    `waits_s` is how long its cell may have to wait for it.
     """
 
     argv: tuple[str, ...]
@@ -63,6 +64,7 @@ class Job:
     detected: str = ""
     entry: str | None = None
     compiles: bool = False
+    waits_s: float = 0.0
 
     @property
     def uses_blobs(self) -> bool:
@@ -76,7 +78,7 @@ class Job:
         if self.compile:
             before_s = self.compile.limits.timeout_s + self.compile.limits.grace_s + 2 * margin_s
         lasts_s = self.runs.lasts_s(margin_s) if self.runs else self.limits.timeout_s
-        return ladder(before_s + lasts_s, self.limits.grace_s, margin_s)
+        return ladder(self.waits_s + before_s + lasts_s, self.limits.grace_s, margin_s)
 
     def first_stage(self) -> Job | None:
         """The compilation, if there is one, as a job of its own, which brings back all that it leaves."""
@@ -112,6 +114,8 @@ class Job:
             sources={path: what for path, what in self.sources.items() if path not in own}
             | dict(run.sources),
             runs=None,
+            compile=None,
+            waits_s=self.compile.limits.timeout_s + self.compile.limits.grace_s if self.compile else 0.0,
         )
 
 

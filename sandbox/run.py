@@ -14,6 +14,7 @@ from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
 from sandbox.keeping import NO_REPORT, keep
 from sandbox.result import Artifact, Result, Stage, Status, Timings
+from sandbox.runs.ahead import CellsAhead
 from sandbox.runs.batch import Batch
 from sandbox.runs.summary import summary
 from sandbox.workspace import content_bytes
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sandbox.cell_run import CellRun, Outcome
     from sandbox.job import Job
     from sandbox.observer import Observer
+    from sandbox.runs.plan import Runs
 
 __all__ = ["MOST_ARTIFACTS", "Run"]
 
@@ -32,15 +34,21 @@ __all__ = ["MOST_ARTIFACTS", "Run"]
 MOST_ARTIFACTS = 256
 
 _SAID_BYTES = 64 << 10
+# Cells made ahead, for each run that goes on at a time.
+_AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Runs jobs on `engine`. `artifact_bytes` is the most that the artifacts of one job may have together."""
+    """Runs jobs on `engine`. `artifact_bytes` is the most that the artifacts of one job may have together.
+
+    `cells_are_slow`: a cell takes more processor time than a short job.
+    """
 
     cell_run: CellRun
     artifact_bytes: int
     engine: str
+    cells_are_slow: bool = True
 
     def __call__(self, job: Job, tags: JobTags, observer: Observer) -> Result:
         """Run `job` and return its result.
@@ -49,6 +57,11 @@ class Run:
             InvalidJob: its files, or what the compiler made of them, do not fit into its cell.
             SandboxUnavailable: the sandbox could not run the job. Its cells are removed all the same.
         """
+        ahead = CellsAhead(self.cell_run.acquire, job, tags, self._count_ahead(job))
+        with ahead:
+            return self._run(job, tags, observer, ahead)
+
+    def _run(self, job: Job, tags: JobTags, observer: Observer, ahead: CellsAhead) -> Result:
         compiled: Outcome | None = None
         facts: dict[str, Any] = {"runtime": job.runtime.name, "worker": tags.worker, "attempt": tags.attempt}
         if first := job.first_stage():
@@ -60,26 +73,40 @@ class Run:
                 return Result(stage=Stage.COMPILE, **facts, **_ending(compiled, job))
             facts["compile_output"] = _said(compiled, job.limits.output_bytes)
             job = job.second_stage(_fitting(compiled.workspace, job.limits.disk_bytes))
-        ended, laps = (self._all_runs if job.runs else self._only_run)(job, tags, observer, compiled)
+        if job.runs:
+            ended, laps = self._all_runs(job, job.runs, tags, observer, ahead, compiled)
+        else:
+            ended, laps = self._only_run(job, tags, observer)
         for name, lap_s in (compiled.laps if compiled else {}).items():
             laps[name] = laps.get(name, 0.0) + lap_s
         return Result(stage=Stage.RUN, timings=_timings(tags.queued_s, laps), **facts, **ended)
 
     def _only_run(
-        self, job: Job, tags: JobTags, observer: Observer, _: Outcome | None
+        self, job: Job, tags: JobTags, observer: Observer
     ) -> tuple[dict[str, Any], dict[str, float]]:
         outcome = self.cell_run(job, tags, self._caps(job), observer)
         return _ending(outcome, job) | _artifacts(outcome), dict(outcome.laps)
 
     def _all_runs(
-        self, job: Job, tags: JobTags, observer: Observer, compiled: Outcome | None
+        self,
+        job: Job,
+        runs: Runs,
+        tags: JobTags,
+        observer: Observer,
+        ahead: CellsAhead,
+        compiled: Outcome | None,
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        assert job.runs  # noqa: S101  for the type checker
-        batch = Batch(self.cell_run, job, job.runs, tags, observer)
+        batch = Batch(self.cell_run, job, runs, tags, observer, ahead)
         results, last = batch(), batch.last or compiled
         info = asdict(last.info) if last else {"engine": self.engine}
         silent = {"stdout": "", "stderr": "", "stdout_bytes": 0, "stderr_bytes": 0}
         return summary(results) | silent | info, batch.laps
+
+    def _count_ahead(self, job: Job) -> int:
+        """For how many runs cells are made while the program is compiled. They are in vain if it is wrong."""
+        if job.compile is None or job.runs is None:
+            return 0
+        return job.runs.at_once * (1 if self.cells_are_slow else _AHEAD)
 
     def _caps(self, job: Job) -> ArtifactCaps:
         """The bounds of what comes back. What goes to the blob store is bounded by the disk it is on."""

@@ -50,7 +50,12 @@ class Sandbox:
         self._blobs = blobs
         self._cells = _cell_source(self.settings, keeper)
         cell_run = CellRun(self._cells.acquire, self.settings.engine_margin, interrupts)
-        self._run = Run(cell_run, self.settings.max_artifacts, self.settings.engine_name)
+        self._run = Run(
+            cell_run,
+            self.settings.max_artifacts,
+            self.settings.engine_name,
+            cells_are_slow=self._cells.are_slow,
+        )
 
     def __enter__(self) -> Self:
         return self

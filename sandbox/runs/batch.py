@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sandbox.observer import Observer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sandbox.cell import CellInfo, JobTags
     from sandbox.cell_run import CellRun, Outcome
     from sandbox.job import Job
+    from sandbox.runs.ahead import CellsAhead
     from sandbox.runs.plan import Runs
 
 __all__ = ["Batch"]
@@ -31,8 +33,17 @@ class Batch:
     thread of its own.
     """
 
-    def __init__(self, cell_run: CellRun, job: Job, runs: Runs, tags: JobTags, observer: Observer) -> None:
+    def __init__(
+        self,
+        cell_run: CellRun,
+        job: Job,
+        runs: Runs,
+        tags: JobTags,
+        observer: Observer,
+        ahead: CellsAhead,
+    ) -> None:
         self._cell_run = cell_run
+        self._ahead = ahead
         self._job = job
         self._runs = runs
         self._tags = tags
@@ -91,7 +102,8 @@ class Batch:
         if self.unwanted(index):
             return
         run = self._runs.planned[index]
-        outcome = self._cell_run(self._job.as_run(run), self._tags, None, _OfRun(self._observer, self, index))
+        cell_run = replace(self._cell_run, acquire=partial(self._ahead.acquire, index))
+        outcome = cell_run(self._job.as_run(run), self._tags, None, _OfRun(self._observer, self, index))
         result = self._as_stopped(judge_run(outcome, run, self._runs))
         with self._lock:
             self.last = outcome
