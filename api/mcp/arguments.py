@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "MOST_READ_BYTES",
     "Arguments",
     "CancelArguments",
     "ListArguments",

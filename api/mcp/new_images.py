@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from api.mcp.workspace import Workspace
 
-__all__ = ["NewImages", "new_images"]
+__all__ = ["MOST_IMAGES", "MOST_IMAGES_BYTES", "NewImages", "new_images"]
 
 _log = logging.getLogger("cellblock.mcp")
 
-_MOST, _MOST_BYTES = 8, 8_000_000
+#: The most images in an answer, and their bytes together.
+MOST_IMAGES, MOST_IMAGES_BYTES = 8, 8_000_000
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ async def new_images(result: Mapping[str, Any], workspace: Workspace) -> NewImag
     for path, blob in _blobs(result).items():
         if not workspace.is_new(blob.ref):
             continue
-        if len(found.shown) == _MOST or total_bytes + blob.size > _MOST_BYTES:
+        if len(found.shown) == MOST_IMAGES or total_bytes + blob.size > MOST_IMAGES_BYTES:
             unread += 1
         elif note := await _show(path, blob, found, workspace.jobs.tenant):
             found.notes.append(note)
@@ -95,6 +96,6 @@ def _skipped(result: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"{named(str(one['path']))} is not shown: {one['reason']}."
-        for one in skipped[:_MOST]
+        for one in skipped[:MOST_IMAGES]
         if isinstance(one, dict) and {"path", "reason"} <= one.keys()
     ]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Call = Callable[["Workspace", Any, float, "Report"], Awaitable["CallToolResult"]]
 
-__all__ = ["INSTRUCTIONS", "call_tool", "tool_list"]
+__all__ = ["INSTRUCTIONS", "MOST_ENTRIES", "call_tool", "tool_list"]
 
 INSTRUCTIONS = (
     "Runs commands and programs in a sandbox with no network. All tools share one workspace, the folder where"
@@ -37,7 +37,8 @@ INSTRUCTIONS = (
     " no process, no variable, no installed package."
 )
 
-_MOST_ENTRIES = 1000
+#: The most files and folders in one answer.
+MOST_ENTRIES = 1000
 
 
 async def _run(
@@ -90,7 +91,7 @@ def _text(data: bytes, asked: of.ReadArguments) -> str:
 
 async def _list(workspace: Workspace, asked: of.ListArguments, until_s: float, _: Report) -> CallToolResult:
     entries, is_all = await list_files(workspace, asked.folder, until_s)
-    shown = entries[:_MOST_ENTRIES]
+    shown = entries[:MOST_ENTRIES]
     lines = [
         f"{named(one.path)}{'/' if one.kind == 'folder' else f'  {one.size} bytes'}"
         f"{'' if one.kind in ('file', 'folder') else f', {one.kind}'}"
