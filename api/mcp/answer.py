@@ -128,7 +128,7 @@ def _call_again(job: Job, state: str) -> str:
 
 
 def _not_kept(reason: str) -> str:
-    return f"The files are as they were before this job, because {reason}."
+    return f"The files are as they were before this job. Why they were not kept: {reason.rstrip('.')}."
 
 
 def _streams(result: Mapping[str, Any]) -> dict[str, Any]:

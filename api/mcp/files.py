@@ -65,7 +65,7 @@ async def write_file(workspace: Workspace, path: str, content: Any, until_s: flo
     result = await _run(workspace, request, until_s, keeps=True)
     if not result.get("workspace"):
         reason = result.get("workspace_skipped") or result.get("status")
-        raise Refused(f"The file was not written: {reason}.")
+        raise Refused(f"The file was not written: {str(reason).rstrip('.')}.")
 
 
 async def read_file(workspace: Workspace, path: str, offset: int, length: int, until_s: float) -> Part:
@@ -100,10 +100,11 @@ async def list_files(workspace: Workspace, folder: str, until_s: float) -> tuple
     result = await _script(workspace, scripts.LIST, arguments, _LIST_BYTES + _ROOM_BYTES, until_s, folder)
     text = str(result.get("stdout"))
     is_all = len(text.encode()) < _LIST_BYTES
-    return sorted(_entries(text)), is_all
+    return sorted(_entries(text, within)), is_all
 
 
-def _entries(text: str) -> Iterator[Entry]:
+def _entries(text: str, folder: str) -> Iterator[Entry]:
+    above = "" if folder == "." else f"{folder.removeprefix('./')}/"
     parts = iter(text.split("\0"))
     for about in parts:
         sizes = about.splitlines()
@@ -111,7 +112,7 @@ def _entries(text: str) -> Iterator[Entry]:
             name = next(parts, "")
             if not name:
                 return
-            yield _entry(name.removeprefix("./"), line)
+            yield _entry(above + name.removeprefix(f"{folder}/./"), line)
         next(parts, None)
 
 

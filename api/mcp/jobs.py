@@ -7,11 +7,10 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
 from redis.exceptions import RedisError
 
 from api.caps import Caps
+from api.mcp.in_thread import in_thread
 from sandbox import parse_job
 from tasks import cancel, run_sandboxed
 from tasks.headers import LIVE, TENANT
@@ -21,21 +20,16 @@ from tasks.results.reader import read_stored
 from tasks.settings import this_catalogue, this_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
-    from typing import TypeVar
+    from collections.abc import AsyncIterator, Mapping
 
     from redis.asyncio import Redis
 
     from tasks.results.reader import Stored
 
-    T = TypeVar("T")
-
-__all__ = ["Jobs", "in_thread"]
+__all__ = ["Jobs"]
 
 _log = logging.getLogger("cellblock.mcp")
 
-# Fewer than the connections to the broker that one process may have (broker_pool_limit).
-_threads = CapacityLimiter(8)
 _FIRST_LOOK_S, _LATER_LOOK_S, _AGAIN_S = 0.01, 0.25, 1.0
 # A longer result is parsed in a thread.
 _LARGE_BYTES = 256 << 10
@@ -122,8 +116,3 @@ class Jobs:
 def _in_time() -> asyncio.Timeout:
     """Raises TimeoutError if Redis does not answer soon: redis-py would try again."""
     return asyncio.timeout(this_settings().publish_timeout)
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """What `work` returns. It goes on in its thread if the caller is cancelled, who waits for it."""
-    return await run_sync(work, limiter=_threads)

@@ -6,13 +6,11 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from api.mcp.blobs import read_whole
 from api.mcp.images import MOST_IMAGE_BYTES, image_content
-from api.mcp.jobs import in_thread
 from config.quoting import named
 from sandbox import CellblockError
-from sandbox.blobs import Blob, read_blob
-from tasks.blobs.open import open_blobs
-from tasks.settings import this_settings
+from sandbox.blobs import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +72,7 @@ async def _show(path: str, blob: Blob, found: NewImages, tenant: str) -> str | N
     if blob.size > MOST_IMAGE_BYTES:
         return f"{named(path)} is not shown: it has {blob.size} bytes, more than {MOST_IMAGE_BYTES}."
     try:
-        data = await in_thread(lambda: _read(blob, tenant))
+        data = await read_whole(blob, tenant)
     except CellblockError as error:
         _log.warning("An image can't be read: %s", error)
         return f"{named(path)} is not shown: the store does not give it."
@@ -83,11 +81,6 @@ async def _show(path: str, blob: Blob, found: NewImages, tenant: str) -> str | N
         return f"{named(path)} is not shown: it is no image, or an SVG of more than 64 KiB."
     found.shown[path] = content
     return None
-
-
-def _read(blob: Blob, tenant: str) -> bytes:
-    with open_blobs(this_settings(), tenant) as store:
-        return b"".join(read_blob(store, blob))
 
 
 def _skipped(result: Mapping[str, Any]) -> list[str]:

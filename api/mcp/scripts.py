@@ -24,7 +24,7 @@ tail -c "+$2" "$1" | head -c "$3" | base64
 LIST = f"""
 [ -e "$1" ] || exit {NO_SUCH}
 [ -d "$1" ] || exit {UNUSUAL}
-find "$1" -mindepth 1 -print0 | xargs -0 -n 200 sh -c '
+find "$1/." -mindepth 1 -print0 | xargs -0 -n 200 sh -c '
 [ $# -gt 0 ] || exit 0
 stat -c "%f %s" "$@"
 printf "\\0"

@@ -68,6 +68,8 @@ async def _read(workspace: Workspace, asked: of.ReadArguments, until_s: float, _
     is_whole = not asked.offset and len(part.data) == part.size
     if is_whole and not asked.as_base64 and (image := image_content(part.data)):
         return answer(f"{named(asked.path)}: {part.size} bytes", None, image)
+    if 0 < part.size <= asked.offset:
+        raise Refused(f"{named(asked.path)} has only {part.size} bytes.")
     data = part.data[: asked.length]
     end = asked.offset + len(data)
     rest = f"\n[bytes {asked.offset} to {end} of {part.size}; the rest follows from offset {end}]"

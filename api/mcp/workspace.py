@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
+from api.mcp.blobs import remove_workspace
 from api.mcp.job import Job
 from api.mcp.refusal import Refused
 from config.quoting import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from api.mcp.jobs import Jobs
 
@@ -41,7 +42,7 @@ class Workspace:
         self._known: OrderedDict[str, Job | None] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._current: Job | None = None
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._pending: set[asyncio.Task[None]] = set()
 
     async def begin(
         self, request: Mapping[str, Any], until_s: float, *, keeps: bool, live: bool = False
@@ -84,9 +85,15 @@ class Workspace:
     def _keep(self, job: Job, result: Mapping[str, Any]) -> None:
         ref = result.get("workspace")
         if isinstance(ref, str):
-            self.ref = ref
+            self._replace(ref)
         else:
             job.not_kept = str(result.get("workspace_skipped") or "the worker did not keep them")
+
+    def _replace(self, ref: str | None) -> None:
+        """Go on with another ref. Nobody else knows the one before, and many of them would fill the store."""
+        if self.ref and self.ref != ref:
+            self._soon(remove_workspace(self.ref, self.jobs.tenant))
+        self.ref = ref
 
     def remember(self, job: Job) -> None:
         """Let the session ask for this job later."""
@@ -122,22 +129,26 @@ class Workspace:
 
     def stop_soon(self, job: Job) -> None:
         """Cancel a job that nobody waits for any more."""
-        stopping = asyncio.create_task(self.stop(job))
-        self._stopping.add(stopping)
-        stopping.add_done_callback(self._stopping.discard)
+        self._soon(self.stop(job))
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
 
     async def stop(self, job: Job) -> None:
         """Cancel a job, and wait some seconds for its end. If Redis is away, it is not watched any longer."""
         await _quietly(job, job.stop)
 
     async def end(self) -> None:
-        """The session is over: cancel its job, and do not wait for its end."""
+        """The session is over: cancel its job, without waiting for its end, and remove its files."""
         job = self._current
         if job and not job.is_over:
             await _quietly(job, lambda: self.jobs.cancel(job.id))
             await job.give_up()
-        if self._stopping:
-            await asyncio.wait(self._stopping)
+        self._replace(None)
+        if self._pending:
+            await asyncio.wait(self._pending)
 
 
 async def _quietly(job: Job, cancel: Callable[[], Awaitable[None]]) -> None:

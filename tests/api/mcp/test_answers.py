@@ -86,7 +86,9 @@ async def test_files_that_can_not_be_kept_are_as_before_and_the_answer_says_so(p
     await patient.call("write_file", path="b", content="before")
     answer = await patient.run("echo after > b; truncate -s 100m sparse")
     (note,) = answer.facts["notes"]
-    assert note.startswith("The files are as they were before this job, because its files take 100 MiB")
+    assert note.startswith(
+        "The files are as they were before this job. Why they were not kept: its files"
+    )
     assert note in answer.text
     assert await patient.stdout("cat b; rm -f sparse") == "before"
 
