@@ -16,6 +16,7 @@ from pydantic_settings import (
 
 from config.address import Address
 from config.address_text import parse_address
+from config.api_settings import ApiSettings
 from config.hosts import Host, parse_patterns
 from config.ladder import Ladder, ladder
 from config.setting_types import (
@@ -33,7 +34,6 @@ from config.setting_types import (
     Warm,
     setting,
 )
-from config.tenant_settings import TenantSettings
 from config.uid_range import parse_uid_range
 from config.variables import OLD_NAMES, explain, key_of, unknown_variables, variable_of, warn_of
 from config.warm import WarmSizes, parse_warm
@@ -45,7 +45,7 @@ class InvalidSetting(ValueError):
     """A setting has a value that is not allowed. The operator must correct it; a retry does not help."""
 
 
-class Settings(TenantSettings):
+class Settings(ApiSettings):
     """Every setting, with its unit in its name or type.
 
     The variable of a field is `CELLBLOCK_` and its name, except for the four original variables, which keep
