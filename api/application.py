@@ -27,7 +27,9 @@ from config.quoting import quoted
 from sandbox import CellblockError, InvalidJob, QueueFull
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import ASGIApp
 
     from api.callers import Callers
     from api.metrics import Metrics
@@ -37,7 +39,9 @@ __all__ = ["application"]
 _log = logging.getLogger("cellblock.api")
 
 
-def application(callers: Callers, closing: asyncio.Event, metrics: Metrics) -> FastAPI:
+def application(
+    callers: Callers, closing: asyncio.Event, metrics: Metrics, traced: Callable[[ASGIApp], ASGIApp]
+) -> FastAPI:
     """The API for these callers. Streams and waits end when `closing` is set."""
 
     @asynccontextmanager
@@ -58,7 +62,7 @@ def application(callers: Callers, closing: asyncio.Event, metrics: Metrics) -> F
     for error in (Problem, CellblockError, RedisError, OSError, HTTPException, RequestValidationError):
         app.add_exception_handler(error, _explain)
     app.add_exception_handler(Exception, _confess)
-    for middleware in (Holding, metrics.middleware, HurriedReaders):
+    for middleware in (Holding, metrics.middleware, traced, HurriedReaders):
         app.add_middleware(middleware)
     app.openapi = lambda: document(app, has_tokens=callers.are_known)  # type: ignore[method-assign]
     return app

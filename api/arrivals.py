@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
+from api.ending import end
 from tasks.live.place import live_backend, live_redis_async
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ class Arrivals:
             try:
                 yield arrivals
             finally:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+                await end(listening)
 
     @asynccontextmanager
     async def of(self, job_id: str) -> AsyncIterator[asyncio.Event]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 from starlette.responses import Response
 
+from api.ending import end
 from api.problems import Problem
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class EventStream(Response):
         try:
             await asyncio.wait([sending, *others], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _end(sending, *others)
+            await end(sending, *others)
         if not sending.cancelled():
             sending.result()
         await send({"type": "http.response.body", "body": b""})
@@ -66,7 +67,7 @@ class EventStream(Response):
 
 async def _pump(events: AsyncGenerator[str, None], put: Callable[[bytes], Awaitable[None]]) -> None:
     """Send each event as it comes, and a comment where none comes for long."""
-    coming = asyncio.ensure_future(anext(events, ""))
+    coming = asyncio.create_task(_next(events))
     try:
         while True:
             done, _ = await asyncio.wait([coming], timeout=_QUIET_S)
@@ -74,15 +75,14 @@ async def _pump(events: AsyncGenerator[str, None], put: Callable[[bytes], Awaita
                 return
             await put(coming.result().encode() if done else _QUIET)
             if done:
-                coming = asyncio.ensure_future(anext(events, ""))
+                coming = asyncio.create_task(_next(events))
     finally:
-        await _end(coming)
+        await end(coming)
 
 
-async def _end(*tasks: asyncio.Future[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _next(events: AsyncGenerator[str, None]) -> str:
+    """The next event; empty after the last."""
+    return await anext(events, "")
 
 
 async def gone(receive: Receive) -> None:

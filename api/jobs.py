@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from api.answers import Job, json_response
 from api.body import read_body
+from api.ending import end
 from api.event_stream import EventStream, gone
 from api.events import ENDED, FIRST, check_last_id, events_of
 from api.openapi_parts import EVENTS, JOB_BODY, JOB_LINKS, problems
@@ -135,6 +136,4 @@ async def _ended(call: Call, job_id: str, wait_s: float) -> Ended | None:
         await asyncio.wait([waiting, *others], return_when=asyncio.FIRST_COMPLETED)
         return waiting.result() if waiting.done() else None
     finally:
-        for task in (waiting, *others):
-            task.cancel()
-        await asyncio.gather(waiting, *others, return_exceptions=True)
+        await end(waiting, *others)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from api.budget import Open
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "method_of", "route_of"]
 
 _METHODS = {"GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH"}
 _OTHER = "other"
@@ -61,12 +61,17 @@ class Metrics:
         return counted
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        about = {"method": scope["method"] if scope["method"] in _METHODS else _OTHER, "route": _route(scope)}
+        about = {"method": method_of(scope), "route": route_of(scope)}
         self._requests.labels(**about, status=str(status)).inc()
         self._seconds.labels(**about).observe(seconds)
 
 
-def _route(scope: Scope) -> str:
+def method_of(scope: Scope) -> str:
+    """The method of a request, if it is a usual one."""
+    return scope["method"] if scope["method"] in _METHODS else _OTHER
+
+
+def route_of(scope: Scope) -> str:
     """The address with `{id}` for ids, so that callers can't make as many labels as they like."""
     route: Any = scope.get("route")
     return str(getattr(route, "path", _OTHER))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,15 @@ from api.callers import Callers
 from api.connection import Connection
 from api.metrics import Metrics
 from api.tokens import TokenFile
+from api.traces import tracing
 from config import InvalidSetting
 from sandbox.log_lines import log_formatter
 from tasks.settings import this_catalogue, this_settings
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from starlette.types import ASGIApp
 
 __all__ = ["serve"]
 
@@ -37,19 +41,27 @@ def serve(host: str, port: int) -> None:
     """Serve the API at this address. Returns after SIGTERM or SIGINT.
 
     Raises:
-        InvalidSetting: the tokens can't be read, or there are none and others can reach the address.
-        OSError: the address can't be listened on.
+        InvalidSetting: the tokens can't be read, or there are none and others can reach the address; or it
+            can't be listened on.
     """
     this_catalogue()
     _set_up_log()
     callers = Callers(_tokens(host))
     _allow_descriptors()
     closing, metrics = asyncio.Event(), Metrics()
-    settings = this_settings()
-    if settings.metrics_port is not None:
-        metrics.serve(settings.metrics_port, settings.metrics_address)
-    config = uvicorn.Config(
-        application(callers, closing, metrics),
+    _serve_metrics(metrics)
+    with tracing() as traced, _listening(host, port) as listener:
+        server = _Server(_config(application(callers, closing, metrics, traced)), closing)
+        _log.info("Listening on http://%s:%d", host, listener.getsockname()[1])
+        # Else uvicorn ends this process by the signal that it got, and nothing after this line runs.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, server.handle_exit)
+        server.run([listener])
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
         http=Connection,
         ws="none",
         lifespan="on",
@@ -60,9 +72,6 @@ def serve(host: str, port: int) -> None:
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    with _listening(host, port) as listener:
-        _log.info("Listening on http://%s:%d", host, listener.getsockname()[1])
-        _Server(config, closing).run([listener])
 
 
 class _Server(uvicorn.Server):
@@ -93,7 +102,21 @@ def _tokens(host: str) -> TokenFile | None:
 
 def _listening(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_MOST_CONNECTIONS)
+    try:
+        return socket.create_server((host, port), family=family, backlog=_MOST_CONNECTIONS)
+    except OSError as error:
+        raise InvalidSetting(f"--host {host} --port {port}: {error.strerror}. Try: another port") from None
+
+
+def _serve_metrics(metrics: Metrics) -> None:
+    settings = this_settings()
+    if settings.metrics_port is None:
+        return
+    try:
+        metrics.serve(settings.metrics_port, settings.metrics_address)
+    except OSError as error:
+        port = settings.metrics_port
+        raise InvalidSetting(f"CELLBLOCK_METRICS_PORT={port}: {error.strerror}. Try: another port") from None
 
 
 def _allow_descriptors() -> None:

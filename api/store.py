@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from api.budget import Share
 
-__all__ = ["Claim", "Store"]
+__all__ = ["AT_ONCE", "Claim", "Store"]
 
-_AT_ONCE = 64
+#: How many connections to Redis it has at most.
+AT_ONCE = 64
 # A result is in memory as it is stored, as it is read, and as it is sent.
 _COPIES = 3
 
@@ -43,7 +44,7 @@ class Store:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = asyncio.Semaphore(AT_ONCE)
         settings = this_settings()
         self._kept_s = round(settings.result_expires + settings.longest.reap_s)
 
