@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 
 from api.answers import Health, RuntimeList, json_response
 from api.openapi_parts import problems
+from api.outage import away
 from api.requests import Calling
-from api.sending import away
 from sandbox.limits import RULES, resolve_limits
 from tasks.settings import this_catalogue, this_settings
 

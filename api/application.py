@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,11 @@ from api.about import about
 from api.connection import HurriedReaders
 from api.jobs import jobs
 from api.openapi import document
+from api.outage import away, note_outage
 from api.page import page
 from api.parts import open_parts
 from api.problems import Problem, problem_of
 from api.requests import Holding
-from api.sending import away
 from config.quoting import quoted
 from sandbox import CellblockError, InvalidJob, QueueFull
 
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from api.metrics import Metrics
 
 __all__ = ["application"]
-
-_log = logging.getLogger("cellblock.api")
 
 
 def application(
@@ -95,7 +92,7 @@ def _problem(error: Exception) -> Problem:
             return _of_parameter(error.errors()[0])
         case HTTPException():
             return problem_of(error)
-    _log.warning("Redis did not answer a request: %s", type(error).__name__)
+    note_outage(error)
     return away()
 
 

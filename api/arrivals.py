@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from api.ending import end
+from api.outage import note_outage
 from tasks.live.place import live_backend, live_redis_async
 
 if TYPE_CHECKING:
@@ -84,9 +85,7 @@ class Arrivals:
                     while True:
                         self._wake(await heard.get_message(timeout=_READ_S))
             except (RedisError, OSError) as error:
-                _log.warning(
-                    "Results are looked for once a second meanwhile: Redis: %s", type(error).__name__
-                )
+                note_outage(error)
             finally:
                 self._heard = None
             await asyncio.sleep(_AGAIN_S)

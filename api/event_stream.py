@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from api.ending import end
-from api.problems import Problem
+from api.outage import note_outage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 __all__ = ["EventStream", "gone"]
-
-_log = logging.getLogger("cellblock.api")
 
 # A client whose connection is gone is noticed by this comment, and a proxy keeps the connection open.
 _QUIET_S = 15.0
@@ -61,8 +58,8 @@ class EventStream(Response):
             try:
                 await put(_HEAD)
                 await _pump(events, put)
-            except (RedisError, Problem) as error:
-                _log.warning("A stream of events ends early: %s", type(error).__name__)
+            except RedisError as error:
+                note_outage(error)
 
 
 async def _pump(events: AsyncGenerator[str, None], put: Callable[[bytes], Awaitable[None]]) -> None:

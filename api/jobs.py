@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Query, Response
+from redis.exceptions import RedisError
 
 from api.answers import Job, json_response
 from api.body import read_body
@@ -16,6 +17,7 @@ from api.events import ENDED, FIRST, check_last_id, events_of
 from api.openapi_parts import EVENTS, JOB_BODY, JOB_LINKS, problems
 from api.outcome import LONGEST_WAIT_S, find_ended, shown, state_of, wait_for_end
 from api.parts import most_body_bytes
+from api.problems import Problem
 from api.requests import Call, Calling, OwnJob
 from api.submission import Submission
 
@@ -64,8 +66,14 @@ async def submit(
     if wait:
         call.stay_open()
     submission = Submission(call, body, idempotency_key, live=live)
-    await submission.send()
-    return await _answer(call, submission.job_id, wait, running_status=202)
+    is_new = await submission.send()
+    if is_new and not wait:
+        return _unfinished(submission.job_id, "queued", 202)
+    try:
+        return await _answer(call, submission.job_id, wait, running_status=202)
+    except (Problem, RedisError, OSError):
+        # The job is sent: whoever asked for it must learn its id.
+        return _unfinished(submission.job_id, "queued", 202)
 
 
 @jobs.get("/{id}", response_model=Job, responses=problems(401, 404, 422, 429, 503))
@@ -113,16 +121,18 @@ async def _answer(
     call: Call, job_id: str, wait_s: float, *, running_status: int, done_status: int = 200
 ) -> Response:
     ended = await _ended(call, job_id, wait_s)
-    where = f"/v1/jobs/{job_id}"
     if ended is None:
-        about = {
-            "id": job_id,
-            "state": await state_of(call.parts.store, job_id),
-            "result": None,
-            "error": None,
-        }
-        return json_response(json.dumps(about), running_status, Location=where)
-    return json_response(await shown(job_id, ended), done_status, Location=where)
+        return _unfinished(job_id, await state_of(call.parts.store, job_id), running_status)
+    return json_response(await shown(job_id, ended), done_status, Location=_place(job_id))
+
+
+def _unfinished(job_id: str, state: str, status: int) -> Response:
+    about = {"id": job_id, "state": state, "result": None, "error": None}
+    return json_response(json.dumps(about), status, Location=_place(job_id))
+
+
+def _place(job_id: str) -> str:
+    return f"/v1/jobs/{job_id}"
 
 
 async def _ended(call: Call, job_id: str, wait_s: float) -> Ended | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
 from api.body import LARGE_BYTES
-from api.problems import Problem
+from api.outage import away, note_outage
 from sandbox import BrokerUnreachable, parse_job
 from sandbox.job import bind_request
 from tasks import cancel, run_sandboxed
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from api.callers import Caller
 
 __all__ = ["Sender", "trace_headers"]
-
-_log = logging.getLogger("cellblock.api")
 
 # Fewer than the connections to the broker that one process may have (broker_pool_limit).
 _THREADS, _LARGE_THREADS = 8, 2
@@ -75,15 +72,10 @@ class Sender:
         try:
             await run_sync(work, limiter=CapacityLimiter(1), abandon_on_cancel=False)
         except BrokerUnreachable as error:
-            _log.warning("A job was not sent: %s", error)
+            note_outage(error)
             raise away() from error
         finally:
             limiter.release_on_behalf_of(work)
-
-
-def away() -> Problem:
-    """The answer while Redis is away. Its address is not the caller's business."""
-    return Problem.later(503, "unavailable", "The queue cannot be reached now. Send the request again soon.")
 
 
 def _send(job_id: str, request: Mapping[str, Any], caller: Caller, headers: Mapping[str, Any]) -> None:

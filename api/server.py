@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import signal
 import socket
@@ -105,7 +106,7 @@ def _listening(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_MOST_CONNECTIONS)
     except OSError as error:
-        raise InvalidSetting(f"--host {host} --port {port}: {error.strerror}. Try: another port") from None
+        raise InvalidSetting(f"--host {host} --port {port}: {_reason(error)}. Try: another port") from None
 
 
 def _serve_metrics(metrics: Metrics) -> None:
@@ -116,7 +117,12 @@ def _serve_metrics(metrics: Metrics) -> None:
         metrics.serve(settings.metrics_port, settings.metrics_address)
     except OSError as error:
         port = settings.metrics_port
-        raise InvalidSetting(f"CELLBLOCK_METRICS_PORT={port}: {error.strerror}. Try: another port") from None
+        raise InvalidSetting(f"CELLBLOCK_METRICS_PORT={port}: {_reason(error)}. Try: another port") from None
+
+
+def _reason(error: OSError) -> str:
+    """What the system says. `socket` adds the address to its sentence."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _allow_descriptors() -> None:

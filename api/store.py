@@ -61,7 +61,7 @@ class Store:
         Raises:
             redis.exceptions.RedisError: there was no answer.
         """
-        async with self._turns, self._redis.pipeline() as commands:
+        async with self._turn(), self._redis.pipeline() as commands:
             commands.set(_key(job_id), json.dumps(asdict(claim)), ex=self._kept_s, nx=True)
             commands.get(_key(job_id))
             _, stored = await commands.execute()
@@ -70,17 +70,17 @@ class Store:
     async def note_sent(self, job_id: str, claim: Claim) -> None:
         """Note that the job of a claim was sent."""
         sent = Claim(claim.tenant, claim.digest, sent=True)
-        async with self._turns:
+        async with self._turn():
             await self._redis.set(_key(job_id), json.dumps(asdict(sent)), ex=self._kept_s)
 
     async def drop(self, job_id: str) -> None:
         """Forget a job that was not sent."""
-        async with self._turns:
+        async with self._turn():
             await self._redis.delete(_key(job_id))
 
     async def is_of(self, job_id: str, tenant: str) -> bool:
         """Whether a job is this tenant's. Whose it is is kept for longer with each look."""
-        async with self._turns, self._redis.pipeline(transaction=False) as commands:
+        async with self._turn(), self._redis.pipeline(transaction=False) as commands:
             commands.get(_key(job_id))
             commands.expire(_key(job_id), self._kept_s)
             stored, _ = await commands.execute()
@@ -94,7 +94,7 @@ class Store:
             Problem: it is large, and there is no room for it now.
         """
         key = _result_key(job_id)
-        async with self._turns:
+        async with self._turn():
             head: Any = await self._redis.getrange(key, 0, LARGE_BYTES - 1)
             if len(head) < LARGE_BYTES:
                 return head or None
@@ -104,7 +104,7 @@ class Store:
 
     async def runs(self, job_id: str) -> bool:
         """Whether a worker runs the job."""
-        async with self._turns:
+        async with self._turn():
             return bool(await self._redis.exists(lease_key(job_id)))
 
     async def answers(self, within_s: float) -> bool:
@@ -114,6 +114,12 @@ class Store:
                 return bool(await self._redis.ping())
         except (RedisError, OSError):
             return False
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """A turn to ask Redis. It ends with TimeoutError if that takes too long: redis-py would try again."""
+        async with asyncio.timeout(this_settings().publish_timeout), self._turns:
+            yield
 
 
 def _key(job_id: str) -> str:

@@ -28,8 +28,8 @@ class Submission:
         self._is_keyed = key is not None
         self.job_id = str(uuid.uuid4()) if key is None else _id_of(call.caller.tenant, key)
 
-    async def send(self) -> None:
-        """Send the job, unless that was done before.
+    async def send(self) -> bool:
+        """Send the job, unless that was done before. Returns whether it was sent now.
 
         The claim is stored first: no job is sent whose owner is not known. A job that is not known to be sent
         is sent again under the same id, and runs once all the same.
@@ -46,10 +46,11 @@ class Submission:
             detail = "This Idempotency-Key was used before, with another body. Use a new key for a new job."
             raise Problem(422, "other-body", detail)
         if held.sent:
-            return
+            return False
         await self._send()
         if self._is_keyed:
             await store.note_sent(self.job_id, claim)
+        return True
 
     async def _send(self) -> None:
         call = self._call
