@@ -24,14 +24,26 @@ __all__ = ["about"]
 about = APIRouter()
 
 
-@about.get("/v1/runtimes", response_model=RuntimeList, tags=["runtimes"], responses=problems(401))
+@about.get(
+    "/v1/runtimes",
+    response_model=RuntimeList,
+    response_description="The runtimes.",
+    tags=["runtimes"],
+    responses=problems(401),
+)
 async def runtimes(call: Calling) -> Response:
     """The runtimes that jobs may name."""
     del call
     return json_response(json.dumps({"runtimes": [_about(one) for one in this_catalogue().values()]}))
 
 
-@about.get("/healthz", response_model=Health, tags=["health"], responses=problems(503))
+@about.get(
+    "/healthz",
+    response_model=Health,
+    response_description="Redis answers.",
+    tags=["health"],
+    responses=problems(503),
+)
 async def healthz(request: Request) -> Response:
     """Whether the API can take jobs: Redis answers within two seconds. Needs no token."""
     if not await request.state.parts.health.is_well():

@@ -23,13 +23,13 @@ class JobError(BaseModel):
 class Job(BaseModel):
     """A job. `result` and `error` are there once its state is `done`."""
 
-    id: str = Field(examples=["3f2b8c1e-8d0a-4d5e-9a55-0f6f4a1f9d10"])
+    id: str = Field(description="By this it is found.", examples=["3f2b8c1e-8d0a-4d5e-9a55-0f6f4a1f9d10"])
     state: Literal["queued", "running", "done"] = Field(
         description="`queued` also between two attempts; `done` however it ended."
     )
     result: dict[str, Any] | None = Field(
         None,
-        description="The result, as the reference page of results describes it.",
+        description="The job's result, as every app gets it.",
         examples=[{"status": "succeeded", "exit_code": 0, "stdout": "42\n", "stderr": ""}],
     )
     error: JobError | None = Field(None, description="Null for a job that has a result.")

@@ -76,7 +76,9 @@ async def submit(
         return _unfinished(submission.job_id, "queued", 202)
 
 
-@jobs.get("/{id}", response_model=Job, responses=problems(401, 404, 422, 429, 503))
+@jobs.get(
+    "/{id}", response_model=Job, response_description="The job.", responses=problems(401, 404, 422, 429, 503)
+)
 async def look(call: Calling, job_id: OwnJob, wait: Wait = 0.0) -> Response:
     """The state of a job, and its result once it is over."""
     if wait:
@@ -84,7 +86,13 @@ async def look(call: Calling, job_id: OwnJob, wait: Wait = 0.0) -> Response:
     return await _answer(call, job_id, wait, running_status=200)
 
 
-@jobs.delete("/{id}", response_model=Job, status_code=202, responses=problems(401, 404, 503))
+@jobs.delete(
+    "/{id}",
+    response_model=Job,
+    response_description="The job ends, or has ended.",
+    status_code=202,
+    responses=problems(401, 404, 503),
+)
 async def cancel(call: Calling, job_id: OwnJob) -> Response:
     """Cancel a job: it ends within two seconds as `cancelled`, or does not start. One that is over stays."""
     await call.parts.sender.cancel(job_id)
