@@ -69,7 +69,9 @@ def _containers() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
             yield pod, container
 
 
-@pytest.mark.parametrize(("pod", "container"), list(_containers()), ids=lambda one: one.get("name", ""))
+@pytest.mark.parametrize(
+    ("pod", "container"), list(_containers()), ids=[one["name"] for _, one in _containers()]
+)
 def test_every_container_is_locked_down_and_mounts_what_there_is(
     pod: dict[str, Any], container: dict[str, Any]
 ) -> None:
@@ -86,10 +88,10 @@ def test_the_worker_itself_mounts_nothing_of_its_node() -> None:
     assert not of_the_node & {mount["name"] for mount in worker["volumeMounts"]}
 
 
-ENTRIES = [*POD["containers"][0]["env"], *API_POD["containers"][0]["env"]]
+ENTRIES = {one["name"]: one for pod in (POD, API_POD) for one in pod["containers"][0]["env"]}
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda one: one["name"])
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES.keys())
 def test_every_variable_is_a_setting_and_its_value_a_text(entry: dict[str, str]) -> None:
     field, known = entry["name"].removeprefix("CELLBLOCK_").lower(), type(load_settings()).model_fields
     assert {field, field.removesuffix("_file")} & known.keys()
