@@ -62,10 +62,10 @@ def parse_caps(words: Sequence[str]) -> Caps:
     most: dict[str, float] = {}
     streams = _DEFAULT_STREAMS
     for word in words:
-        name, _, value = word.partition("=")
+        name, equals, value = word.partition("=")
         if name == _STREAMS:
             streams = _count(value)
-        elif name in _RULES and name not in most:
+        elif equals and name in _RULES and name not in most:
             most[name] = _limit(name, value)
         else:
             raise ValueError(f"{quoted(word)} is no limit. There are: {', '.join([*_RULES, _STREAMS])}")
