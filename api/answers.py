@@ -41,8 +41,8 @@ class RuntimeAbout(BaseModel):
     name: str = Field(examples=["python"])
     aliases: list[str] = Field(description="Other names of it.", examples=[["py", "python3"]])
     extensions: list[str] = Field(description="The files that it owns.", examples=[[".py"]])
-    limits: dict[str, float] = Field(
-        description="The limits of its jobs where they ask for none, in seconds, bytes and cores.",
+    limits: dict[str, float | None] = Field(
+        description="The limits of its jobs where they ask for none: seconds, bytes, cores. Null: none.",
         examples=[{"timeout": 30, "memory": 536870912}],
     )
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sandbox import Limits
+    from sandbox.limits import Rule
 
 __all__ = ["Caps", "parse_caps"]
 
@@ -34,23 +35,28 @@ class Caps:
     streams: int = _DEFAULT_STREAMS
 
     def lower(self, request: Mapping[str, Any], resolved: Limits) -> dict[str, Any]:
-        """The request with its limits kept to these. `resolved` are the limits that it has without them.
+        """A valid request with its limits kept to these. `resolved` are the limits that it has without them.
 
         A limit that the request does not name is lowered.
 
         Raises:
-            InvalidJob: it names a limit that is above the most.
+            InvalidJob: the job, or one of its runs, names a limit that is above the most.
         """
         lowered = dict(request)
         for name, most in self.most.items():
-            rule = _RULES[name]
-            if getattr(resolved, rule.field) <= most:
-                continue
-            if request.get(name) is not None:
-                asked = rule.show(getattr(resolved, rule.field))
-                raise InvalidJob(f"{name}={asked} is above the {rule.show(most)} that this token allows.")
-            lowered[name] = most
+            for one in (request, *(request.get("runs") or ())):
+                _check(_RULES[name], one.get(name), most)
+            value = getattr(resolved, _RULES[name].field)
+            if value is None or value > most:
+                lowered[name] = most
         return lowered
+
+
+def _check(rule: Rule, asked: object, most: float) -> None:
+    if asked is not None and (value := read_limit(rule, asked)) > most:
+        raise InvalidJob(
+            f"{rule.name}={rule.show(value)} is above the {rule.show(most)} that this token allows."
+        )
 
 
 def parse_caps(words: Sequence[str]) -> Caps:

@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 from api.body import LARGE_BYTES
 from api.outage import away, note_outage
 from sandbox import BrokerUnreachable, parse_job
-from sandbox.job import bind_request
+from sandbox.request import bind_request
 from tasks import cancel, run_sandboxed
 from tasks.headers import LIVE, TENANT
 from tasks.settings import this_catalogue, this_settings

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-__all__ = ["Answer", "Artifact", "Skipped", "UnreadableResult", "read_answer"]
+__all__ = ["Answer", "AnsweredRun", "Artifact", "Skipped", "UnreadableResult", "read_answer"]
 
 
 def _encodable(text: str) -> str:
@@ -18,6 +18,9 @@ def _encodable(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_encodable)]
 Count = Annotated[int, Field(ge=0, le=1 << 62)]
+Status = Literal["succeeded", "failed", "signaled", "timed_out", "out_of_memory", "output_limit", "cancelled"]
+Verdict = Literal["accepted", "wrong_answer"] | None
+Ref = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Code = Annotated[int, Field(ge=0, le=255)]
 
 
@@ -30,10 +33,11 @@ class _Part(BaseModel):
 
 
 class Artifact(_Part):
-    """A file that the job left."""
+    """A file that the job left: its content, or the ref of its blob."""
 
     size: Count
-    base64: str
+    base64: str = ""
+    ref: Ref | None = None
 
     @property
     def content(self) -> bytes:
@@ -58,14 +62,25 @@ class Skipped(_Part):
     reason: str
 
 
+class AnsweredRun(_Part):
+    """The part of a run's result that is shown; each field is as in `sandbox.result.RunResult`."""
+
+    name: str
+    status: Status
+    verdict: Verdict
+    limit: str | None
+    duration: float
+    cpu_seconds: float | None
+    memory_peak: Count | None
+
+
 class Answer(_Part):
     """The part of a result that is shown; each field is as in `sandbox.Result`."""
 
-    status: Literal[
-        "succeeded", "failed", "signaled", "timed_out", "out_of_memory", "output_limit", "cancelled"
-    ]
+    status: Status
     exit_code: Code | None
     signal: str | None = None
+    limit: str | None = None
     stdout: Text
     stderr: Text
     stdout_bytes: Count
@@ -78,6 +93,16 @@ class Answer(_Part):
     artifacts_skipped: list[Skipped] = Field(default_factory=list)
     artifacts_unnamed: Count = 0
     compile_output: Text = ""
+    verdict: Verdict = None
+    runs: list[AnsweredRun] = Field(default_factory=list)
+
+    @property
+    def answered_wrongly(self) -> bool:
+        """Whether a run has not written what was expected."""
+        return any(run.verdict == "wrong_answer" for run in self.runs)
+
+    workspace: Ref | None = None
+    workspace_skipped: str | None = None
 
     @model_validator(mode="after")
     def _code_is_of_its_status(self) -> Answer:

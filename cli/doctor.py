@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli.checks import engine, installation, queue, stock
+from cli.checks import blobs, engine, installation, queue, stock
 from cli.checks import workers as workforce
 from cli.checks.finding import Finding, Level, skipped
 from cli.exit_codes import ExitCode
@@ -42,6 +42,7 @@ CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "clock": queue.clock,
     "workers": workforce.workers,
     "consumers": workforce.consumers,
+    "blobs": blobs.blobs,
     "budget": installation.budget,
 }
 

@@ -12,6 +12,8 @@ class ExitCode(IntEnum):
 
     OK = 0
     """The command succeeded; `doctor`: nothing prevents a job from running."""
+    WRONG_ANSWER = 1
+    """All runs succeeded, and one of them did not write what was expected."""
     USAGE = 2
     """The call is wrong, or the request or a setting is refused."""
     TIMED_OUT = 124

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from cli.exit_codes import exit_code_of
+from cli.exit_codes import ExitCode, exit_code_of
 from cli.outputs import STREAMS, Outputs
+from cli.run_table import show_runs
 from cli.saving import UnsafeName, save
 from cli.show import note
 from cli.terminal import printable
@@ -16,7 +17,7 @@ from config import format_bytes
 if TYPE_CHECKING:
     from cli.answer import Answer
 
-__all__ = ["finish", "write_outputs"]
+__all__ = ["exit_of", "finish", "write_outputs"]
 
 _REMARKS = {
     "timed_out": "timed out",
@@ -33,7 +34,16 @@ def finish(answer: Answer, *, raw: bool = False, shown_live: bool = False) -> No
         write_outputs(answer, raw=raw)
     _remark(answer, shown_live=shown_live)
     _save_artifacts(answer)
-    raise typer.Exit(exit_code_of(answer.status, answer.exit_code))
+    _remark_on_workspace(answer)
+    if answer.runs:
+        show_runs(answer.runs)
+    raise typer.Exit(exit_of(answer))
+
+
+def exit_of(answer: Answer) -> int:
+    """The exit code for a result."""
+    code = exit_code_of(answer.status, answer.exit_code)
+    return ExitCode.WRONG_ANSWER if code == ExitCode.OK and answer.answered_wrongly else code
 
 
 def write_outputs(answer: Answer, *, raw: bool) -> None:
@@ -44,7 +54,9 @@ def write_outputs(answer: Answer, *, raw: bool) -> None:
 
 
 def _remark(answer: Answer, *, shown_live: bool) -> None:
-    if answer.status in _REMARKS:
+    if answer.limit == "cpu_time":
+        note("timed out: used up its processor time")
+    elif answer.status in _REMARKS:
         note(_REMARKS[answer.status])
     elif answer.status == "signaled":
         note(f"ended by {printable(answer.signal, 20)}")
@@ -62,10 +74,20 @@ def _remark_on_stream(answer: Answer, name: str) -> None:
         note(f"{name} holds bytes that are no text: each is shown as \ufffd. Try: have it as an artifact")
 
 
+def _remark_on_workspace(answer: Answer) -> None:
+    if answer.workspace:
+        note(f"kept the workspace as {answer.workspace}")
+    elif answer.workspace_skipped:
+        note(f"did not keep the workspace: {printable(answer.workspace_skipped, _PATH)}")
+
+
 def _save_artifacts(answer: Answer) -> None:
     """Save artifacts in the current folder, and overwrite nothing: the job has chosen their names."""
     for path, artifact in answer.artifacts.items():
         shown = printable(path, _PATH)
+        if artifact.ref:
+            note(f"stored {shown} ({format_bytes(artifact.size)}) as {artifact.ref}")
+            continue
         try:
             save(path, artifact.content)
         except UnsafeName as error:

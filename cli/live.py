@@ -139,7 +139,8 @@ class _Printer:
             decoder.reset()
         text = decoder.decode(entry.data) if decoder else entry.data.decode(errors="replace")
         known = {"id": entry.id, "kind": entry.kind, "time": entry.time}
-        return known | {"text": text, "skipped_bytes": entry.skipped_bytes}
+        run = {} if entry.run is None else {"run": entry.run}
+        return known | {"text": text, "skipped_bytes": entry.skipped_bytes} | run
 
     def _stamped(self, entry: LiveEntry) -> bytes:
         """The data with the time of its first bytes before each line, as Docker shows it."""

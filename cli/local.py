@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import options
 from cli.answer import read_answer
-from cli.exit_codes import exit_code_of
-from cli.finish import finish
+from cli.finish import exit_of, finish
 from cli.outputs import Outputs
 from cli.show import print_json, say
 from config import load_settings
@@ -22,7 +22,10 @@ from sandbox.cell import CellInfo
 from sandbox.events import STDOUT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from config import Settings
+    from sandbox.blobs import BlobStore
 
 __all__ = ["run"]
 
@@ -52,13 +55,26 @@ def run(
             _explain(job, as_json=as_json)
             return
         screen = None if as_json else _Screen(job, raw=raw)
-        value = sandbox.run_job(job, observer=screen).to_dict()
+        with _blobs_for(job, sandbox.settings) as blobs:
+            value = sandbox.run_job(job, observer=screen, blobs=blobs).to_dict()
     answer = read_answer(value)
     if screen is None:
         print_json(value)
-        raise typer.Exit(exit_code_of(answer.status, answer.exit_code))
+        raise typer.Exit(exit_of(answer))
     screen.end()
     finish(answer, raw=raw, shown_live=screen.shown)
+
+
+@contextmanager
+def _blobs_for(job: Job, settings: Settings) -> Iterator[BlobStore | None]:
+    """The blob store, if the job needs one: usually it is in Redis, which other jobs do without."""
+    if not job.uses_blobs:
+        yield None
+        return
+    from tasks.blobs import open_blobs
+
+    with open_blobs(settings) as store:
+        yield store
 
 
 class _Screen(Observer):
@@ -74,9 +90,9 @@ class _Screen(Observer):
         self.shown = not self._cells_before
         self._cells_before -= 1
 
-    def heard(self, stream: int, data: bytes) -> None:
-        """Show the output at once."""
-        if self.shown:
+    def heard(self, stream: int, data: bytes, run: int | None = None) -> None:
+        """Show the output at once. That of several runs is in their results."""
+        if self.shown and run is None:
             self._outputs.write("stdout" if stream == STDOUT else "stderr", data)
 
     def end(self) -> None:

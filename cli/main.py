@@ -32,6 +32,7 @@ COMMANDS = {
     "health": "health",
     "guard": "guard",
     "images": "images",
+    "blob": "blob",
 }
 # Options that these commands do not know go to Celery.
 _PASSING = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -51,7 +52,7 @@ def command_line(*names: str) -> typer.Typer:
     )
     for name in names:
         module = import_module(f"cli.{COMMANDS[name]}")
-        if name == "images":
+        if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:
             kind = _JobCommand if name in ("run", "submit") else None

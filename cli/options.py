@@ -7,10 +7,11 @@ import functools
 import inspect
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from cli.run_options import read_comparison, read_runs
 from config.quoting import quoted
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ def _request_of(
     ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until SIGTERM.")] = None,
     grace: Annotated[float | None, typer.Option(help="Seconds from SIGTERM to SIGKILL.")] = None,
+    cpu_time: Annotated[
+        float | None, typer.Option(help="Seconds of processor time, of all processes together.")
+    ] = None,
     memory: Annotated[str | None, typer.Option(help="Bytes, or a size such as 512m.")] = None,
+    stack: Annotated[str | None, typer.Option(help="Stack of each process.")] = None,
     cpus: Annotated[float | None, typer.Option(help="Cores.")] = None,
     pids: Annotated[int | None, typer.Option(help="Processes and threads.")] = None,
     disk: Annotated[str | None, typer.Option(help="Size of /workspace, and of /tmp.")] = None,
@@ -88,12 +93,39 @@ def _request_of(
     ] = None,
     files: Annotated[
         list[str] | None,
-        typer.Option("--file", metavar="PATH[=SOURCE]", help="A file under /workspace, from SOURCE here."),
+        typer.Option(
+            "--file", metavar="PATH[=SOURCE]", help="A file under /workspace, from SOURCE here or from @REF."
+        ),
     ] = None,
     artifacts: Annotated[
         list[str] | None,
         typer.Option("--artifact", metavar="GLOB", help="Files under /workspace to bring back."),
     ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help='A JSON list of runs, such as [{"stdin": "1 2", "expected": "3"}].',
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="WAY", help="How outputs are compared: exact, lines, tokens or float:1e-6."),
+    ] = None,
+    stop_on_failure: Annotated[
+        bool, typer.Option("--stop-on-failure", help="End with the first run that is not accepted.")
+    ] = False,
+    artifacts_as: Annotated[
+        Literal["inline", "ref"] | None,
+        typer.Option(help="ref: store artifacts as blobs, and bring back only their refs."),
+    ] = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(metavar="REF", help="What an earlier job has kept: /workspace as it begins."),
+    ] = None,
+    keep_workspace: Annotated[
+        bool, typer.Option("--keep-workspace", help="Keep /workspace for a later job, and say its ref.")
+    ] = False,
     network: Annotated[
         list[str] | None,
         typer.Option(
@@ -110,7 +142,9 @@ def _request_of(
         "entry": entry,
         "timeout": timeout,
         "grace": grace,
+        "cpu_time": cpu_time,
         "memory": memory,
+        "stack": stack,
         "cpus": cpus,
         "pids": pids,
         "disk": disk,
@@ -119,6 +153,12 @@ def _request_of(
         "env": dict(map(_variable, env or [])) or None,
         "files": dict(map(_file, files or [])) or None,
         "artifacts": artifacts or None,
+        "runs": runs and read_runs(runs),
+        "compare": compare and read_comparison(compare),
+        "stop_on_failure": stop_on_failure or None,
+        "artifacts_as": artifacts_as,
+        "workspace": workspace,
+        "keep_workspace": keep_workspace or None,
         "network": True if network == ["all"] else network or None,
     }
     cmd = command[0] if command and len(command) == 1 else command or None
@@ -134,6 +174,8 @@ def _variable(pair: str) -> tuple[str, str]:
 
 def _file(pair: str) -> tuple[str, dict[str, str]]:
     path, equals, source = pair.partition("=")
+    if source.startswith("@sha256:"):
+        return path, {"ref": source[1:]}
     if equals:
         return path, _content(Path(source))
     return (Path(path).name if Path(path).is_absolute() else path), _content(Path(path))

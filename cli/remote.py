@@ -9,8 +9,8 @@ import typer
 from cli import options
 from cli.answer import read_answer
 from cli.checks.requirements import require_broker
-from cli.exit_codes import ExitCode, exit_code_of
-from cli.finish import finish
+from cli.exit_codes import ExitCode
+from cli.finish import exit_of, finish
 from cli.live import show_live
 from cli.patience import Patience
 from cli.show import note, print_json, print_line, say
@@ -113,7 +113,7 @@ def _show(
             print_line({"kind": "result", "result": value})
         else:
             print_json(value)
-        raise typer.Exit(exit_code_of(answer.status, answer.exit_code))
+        raise typer.Exit(exit_of(answer))
     finish(answer, raw=raw, shown_live=shown_live)
 
 

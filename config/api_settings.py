@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pydantic_settings import BaseSettings
+
 from config.setting_types import FileThere, setting
-from config.tenant_settings import TenantSettings
 
 __all__ = ["ApiSettings"]
 
 
-class ApiSettings(TenantSettings):
+class ApiSettings(BaseSettings):
     """Who may call the HTTP API."""
 
     api_tokens_file: FileThere | None = setting(

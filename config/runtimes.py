@@ -57,6 +57,8 @@ class RuntimeLimits(BaseModel):
     pids: int | None = None
     disk: Bytes | None = None
     output_limit: Bytes | None = None
+    cpu_time: float | None = None
+    stack: Bytes | None = None
 
 
 def fill_memory(text: str, memory_bytes: int) -> str:

@@ -17,15 +17,14 @@ from pydantic_settings import (
 from config.address import Address
 from config.address_text import parse_address
 from config.api_settings import ApiSettings
+from config.blob_settings import BlobSettings
 from config.hosts import Host, parse_patterns
 from config.ladder import Ladder, ladder
+from config.limit_settings import LimitSettings
 from config.setting_types import (
-    Bytes,
-    Cores,
     DiskReads,
     FileThere,
     FolderThere,
-    GraceSeconds,
     HostPatterns,
     InFolder,
     LiveBytes,
@@ -34,6 +33,7 @@ from config.setting_types import (
     Warm,
     setting,
 )
+from config.tenant_settings import TenantSettings
 from config.uid_range import parse_uid_range
 from config.variables import OLD_NAMES, explain, key_of, unknown_variables, variable_of, warn_of
 from config.warm import WarmSizes, parse_warm
@@ -45,7 +45,7 @@ class InvalidSetting(ValueError):
     """A setting has a value that is not allowed. The operator must correct it; a retry does not help."""
 
 
-class Settings(ApiSettings):
+class Settings(ApiSettings, BlobSettings, TenantSettings, LimitSettings):
     """Every setting, with its unit in its name or type.
 
     The variable of a field is `CELLBLOCK_` and its name, except for the four original variables, which keep
@@ -58,15 +58,6 @@ class Settings(ApiSettings):
 
     enable_docker: bool = setting(
         True, "False runs commands directly on the worker's host: the legacy mode.", alias="ENABLE_DOCKER"
-    )
-    docker_timeout_ms: int = setting(
-        30_000, "Milliseconds: a job's `timeout` where it asks for none.", gt=0, alias="DOCKER_TIMEOUT"
-    )
-    docker_memory_limit: Bytes = setting(
-        "512m", "A job's `memory` where it asks for none.", alias="DOCKER_MEMORY_LIMIT"
-    )
-    docker_cpu_limit: Cores = setting(
-        2.0, "Cores: a job's `cpus` where it asks for none.", alias="DOCKER_CPU_LIMIT"
     )
 
     broker_url: SecretStr = setting("redis://localhost:6379/0", "The broker.")
@@ -107,20 +98,6 @@ class Settings(ApiSettings):
         300.0, "Seconds that live output stays after its job; the result has the outputs from then on."
     )
 
-    grace: GraceSeconds = setting(1.0, "Seconds: a job's `grace` where it asks for none.")
-    pids: int = setting(128, "Processes and threads: a job's `pids` where it asks for none.", ge=1)
-    disk: Bytes = setting("64m", "A job's `disk` where it asks for none.")
-    output_limit: Bytes = setting("1m", "A job's `output_limit` where it asks for none.")
-    max_timeout: Seconds = setting(600.0, "Seconds: the largest `timeout` that a job may ask for.")
-    max_grace: Seconds = setting(30.0, "Seconds: the largest `grace`.")
-    max_memory: Bytes = setting("2g", "The largest `memory`.")
-    max_cpus: Cores = setting(4.0, "The most `cpus`.")
-    max_pids: int = setting(1024, "The most `pids`.", ge=1)
-    max_disk: Bytes = setting("512m", "The largest `disk`.")
-    max_output_limit: Bytes = setting("16m", "The largest `output_limit`.")
-    max_input: Bytes = setting("32m", "The most that `files` and `stdin` may take together.")
-    max_files: int = setting(8192, "The most `files`, whatever their size.", ge=1)
-    max_artifacts: Bytes = setting("32m", "The most that a job's artifacts may take together.")
     engine_margin: Seconds = setting(
         15.0, "Seconds that the engine may take for one step; the time between two rungs of the time limits."
     )
@@ -205,19 +182,6 @@ class Settings(ApiSettings):
     heartbeat_bound: Seconds = setting(
         60.0, "Seconds for which the broker or the keeper may be away before `cellblock health` fails."
     )
-
-    @property
-    def max_message(self) -> int:
-        """The bytes of the largest message: it fits the largest input of text, as JSON escapes it.
-
-        Input that is not text takes more than that, unless it is sent as base64.
-        """
-        return 4 * self.max_input + (8 << 20)
-
-    @property
-    def timeout_s(self) -> float:
-        """The default `timeout` of a job, in seconds."""
-        return self.docker_timeout_ms / 1000
 
     @property
     def longest(self) -> Ladder:
@@ -318,22 +282,6 @@ class Settings(ApiSettings):
             if not most >= least >= 1:
                 raise ValueError("give the largest pool first, such as 8,2; the smallest is at least 1")
         return pair
-
-    @model_validator(mode="after")
-    def _defaults_within_maxima(self) -> Settings:
-        for name, default, maximum in (
-            ("DOCKER_TIMEOUT", self.timeout_s, "max_timeout"),
-            ("DOCKER_MEMORY_LIMIT", self.docker_memory_limit, "max_memory"),
-            ("DOCKER_CPU_LIMIT", self.docker_cpu_limit, "max_cpus"),
-            ("CELLBLOCK_GRACE", self.grace, "max_grace"),
-            ("CELLBLOCK_PIDS", self.pids, "max_pids"),
-            ("CELLBLOCK_DISK", self.disk, "max_disk"),
-            ("CELLBLOCK_OUTPUT_LIMIT", self.output_limit, "max_output_limit"),
-        ):
-            if default > getattr(self, maximum):
-                most = f"CELLBLOCK_{maximum.upper()}={getattr(self, maximum)}"
-                raise ValueError(f"{name} sets a default of {default}, above {most}")
-        return self
 
     @classmethod
     def settings_customise_sources(

@@ -134,7 +134,7 @@ def start_row(start: Start) -> str:
 def limits_shown(limits: RuntimeLimits) -> str:
     """The limits that differ from those of the settings, as a job would ask for them."""
     given = limits.model_dump(exclude_none=True)
-    sizes = {"memory", "disk", "output_limit"}
+    sizes = {"memory", "disk", "output_limit", "stack"}
     return ", ".join(
         f"{name} {format_bytes(value) if name in sizes else f'{value:g}'}" for name, value in given.items()
     )

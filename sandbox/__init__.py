@@ -2,6 +2,8 @@
 
 from sandbox.errors import (
     Abandoned,
+    BlobsFull,
+    BlobsUnavailable,
     BrokerUnreachable,
     CellblockError,
     CellLost,
@@ -26,6 +28,8 @@ from sandbox.sandbox import Sandbox
 
 __all__ = [
     "Abandoned",
+    "BlobsFull",
+    "BlobsUnavailable",
     "BrokerUnreachable",
     "CellLost",
     "CellblockError",

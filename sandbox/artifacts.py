@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
 from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import IO, Self
 
 from config import format_bytes
 from config.globs import compile_glob, literal_start
+from sandbox.archive_reader import PiecesReader
+from sandbox.blobs import Blob, BlobStore, write_blob
+from sandbox.errors import BlobsFull
 from sandbox.payload import is_text
 from sandbox.result import SkippedArtifact
 
@@ -29,6 +31,7 @@ _MOST_MEMBERS = 1 << 16
 _MOST_WORK = 1 << 22
 # A path with more characters is refused anyway, so that the rest of it need not be matched.
 _MATCHED_CHARACTERS = _PATH_BYTES + 1
+_PIECE_BYTES = 256 << 10
 _LONG_HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -56,7 +59,7 @@ class Collected:
     everything behind that one stays out. `unnamed` counts the skipped paths that are not listed.
     """
 
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes | Blob] = field(default_factory=dict)
     skipped: list[SkippedArtifact] = field(default_factory=list)
     unnamed: int = 0
     taken_bytes: int = 0
@@ -69,17 +72,17 @@ class Collected:
         """Why no file of this name is wanted any more; None if it is."""
         return self._end_reason if self._end is not None and path >= self._end else None
 
-    def keep(self, path: str, content: bytes, caps: ArtifactCaps) -> None:
+    def keep(self, path: str, content: bytes | Blob, caps: ArtifactCaps) -> None:
         """Add the file `path`, and push out the last ones by name if there are too many or too much."""
         if (old := self.files.pop(path, None)) is not None:
             self._names.remove(path)
-            self.taken_bytes -= len(old)
+            self.taken_bytes -= _size(old)
         insort(self._names, path)
         self.files[path] = content
-        self.taken_bytes += len(content)
+        self.taken_bytes += _size(content)
         while reason := self._excess(caps):
             self._end, self._end_reason = self._names.pop(), reason
-            self.taken_bytes -= len(self.files.pop(self._end))
+            self.taken_bytes -= _size(self.files.pop(self._end))
             self.skip(self._end, reason)
 
     def skip(self, path: str, reason: str) -> None:
@@ -100,16 +103,22 @@ class Collected:
         return None
 
 
-def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: ArtifactCaps) -> Collected:
+def collect_artifacts(
+    pieces: Iterable[bytes], globs: Sequence[str], caps: ArtifactCaps, store: BlobStore | None = None
+) -> Collected:
     """The regular files that match `globs` in a tar archive, which a cell sends in pieces.
 
-    Nothing is written to disk, so that no path in the archive can do harm here.
+    Each goes to `store`, if there is one, else into memory. Nothing is written to disk, so that no path in
+    the archive can do harm here.
+
+    Raises:
+        BlobsUnavailable: the store does not answer.
     """
     collected = Collected()
     patterns = compile_glob(*globs)
     # A glob without wildcards names one file. The result says so if that file does not come.
     missing = {glob: "no such file" for glob in globs if literal_start(glob) == glob}
-    source = _Pieces(pieces)
+    source = PiecesReader(pieces)
     try:
         with tarfile.open(fileobj=source, mode="r|", tarinfo=_Member) as archive:
             for member in _members(archive):
@@ -122,7 +131,7 @@ def collect_artifacts(pieces: Iterable[bytes], globs: Sequence[str], caps: Artif
                     )
                     break
                 if not member.isdir() and patterns.fullmatch(path[:_MATCHED_CHARACTERS]):
-                    _take(collected, archive, member, path, caps)
+                    _take(collected, archive, member, path, caps, store)
     except tarfile.TarError as error:
         collected.cut_short = True
         # If there is nothing to archive, BusyBox sends no bytes at all.
@@ -166,7 +175,12 @@ class _Member(tarfile.TarInfo):
 
 
 def _take(
-    collected: Collected, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, caps: ArtifactCaps
+    collected: Collected,
+    archive: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    path: str,
+    caps: ArtifactCaps,
+    store: BlobStore | None,
 ) -> None:
     # A hard link to a file that has come back already has no bytes of its own.
     same = collected.files.get(member.linkname.removeprefix("./")) if member.islnk() else None
@@ -176,12 +190,25 @@ def _take(
     elif same is not None:
         collected.keep(path, same, caps)
     elif content := archive.extractfile(member):
-        collected.keep(path, content.read(), caps)
+        try:
+            collected.keep(path, _stored(content, store) if store else content.read(), caps)
+        except BlobsFull as error:
+            collected.skip(path, str(error))
 
 
-def _obstacle(member: tarfile.TarInfo, path: str, caps: ArtifactCaps, same: bytes | None) -> str | None:
+def _stored(content: IO[bytes], store: BlobStore) -> Blob:
+    return write_blob(store, iter(lambda: content.read(_PIECE_BYTES), b""))
+
+
+def _size(content: bytes | Blob) -> int:
+    return content.size if isinstance(content, Blob) else len(content)
+
+
+def _obstacle(
+    member: tarfile.TarInfo, path: str, caps: ArtifactCaps, same: bytes | Blob | None
+) -> str | None:
     """Why a file is skipped; None if it is not."""
-    size = member.size if same is None else len(same)
+    size = member.size if same is None else _size(same)
     if not _is_safe(path):
         return "not a name under /workspace, in UTF-8"
     if len(path.encode()) > _PATH_BYTES:
@@ -200,25 +227,3 @@ def _obstacle(member: tarfile.TarInfo, path: str, caps: ArtifactCaps, same: byte
 def _is_safe(path: str) -> bool:
     """Whether callers can safely write to `path`: a job that forges its end can send any archive."""
     return is_text(path) and not path.startswith("/") and ".." not in path.split("/")
-
-
-class _Pieces(io.RawIOBase):
-    """A readable file over pieces of bytes as they arrive."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces: Iterator[bytes] = iter(pieces)
-        self._rest = bytearray()
-        self._ended = False
-        self.taken_bytes = 0
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._rest) < size and (piece := next(self._pieces, None)) is not None:
-            self._rest += piece
-            self.taken_bytes += len(piece)
-        data = bytes(self._rest[:size])
-        del self._rest[:size]
-        if self._ended and not data:
-            # To skip a file, tarfile would go on reading for as many blocks as its header claims.
-            raise tarfile.ReadError("unexpected end of data")
-        self._ended = not data
-        return data

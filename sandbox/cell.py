@@ -67,6 +67,12 @@ class Cell(Protocol):
     def poll(self, timeout_s: float) -> Iterable[Event]:
         """The next events, if any. Waits for them `timeout_s` seconds, but at most half a second."""
 
+    def cpu_ns(self) -> int | None:
+        """The CPU time that the job has used until now, in nanoseconds. None: nobody outside can read it."""
+
+    def bound_cpu(self, limit_ns: int) -> bool:
+        """Have the cell itself look now, and kill the job if it has used this much. False: it can't."""
+
     def terminate(self) -> None:
         """Send SIGTERM to every process of the job. It may fail without an error."""
 

@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from sandbox.artifacts import ArtifactCaps, Collected, collect_artifacts
+from sandbox.artifacts import ArtifactCaps, Collected
 from sandbox.errors import CellLost, EngineFailed, SandboxUnavailable
+from sandbox.keeping import NO_REPORT, NOT_ASKED, Kept, bring_back
 from sandbox.result import Status
 from sandbox.verdict import judge
 from sandbox.watch import Watch
@@ -37,7 +38,8 @@ _KILLED = 128 + signal.SIGKILL
 class Outcome:
     """What is known after the job has ended. `laps` are the seconds that each step took.
 
-    `workspace` is all that it left, as a tar archive, if that was asked for instead of single files.
+    `workspace` is all that it left, as a tar archive, if that was asked for instead of single files. `kept`
+    says where it was kept for a later job, if it was.
     """
 
     verdict: Verdict
@@ -47,6 +49,7 @@ class Outcome:
     info: CellInfo
     laps: dict[str, float]
     workspace: bytes = b""
+    kept: Kept = NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class CellRun:
         """Run `job` in a cell of its own. Without `caps`, what it leaves is kept as a whole.
 
         Raises:
-            InvalidJob: its files do not fit into the cell.
+            InvalidJob: its files do not fit into the cell, or are not what their refs say.
             SandboxUnavailable: the sandbox could not run the job. The cell is removed all the same.
         """
         laps = _Laps()
@@ -85,14 +88,16 @@ class CellRun:
         laps.note("run")
         # `Started` may have arrived late, so that some of the run was counted as "acquire".
         laps.shift("acquire", "run", ending.duration_s - laps.seconds["run"])
-        collected, workspace = Collected(), b""
+        collected, kept, workspace = Collected(), NO_REPORT if job.keep_workspace else NOT_ASKED, b""
         try:
-            if job.artifacts and ending.report:
+            if (job.artifacts or job.keep_workspace) and ending.report:
                 if caps:
-                    collected = collect_artifacts(watch.archive(), job.artifacts, caps)
+                    collected, kept = bring_back(watch.archive(), job, caps)
                 else:
                     workspace = b"".join(watch.archive())
-                cut_short = collected.cut_short if caps else content_bytes(workspace) is None
+                cut_short = (
+                    (collected.cut_short or kept.cut_short) if caps else content_bytes(workspace) is None
+                )
                 if cut_short and watch.is_closed:
                     _check_alive(cell)
         except self.interrupts:
@@ -100,7 +105,7 @@ class CellRun:
         verdict = judge(ending, job)
         laps.note("collect")
         return Outcome(
-            verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds, workspace
+            verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds, workspace, kept
         )
 
     def _follow(self, watch: Watch) -> Ending:

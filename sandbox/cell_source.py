@@ -40,6 +40,11 @@ class CellSource:
         self._clock = EngineClock(engine.now)
         self._remover = Remover(partial(open_engine, settings))
 
+    @property
+    def are_slow(self) -> bool:
+        """Whether a cell takes far more processor time to make than a short job."""
+        return self._engine.makes_slowly
+
     @contextmanager
     def acquire(self, job: Job, tags: JobTags) -> Iterator[Cell]:
         """A started cell for `job`, removed when the block is left.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 from config.globs import compile_glob
 from config.quoting import named
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from config.runtimes import Start
 
 __all__ = ["Stages", "plan_start"]
+
+T = TypeVar("T")
 
 # The most files that a message names.
 _NAMED = 5
@@ -43,15 +45,15 @@ class Stages:
     entry: str | None = field(default=None, compare=False)
     renamed: Mapping[str, str] = field(default_factory=dict)
 
-    def for_memory(self, compile_bytes: int, run_bytes: int) -> Stages:
-        """A copy with the memory of each stage's cell filled in."""
-        return replace(
-            self,
-            compile=tuple(fill_memory(word, compile_bytes) for word in self.compile),
-            run=tuple(fill_memory(word, run_bytes) for word in self.run),
-        )
+    def compile_argv(self, memory_bytes: int) -> tuple[str, ...]:
+        """The first stage in a cell with `memory_bytes` of memory."""
+        return tuple(fill_memory(word, memory_bytes) for word in self.compile)
 
-    def files(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    def run_argv(self, memory_bytes: int) -> tuple[str, ...]:
+        """The second stage in a cell with `memory_bytes` of memory."""
+        return tuple(fill_memory(word, memory_bytes) for word in self.run)
+
+    def files(self, files: Mapping[str, T]) -> dict[str, T]:
         """The files with the names that they need."""
         return {self.renamed.get(path, path): content for path, content in files.items()}
 

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
-from config import format_bytes, ladder
-from config.quoting import quoted
+from config import ladder
+from sandbox.blob_inputs import check_store
 from sandbox.detect import choose_runtime, no_owner
 from sandbox.egress.network_request import Network, parse_network
 from sandbox.entrypoint import Stages, plan_start
 from sandbox.errors import InvalidJob
-from sandbox.limits import LIMIT_NAMES, Limits, resolve_compile_limits, resolve_limits
-from sandbox.payload import decode_content, decode_text, normalise_glob, normalise_path
+from sandbox.limits import Limits, resolve_compile_limits, resolve_limits
+from sandbox.request import check_names, read_parts
+from sandbox.room import check_command, check_file_count, check_input
+from sandbox.runs.plan import ArgvFor, PlannedRun, Runs, plan_runs
 
 if TYPE_CHECKING:
     from config import Catalogue, Ladder, Runtime, Settings
+    from sandbox.blobs import BlobStore, Source
 
-__all__ = ["ARGUMENTS", "Job", "Parts", "bind_request", "check_names", "parse_job", "read_parts"]
-
-#: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
-ARGUMENTS = (*LIMIT_NAMES, "entry", "stdin", "env", "files", "artifacts", "network", "check")
-
-# execve(2): one argument may take 32 pages, all of them a quarter of the stack. A job may use half of that.
-_ARGUMENT_BYTES = 131_071
-_ARGUMENTS_BYTES = 1 << 20
-# Each argument also takes the NUL at its end and a pointer.
-_POINTER_BYTES = 9
-# All patterns are tried on each file that a job leaves.
-_PATTERNS = 256
-_PATTERNS_BYTES = 64 << 10
-# Each argument and variable takes a step in the worker's own event loop, and a pointer in the cell.
-_MOST_ARGUMENTS = 16_384
-_MOST_VARIABLES = 1024
-# Each file takes a header and an inode, besides its content and its path.
-_FILE_BYTES = 1024
-# The memory that a cell needs, besides its files, to unpack them: for a shell, dd and tar.
-_SUPERVISOR_BYTES = 8 << 20
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+__all__ = ["Job", "parse_job"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +38,9 @@ class Compile:
 class Job:
     """What to run, with what, and how much it may use. `argv` is executed as it stands, with no shell.
 
-    `workspace` is a tar archive that is unpacked in `/workspace` first.
+    `refs` are files of which only the ref is known, `sources` those that can be read. `workspace` is a tar
+    archive that is unpacked in `/workspace` first. `blobs` is the store, once the refs are looked up there.
+    `waits_s` is how long its cell may have to wait for it.
     """
 
     argv: tuple[str, ...]
@@ -65,21 +49,36 @@ class Job:
     stdin: bytes | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
-    workspace: bytes = field(default=b"", repr=False)
+    refs: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    workspace_ref: str | None = None
+    workspace: Source | None = None
     artifacts: tuple[str, ...] = ()
+    artifacts_as_refs: bool = False
+    keep_workspace: bool = False
+    blobs: BlobStore | None = field(default=None, repr=False, compare=False)
     network: Network = False
     check: bool = False
     compile: Compile | None = None
+    runs: Runs | None = None
     detected: str = ""
     entry: str | None = None
     compiles: bool = False
+    waits_s: float = 0.0
+
+    @property
+    def uses_blobs(self) -> bool:
+        """Whether it needs a blob store, for what it gets or for what it leaves."""
+        own = self.refs or self.workspace_ref or self.artifacts_as_refs or self.keep_workspace
+        return bool(own) or (self.runs is not None and any(run.refs for run in self.runs.planned))
 
     def ladder(self, margin_s: float) -> Ladder:
-        """The ladder of both stages together; the first one's time is added to the job's own."""
+        """The ladder of both stages together, and of all runs. The first stage's time is added."""
         before_s = 0.0
         if self.compile:
             before_s = self.compile.limits.timeout_s + self.compile.limits.grace_s + 2 * margin_s
-        return ladder(before_s + self.limits.timeout_s, self.limits.grace_s, margin_s)
+        lasts_s = self.runs.lasts_s(margin_s) if self.runs else self.limits.timeout_s
+        return ladder(self.waits_s + before_s + lasts_s, self.limits.grace_s, margin_s)
 
     def first_stage(self) -> Job | None:
         """The compilation, if there is one, as a job of its own, which brings back all that it leaves."""
@@ -94,43 +93,29 @@ class Job:
             stdin=None,
             artifacts=("**",),
             compile=None,
+            runs=None,
             compiles=True,
         )
 
-    def second_stage(self, workspace: bytes) -> Job:
+    def second_stage(self, workspace: Source) -> Job:
         """The second stage as a job of its own, with all that the first stage left."""
-        return replace(self, files={}, workspace=workspace, compile=None)
+        return replace(self, files={}, sources={}, workspace=workspace, compile=None)
 
-
-def bind_request(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
-    """The arguments of a call of `run_sandboxed` by name.
-
-    Raises:
-        InvalidJob: `cmd` is missing, given twice, or there are too many.
-    """
-    try:
-        bound = _SHAPE.bind(*args, **kwargs).arguments
-    except TypeError as error:
-        raise InvalidJob(f"run_sandboxed(cmd, runtime=None, *, …): {error}.") from None
-    rest = bound.pop("rest", {})
-    check_names(rest)
-    return {**rest, **bound}
-
-
-def _request(cmd: object, runtime: object = None, **rest: object) -> None:
-    """The shape of a call."""
-
-
-# Made once, because inspecting takes longer than all other checks of a request.
-_SHAPE = inspect.signature(_request)
-
-
-def check_names(request: Iterable[str]) -> None:
-    """Raise InvalidJob unless each name is one of the `ARGUMENTS`."""
-    unknown = sorted(set(request) - set(ARGUMENTS))
-    if unknown:
-        raise InvalidJob(
-            f"There is no argument {quoted(unknown[0])}. There are: cmd, runtime, {', '.join(ARGUMENTS)}."
+    def as_run(self, run: PlannedRun) -> Job:
+        """One of the runs as a job of its own. Its files replace those of the job with the same paths."""
+        own = run.files.keys() | run.sources.keys()
+        return replace(
+            self,
+            argv=run.argv,
+            limits=run.limits,
+            stdin=self.stdin if run.stdin is None else run.stdin,
+            env={**self.env, **run.env},
+            files={path: what for path, what in self.files.items() if path not in own} | dict(run.files),
+            sources={path: what for path, what in self.sources.items() if path not in own}
+            | dict(run.sources),
+            runs=None,
+            compile=None,
+            waits_s=self.compile.limits.timeout_s + self.compile.limits.grace_s if self.compile else 0.0,
         )
 
 
@@ -143,199 +128,48 @@ def parse_job(
         InvalidJob: with one sentence that says what is wrong.
     """
     check_names(request)
-    _check_file_count(request.get("files"), settings.max_files)
+    check_file_count(request.get("files"), settings.max_files)
     parts = read_parts(cmd, request)
-    files, entry = parts.files, parts.entry
-    choice = choose_runtime(runtime, {entry: files[entry]} if entry else files, catalogue)
-    chosen = choice.runtime
-    limits = resolve_limits(request, chosen.limits, settings)
-    compile_limits = resolve_compile_limits(chosen.compile_limits, limits, settings)
-    if parts.cmd is not None:
-        stages = Stages(compile=(), run=_argv(parts.cmd, chosen))
-    elif choice.is_default:
-        raise InvalidJob(no_owner({entry: files[entry]} if entry else files, catalogue))
-    else:
-        stages = plan_start(chosen, files, entry).for_memory(compile_limits.memory_bytes, limits.memory_bytes)
-        files = stages.files(files)
+    choice = choose_runtime(runtime, parts.deciding_files, catalogue)
+    if parts.cmd is None and choice.is_default:
+        raise InvalidJob(no_owner(parts.deciding_files, catalogue))
+    chosen, limits = choice.runtime, resolve_limits(request, choice.runtime.limits, settings)
+    stages = plan_start(chosen, parts.named_files, parts.entry) if parts.cmd is None else Stages((), ())
+    # A caller's own command has no placeholders.
+    argv_for: ArgvFor = partial(_argv, parts.cmd, chosen) if parts.cmd is not None else stages.run_argv
     job = Job(
-        argv=stages.run,
+        argv=argv_for(limits.memory_bytes),
         runtime=chosen,
         limits=limits,
         stdin=parts.stdin,
         env=chosen.with_own(parts.env, limits.memory_bytes),
-        files=files,
+        files=stages.files(parts.files),
+        refs=stages.files(parts.refs),
+        workspace_ref=parts.workspace_ref,
         artifacts=parts.artifacts,
+        artifacts_as_refs=parts.artifacts_as_refs,
+        keep_workspace=parts.keep_workspace,
         network=parse_network(request.get("network"), settings),
         check=parts.check,
-        compile=Compile(
-            stages.compile, compile_limits, chosen.with_own(parts.env, compile_limits.memory_bytes)
-        )
-        if stages.compile
-        else None,
+        compile=_compile(stages, chosen, limits, parts.env, settings) if stages.compile else None,
+        runs=plan_runs(parts, argv_for, chosen, limits, settings),
         detected=choice.reason,
         entry=stages.entry,
     )
-    _check_sizes(job, settings)
+    check_command(job)
+    check_input(job, settings)
+    check_store(job, settings)
     return job
 
 
-class Parts(NamedTuple):
-    """What of a request can be read without the operator's settings."""
-
-    cmd: str | tuple[str, ...] | None
-    entry: str | None
-    stdin: bytes | None
-    env: Mapping[str, str]
-    files: Mapping[str, bytes]
-    artifacts: tuple[str, ...]
-    check: bool
+def _compile(
+    stages: Stages, runtime: Runtime, job: Limits, env: Mapping[str, str], settings: Settings
+) -> Compile:
+    limits = resolve_compile_limits(runtime.compile_limits, job, settings)
+    memory_bytes = limits.memory_bytes
+    return Compile(stages.compile_argv(memory_bytes), limits, runtime.with_own(env, memory_bytes))
 
 
-def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
-    """Read these parts.
-
-    Raises:
-        InvalidJob: with one sentence that says what is wrong.
-    """
-    files = _files(request.get("files"))
-    return Parts(
-        cmd=None if cmd is None else _cmd(cmd),
-        entry=_entry(request.get("entry"), cmd, files),
-        stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
-        env=_env(request.get("env")),
-        files=files,
-        artifacts=_artifacts(request.get("artifacts")),
-        check=_flag("check", request.get("check")),
-    )
-
-
-def _argv(cmd: str | tuple[str, ...], runtime: Runtime) -> tuple[str, ...]:
+def _argv(cmd: str | tuple[str, ...], runtime: Runtime, _: int) -> tuple[str, ...]:
+    """The argument list of a `cmd`, which is the same for any size of the memory."""
     return runtime.shell_argv(cmd) if isinstance(cmd, str) else cmd
-
-
-def _entry(entry: object, cmd: object, files: Mapping[str, bytes]) -> str | None:
-    if entry is None:
-        return None
-    if cmd is not None:
-        raise InvalidJob("entry: it says what starts if there is no cmd; leave one of them out.")
-    path = normalise_path(entry, "entry")
-    if path not in files:
-        raise InvalidJob(f"entry: {quoted(path)} is not in files.")
-    return path
-
-
-def _cmd(cmd: object) -> str | tuple[str, ...]:
-    if isinstance(cmd, str):
-        return decode_text("cmd", cmd)
-    if isinstance(cmd, Sequence) and not isinstance(cmd, bytes) and cmd:
-        _check_count("cmd", len(cmd), "arguments", _MOST_ARGUMENTS)
-        return tuple(decode_text(f"cmd[{index}]", part) for index, part in enumerate(cmd))
-    raise InvalidJob("cmd: give text for the cell's shell, or a list of at least one argument.")
-
-
-def _check_file_count(files: object, most: int) -> None:
-    if isinstance(files, Mapping) and len(files) > most:
-        raise InvalidJob(
-            f"files: there are {len(files)}, above the maximum of {most} that the operator allows"
-            " (CELLBLOCK_MAX_FILES); send them as one archive, and unpack it in cmd."
-        )
-
-
-def _files(files: object) -> dict[str, bytes]:
-    given = _mapping("files", files)
-    checked = {
-        normalise_path(path): decode_content(f"files[{quoted(path)}]", what) for path, what in given.items()
-    }
-    if len(checked) < len(given):
-        raise InvalidJob("files: two of the paths name the same file.")
-    for path in checked:
-        parent = path
-        while "/" in parent:
-            parent = parent.rpartition("/")[0]
-            if parent in checked:
-                raise InvalidJob(
-                    f"files: {quoted(parent)} is a file and the folder of {quoted(path)} at once."
-                )
-    return checked
-
-
-def _env(env: object) -> dict[str, str]:
-    given = _mapping("env", env)
-    _check_count("env", len(given), "variables", _MOST_VARIABLES)
-    return {_env_name(name): decode_text(f"env[{quoted(name)}]", value) for name, value in given.items()}
-
-
-def _check_count(name: str, count: int, what: str, most: int) -> None:
-    if count > most:
-        raise InvalidJob(f"{name}: there are {count} {what}; give at most {most}.")
-
-
-def _env_name(name: object) -> str:
-    if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
-        raise InvalidJob(
-            f"env: {quoted(name)} is no name of a variable: letters, digits and _, no digit first."
-        )
-    return name
-
-
-def _artifacts(globs: object) -> tuple[str, ...]:
-    if globs is None:
-        return ()
-    if isinstance(globs, str | bytes) or not isinstance(globs, Sequence):
-        raise InvalidJob("artifacts: give a list of patterns, such as ['out/*.png'].")
-    if len(globs) > _PATTERNS:
-        raise InvalidJob(f"artifacts: there are {len(globs)} patterns; give at most {_PATTERNS}.")
-    patterns = tuple(map(normalise_glob, globs))
-    size = sum(len(pattern.encode()) for pattern in patterns)
-    if size > _PATTERNS_BYTES:
-        raise InvalidJob(
-            f"artifacts: the patterns take {format_bytes(size)}, more than {format_bytes(_PATTERNS_BYTES)}."
-        )
-    return patterns
-
-
-def _flag(name: str, value: object) -> bool:
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise InvalidJob(f"{name}: give true or false.")
-    return value
-
-
-def _mapping(name: str, value: object) -> Mapping[object, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise InvalidJob(f"{name}: give an object of names and values.")
-    return value
-
-
-def _check_sizes(job: Job, settings: Settings) -> None:
-    arguments = [*job.argv, *(f"{name}={value}" for name, value in job.env.items())]
-    sizes = [len(argument.encode()) for argument in arguments]
-    if max(sizes) > _ARGUMENT_BYTES or sum(sizes) + _POINTER_BYTES * len(sizes) > _ARGUMENTS_BYTES:
-        raise InvalidJob(
-            f"The command and env are too large: Linux takes {format_bytes(_ARGUMENT_BYTES)} an argument"
-            f" and {format_bytes(_ARGUMENTS_BYTES)} in all; send the rest in files or stdin."
-        )
-    stdin_bytes, files_bytes = len(job.stdin or b""), sum(map(_on_disk, job.files, job.files.values()))
-    if stdin_bytes + files_bytes > settings.max_input:
-        raise InvalidJob(
-            f"files and stdin take {format_bytes(stdin_bytes + files_bytes)}, above the maximum of"
-            f" {format_bytes(settings.max_input)} that the operator allows (CELLBLOCK_MAX_INPUT)."
-        )
-    if stdin_bytes + files_bytes + _SUPERVISOR_BYTES > job.limits.memory_bytes:
-        raise InvalidJob(
-            f"files and stdin take {format_bytes(stdin_bytes + files_bytes)} of memory, which leaves too"
-            f" little of the job's memory={format_bytes(job.limits.memory_bytes)}; ask for more memory."
-        )
-    if max(stdin_bytes, files_bytes) > job.limits.disk_bytes:
-        raise InvalidJob(
-            f"files or stdin take {format_bytes(max(stdin_bytes, files_bytes))}, more than the job's"
-            f" disk={format_bytes(job.limits.disk_bytes)}; ask for more disk."
-        )
-
-
-def _on_disk(path: str, content: bytes) -> int:
-    """How many bytes a file takes on a tmpfs: whole pages for its content, and also its path and an inode."""
-    return len(path.encode()) + _FILE_BYTES + -(-len(content) // 4096) * 4096

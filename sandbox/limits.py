@@ -27,6 +27,7 @@ __all__ = [
     "read_limits",
     "resolve_compile_limits",
     "resolve_limits",
+    "resolve_run_limits",
     "warm_limits",
 ]
 
@@ -35,8 +36,9 @@ __all__ = [
 class Limits:
     """The limits of one job.
 
-    Seconds are wall time and `cpus` is in cores. `disk_bytes` is the limit of `/workspace`, and also that of
-    `/tmp`. `output_bytes` is the limit of what is kept of each stream.
+    `timeout_s` and `grace_s` are wall time. `cpu_time_s` is processor time of all processes together; None:
+    no limit. `cpus` is in cores. `stack_bytes` is the limit of each process. `disk_bytes` is the limit of
+    `/workspace`, and also that of `/tmp`. `output_bytes` is the limit of what is kept of each stream.
     """
 
     timeout_s: float
@@ -46,6 +48,8 @@ class Limits:
     pids: int
     disk_bytes: int
     output_bytes: int
+    cpu_time_s: float | None
+    stack_bytes: int
 
     @property
     def flood_bytes(self) -> int:
@@ -71,6 +75,18 @@ def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings
     return Limits(**values)
 
 
+def resolve_run_limits(asked: Mapping[str, object], job: Limits, settings: Settings) -> Limits:
+    """The limits of one of a job's runs: the job's own, but for those that the run `asked` for.
+
+    Raises:
+        InvalidJob: as `resolve_limits`.
+    """
+    own: dict[str, Any] = {
+        rule.field: _resolve(rule, asked[rule.name], None, settings) for rule in RULES if rule.name in asked
+    }
+    return replace(job, **own)
+
+
 def read_limits(text: str, settings: Settings) -> Limits:
     """The limits that `Limits.text` has written, if they keep to the operator's maxima.
 
@@ -80,12 +96,17 @@ def read_limits(text: str, settings: Settings) -> Limits:
     values = json.loads(text)
     if not isinstance(values, dict) or values.keys() != {rule.field for rule in RULES}:
         raise ValueError("these are not the limits of a cell")
-    limits = Limits(**{rule.field: rule.read(values[rule.field]) for rule in RULES})
+    read: dict[str, Any] = {rule.field: _read_back(rule, values[rule.field]) for rule in RULES}
+    limits = Limits(**read)
     for rule in RULES:
         value, most = getattr(limits, rule.field), getattr(settings, rule.maximum)
-        if not rule.least <= value <= most:
+        if value is not None and not rule.least <= value <= most:
             raise ValueError(f"{rule.name} is not between {rule.least:g} and {most:g}")
     return limits
+
+
+def _read_back(rule: Rule, value: object) -> float | None:
+    return None if value is None and rule.is_optional else rule.read(value)
 
 
 def check_catalogue(catalogue: Catalogue, settings: Settings) -> None:
@@ -134,6 +155,8 @@ class Rule:
     default: str
     maximum: str
     unit: str
+    #: Whether a job may have no such limit.
+    is_optional: bool = False
 
     def show(self, value: float) -> str:
         """A value with its unit."""
@@ -141,7 +164,8 @@ class Rule:
 
 
 # The least memory is what the engine needs to start a cell at all. The least `pids` is what unpacking a job's
-# files takes: the supervisor's two, and two more, which the job can use afterwards.
+# files takes: the supervisor's two, and two more, which the job can use afterwards. The least stack has room
+# for what execve(2) puts there.
 RULES = (
     Rule("timeout", "timeout_s", _number, 0.001, "timeout_s", "max_timeout", " s"),
     Rule("grace", "grace_s", _number, 0, "grace", "max_grace", " s"),
@@ -150,6 +174,8 @@ RULES = (
     Rule("pids", "pids", _count, 4, "pids", "max_pids", ""),
     Rule("disk", "disk_bytes", parse_bytes, 64 << 10, "disk", "max_disk", "bytes"),
     Rule("output_limit", "output_bytes", parse_bytes, 1, "output_limit", "max_output_limit", "bytes"),
+    Rule("cpu_time", "cpu_time_s", _number, 0.001, "cpu_time", "max_cpu_time", " s", is_optional=True),
+    Rule("stack", "stack_bytes", parse_bytes, 128 << 10, "stack", "max_stack", "bytes"),
 )
 
 LIMIT_NAMES = tuple(rule.name for rule in RULES)
@@ -171,9 +197,11 @@ def read_limit(rule: Rule, asked: object) -> float:
     return value
 
 
-def _resolve(rule: Rule, asked: object, runtime_default: object, settings: Settings) -> float:
+def _resolve(rule: Rule, asked: object, runtime_default: object, settings: Settings) -> float | None:
     if asked is None:
         asked = runtime_default if runtime_default is not None else getattr(settings, rule.default)
+    if asked is None and rule.is_optional:
+        return None
     value, maximum = read_limit(rule, asked), getattr(settings, rule.maximum)
     if value > maximum:
         raise InvalidJob(

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from config import load_catalogue, load_settings
+from sandbox.blob_inputs import with_blobs
 from sandbox.cell import JobTags
 from sandbox.cell_run import CellRun
 from sandbox.cell_source import CellSource
 from sandbox.engines import open_engine
-from sandbox.job import Job, check_names, parse_job
+from sandbox.job import Job, parse_job
 from sandbox.observer import Observer
+from sandbox.request import check_names
 from sandbox.run import Run
 
 if TYPE_CHECKING:
     from config import Settings
+    from sandbox.blobs import BlobStore
     from sandbox.errors import SandboxUnavailable
     from sandbox.outage import Outage
     from sandbox.result import Result
@@ -26,7 +29,8 @@ class Sandbox:
     r"""Runs jobs in this process, without a broker. A context: leaving it waits until every cell is gone.
 
     If `keeper`, the path of a keeper's socket, is given, warm cells come from that keeper. Otherwise this
-    process keeps those that the settings ask for. `interrupts` are exceptions that end a job's time.
+    process keeps those that the settings ask for. `interrupts` are exceptions that end a job's time. `blobs`
+    is the store for refs and workspaces.
 
     >>> with Sandbox() as sandbox:
     ...     sandbox.run("echo hello", "bash").stdout
@@ -39,12 +43,19 @@ class Sandbox:
         *,
         keeper: str | None = None,
         interrupts: tuple[type[Exception], ...] = (),
+        blobs: BlobStore | None = None,
     ) -> None:
         self.settings = settings or load_settings()
         self.catalogue = load_catalogue(self.settings.runtimes)
+        self._blobs = blobs
         self._cells = _cell_source(self.settings, keeper)
         cell_run = CellRun(self._cells.acquire, self.settings.engine_margin, interrupts)
-        self._run = Run(cell_run, self.settings.max_artifacts)
+        self._run = Run(
+            cell_run,
+            self.settings.max_artifacts,
+            self.settings.engine_name,
+            cells_are_slow=self._cells.are_slow,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -66,8 +77,18 @@ class Sandbox:
         check_names(request)
         return parse_job(cmd, runtime, settings=self.settings, catalogue=self.catalogue, **request)
 
-    def run_job(self, job: Job, tags: JobTags | None = None, observer: Observer | None = None) -> Result:
-        """Run a parsed job, which `observer` follows. `tags` describe its task, if any."""
+    def run_job(
+        self,
+        job: Job,
+        tags: JobTags | None = None,
+        observer: Observer | None = None,
+        blobs: BlobStore | None = None,
+    ) -> Result:
+        """Run a parsed job, which `observer` follows. `tags` describe its task, if any.
+
+        `blobs` is the store of the job's tenant, instead of the sandbox's own.
+        """
+        job = with_blobs(job, blobs or self._blobs)
         return self._run(job, tags or JobTags(), observer or Observer())
 
     def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.errors import CellLost
 from sandbox.events import Usage
-from sandbox.result import Status
+from sandbox.result import Limit, Status
 
 if TYPE_CHECKING:
     from sandbox.job import Job
@@ -27,6 +27,7 @@ class Verdict:
     exit_code: int | None
     signal: str | None
     usage: Usage
+    limit: Limit | None = None
 
 
 def judge(ending: Ending, job: Job) -> Verdict:
@@ -34,15 +35,17 @@ def judge(ending: Ending, job: Job) -> Verdict:
 
     If the worker stopped the job, its reason is the status. Otherwise `out_of_memory` needs two things: the
     command failed, and the kernel counted a kill or the language's runtime had a full heap. A command may
-    lose a child to the kernel, or catch the error of a full heap, and still succeed.
+    lose a child to the kernel, or catch the error of a full heap, and still succeed. A job that has used more
+    than its CPU time has timed out, even if it ended before it could be stopped.
 
     Raises:
         CellLost: the cell was killed, but neither by the worker nor for its memory.
     """
     exit_code, by_signal, usage = _facts(ending)
     name = signal_name(exit_code) if by_signal else None
-    if ending.stopped:
-        status = ending.stopped
+    spent = ending.cpu_spent or _has_spent(usage, job)
+    if ending.stopped or spent:
+        status = ending.stopped or Status.TIMED_OUT
     elif exit_code != 0 and _ran_out_of_memory(ending, name, job):
         status = Status.OUT_OF_MEMORY
     elif ending.report is None and exit_code == _SIGKILL_CODE:
@@ -51,7 +54,8 @@ def judge(ending: Ending, job: Job) -> Verdict:
         status = Status.SUCCEEDED
     else:
         status = Status.SIGNALED if name else Status.FAILED
-    return Verdict(status, exit_code, name, usage)
+    spent_first = spent and status is Status.TIMED_OUT
+    return Verdict(status, exit_code, name, usage, Limit.CPU_TIME if spent_first else Limit.behind(status))
 
 
 def signal_name(exit_code: int | None) -> str | None:
@@ -72,6 +76,11 @@ def _facts(ending: Ending) -> tuple[int | None, bool, Usage]:
         # Without a report nobody but the kernel has ended the cell, unless the supervisor gave up.
         return evidence.exit_code, evidence.exit_code == _SIGKILL_CODE, evidence.usage
     return None, False, Usage()
+
+
+def _has_spent(usage: Usage, job: Job) -> bool:
+    limit_s = job.limits.cpu_time_s
+    return limit_s is not None and usage.cpu_ns is not None and usage.cpu_ns >= limit_s * 1e9
 
 
 def _ran_out_of_memory(ending: Ending, signal_name: str | None, job: Job) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.capture import Capture
 from sandbox.cell import Evidence
+from sandbox.cpu_watch import CpuWatch
 from sandbox.deadline import Deadline
 from sandbox.errors import EngineFailed, InvalidJob
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Fault, Output, Started
@@ -27,16 +28,28 @@ __all__ = ["Ending", "Watch"]
 # The resolution of the cell's clock: a reading may be too early by this much.
 _CLOCK_STEP_S = 0.01
 _KILLED = 128 + signal.SIGKILL
+# A kept workspace must be whole, so the headers of its files get room too.
+_HEADERS_BYTES = 4 << 20
+_FAULTS = {
+    "unpack": "The job's files could not be unpacked in the cell; ask for more disk, or give no file the path"
+    " of a folder in the workspace.",
+    "workspace": "workspace: it could not be unpacked in the cell: it is no whole tar archive of files under"
+    " /workspace, or it is too large; ask for more disk.",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job ended: why the worker stopped it, if so, and what the supervisor or the engine reported."""
+    """How a job ended: why the worker stopped it, if so, and what the supervisor or the engine reported.
+
+    `cpu_spent`: the worker stopped it because its CPU time was used up.
+    """
 
     stopped: Status | None
     report: Ended | None
     evidence: Evidence | None
     duration_s: float
+    cpu_spent: bool = False
 
 
 class Watch:
@@ -52,6 +65,8 @@ class Watch:
         }
         self.is_closed = False
         self.deadline = Deadline(cell, job.limits, bound_s)
+        self._cpu = CpuWatch(cell, job.limits)
+        self._cpu_spent = False
         self._cell = cell
         self._job = job
         self._bound_s = bound_s
@@ -62,7 +77,7 @@ class Watch:
         self._pending: deque[Event] = deque()
         self._early_archive: list[bytes] = []
         # Sparse files look larger than the disk that they are on. At most twice the disk's size is read.
-        self._archive_left = 2 * job.limits.disk_bytes
+        self._archive_left = 2 * job.limits.disk_bytes + (_HEADERS_BYTES if job.keep_workspace else 0)
 
     def until_started(self) -> Ending | None:
         """Hand the job over and wait until its command runs. Returns its end if its memory is too small.
@@ -80,6 +95,7 @@ class Watch:
             if self.deadline.left_s <= 0:
                 self._demand_end()
         self.deadline.start(self._started or self._sent)
+        self._cpu.start()
         return None
 
     def until_ended(self) -> Ending:
@@ -98,12 +114,18 @@ class Watch:
                     return self._ending(event)
                 elif isinstance(event, Closed):
                     return self._ending(None)
-            if self._cell.starving:
-                self.deadline.stop(Status.OUT_OF_MEMORY)
-            if not self.is_stopped and self._observer.wants_stop():
-                self.deadline.stop(Status.CANCELLED)
-            if self.deadline.left_s <= 0:
-                self.deadline.step()
+            self._enforce_limits()
+
+    def _enforce_limits(self) -> None:
+        if self._cell.starving:
+            self.deadline.stop(Status.OUT_OF_MEMORY)
+        if not self.is_stopped and self._observer.wants_stop():
+            self.deadline.stop(Status.CANCELLED)
+        if not self.is_stopped and self._cpu.is_spent():
+            self._cpu_spent = True
+            self.deadline.stop(Status.TIMED_OUT)
+        if self.deadline.left_s <= 0:
+            self.deadline.step()
 
     @property
     def is_stopped(self) -> bool:
@@ -126,14 +148,18 @@ class Watch:
 
     def unconfirmed(self) -> Ending:
         """The ending of a job that was told to end, although nothing confirms that it has ended."""
-        return Ending(self.deadline.stopped, None, None, self._duration_s())
+        return Ending(self.deadline.stopped, None, None, self._duration_s(), self._cpu_spent)
 
     def archive(self) -> Iterator[bytes]:
         """The pieces of the archive that follows the end of a job with artifacts; its size is bounded."""
         yield from self._early_archive
-        until = time.monotonic() + self._bound_s
-        while (left_s := until - time.monotonic()) > 0 and self._archive_left > 0:
-            for event in self._events(left_s):
+        # What the reader does with a piece takes no time from the cell.
+        left_s = self._bound_s
+        while left_s > 0 and self._archive_left > 0:
+            began = time.monotonic()
+            events = list(self._events(left_s))
+            left_s -= time.monotonic() - began
+            for event in events:
                 if isinstance(event, Archived):
                     self._archive_left -= len(event.data)
                     yield event.data
@@ -144,9 +170,14 @@ class Watch:
     def _events(self, wait_s: float | None = None) -> Iterator[Event]:
         """The events that are left over from the last poll; if there are none, those of the next poll."""
         if not self._pending:
-            self._pending.extend(self._cell.poll(self.deadline.left_s if wait_s is None else wait_s))
+            wait_s = self._next_look_s() if wait_s is None else wait_s
+            self._pending.extend(self._cell.poll(wait_s))
         while self._pending:
             yield self._pending.popleft()
+
+    def _next_look_s(self) -> float:
+        """The seconds until the worker must do something, whatever the cell reports until then."""
+        return self.deadline.left_s if self.is_stopped else min(self.deadline.left_s, self._cpu.left_s)
 
     def _hears_start(self) -> bool:
         """Whether the next events show that the command has started. The events after that stay pending.
@@ -172,7 +203,7 @@ class Watch:
             self._early_end = Ending(self.deadline.stopped, None, killed, self._duration_s())
             return
         if isinstance(event, Fault):
-            raise InvalidJob("The job's files could not be unpacked in the cell; ask for more disk.")
+            raise InvalidJob(_FAULTS.get(event.reason, _FAULTS["unpack"]))
         if isinstance(event, Closed):
             raise EngineFailed("The cell closed before it started its job.")
         if isinstance(event, Started):
@@ -213,7 +244,7 @@ class Watch:
     def _ending(self, report: Ended | None) -> Ending:
         duration_s = self._duration_s(report.lasted_s if report else None)
         evidence = None if report else self._cell.examine()
-        return Ending(self.deadline.stopped, report, evidence, duration_s)
+        return Ending(self.deadline.stopped, report, evidence, duration_s, self._cpu_spent)
 
     def _duration_s(self, reported_s: float | None = None) -> float:
         """The seconds that the command took: never fewer than it did, nor more than since the hand-over.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,6 +15,7 @@ from tasks._app import app
 from tasks.lease import Answer, Lease
 from tasks.observe.log_context import note_job
 from tasks.pool.resting_limits import limits
+from tasks.results.ended_runs import EndedRuns
 from tasks.results.outcome import outcome_of, stored_here
 from tasks.results.worker_backend import has_result, result_redis
 from tasks.settings import this_settings
@@ -59,6 +61,8 @@ class Attempt(Observer):
             self._lease = Lease(redis, self.task_id, request.hostname or "")
         #: Whether its cell was stopped because the lease could not be renewed in time.
         self.gave_up = False
+        #: What it notes of the job's runs, if the job has several.
+        self.run_notes: EndedRuns | None = None
         #: Whether its result is stored and its lease given back.
         self.is_stored = False
         stored_here.task_id = None
@@ -94,6 +98,12 @@ class Attempt(Observer):
                 f"The job was begun {most} times, and each time its worker was gone before it ended."
                 " The job itself may be the cause. Try: look for killed workers and for a lack of memory."
             )
+
+    def note_runs(self, kept_s: float) -> EndedRuns | None:
+        """Note the runs of the job that end, for `kept_s` seconds. None without a Redis for results."""
+        if self._lease is not None:
+            self.run_notes = EndedRuns(self._lease.redis, self.task_id, math.ceil(kept_s))
+        return self.run_notes
 
     def may_store(self) -> bool:
         """Whether the outcome of this run may be stored. Waits for Redis.

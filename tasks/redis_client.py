@@ -24,8 +24,10 @@ _Sentinel: Any = vars(of_sentinel)["Sentinel"]
 
 
 @contextmanager
-def open_redis(address: Address, *, within_s: float = 5.0) -> Iterator[redis.Redis]:
-    """A client for short use. Each network operation takes `within_s` seconds at most. Answers are text.
+def open_redis(address: Address, *, within_s: float = 5.0, decodes: bool = True) -> Iterator[redis.Redis]:
+    """A client for short use. Each network operation takes `within_s` seconds at most.
+
+    Answers are text if it `decodes`, else bytes.
 
     Raises:
         redis.exceptions.RedisError: while it is used.
@@ -37,7 +39,7 @@ def open_redis(address: Address, *, within_s: float = 5.0) -> Iterator[redis.Red
         "socket_timeout": within_s,
         # redis-py's default would retry for some seconds where no server listens.
         "retry": Retry(NoBackoff(), 0),
-        "decode_responses": True,
+        "decode_responses": decodes,
         **(address.tls.options() if address.tls else {}),
     }
     with ExitStack() as stack:

@@ -12,7 +12,8 @@ from celery.worker.request import Request
 from celery.worker.state import task_ready
 
 from sandbox import InvalidJob, QueueFull, parse_job
-from sandbox.job import bind_request
+from sandbox.request import bind_request
+from sandbox.runs.request import RUN_LIMITS
 from tasks import hard_timeout
 from tasks.back_off import longest_back_off_s
 from tasks.engine_gate import EngineAway
@@ -181,7 +182,17 @@ def _outline(arguments: dict[str, object]) -> dict[str, object]:
     files = arguments.get("files")
     if isinstance(files, dict):
         files = {path: _head(content) for path, content in files.items()}
-    return arguments | {"files": files, "stdin": None}
+    outline = arguments | {"files": files, "stdin": None}
+    if isinstance(runs := arguments.get("runs"), list):
+        outline["runs"] = [_run_outline(run) for run in runs]
+    return outline
+
+
+def _run_outline(run: object) -> object:
+    """What the time limits of a job depend on in one of its runs."""
+    if not isinstance(run, dict):
+        return run
+    return {name: run[name] for name in RUN_LIMITS if name in run}
 
 
 def _head(content: object) -> object:

@@ -21,9 +21,10 @@ __all__ = ["run_sandboxed"]
 def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict[str, Any]:
     """Run an untrusted command in a cell of its own.
 
-    Arguments: `cmd` and `runtime`, then by name `timeout`, `grace` (seconds), `memory`, `disk`,
-    `output_limit` (bytes, or text such as "512m"), `cpus` (cores), `pids`, `entry`, `stdin`, `env`, `files`,
-    `artifacts`, `network` and `check`.
+    Arguments: `cmd` and `runtime`, then by name `timeout`, `grace`, `cpu_time` (seconds), `memory`, `stack`,
+    `disk`, `output_limit` (bytes, or text such as "512m"), `cpus` (cores), `pids`, `entry`, `stdin`, `env`,
+    `files`, `artifacts`, `artifacts_as`, `workspace`, `keep_workspace`, `runs`, `compare`, `stop_on_failure`,
+    `network` and `check`.
 
     Returns:
         The result as a JSON object. A command that fails has a result like any other.
@@ -34,7 +35,7 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
         Abandoned: it was begun too often, and each time its worker was gone before the end.
         SandboxUnavailable: the sandbox failed at each of several attempts.
     """
-    from sandbox.job import bind_request
+    from sandbox.request import bind_request
     from tasks.attempt import Attempt
     from tasks.observe.log_context import note_job
     from tasks.process import process_state
@@ -78,19 +79,26 @@ def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> di
         if not attempt.may_store():
             return None
         raise
-    return answer if attempt.store(task, answer) else None
+    if not attempt.store(task, answer):
+        return None
+    if attempt.run_notes:
+        attempt.run_notes.forget()
+    return answer
 
 
 def _run(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> Result:
     from sandbox import together
     from sandbox.cell import JobTags
+    from tasks.blobs.open import worker_blobs
     from tasks.live.write.switch import live_output
     from tasks.pool.resting_limits import limits
 
     soft_s = job.ladder(sandbox.settings.engine_margin).soft_s
     with limits.running(soft_s), live_output(task.request, attempt.number) as live:
         tags = JobTags(task.request.id or "", task.request.hostname or "", attempt.number, task.queued_s())
-        result = sandbox.run_job(job, tags, together(attempt, live))
+        notes = attempt.note_runs(sandbox.settings.longest.hard_s) if job.runs else None
+        blobs = worker_blobs(sandbox.settings, task.tenant) if job.uses_blobs else None
+        result = sandbox.run_job(job, tags, together(attempt, live, notes), blobs)
         if live and not attempt.gave_up:
             live.end(result.status)
     return result

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Task
 
-from tasks.headers import ACCEPTED, RECEIVED_AT, SENT_AT, check_tenant, refusal_in, shown_call
+from config.tenants import is_tenant
+from tasks.headers import ACCEPTED, RECEIVED_AT, SENT_AT, TENANT, check_tenant, refusal_in, shown_call
 
 if TYPE_CHECKING:
     from celery.result import AsyncResult
@@ -63,7 +64,7 @@ class SandboxTask(Task):  # type: ignore[type-arg]
             BrokerUnreachable: it could not be sent within `CELLBLOCK_PUBLISH_TIMEOUT` seconds.
         """
         from sandbox import parse_job
-        from sandbox.job import bind_request
+        from sandbox.request import bind_request
         from tasks.publishing import publish
         from tasks.settings import this_catalogue, this_settings
 
@@ -86,6 +87,12 @@ class SandboxTask(Task):  # type: ignore[type-arg]
         from tasks.settings import this_settings
 
         return this_settings().engine_name
+
+    @property
+    def tenant(self) -> str:
+        """For whom this job is; empty if its message does not say."""
+        tenant = self.request.get(TENANT)
+        return str(tenant) if is_tenant(tenant) else ""
 
     def queued_s(self) -> float:
         """Seconds since the app sent the job, or since a worker took it, if the app did not say when."""

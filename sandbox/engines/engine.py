@@ -101,6 +101,8 @@ class Engine(Protocol):
 
     #: Whether a removal takes so long that no job should wait for it.
     removes_slowly: bool
+    #: Whether a cell takes far more processor time to make than a short job.
+    makes_slowly: bool
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make and start a cell. After an error the caller must remove it by its name."""

@@ -42,6 +42,12 @@ class JobUsage:
         """To be called once the supervisor has reported the start."""
         self._started_ns = self._group.cpu_ns() if self._group else None
 
+    def so_far_ns(self) -> int | None:
+        """The CPU time that the job has used until now. None if nothing of the group can be read."""
+        now_ns = self._group.cpu_ns() if self._group else None
+        since_ns = self._handed_over_ns if self._started_ns is None else self._started_ns
+        return None if now_ns is None or since_ns is None else now_ns - since_ns
+
     def at_end(self, reported: Usage = Usage()) -> Usage:  # noqa: B008  it can't be changed
         """What the job has used until now. It is `reported` if nothing of the group can be read.
 

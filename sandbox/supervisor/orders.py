@@ -2,53 +2,81 @@
 
 from __future__ import annotations
 
-import io
 import shlex
-import tarfile
-import time
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.globs import literal_start
 from config.runtimes import BASH
-from sandbox.workspace import padded
+from sandbox.blobs import Source
+from sandbox.supervisor.archive import file_archive, padding, size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sandbox.job import Job
 
-__all__ = ["KILL", "SUPERVISOR", "TERMINATE", "encode_orders"]
+__all__ = ["KILL", "SUPERVISOR", "TERMINATE", "Orders", "encode_orders"]
 
 #: The program of process 1, for `/bin/sh -c`.
 SUPERVISOR = Path(__file__).with_name("supervisor.sh").read_text()
 
 TERMINATE = b"term\n"
 KILL = b"kill\n"
+CONFIRMED = b"confirmed\n"
 
 _LINE_BYTES = 2048
+# The supervisor's own default.
+_STACK_BYTES = 8 << 20
 # The supervisor knows whether the cell has bash.
 _SHELL = '"$bash"'
 _STDIN = "/tmp/.stdin"  # noqa: S108  in the cell, whose /tmp nobody shares
 
 
-def encode_orders(overture: str, nonce: str, job: Job) -> bytes:
-    """Everything that the supervisor reads before it starts `job`.
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Everything that a supervisor reads before it starts a job, in pieces; to read them may fail."""
 
-    It is a line with the two nonces and two sizes, then shell text of the first size, then a tar archive of
-    the second. A job of a second stage has another archive behind it, whose size is in the shell text. The
-    supervisor reads each by its size with `dd`, because BusyBox's `head -c` reads more than
-    it writes. Short ASCII text is sent as a line of its own instead, with size 0. A shell's `read` makes a
-    system call for every byte and cannot read every byte value, but it saves a process, which would take a
-    third of a warm job's time.
+    parts: Sequence[bytes | Source]
+
+    @property
+    def size(self) -> int:
+        """How many bytes the pieces have together."""
+        return size_of(self.parts)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces. What is in memory comes as one piece."""
+        for is_source, parts in groupby(self.parts, lambda part: isinstance(part, Source)):
+            if is_source:
+                for part in parts:
+                    yield from part.pieces()  # type: ignore[union-attr]  # a source
+            else:
+                yield b"".join(parts)  # type: ignore[arg-type]  # no source
+
+
+def encode_orders(overture: str, nonce: str, job: Job) -> Orders:
+    """The orders for `job`.
+
+    They are a line with the two nonces and two sizes, then shell text of the first size, then a tar archive
+    of files of the second. An archive for the workspace comes before that one; its size is in the shell text.
+    The supervisor reads each by its size with `dd`, because BusyBox's `head -c` reads more than it writes.
+    Short ASCII text is sent as a line of its own instead, with size 0. A shell's `read` makes a system call
+    for every byte and cannot read every byte value, but it saves a process, which would take a third of a
+    warm job's time.
+
+    Behind contents that are read from elsewhere, a last line says that they were the right ones.
     """
-    orders = "; ".join(_assignments(job)).encode()
-    archive = _archive(job)
-    behind = padded(job.workspace)
-    if len(orders) <= _LINE_BYTES and orders.isascii():
-        line = orders.replace(b"\n", b"'\"$newline\"'")
-        return f"{overture} {nonce} 0 {len(archive)}\n".encode() + line + b"\n" + archive + behind
-    return f"{overture} {nonce} {len(orders)} {len(archive)}\n".encode() + orders + archive + behind
+    text = "; ".join(_assignments(job)).encode()
+    files = file_archive(_members(job))
+    sizes = f"0 {size_of(files)}"
+    if len(text) <= _LINE_BYTES and text.isascii():
+        text = text.replace(b"\n", b"'\"$newline\"'") + b"\n"
+    else:
+        sizes = f"{len(text)} {size_of(files)}"
+    start = f"{overture} {nonce} {sizes}\n".encode() + text
+    return Orders([start, *_workspace(job), *files, CONFIRMED if _has_sources(job) else b""])
 
 
 def _assignments(job: Job) -> Iterator[str]:
@@ -56,11 +84,17 @@ def _assignments(job: Job) -> Iterator[str]:
     yield "set -- " + " ".join(words)
     if BASH in job.argv:
         yield "asks=bash"
+    if job.limits.stack_bytes != _STACK_BYTES:
+        yield f"stack_kib={job.limits.stack_bytes >> 10}"
     if job.stdin is not None:
         yield f"stdin={_STDIN}"
     if job.workspace:
-        yield f"workspace_bytes={len(padded(job.workspace))}"
-    if job.artifacts:
+        yield f"workspace_bytes={size_of(_workspace(job))}"
+    if _has_sources(job):
+        yield "confirmed=''"
+    if job.keep_workspace:
+        yield "collect=. exact=1"
+    elif job.artifacts:
         yield "collect=" + shlex.quote(" ".join(map(shlex.quote, _roots(job.artifacts))))
     # Last, so that orders cut short by a lost connection are never carried out.
     yield "ready=1"
@@ -87,20 +121,16 @@ def _with_env(job: Job) -> tuple[str, ...]:
     return ("env", *(f"{name}={value}" for name, value in job.env.items()), *shielded)
 
 
-def _archive(job: Job) -> bytes:
-    if not job.files and job.stdin is None:
-        return b""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for path, content in job.files.items():
-            _add(archive, f"workspace/{path}", content)
-        if job.stdin is not None:
-            _add(archive, _STDIN.removeprefix("/"), job.stdin)
-    return buffer.getvalue()
+def _has_sources(job: Job) -> bool:
+    return bool(job.sources or job.workspace)
 
 
-def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
-    """Add an executable file of now, so that it can be started as `./name`, and no tool finds it too old."""
-    member = tarfile.TarInfo(name)
-    member.size, member.mode, member.mtime = len(content), 0o755, int(time.time())
-    archive.addfile(member, io.BytesIO(content))
+def _workspace(job: Job) -> list[bytes | Source]:
+    return [job.workspace, padding(job.workspace.size)] if job.workspace else []
+
+
+def _members(job: Job) -> Iterator[tuple[str, bytes | Source]]:
+    yield from ((f"workspace/{path}", content) for path, content in job.files.items())
+    yield from ((f"workspace/{path}", source) for path, source in job.sources.items())
+    if job.stdin is not None:
+        yield _STDIN.removeprefix("/"), job.stdin

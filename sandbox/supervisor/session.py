@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.events import STDERR, STDOUT, Archived, Ended, Event, Fault, Output, Started, Usage
 from sandbox.supervisor.marks import MarkScanner
-from sandbox.supervisor.orders import encode_orders
+from sandbox.supervisor.orders import Orders, encode_orders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +41,13 @@ class Session:
         self._closed: set[int] = set()
         self._ending: Ended | None = None
 
-    def orders(self, job: Job) -> bytes:
+    def orders(self, job: Job) -> Orders:
         """What to write to the supervisor's standard input."""
         return encode_orders(self._overture, self._nonce, job)
+
+    def cpu_order(self, limit_ns: int) -> bytes:
+        """The order to kill the job if it has used `limit_ns` of CPU time. Empty: the cell can't tell."""
+        return b"" if self._start_cpu_ns is None else f"cpu {self._start_cpu_ns + limit_ns}\n".encode()
 
     def feed(self, stream: int, data: bytes) -> Iterator[Event]:
         """The events in the next bytes of a stream."""

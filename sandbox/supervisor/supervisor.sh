@@ -24,6 +24,16 @@ else
   rm -f /tmp/.voice
 fi
 
+# The CPU time that the cell has used so far, from its own cgroup: version 2 first, then version 1.
+cpu_time() {
+  cpu_ns=''
+  if read -r key value </sys/fs/cgroup/cpu.stat; then
+    [ "$key" = usage_usec ] && cpu_ns=${value}000
+  else
+    read -r cpu_ns </sys/fs/cgroup/cpuacct/cpuacct.usage
+  fi
+}
+
 # The voice carries out the worker's orders while the job runs in the foreground, and kills the job when the
 # worker is gone. It is a process of its own that starts before any nonce is read: a job may look for the
 # nonce in the memory of processes, and the profile hides only that of process 1. It begins when the last
@@ -32,9 +42,13 @@ fi
   exec <&8 >/dev/null 4>&- 6>&- 7>&- 8<&- 9>&-
   trap "" TERM
   while read -r _; do :; done
-  while read -r order <&3; do
+  while read -r order most_ns <&3; do
     case $order in
       term) kill -TERM -1 ;;
+      cpu)
+        cpu_time
+        [ "$cpu_ns" ] && [ "$cpu_ns" -ge "$most_ns" ] && kill -KILL -1
+        ;;
       kill) kill -KILL -1 ;;
     esac
   done
@@ -59,7 +73,7 @@ fi
 asks='' bash=bash
 command -v bash >/dev/null || bash=/bin/sh
 
-ready='' collect='' workspace_bytes=0 stdin=/dev/null newline='
+ready='' confirmed=1 collect='' exact='' workspace_bytes=0 stack_kib=8192 stdin=/dev/null newline='
 '
 
 read -r overture nonce orders_bytes files_bytes <&3 || exit 0
@@ -78,22 +92,15 @@ fault() {
 }
 
 unpack() {
-  dd bs=10240 count=$(($1 / 10240)) iflag=fullblock <&3 | tar -x -p -f - -C "$2" || fault unpack
+  dd bs=10240 count=$(($1 / 10240)) iflag=fullblock <&3 | tar -x -p -f - -C "$2" || fault "$3"
 }
-[ "$files_bytes" -gt 0 ] && unpack "$files_bytes" /
-[ "$workspace_bytes" -gt 0 ] && unpack "$workspace_bytes" /workspace
+[ "$workspace_bytes" -gt 0 ] && unpack "$workspace_bytes" /workspace workspace
+[ "$files_bytes" -gt 0 ] && unpack "$files_bytes" / unpack
+# The worker knows only at the end of a content that comes from its store whether it is the right one.
+[ "$confirmed" ] || read -r confirmed <&3
+[ "$confirmed" ] || exit 0
 exec 5<"$stdin"
 [ "$stdin" = /dev/null ] || rm -f "$stdin"
-
-# What the cell has used so far, from its own cgroup: version 2 first, then version 1.
-cpu_time() {
-  cpu_ns=''
-  if read -r key value </sys/fs/cgroup/cpu.stat; then
-    [ "$key" = usage_usec ] && cpu_ns=${value}000
-  else
-    read -r cpu_ns </sys/fs/cgroup/cpuacct/cpuacct.usage
-  fi
-}
 
 memory() {
   peak='' oom_kills=''
@@ -119,6 +126,7 @@ exec 2>&8
 (
   exec 2>&4 3<&- 4>&- <&5 5<&- 6>&- 7>&- 8<&-
   cd /workspace || exit
+  ulimit -s "$stack_kib" || exit 126
   [ "$asks$bash" = bash/bin/sh ] &&
     echo 'This image has no bash, so /bin/sh runs this. Try: an image with bash, such as bash:5' >&2
   case $1 in
@@ -151,6 +159,12 @@ if [ "$collect" ]; then
   # Files that the job made unreadable are still its own.
   chmod -R u+rX /workspace
   cd /workspace || exit
+  # GNU tar can keep the whole time of a file, and gives the same archive for the same files.
+  if [ "$exact" ]; then
+    pax=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime
+    tar -c -f /dev/null --sort=name --format=posix --pax-option="$pax" /dev/null &&
+      set -- --sort=name --format=posix --pax-option="$pax" "$@"
+  fi
   exec tar -c -f - "$@" >&6
 fi
 

@@ -26,16 +26,26 @@ def key_of(task_id: str) -> str:
 
 
 class Piece(NamedTuple):
-    """Bytes that the worker read at `time_s` (Unix seconds), after `offset` bytes of the same stream."""
+    """Bytes that the worker read at `time_s` (Unix seconds), after `offset` bytes of the same stream.
+
+    `run`: which of the job's runs has written them, from 0. All runs count as one stream.
+    """
 
     kind: str
     time_s: float
     offset: int
     data: bytes
+    run: int | None = None
 
     def fields(self) -> dict[FieldT, EncodableT]:
-        """The entry's fields. Their names never vary, so that Redis stores them once for many entries."""
-        return {"kind": self.kind, "time": f"{self.time_s:.3f}", "offset": self.offset, "data": self.data}
+        """The entry's fields. Their names hardly vary, so that Redis stores them once for many entries."""
+        fields: dict[FieldT, EncodableT] = {
+            "kind": self.kind,
+            "time": f"{self.time_s:.3f}",
+            "offset": self.offset,
+            "data": self.data,
+        }
+        return fields if self.run is None else fields | {"run": self.run}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,7 @@ class LiveEntry:
             the status of the result, else Celery's state of a job that has none (`FAILURE`, `REVOKED`), or
             `lost` when nothing more is known of it.
         skipped_bytes: how many bytes of the same stream are missing right before `data`.
+        run: which of the job's `runs` has written `data`, from 0; None if the job has none.
     """
 
     id: str
@@ -57,6 +68,7 @@ class LiveEntry:
     time: float
     data: bytes
     skipped_bytes: int = 0
+    run: int | None = None
 
 
 def read_piece(fields: Mapping[bytes, bytes]) -> Piece | None:
@@ -64,7 +76,8 @@ def read_piece(fields: Mapping[bytes, bytes]) -> Piece | None:
     try:
         kind, time_s = fields[b"kind"].decode(), float(fields[b"time"])
         offset, data = int(fields[b"offset"]), fields[b"data"]
+        run = int(fields[b"run"]) if b"run" in fields else None
     except (KeyError, ValueError):
         return None
     known = kind in (START, STDOUT, STDERR, END) and 0 <= time_s < _YEAR_9999_S and 0 <= offset < 1 << 62
-    return Piece(kind, time_s, offset, data) if known else None
+    return Piece(kind, time_s, offset, data, run) if known else None

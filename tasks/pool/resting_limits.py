@@ -36,6 +36,7 @@ class Limits:
         self._rest = False
         self._has_run = False
         self._due = math.inf
+        self._soft_s = math.inf
 
     def attach(self, tell: Callable[[tuple[int, tuple[int]]], object]) -> None:
         """Tell the parent of changes from now on. Not called in a pool of threads, which has no limits."""
@@ -59,16 +60,29 @@ class Limits:
 
         After it the soft limit strikes no more.
         """
+        self._soft_s = soft_s
         if self._has_run:
             self.suspend()
-        if self._rest:
-            self._since, self._rest = time.monotonic(), False
-            self._send(RESUME)
-        self._due = self._since + soft_s - _SLACK_S
+        self._run()
         try:
             yield
         finally:
             self._due, self._has_run = math.inf, True
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Rest both limits in the block, in which the job waits for something. They start anew after it."""
+        self.suspend()
+        try:
+            yield
+        finally:
+            self._run()
+
+    def _run(self) -> None:
+        if self._rest:
+            self._since, self._rest = time.monotonic(), False
+            self._send(RESUME)
+        self._due = self._since + self._soft_s - _SLACK_S
 
     def strike(self, *_: Any) -> None:  # noqa: ANN401  a signal's
         """The handler of the signal that the parent sends when the soft limit has passed."""

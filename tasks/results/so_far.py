@@ -9,8 +9,11 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from sandbox import NoLiveOutput, Result, Status
+from sandbox.result import RunResult
 from tasks.live.read.follow import HeardSoFar, heard_so_far
 from tasks.patience import patiently
+from tasks.results.ended_runs import ended_runs
+from tasks.results.worker_backend import result_redis
 
 __all__ = ["result_so_far"]
 
@@ -31,7 +34,13 @@ def result_so_far(task_id: str, status: Status, **facts: Any) -> Result:  # noqa
         stderr_bytes=heard.stderr_bytes,
         stdout_truncated=len(heard.stdout) < heard.stdout_bytes,
         stderr_truncated=len(heard.stderr) < heard.stderr_bytes,
+        runs=_ended(task_id),
     )
+
+
+def _ended(task_id: str) -> list[RunResult]:
+    redis = result_redis()
+    return list(patiently(lambda: ended_runs(redis, task_id)).values()) if redis is not None else []
 
 
 def _heard(task_id: str) -> HeardSoFar:

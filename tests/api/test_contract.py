@@ -14,7 +14,7 @@ from api.callers import Callers
 from api.job_request import job_request_schema
 from api.metrics import Metrics
 from config import load_catalogue, load_settings
-from sandbox.job import ARGUMENTS
+from sandbox.request import ARGUMENTS
 from tests.api.conftest import ALICE
 
 if TYPE_CHECKING:

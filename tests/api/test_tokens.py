@@ -109,5 +109,16 @@ def test_a_limit_that_a_job_asks_for_is_never_lowered_silently(line: str, asked:
         lowered(line, **asked)
 
 
+def test_a_limit_that_jobs_usually_have_none_of_is_set() -> None:
+    assert lowered("cpu_time=3") == {"cpu_time": 3}
+
+
+def test_no_run_of_a_job_gets_more_than_its_token_allows() -> None:
+    runs = [{"timeout": 1}, {"timeout": 11}]
+    with pytest.raises(InvalidJob, match="timeout=11 s is above the 10 s that this token allows"):
+        lowered("timeout=10", runs=runs)
+    assert lowered("timeout=10", runs=runs[:1])["runs"] == runs[:1]
+
+
 def test_the_limits_of_a_runtime_are_lowered_too() -> None:
     assert lowered("memory=64m", runtime="java") == {"runtime": "java", "memory": 64 << 20}

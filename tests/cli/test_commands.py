@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 JSON: dict[str, object] = {"--json": False}
 QUIET: dict[str, object] = {"--quiet -q": False}
-LIMITS = ("timeout", "grace", "memory", "cpus", "pids", "disk", "output-limit")
+LIMITS = ("timeout", "grace", "cpu-time", "memory", "stack", "cpus", "pids", "disk", "output-limit")
 A_JOB: dict[str, object] = dict.fromkeys(
-    f"--{name}" for name in ("runtime", "entry", *LIMITS, "stdin", "env", "file", "artifact", "network")
-)
+    f"--{name}"
+    for name in (
+        *("runtime", "entry", *LIMITS, "stdin", "env", "file", "artifact", "artifacts-as", "workspace"),
+        *("runs", "compare", "network"),
+    )
+) | {"--keep-workspace": False, "--stop-on-failure": False}
 
 COMMANDS: dict[str, dict[str, object]] = {
     "run": A_JOB | {"--explain": False, "--raw": False} | JSON,
@@ -37,6 +41,9 @@ COMMANDS: dict[str, dict[str, object]] = {
     "reap": JSON,
     "health": {},
     "guard": {"--listen": "tcp://127.0.0.1:2375"},
+    "blob put": {"--tenant": ""} | JSON,
+    "blob get": {"--output -o": None, "--tenant": ""},
+    "blob rm": {"--tenant": ""},
     "images ls": JSON,
     "images lock": QUIET,
     "images pull": QUIET | {"--force --no-force": False},

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+SPENT = "timed out: used up its processor time"
 ABC: dict[str, Any] = {"size": 3, "base64": "YWJj"}
 
 
@@ -42,6 +43,7 @@ def finished(
         ({}, 0, ""),
         ({"status": "failed", "exit_code": 3}, 3, ""),
         ({"status": "timed_out", "exit_code": 143}, 124, "timed out"),
+        ({"status": "timed_out", "exit_code": 1, "limit": "cpu_time"}, 124, SPENT),
         ({"status": "out_of_memory", "exit_code": 137}, 137, "killed: out of memory"),
         ({"status": "output_limit", "exit_code": 137}, 137, "stopped: wrote too much"),
         ({"status": "cancelled", "exit_code": None}, 137, "cancelled"),
@@ -139,6 +141,7 @@ def test_files_that_are_left_without_a_name_are_counted(capsysbinary: pytest.Cap
 def test_the_exit_codes_are_those_of_docker_run_and_timeout() -> None:
     assert {code.name: int(code) for code in ExitCode} == {
         "OK": 0,
+        "WRONG_ANSWER": 1,
         "USAGE": 2,
         "TIMED_OUT": 124,
         "SANDBOX_FAILED": 125,

@@ -48,14 +48,21 @@ def test_every_option_becomes_the_argument_of_its_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").write_text("in")
+    (tmp_path / "runs.json").write_text('[{"stdin": "1"}]')
     options = ["--runtime=bash", "--timeout=1.5", "--grace=0", "--memory=64m", "--cpus=0.5", "--pids=9"]
     options += ["--disk=1m", "--output-limit=2m", "--stdin=in", "--env=A=b=c", "--env=D=", "--file=f=in"]
+    options += ["--cpu-time=2.5", "--stack=4m", "--runs=runs.json", "--compare=tokens", "--stop-on-failure"]
     options += ["--artifact=*.txt", "--artifact=b", "--network=a.com", "--network=b.com"]
     assert asked(*options, "--", "true") == {
         "cmd": "true",
         "runtime": "bash",
         "timeout": 1.5,
         "grace": 0.0,
+        "cpu_time": 2.5,
+        "stack": "4m",
+        "runs": [{"stdin": "1"}],
+        "compare": "tokens",
+        "stop_on_failure": True,
         "memory": "64m",
         "cpus": 0.5,
         "pids": 9,

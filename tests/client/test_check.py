@@ -21,6 +21,8 @@ from cellblock.check import checked_request
         ({"cmd": "true", "stdin": 3}, "stdin is a int; give text"),
         ({"cmd": "true", "env": {"1": ""}}, "is no name of a variable"),
         ({"cmd": "true", "artifacts": "*"}, "artifacts: give a list of patterns"),
+        ({"cmd": "cat", "runs": [{"stdin": "a"}, {"in": "a"}]}, r"runs\[1\]: there is no 'in'"),
+        ({"cmd": "cat", "runs": [{}], "compare": "near"}, "compare: 'near' is no comparison"),
         ({"cmd": "true", "check": 1}, "check: give true or false."),
         ({"cmd": "true", "memmory": 1}, "There is no argument 'memmory'"),
         ({"cmd": "true", "tenant": "a b"}, "cellblock_tenant: give 1 to 64 of the characters"),
@@ -44,6 +46,8 @@ def test_a_signature_is_checked_too() -> None:
 def test_what_is_sent_is_plain_json() -> None:
     sent = checked_request(("echo",), {"files": {"a": b"\xff"}, "artifacts": ("*",), "check": None})
     assert sent == {"files": {"a": {"base64": "/w=="}}, "artifacts": ["*"], "check": None}
+    runs = ({"stdin": b"\xff", "args": ("a",)},)
+    assert checked_request("cat", {"runs": runs})["runs"] == [{"stdin": {"base64": "/w=="}, "args": ["a"]}]
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from cellblock import CommandFailed, Request, UnreadableResult
 from cellblock.result import read_result
 from docs.shared_modules import FOLDER, shared_modules
 from sandbox import Result, Status, errors
-from sandbox.job import ARGUMENTS
-from sandbox.result import Artifact, SkippedArtifact
+from sandbox.request import ARGUMENTS
+from sandbox.result import Artifact, Limit, RunResult, SkippedArtifact
 
 
 def stored(**more: object) -> dict[str, Any]:
@@ -67,6 +67,17 @@ def test_a_result_comes_back_as_the_worker_made_it() -> None:
     )
     read = read_result(made.to_dict())
     assert all(getattr(read, one.name) == _plain(read, one.name, made) for one in fields(made))
+
+
+def test_the_runs_have_the_clients_types() -> None:
+    run = RunResult(name="1", status=Status.TIMED_OUT, limit=Limit.CPU_TIME).to_dict()
+    read = read_result(stored(runs=[run, run | {"verdict": "accepted", "newer": 1}], verdict="wrong_answer"))
+
+    assert (read.runs[0].limit, read.runs[1].verdict) == (
+        cellblock.Limit.CPU_TIME,
+        cellblock.RunVerdict.ACCEPTED,
+    )
+    assert read.verdict is cellblock.RunVerdict.WRONG_ANSWER
 
 
 def _plain(read: Any, name: str, made: Result) -> Any:

@@ -62,7 +62,7 @@ class UntilReady(Observer):
         self.ready = False
         self.over = False
 
-    def heard(self, stream: int, data: bytes) -> None:
+    def heard(self, stream: int, data: bytes, run: int | None = None) -> None:
         self.ready = self.ready or b"ready" in data
 
     def wants_stop(self) -> bool:

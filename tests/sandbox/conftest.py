@@ -60,6 +60,8 @@ def limits() -> Limits:
         pids=32,
         disk_bytes=8 << 20,
         output_bytes=1000,
+        cpu_time_s=20,
+        stack_bytes=4 << 20,
     )
 
 

@@ -11,8 +11,9 @@ from config import InvalidSetting, load_catalogue, load_settings
 from config.runtimes import Runtime, RuntimeLimits
 from sandbox import InvalidJob
 from sandbox.detect import choose_runtime
-from sandbox.job import ARGUMENTS, Job
+from sandbox.job import Job
 from sandbox.limits import check_catalogue, read_limits, resolve_limits
+from sandbox.request import ARGUMENTS
 from tests.sandbox.conftest import parser
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def variables(count: int) -> dict[str, str]:
 
 def test_the_arguments_are_those_of_the_contract() -> None:
     assert (
-        *("timeout", "grace", "memory", "cpus", "pids", "disk", "output_limit"),
-        *("entry", "stdin", "env", "files", "artifacts", "network", "check"),
+        *("timeout", "grace", "memory", "cpus", "pids", "disk", "output_limit", "cpu_time", "stack"),
+        *("entry", "stdin", "env", "files", "artifacts", "artifacts_as", "workspace", "keep_workspace"),
+        *("runs", "compare", "stop_on_failure", "network", "check"),
     ) == ARGUMENTS
 
 
@@ -103,6 +105,13 @@ def test_stdin_counts_towards_the_operators_maximum_and_the_memory() -> None:
         parse(stdin="x" * (8 * MIB + 1), memory="16m")
 
 
+def test_a_small_stack_has_room_for_fewer_arguments(parse: Parse) -> None:
+    argv = ["echo", "x" * 100_000]
+    parse(argv, stack="1m")
+    with pytest.raises(InvalidJob, match=r"with this stack, 64 KiB in all"):
+        parse(argv, stack="256k")
+
+
 @pytest.mark.parametrize(("size", "fits"), [(64 * KIB, True), (64 * KIB + 1, False)])
 def test_stdin_is_on_a_disk_of_its_own(parse: Parse, size: int, fits: bool) -> None:
     if fits:
@@ -127,6 +136,8 @@ LEAST = {
     "pids": 4,
     "disk": 64 * KIB,
     "output_limit": 1,
+    "cpu_time": 0.001,
+    "stack": 128 * KIB,
 }
 MOST = {
     "timeout": 600,
@@ -136,6 +147,8 @@ MOST = {
     "pids": 1024,
     "disk": 512 * MIB,
     "output_limit": 16 * MIB,
+    "cpu_time": 2400,
+    "stack": 512 * MIB,
 }
 
 

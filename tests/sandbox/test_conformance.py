@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import Status
+from sandbox.result import Limit
 from tests.engines import ENGINES
 from tests.programs import runs
 from tests.waiting import PATIENCE, wait_until
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
 
 CONTRACT_KEYS = {
     *("status", "exit_code", "signal", "stdout", "stderr", "stdout_bytes", "stderr_bytes"),
-    *("stdout_truncated", "stderr_truncated", "duration", "cpu_seconds", "memory_peak", "timings", "runtime"),
+    *(
+        "limit",
+        "stdout_truncated",
+        "stderr_truncated",
+        "duration",
+        "cpu_seconds",
+        "memory_peak",
+        "timings",
+        "runtime",
+    ),
     *(
         "image",
         "image_id",
@@ -148,6 +158,36 @@ def test_files_and_folders_of_any_name_come_back(anywhere: Sandbox) -> None:
     result = anywhere.run(make, artifacts=["**"])
     assert set(result.artifacts) == {"ä/-b/c d", "same"}
     assert {skipped.path for skipped in result.artifacts_skipped} == {"caf?", "pipe"}
+
+
+def test_a_job_that_uses_up_its_cpu_time_on_all_cores_is_stopped(anywhere: Sandbox) -> None:
+    spin = "for one in 1 2 3 4; do (while :; do :; done) & done; wait"
+    result = anywhere.run(spin, cpu_time=0.5, timeout=20)
+
+    assert (result.status, result.limit) == (Status.TIMED_OUT, Limit.CPU_TIME)
+    assert 0.5 <= (result.cpu_seconds or 0) < 0.75
+
+
+def test_a_job_that_sleeps_uses_no_cpu_time(anywhere: Sandbox) -> None:
+    result = anywhere.run("sleep 1.5", cpu_time=0.5)
+
+    assert (result.status, result.limit) == (Status.SUCCEEDED, None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kib"), [({}, "8192"), ({"stack": "1m"}, "1024"), ({"stack": "64m"}, "65536")]
+)
+def test_the_stack_of_a_process_has_the_size_that_the_job_asks_for(
+    anywhere: Sandbox, asked: dict[str, str], kib: str
+) -> None:
+    assert anywhere.run("ulimit -Ss; ulimit -Hs", **asked).stdout.split() == [kib, kib]
+
+
+def test_the_result_names_the_limit_that_ended_the_job(anywhere: Sandbox) -> None:
+    late = anywhere.run("sleep 60", timeout=0.2, grace=0)
+    flood = anywhere.run("cat /dev/zero", output_limit="1k")
+
+    assert (late.limit, flood.limit) == (Limit.TIMEOUT, Limit.OUTPUT)
 
 
 def test_a_timeout_keeps_the_output_so_far(anywhere: Sandbox) -> None:

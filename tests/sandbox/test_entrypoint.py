@@ -91,7 +91,8 @@ def test_the_order_of_the_files_makes_no_difference(files: list[str]) -> None:
 
 def test_each_stage_is_told_the_memory_of_its_own_cell() -> None:
     stages = Stages(("cc", "{memory_mib}"), ("run", "{heap_mib}"))
-    assert stages.for_memory(256 << 20, 64 << 20) == Stages(("cc", "256"), ("run", "48"))
+    assert stages.compile_argv(256 << 20) == ("cc", "256")
+    assert stages.run_argv(64 << 20) == ("run", "48")
 
 
 def test_a_job_with_a_command_of_its_own_is_not_compiled(parse: Parse) -> None:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from config import load_catalogue, load_settings
 from sandbox import InvalidJob, Job
-from sandbox.job import ARGUMENTS, parse_job
+from sandbox.blobs import Source
+from sandbox.job import parse_job
+from sandbox.request import ARGUMENTS
 from tests.sandbox.conftest import parser
 
 if TYPE_CHECKING:
@@ -202,7 +204,7 @@ def test_the_first_stage_has_the_image_and_the_environment_of_the_compiler() -> 
 
 def test_the_second_stage_runs_what_the_first_one_left(parse: Parse) -> None:
     job = parse(None, files={"main.cpp": ""}, stdin="x", artifacts=["out"])
-    second = job.second_stage(b"archive")
-    assert (second.argv, second.files, second.workspace) == (("./program",), {}, b"archive")
+    second = job.second_stage(archive := Source.of(b"archive"))
+    assert (second.argv, second.files, second.workspace) == (("./program",), {}, archive)
     assert second.compile is None
     assert (second.stdin, second.artifacts, second.limits) == (b"x", ("out",), job.limits)

@@ -208,7 +208,7 @@ def test_the_cells_own_clock_tells_how_long_the_command_took(
 
 def test_a_session_tells_its_orders_both_of_its_nonces(parse: Parse) -> None:
     session = Session()
-    words = session.orders(parse("true")).split(b"\n", 1)[0].decode().split()
+    words = b"".join(session.orders(parse("true"))).split(b"\n", 1)[0].decode().split()
     assert words[:2] == [session._overture, session._nonce]
     assert (len(words[0]), len(words[1]), words[0] != words[1]) == (32, 32, True)
 

@@ -27,7 +27,7 @@ class Listener(Observer):
     def placed(self, info: CellInfo) -> None:
         self.containers.append(info.container)
 
-    def heard(self, stream: int, data: bytes) -> None:
+    def heard(self, stream: int, data: bytes, run: int | None = None) -> None:
         self.heard_bytes += data
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.blobs import Source
 from sandbox.supervisor.orders import KILL, SUPERVISOR, TERMINATE, encode_orders
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def told(job: Job) -> tuple[list[str], bytes, bytes]:
     """The orders for a job: the words of the first line, the shell text, and the archive."""
-    first, rest = encode_orders("over", "nonce", job).split(b"\n", 1)
+    first, rest = b"".join(encode_orders("over", "nonce", job)).split(b"\n", 1)
     words = first.decode().split()
     size = int(words[2])
     if size:
@@ -33,7 +34,7 @@ def orders(job: Job) -> str:
 
 
 def test_a_plain_job_is_a_line_of_its_own_with_no_archive(parse: Parse) -> None:
-    assert encode_orders("over", "nonce", parse(["echo", "a b"])) == (
+    assert b"".join(encode_orders("over", "nonce", parse(["echo", "a b"]))) == (
         b"over nonce 0 0\nset -- echo 'a b'; ready=1\n"
     )
 
@@ -70,6 +71,7 @@ def test_a_newline_on_a_line_is_a_newline_to_the_shell(parse: Parse, argument: s
         ({"cmd": ["a=b"], "env": {"A": "1"}}, """set -- env A=1 /bin/sh -c 'exec "$@"' sh a=b; ready=1"""),
         ({"cmd": ["a=b"]}, "set -- a=b; ready=1"),
         ({"stdin": ""}, "set -- cmd; stdin=/tmp/.stdin; ready=1"),
+        ({"stack": "1m"}, "set -- cmd; stack_kib=1024; ready=1"),
         ({"artifacts": ["out/*.png"]}, "set -- cmd; collect=./out; ready=1"),
         ({"artifacts": ["*"]}, "set -- cmd; collect=.; ready=1"),
         ({"artifacts": ["b", "a/b/c", "a/b", "a/bc"]}, "set -- cmd; collect='./a/b ./a/bc ./b'; ready=1"),
@@ -100,11 +102,12 @@ def test_files_are_of_today(parse: Parse) -> None:
         assert before <= tar.getmember("workspace/a").mtime <= time.time()
 
 
-def test_what_an_earlier_stage_left_follows_the_archive_in_whole_records(parse: Parse) -> None:
-    job = parse(["cmd"], stdin="x").second_stage(b"left")
+def test_what_an_earlier_stage_left_comes_before_the_files_in_whole_records(parse: Parse) -> None:
+    job = parse(["cmd"], stdin="x").second_stage(Source.of(b"left"))
     words, text, archive = told(job)
-    assert text == b"set -- cmd; stdin=/tmp/.stdin; workspace_bytes=10240; ready=1"
-    assert (int(words[3]), archive[10_240:]) == (10_240, b"left".ljust(10_240, b"\0"))
+    assert text == (b"set -- cmd; stdin=/tmp/.stdin; workspace_bytes=10240; confirmed=''; ready=1")
+    assert (int(words[3]), archive[:10_240]) == (10_240, b"left".ljust(10_240, b"\0"))
+    assert archive[2 * 10_240 :] == b"confirmed\n"
 
 
 def test_an_empty_stdin_is_given_too(parse: Parse) -> None:

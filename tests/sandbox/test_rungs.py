@@ -104,7 +104,7 @@ class Stopper(Observer):
         self.asked = 0
         self.heard_of: list[tuple[int, bytes]] = []
 
-    def heard(self, stream: int, data: bytes) -> None:
+    def heard(self, stream: int, data: bytes, run: int | None = None) -> None:
         self.heard_of.append((stream, data))
 
     def wants_stop(self) -> bool:

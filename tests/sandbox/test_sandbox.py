@@ -88,4 +88,4 @@ def test_as_json_a_result_is_plain_text_and_numbers(host: Sandbox) -> None:
     )
     assert told["artifacts"] == {"a": {"size": 2, "base64": "eAo="}}
     assert told["artifacts_skipped"] == [{"path": "b", "reason": "no such file"}]
-    assert list(told)[:4] == ["status", "exit_code", "signal", "duration"]
+    assert list(told)[:5] == ["status", "exit_code", "signal", "limit", "duration"]

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from sandbox.workspace import content_bytes, padded
+from sandbox.workspace import ArchiveScan, content_bytes
 
 
 def archive(*members: tuple[str, bytes, int]) -> bytes:
@@ -39,6 +39,12 @@ def test_a_damaged_header_has_no_size() -> None:
     assert content_bytes(bytes(left)) is None
 
 
-@pytest.mark.parametrize(("size", "whole"), [(0, 0), (1, 10_240), (10_240, 10_240), (10_241, 20_480)])
-def test_an_archive_is_padded_to_whole_records(size: int, whole: int) -> None:
-    assert len(padded(b"x" * size)) == whole
+@pytest.mark.parametrize("step", [1, 100, 511, 512, 513, 700])
+def test_an_archive_in_pieces_has_the_size_of_the_whole(step: int) -> None:
+    left, scan = (
+        archive(("a", tarfile.REGTYPE, 700), ("b", tarfile.REGTYPE, 0), ("c", tarfile.REGTYPE, 1)),
+        ArchiveScan(),
+    )
+    for start in range(0, len(left), step):
+        scan.feed(left[start : start + step])
+    assert (scan.content_bytes, scan.archive_bytes) == (701, len(left))

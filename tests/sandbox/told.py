@@ -28,6 +28,9 @@ class ToldCell:
     def __init__(self, *polls: list[Event]) -> None:
         self._polls = deque(polls)
         self.kills = 0
+        #: What the job has used, by look; None: nobody outside can tell.
+        self.used_ns: list[int | None] = []
+        self.cpu_bounds_ns: list[int] = []
         self.evidence = Evidence(exit_code=1)
 
     @property
@@ -40,6 +43,13 @@ class ToldCell:
 
     def start(self, job: Job) -> None:
         """Do nothing: the events do not depend on the job."""
+
+    def cpu_ns(self) -> int | None:
+        return self.used_ns.pop(0)
+
+    def bound_cpu(self, limit_ns: int) -> bool:
+        self.cpu_bounds_ns.append(limit_ns)
+        return True
 
     def kill(self) -> None:
         self.kills += 1

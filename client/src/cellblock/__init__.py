@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cellblock.client import Cellblock
     from cellblock.errors import (
         Abandoned,
+        BlobsFull,
+        BlobsUnavailable,
         BrokerUnreachable,
         CellblockError,
         CellLost,
@@ -36,14 +38,26 @@ if TYPE_CHECKING:
         UnreadableResult,
     )
     from cellblock.job import Job
-    from cellblock.options import Options, Request
-    from cellblock.result import Artifact, Result, SkippedArtifact, Stage, Status, Timings
+    from cellblock.options import Options, Request, Run
+    from cellblock.result import (
+        Artifact,
+        Limit,
+        Result,
+        RunResult,
+        RunVerdict,
+        SkippedArtifact,
+        Stage,
+        Status,
+        Timings,
+    )
     from cellblock.shared.entry import LiveEntry
     from cellblock.task import run_sandboxed
 
 __all__ = [
     "Abandoned",
     "Artifact",
+    "BlobsFull",
+    "BlobsUnavailable",
     "BrokerUnreachable",
     "CellLost",
     "Cellblock",
@@ -57,6 +71,7 @@ __all__ = [
     "InvalidJob",
     "Job",
     "JobError",
+    "Limit",
     "LiveEntry",
     "NoLiveOutput",
     "OperatorError",
@@ -64,6 +79,9 @@ __all__ = [
     "QueueFull",
     "Request",
     "Result",
+    "Run",
+    "RunResult",
+    "RunVerdict",
     "SandboxUnavailable",
     "SkippedArtifact",
     "Stage",
@@ -79,10 +97,14 @@ _PLACES = {
     "Artifact": "result",
     "Cellblock": "client",
     "Job": "job",
+    "Limit": "result",
     "LiveEntry": "shared.entry",
     "Options": "options",
     "Request": "options",
     "Result": "result",
+    "Run": "options",
+    "RunResult": "result",
+    "RunVerdict": "result",
     "SkippedArtifact": "result",
     "Stage": "result",
     "Status": "result",

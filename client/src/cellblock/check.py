@@ -34,5 +34,5 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _plain(member) for name, member in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return list(value)
+        return [_plain(member) for member in value]
     return value

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from cellblock.shared import errors as shared
 from cellblock.shared.errors import (
     Abandoned,
+    BlobsFull,
+    BlobsUnavailable,
     BrokerUnreachable,
     CellblockError,
     CellLost,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Abandoned",
+    "BlobsFull",
+    "BlobsUnavailable",
     "BrokerUnreachable",
     "CellLost",
     "CellblockError",

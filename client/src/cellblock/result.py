@@ -7,10 +7,30 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from cellblock.errors import UnreadableResult
-from cellblock.shared.result import Artifact, SkippedArtifact, Stage, Status, Timings
+from cellblock.shared.result import (
+    Artifact,
+    Limit,
+    RunResult,
+    RunVerdict,
+    SkippedArtifact,
+    Stage,
+    Status,
+    Timings,
+)
 from cellblock.shared.result import Result as Shared
 
-__all__ = ["Artifact", "Result", "SkippedArtifact", "Stage", "Status", "Timings", "read_result"]
+__all__ = [
+    "Artifact",
+    "Limit",
+    "Result",
+    "RunResult",
+    "RunVerdict",
+    "SkippedArtifact",
+    "Stage",
+    "Status",
+    "Timings",
+    "read_result",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +73,10 @@ def _result(value: Any) -> Result:  # noqa: ANN401
     read = {**_known(Shared, value), "json": value}
     return Result(
         **read
+        | _words(value)
         | {
-            "status": Status(value["status"]),
             "stage": Stage(value.get("stage", Stage.RUN)),
+            "runs": [_run(one) for one in value.get("runs", [])],
             "timings": Timings(**_known(Timings, value["timings"])),
             "artifacts": {
                 path: Artifact(**_known(Artifact, one)) for path, one in value.get("artifacts", {}).items()
@@ -65,6 +86,19 @@ def _result(value: Any) -> Result:  # noqa: ANN401
             ],
         }
     )
+
+
+def _run(value: Mapping[str, Any]) -> RunResult:
+    return RunResult(**_known(RunResult, value) | _words(value))
+
+
+def _words(value: Mapping[str, Any]) -> dict[str, Any]:
+    limit, verdict = value.get("limit"), value.get("verdict")
+    return {
+        "status": Status(value["status"]),
+        "limit": None if limit is None else Limit(limit),
+        "verdict": None if verdict is None else RunVerdict(verdict),
+    }
 
 
 def _known(cls: Any, value: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401  any dataclass

@@ -20,6 +20,7 @@ from sandbox.engines.docker.starvation import StarvationGauge
 from sandbox.engines.job_usage import JobUsage
 from sandbox.errors import CellLost, EngineFailed, SandboxUnavailable
 from sandbox.events import Closed, Ended, Started, Usage
+from sandbox.patience import Patience
 from sandbox.supervisor import Session
 from sandbox.supervisor.orders import KILL, TERMINATE
 from sandbox.threads import start_thread
@@ -39,6 +40,8 @@ _RECEIVE_BYTES = 256 << 10
 # The memory is watched only after this time. Most jobs end sooner and cost nothing.
 _GAUGE_AFTER_S = 1.0
 _TICK_S = 0.5
+# A socket with the timeout 0 does not wait, and fails otherwise.
+_TINY_S = 0.001
 
 
 class DockerCell:
@@ -72,16 +75,27 @@ class DockerCell:
 
         Raises:
             EngineFailed: the cell does not take the orders in time.
+            InvalidJob, BlobsUnavailable: the content of a file can't be read.
         """
-        self._socket.settimeout(self._bound_s)
         orders = self._session.orders(replace(job, env={**self._env, **job.env}))
-        self._usage.hand_over(len(orders))
+        self._usage.hand_over(orders.size)
+        patience = Patience(self._bound_s)
+        for piece in orders:
+            if not self._send(piece, patience):
+                return
+
+    def _send(self, piece: bytes, patience: Patience) -> bool:
+        """Send one piece of the orders. False if the cell has closed."""
         try:
-            self._socket.sendall(orders)
+            with patience.spent() as left_s:
+                self._socket.settimeout(left_s or _TINY_S)
+                self._socket.sendall(piece)
         except TimeoutError as error:
             raise EngineFailed(f"The cell did not take its orders within {self._bound_s:g} s.") from error
         except OSError as error:
             _log.debug("A cell closed before it had all of its orders: %s", error)
+            return False
+        return True
 
     def poll(self, timeout_s: float) -> Iterator[Event]:
         """The events in the next bytes from the engine, waiting for them at most `timeout_s` seconds.
@@ -104,6 +118,16 @@ class DockerCell:
             yield self._note(Closed())
         for stream, piece in self._frames.feed(data):
             yield from map(self._note, self._session.feed(stream, piece))
+
+    def cpu_ns(self) -> int | None:
+        """The CPU time that the job has used until now, by its control group."""
+        return self._usage.so_far_ns()
+
+    def bound_cpu(self, limit_ns: int) -> bool:
+        """Order the supervisor to read the control group inside of the cell, and to keep this limit."""
+        order = self._session.cpu_order(limit_ns)
+        self._order(order)
+        return bool(order)
 
     def terminate(self) -> None:
         """Ask the supervisor to send SIGTERM to all. A job that blocks it is killed after its grace time."""

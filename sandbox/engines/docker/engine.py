@@ -43,6 +43,7 @@ class DockerEngine:
     """
 
     removes_slowly = True
+    makes_slowly = True
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import posixpath
 import secrets
@@ -10,7 +9,6 @@ import selectors
 import shutil
 import signal
 import subprocess
-import tarfile
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
@@ -18,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from config.runtimes import BASH, HEAP_REPORT
 from sandbox.cell import CellInfo, Evidence
+from sandbox.engines.host.files import archive_of, write_files
 from sandbox.engines.host.newcomers import Newcomers
 from sandbox.errors import EngineFailed
 from sandbox.events import STDERR, STDOUT, Archived, Closed, Ended, Event, Output, Started, Usage
@@ -37,6 +36,9 @@ _TICK_S = 0.5
 # Not those that Popen itself sets back. The C library keeps some signals for itself.
 _UNCATCHABLE = {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
 _CATCHABLE = tuple(map(int, signal.valid_signals() - _UNCATCHABLE))
+# A signal that comes before the command is the shell's own. The shell's name is the size of the stack in KiB.
+_START = 'ulimit -s "$0" || exit 126; exec "$@"'
+_TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 # A process that starts while the others are killed is killed in the next round. The number of rounds is
 # limited because a process that cannot be killed is found in every round.
 _KILL_ROUNDS = 100
@@ -56,7 +58,8 @@ class HostCell:
         self._selector = selectors.DefaultSelector()
         self._events: list[Event] = []
         self._process: subprocess.Popen[bytes] | None = None
-        self._wants_archive = False
+        self._seen_ns = 0
+        self._wants_archive = self._is_exact = False
         self._archive: Iterator[Event] | None = None
 
     def start(self, job: Job) -> None:
@@ -64,6 +67,7 @@ class HostCell:
 
         Raises:
             EngineFailed: the host has no room for the files, or cannot start a process.
+            InvalidJob, BlobsUnavailable: a file or the workspace can't be read or unpacked.
         """
         try:
             self._start(job)
@@ -71,11 +75,12 @@ class HostCell:
             raise EngineFailed(f"The host could not start the command: {error.strerror}.") from error
 
     def _start(self, job: Job) -> None:
-        self._wants_archive = bool(job.artifacts)
-        _write_files(self._folder, job)
+        self._wants_archive = bool(job.artifacts or job.keep_workspace)
+        self._is_exact = job.keep_workspace
+        write_files(self._folder, job)
         with _stdin_of(job) as stdin, _heard_signals():
             self._process = subprocess.Popen(
-                ("/bin/sh", "-c", 'exec "$@"', "sh", *map(self._own_word, job.argv)),
+                ("/bin/sh", "-c", _START, str(job.limits.stack_bytes >> 10), *map(self._own_word, job.argv)),
                 cwd=self._folder,
                 env=self._environment(job),
                 stdin=stdin,
@@ -101,6 +106,15 @@ class HostCell:
             yield next(self._archive, Closed())
         while self._events:
             yield self._events.pop(0)
+
+    def cpu_ns(self) -> int:
+        """The CPU time of the job's processes, and of those that have ended and were waited for."""
+        self._seen_ns = max(self._seen_ns, sum(map(_cpu_ns, self._members())))
+        return self._seen_ns
+
+    def bound_cpu(self, limit_ns: int) -> bool:
+        """False. It is never needed, because `cpu_ns` always knows."""
+        return False
 
     def terminate(self) -> None:
         """Send SIGTERM to every process of the job."""
@@ -171,7 +185,9 @@ class HostCell:
             return
         _, status, used = os.wait4(self._process.pid, 0)
         code = self._process.returncode = os.waitstatus_to_exitcode(status)
-        usage = Usage(cpu_ns=int((used.ru_utime + used.ru_stime) * 1e9), peak_bytes=used.ru_maxrss << 10)
+        # A process that nobody has waited for is not counted there.
+        cpu_ns = max(self._seen_ns, int((used.ru_utime + used.ru_stime) * 1e9))
+        usage = Usage(cpu_ns=cpu_ns, peak_bytes=used.ru_maxrss << 10)
         heap_full = self._heap_report.exists()
         self._heap_report.unlink(missing_ok=True)
         by_signal = code < 0
@@ -179,11 +195,13 @@ class HostCell:
             Ended(128 - code if by_signal else code, usage, by_signal=by_signal, heap_full=heap_full)
         )
         if self._wants_archive:
-            self._archive = map(Archived, _archive(self._folder))
+            self._archive = map(Archived, archive_of(self._folder, exact=self._is_exact))
 
     def _signal(self, number: signal.Signals) -> int:
-        members = [pid for pid in self._newcomers() if self._is_member(pid)]
-        return sum(self._signal_one(pid, number) for pid in members)
+        return sum(self._signal_one(pid, number) for pid in self._members())
+
+    def _members(self) -> list[int]:
+        return [pid for pid in self._newcomers() if self._is_member(pid)]
 
     def _signal_one(self, pid: int, number: signal.Signals) -> bool:
         """Signal one process by a pidfd. It is checked again: its number may be another process's now."""
@@ -217,16 +235,14 @@ class HostCell:
         return int(session) == self._process.pid and state not in (b"Z", b"X")
 
 
-def _write_files(folder: Path, job: Job) -> None:
-    if job.workspace:
-        with tarfile.open(fileobj=io.BytesIO(job.workspace)) as archive:
-            # The other stage, which nothing kept from the host either, has left it.
-            archive.extractall(folder, filter="fully_trusted")  # noqa: S202
-    for path, content in job.files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-        target.chmod(0o755)
+def _cpu_ns(pid: int) -> int:
+    """What a process has used, with those of its children that it has waited for."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
+            ticks = stat.read().rpartition(b")")[2].split()[11:15]
+    except OSError:
+        return 0
+    return sum(map(int, ticks)) * _TICK_NS
 
 
 @contextmanager
@@ -263,26 +279,3 @@ def _stdin_of(job: Job) -> IO[bytes]:
     stdin.write(job.stdin)
     stdin.seek(0)
     return stdin
-
-
-def _archive(folder: Path) -> Iterator[bytes]:
-    """A tar archive, made in pieces on demand, because a sparse file may be larger than the memory."""
-    # As in a cell, files that the job made unreadable are archived too.
-    readable = ("/bin/sh", "-c", 'chmod -R u+rX "$0"', folder)
-    subprocess.run(readable, stderr=subprocess.DEVNULL, check=False)
-    with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
-        for path in (folder, *sorted(folder.rglob("*"))):
-            name = posixpath.join(".", path.relative_to(folder))
-            # A socket gets no header.
-            member = archive.gettarinfo(path, name)
-            if member and (os.access(path, os.R_OK) or not member.isreg()):
-                yield member.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape")
-                yield from _padded(path, member.size) if member.isreg() else ()
-    yield bytes(2 * tarfile.BLOCKSIZE)
-
-
-def _padded(path: Path, size: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            yield piece
-    yield bytes(-size % tarfile.BLOCKSIZE)

@@ -27,6 +27,7 @@ class HostEngine:
 
     # A job's processes have ended before its result exists.
     removes_slowly = False
+    makes_slowly = False
 
     def __init__(self) -> None:
         self._cells: dict[str, tuple[HostCell, tempfile.TemporaryDirectory[str]]] = {}

@@ -13,6 +13,7 @@ from sandbox.cell import Evidence
 from sandbox.engines.job_usage import JobUsage
 from sandbox.errors import EngineFailed
 from sandbox.events import STDERR, STDOUT, Closed, Ended, Started
+from sandbox.patience import Patience
 from sandbox.starvation import Starvation
 from sandbox.supervisor import Session
 from sandbox.supervisor.orders import KILL, TERMINATE
@@ -60,19 +61,31 @@ class OciCell:
 
         Raises:
             EngineFailed: the cell does not take the orders in time.
+            InvalidJob, BlobsUnavailable: the content of a file can't be read.
         """
-        orders = memoryview(self._session.orders(replace(job, env={**self._env, **job.env})))
-        self._usage.hand_over(len(orders))
+        orders = self._session.orders(replace(job, env={**self._env, **job.env}))
+        self._usage.hand_over(orders.size)
         os.set_blocking(self._orders, False)
-        writable, until = select.poll(), time.monotonic() + self._bound_s
+        writable, patience = select.poll(), Patience(self._bound_s)
         writable.register(self._orders, select.POLLOUT)
+        for piece in orders:
+            if not self._write(piece, writable, patience):
+                return
+
+    def _write(self, piece: bytes, writable: select.poll, patience: Patience) -> bool:
+        """Write one piece of the orders. False if the cell has closed."""
+        rest = memoryview(piece)
         try:
-            while orders:
-                if not writable.poll(max(0.0, until - time.monotonic()) * 1000):
+            while rest:
+                with patience.spent() as left_s:
+                    is_ready = writable.poll(left_s * 1000)
+                if not is_ready:
                     raise EngineFailed(f"The cell did not take its orders within {self._bound_s:g} s.")
-                orders = orders[os.write(self._orders, orders) :]
+                rest = rest[os.write(self._orders, rest) :]
         except OSError as error:
             _log.debug("A cell closed before it had all of its orders: %s", error)
+            return False
+        return True
 
     def poll(self, timeout_s: float) -> Iterator[Event]:
         """The events in the next bytes of the two streams, waiting for them at most `timeout_s` seconds."""
@@ -83,6 +96,16 @@ class OciCell:
             yield from self._session.flush()
             self._ended = True
             yield Closed()
+
+    def cpu_ns(self) -> int | None:
+        """The CPU time that the job has used until now, by its control group."""
+        return self._usage.so_far_ns()
+
+    def bound_cpu(self, limit_ns: int) -> bool:
+        """Order the supervisor to read the control group inside of the cell, and to keep this limit."""
+        order = self._session.cpu_order(limit_ns)
+        self._order(order)
+        return bool(order)
 
     def terminate(self) -> None:
         """Ask the supervisor to send SIGTERM to all. A job that blocks it is killed after its grace time."""

@@ -52,6 +52,7 @@ class OciEngine:
 
     # A removal takes a few milliseconds, by which it would delay a job's result.
     removes_slowly = True
+    makes_slowly = False
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -58,9 +58,9 @@ class LiveOutput(Observer):
         self._unsent.close()
         self._thread.join(_LAST_WRITE_S)
 
-    def heard(self, stream: int, data: bytes) -> None:
+    def heard(self, stream: int, data: bytes, run: int | None = None) -> None:
         """Put the output into the backlog, from which the thread takes it."""
-        self._unsent.add(_KINDS[stream], data)
+        self._unsent.add(_KINDS[stream], data, run)
 
     def end(self, status: str) -> None:
         """Add the last entry: the job is over, with this status."""

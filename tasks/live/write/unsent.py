@@ -34,12 +34,12 @@ class Unsent:
         self._lock = threading.Lock()
         self._ready = threading.Event()
 
-    def add(self, kind: str, data: bytes) -> None:
-        """Add what the job has written to the stream `kind`."""
-        offset = self._heard.get(kind, 0)
-        self._heard[kind] = offset + len(data)
-        piece = Piece(kind, time.time(), offset, data)
+    def add(self, kind: str, data: bytes, run: int | None = None) -> None:
+        """Add what the job, or one of its runs, has written to the stream `kind`."""
         with self._lock:
+            offset = self._heard.get(kind, 0)
+            self._heard[kind] = offset + len(data)
+            piece = Piece(kind, time.time(), offset, data, run)
             self._pieces.append(piece)
             self._size_bytes += _ENTRY_BYTES + len(data)
             while self._size_bytes > self._limit_bytes and len(self._pieces) > 1:
@@ -88,7 +88,7 @@ def chunks(pieces: list[Piece]) -> Iterator[Piece]:
 def _continues(run: list[Piece], piece: Piece) -> bool:
     last = run[-1]
     return (
-        piece.kind == last.kind
+        (piece.kind, piece.run) == (last.kind, last.run)
         and piece.offset == last.offset + len(last.data)
         and piece.time_s - run[0].time_s <= _SAME_TIME_S
     )
@@ -98,4 +98,4 @@ def _split(run: list[Piece]) -> Iterator[Piece]:
     first, data = run[0], b"".join(piece.data for piece in run)
     for start in range(0, len(data), _CHUNK_BYTES):
         part = data[start : start + _CHUNK_BYTES]
-        yield Piece(first.kind, first.time_s, first.offset + start, part)
+        yield Piece(first.kind, first.time_s, first.offset + start, part, first.run)

@@ -79,7 +79,7 @@ def test_warnings_alone_are_exit_0(
             "false",
             [
                 *("settings", "names", "redis", "rights", "persistence"),
-                *("visibility", "clock", "workers", "consumers", "budget"),
+                *("visibility", "clock", "workers", "consumers", "blobs", "budget"),
             ],
         ),
     ],

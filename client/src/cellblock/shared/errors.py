@@ -10,12 +10,14 @@
     │   ├── BrokerUnreachable       broker or result backend does not answer, or refuses access
     │   ├── ImageBuildFailed        a runtime's image cannot be built here
     │   ├── QueueFull               as many jobs wait as the operator allows: send it again later
+    │   ├── BlobsFull               the blob store holds as much as the operator allows
     │   └── NoLiveOutput            the result backend cannot keep what jobs write while they run
     └── SandboxUnavailable          the sandbox could not run the job: retried with back-off
         ├── EngineUnreachable       no answer from the container engine, or no permission to ask
         ├── EngineFailed            the engine answered, and refused or failed a request
         │   └── EngineUnfit             it can make no cell for any job: no disk left, no containerd
         ├── ImageMissing            neither the named image nor the locally built one is here
+        ├── BlobsUnavailable        the blob store does not answer, or refuses access
         └── CellLost                the cell ended in a way that says nothing about the job
 
 `config.InvalidSetting` is not in this tree: it is of a lower layer. The operator's fault, found at start.
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Abandoned",
+    "BlobsFull",
+    "BlobsUnavailable",
     "BrokerUnreachable",
     "CellLost",
     "CellblockError",
@@ -103,6 +107,10 @@ class QueueFull(OperatorError):
         return str(self.args[0])
 
 
+class BlobsFull(OperatorError):
+    """The blob store holds as much as the operator allows, in all or for this tenant. Blobs expire."""
+
+
 class NoLiveOutput(OperatorError):
     """Live output needs Redis as the result backend, but another one is configured."""
 
@@ -125,6 +133,10 @@ class EngineUnfit(EngineFailed):
 
 class ImageMissing(SandboxUnavailable):
     """There is no image for the job's runtime on this engine."""
+
+
+class BlobsUnavailable(SandboxUnavailable):
+    """The blob store does not answer, or refuses access or a request."""
 
 
 class CellLost(SandboxUnavailable):

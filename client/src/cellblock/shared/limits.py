@@ -41,6 +41,8 @@ class Rule:
     default: str
     maximum: str
     unit: str
+    #: Whether a job may have no such limit.
+    is_optional: bool = False
 
     def show(self, value: float) -> str:
         """A value with its unit."""
@@ -48,7 +50,8 @@ class Rule:
 
 
 # The least memory is what the engine needs to start a cell at all. The least `pids` is what unpacking a job's
-# files takes: the supervisor's two, and two more, which the job can use afterwards.
+# files takes: the supervisor's two, and two more, which the job can use afterwards. The least stack has room
+# for what execve(2) puts there.
 RULES = (
     Rule("timeout", "timeout_s", _number, 0.001, "timeout_s", "max_timeout", " s"),
     Rule("grace", "grace_s", _number, 0, "grace", "max_grace", " s"),
@@ -57,6 +60,8 @@ RULES = (
     Rule("pids", "pids", _count, 4, "pids", "max_pids", ""),
     Rule("disk", "disk_bytes", parse_bytes, 64 << 10, "disk", "max_disk", "bytes"),
     Rule("output_limit", "output_bytes", parse_bytes, 1, "output_limit", "max_output_limit", "bytes"),
+    Rule("cpu_time", "cpu_time_s", _number, 0.001, "cpu_time", "max_cpu_time", " s", is_optional=True),
+    Rule("stack", "stack_bytes", parse_bytes, 128 << 10, "stack", "max_stack", "bytes"),
 )
 
 LIMIT_NAMES = tuple(rule.name for rule in RULES)

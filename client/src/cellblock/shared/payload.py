@@ -6,16 +6,18 @@ from __future__ import annotations
 import base64
 import binascii
 import posixpath
+import re
 from collections.abc import Mapping
 
 from cellblock.shared.errors import InvalidJob
 from cellblock.shared.quoting import quoted
 
-__all__ = ["decode_content", "decode_text", "normalise_glob", "normalise_path"]
+__all__ = ["decode_content", "decode_file", "decode_ref", "decode_text", "normalise_glob", "normalise_path"]
 
 _PATH_BYTES = 1024
 _NAME_BYTES = 255
 _DEPTH = 32
+_REF = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def decode_text(where: str, value: object) -> str:
@@ -44,6 +46,23 @@ def decode_content(where: str, value: object) -> bytes:
         return value.encode()
     except UnicodeEncodeError:
         raise InvalidJob(f"{where} contains a lone surrogate, which UTF-8 cannot carry.") from None
+
+
+def decode_file(where: str, value: object) -> bytes | str:
+    """The content of a file as bytes, or as text the ref of the blob that has it."""
+    if isinstance(value, Mapping) and set(value) == {"ref"}:
+        return decode_ref(where, value["ref"])
+    if not isinstance(value, str) and not (isinstance(value, Mapping) and set(value) == {"base64"}):
+        raise InvalidJob(f'{where} is {_kind(value)}; give text, {{"base64": …}} or {{"ref": "sha256:…"}}.')
+    return decode_content(where, value)
+
+
+def decode_ref(where: str, value: object) -> str:
+    """`value` as the ref of a blob: "sha256:" and 64 digits, in lower case."""
+    if not isinstance(value, str) or not _REF.fullmatch(value):
+        shown = quoted(value) if isinstance(value, str) else _kind(value)
+        raise InvalidJob(f"{where}: {shown} is no ref; give sha256: and its 64 digits, as a result has it.")
+    return value
 
 
 def normalise_path(value: object, argument: str = "files") -> str:

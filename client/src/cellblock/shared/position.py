@@ -60,7 +60,7 @@ class Position:
                 self._whole, self._expected = True, {}
             skipped = self._skipped(piece.kind, piece.offset, len(piece.data))
             if skipped >= 0:
-                yield LiveEntry(self._last_id, piece.kind, piece.time_s, piece.data, skipped)
+                yield LiveEntry(self._last_id, piece.kind, piece.time_s, piece.data, skipped, piece.run)
             if piece.kind == END:
                 self.ended = True
                 return

@@ -1,30 +1,36 @@
-# Made by `python docs/generate.py` from sandbox/job.py. Change it there.
-"""A job: a request that has been checked, ready to run."""
+# Made by `python docs/generate.py` from sandbox/request.py. Change it there.
+"""A request: what a caller asks for, and the part of it that can be read without the operator's settings."""
 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from cellblock.shared.comparison import Comparison, parse_comparison
 from cellblock.shared.errors import InvalidJob
+from cellblock.shared.inputs import GivenFiles, check_count, read_env, read_files
 from cellblock.shared.limits import LIMIT_NAMES
-from cellblock.shared.payload import decode_content, decode_text, normalise_glob, normalise_path
+from cellblock.shared.payload import decode_content, decode_ref, decode_text, normalise_glob, normalise_path
 from cellblock.shared.quoting import quoted
+from cellblock.shared.runs import RunRequest, read_runs
 from cellblock.shared.units import format_bytes
 
-__all__ = ["ARGUMENTS", "bind_request", "check_names", "read_parts"]
+__all__ = ["ARGUMENTS", "Parts", "bind_request", "check_names", "read_parts"]
 
 #: The arguments of `cellblock.run_sandboxed` after `cmd` and `runtime`.
-ARGUMENTS = (*LIMIT_NAMES, "entry", "stdin", "env", "files", "artifacts", "network", "check")
+ARGUMENTS = (
+    *LIMIT_NAMES,
+    *("entry", "stdin", "env", "files", "artifacts", "artifacts_as", "workspace", "keep_workspace"),
+    *("runs", "compare", "stop_on_failure", "network", "check"),
+)
+
+_OF_RUNS = ("compare", "stop_on_failure")
 # All patterns are tried on each file that a job leaves.
 _PATTERNS = 256
 _PATTERNS_BYTES = 64 << 10
-# Each argument and variable takes a step in the worker's own event loop, and a pointer in the cell.
+# Each argument takes a step in the worker's own event loop, and a pointer in the cell.
 _MOST_ARGUMENTS = 16_384
-_MOST_VARIABLES = 1024
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
 def bind_request(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
@@ -60,15 +66,32 @@ def check_names(request: Iterable[str]) -> None:
 
 
 class Parts(NamedTuple):
-    """What of a request can be read without the operator's settings."""
+    """What of a request can be read without the operator's settings. `refs` are the refs of files."""
 
     cmd: str | tuple[str, ...] | None
     entry: str | None
     stdin: bytes | None
     env: Mapping[str, str]
     files: Mapping[str, bytes]
+    refs: Mapping[str, str]
+    workspace_ref: str | None
     artifacts: tuple[str, ...]
+    artifacts_as_refs: bool
+    keep_workspace: bool
+    runs: tuple[RunRequest, ...]
+    compare: Comparison
+    stop_on_failure: bool
     check: bool
+
+    @property
+    def named_files(self) -> Mapping[str, bytes]:
+        """All files. Of a file by ref only the name counts: apps and event loops ask no store."""
+        return {**self.files, **dict.fromkeys(self.refs, b"")}
+
+    @property
+    def deciding_files(self) -> Mapping[str, bytes]:
+        """The files whose names and contents decide which runtime they are for."""
+        return {self.entry: self.named_files[self.entry]} if self.entry else self.named_files
 
 
 def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
@@ -77,25 +100,43 @@ def read_parts(cmd: object, request: Mapping[str, object]) -> Parts:
     Raises:
         InvalidJob: with one sentence that says what is wrong.
     """
-    files = _files(request.get("files"))
+    given, workspace = read_files(request.get("files")), request.get("workspace")
+    runs = read_runs(request.get("runs"))
+    _check_runs(runs, request)
     return Parts(
         cmd=None if cmd is None else _cmd(cmd),
-        entry=_entry(request.get("entry"), cmd, files),
+        entry=_entry(request.get("entry"), cmd, given),
         stdin=None if request.get("stdin") is None else decode_content("stdin", request["stdin"]),
-        env=_env(request.get("env")),
-        files=files,
+        env=read_env(request.get("env")),
+        files=given.contents,
+        refs=given.refs,
+        workspace_ref=None if workspace is None else decode_ref("workspace", workspace),
         artifacts=_artifacts(request.get("artifacts")),
+        artifacts_as_refs=_as_refs(request.get("artifacts_as")),
+        keep_workspace=_flag("keep_workspace", request.get("keep_workspace")),
+        runs=runs,
+        compare=parse_comparison(request.get("compare")),
+        stop_on_failure=_flag("stop_on_failure", request.get("stop_on_failure")),
         check=_flag("check", request.get("check")),
     )
 
 
-def _entry(entry: object, cmd: object, files: Mapping[str, bytes]) -> str | None:
+def _check_runs(runs: Sequence[RunRequest], request: Mapping[str, object]) -> None:
+    lone = next((name for name in _OF_RUNS if request.get(name) is not None), None)
+    if lone and not runs:
+        raise InvalidJob(f"{lone}: it is about runs, and the request has none.")
+    leaves = next((name for name in ("artifacts", "keep_workspace") if request.get(name)), None)
+    if leaves and runs:
+        raise InvalidJob(f"{leaves}: runs leave no files; have each run write what you need.")
+
+
+def _entry(entry: object, cmd: object, given: GivenFiles) -> str | None:
     if entry is None:
         return None
     if cmd is not None:
         raise InvalidJob("entry: it says what starts if there is no cmd; leave one of them out.")
     path = normalise_path(entry, "entry")
-    if path not in files:
+    if path not in given.contents and path not in given.refs:
         raise InvalidJob(f"entry: {quoted(path)} is not in files.")
     return path
 
@@ -104,46 +145,9 @@ def _cmd(cmd: object) -> str | tuple[str, ...]:
     if isinstance(cmd, str):
         return decode_text("cmd", cmd)
     if isinstance(cmd, Sequence) and not isinstance(cmd, bytes) and cmd:
-        _check_count("cmd", len(cmd), "arguments", _MOST_ARGUMENTS)
+        check_count("cmd", len(cmd), "arguments", _MOST_ARGUMENTS)
         return tuple(decode_text(f"cmd[{index}]", part) for index, part in enumerate(cmd))
     raise InvalidJob("cmd: give text for the cell's shell, or a list of at least one argument.")
-
-
-def _files(files: object) -> dict[str, bytes]:
-    given = _mapping("files", files)
-    checked = {
-        normalise_path(path): decode_content(f"files[{quoted(path)}]", what) for path, what in given.items()
-    }
-    if len(checked) < len(given):
-        raise InvalidJob("files: two of the paths name the same file.")
-    for path in checked:
-        parent = path
-        while "/" in parent:
-            parent = parent.rpartition("/")[0]
-            if parent in checked:
-                raise InvalidJob(
-                    f"files: {quoted(parent)} is a file and the folder of {quoted(path)} at once."
-                )
-    return checked
-
-
-def _env(env: object) -> dict[str, str]:
-    given = _mapping("env", env)
-    _check_count("env", len(given), "variables", _MOST_VARIABLES)
-    return {_env_name(name): decode_text(f"env[{quoted(name)}]", value) for name, value in given.items()}
-
-
-def _check_count(name: str, count: int, what: str, most: int) -> None:
-    if count > most:
-        raise InvalidJob(f"{name}: there are {count} {what}; give at most {most}.")
-
-
-def _env_name(name: object) -> str:
-    if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
-        raise InvalidJob(
-            f"env: {quoted(name)} is no name of a variable: letters, digits and _, no digit first."
-        )
-    return name
 
 
 def _artifacts(globs: object) -> tuple[str, ...]:
@@ -170,9 +174,7 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
-def _mapping(name: str, value: object) -> Mapping[object, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise InvalidJob(f"{name}: give an object of names and values.")
-    return value
+def _as_refs(way: object) -> bool:
+    if way not in (None, "inline", "ref"):
+        raise InvalidJob('artifacts_as: give "inline" or "ref".')
+    return way == "ref"

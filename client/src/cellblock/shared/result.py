@@ -9,7 +9,17 @@ from typing import Any
 
 from cellblock.text_enum import StrEnum
 
-__all__ = ["Artifact", "Result", "SkippedArtifact", "Stage", "Status", "Timings"]
+__all__ = [
+    "Artifact",
+    "Limit",
+    "Result",
+    "RunResult",
+    "RunVerdict",
+    "SkippedArtifact",
+    "Stage",
+    "Status",
+    "Timings",
+]
 
 
 class Stage(StrEnum):
@@ -40,6 +50,28 @@ class Status(StrEnum):
     """Stopped on request."""
 
 
+class Limit(StrEnum):
+    """The limit that ended a job."""
+
+    TIMEOUT = "timeout"
+    """Its wall time: `timeout`."""
+    CPU_TIME = "cpu_time"
+    """Its processor time: `cpu_time`."""
+    MEMORY = "memory"
+    """`memory`, or the heap that its runtime may have of it."""
+    OUTPUT = "output"
+    """64 times `output_limit`."""
+
+    @classmethod
+    def behind(cls, status: Status) -> Limit | None:
+        """The limit that leads to this status, in most cases; None if none does."""
+        return {
+            Status.TIMED_OUT: cls.TIMEOUT,
+            Status.OUT_OF_MEMORY: cls.MEMORY,
+            Status.OUTPUT_LIMIT: cls.OUTPUT,
+        }.get(status)
+
+
 @dataclass(frozen=True, slots=True)
 class Timings:
     """How long each step took, in seconds, over all stages."""
@@ -58,15 +90,26 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A whole file that the job left; `size` is in bytes."""
+    """A whole file that the job left; `size` is in bytes. It has `base64`, or the `ref` of its blob."""
 
     size: int
-    base64: str
+    base64: str = ""
+    ref: str | None = None
 
     @property
     def content(self) -> bytes:
-        """The file's bytes."""
+        """The file's bytes.
+
+        Raises:
+            ValueError: the file lies in the blob store.
+        """
+        if self.ref is not None:
+            raise ValueError(f"the content is not here, but in the blob store: {self.ref}")
         return b64decode(self.base64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The size, and the content or its ref."""
+        return {"size": self.size} | ({"base64": self.base64} if self.ref is None else {"ref": self.ref})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +118,59 @@ class SkippedArtifact:
 
     path: str
     reason: str
+
+
+class RunVerdict(StrEnum):
+    """Whether a run that succeeded has written what was expected."""
+
+    ACCEPTED = "accepted"
+    """It has."""
+    WRONG_ANSWER = "wrong_answer"
+    """It has not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """The result of one run of a job with `runs`. The keys mean the same as in `Result`."""
+
+    name: str
+    """Its name in the request, else its number, from 1."""
+    status: Status
+    """How it ended. A run that was not begun has the status that ended the job."""
+    verdict: RunVerdict | None = None
+    """"accepted" or "wrong_answer"; null if it did not succeed, or nothing was expected."""
+    exit_code: int | None = None
+    """As in the result of a job."""
+    signal: str | None = None
+    """As in the result of a job."""
+    limit: Limit | None = None
+    """As in the result of a job."""
+    duration: float = 0.0
+    """Seconds of wall time."""
+    cpu_seconds: float | None = None
+    """Seconds of processor time."""
+    memory_peak: int | None = None
+    """Bytes."""
+    stdout: str = ""
+    """As in the result of a job. All runs together keep at most `CELLBLOCK_MAX_OUTPUT_LIMIT` of a stream."""
+    stderr: str = ""
+    """As `stdout`."""
+    stdout_bytes: int = 0
+    """How many bytes it wrote in all."""
+    stderr_bytes: int = 0
+    """As `stdout_bytes`."""
+    stdout_truncated: bool = False
+    """Whether anything was left out of `stdout`. The verdict is about all that it wrote."""
+    stderr_truncated: bool = False
+    """As `stdout_truncated`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as a dict that can be encoded as JSON."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        return plain | {name: str(text) for name in _WORDS if (text := plain[name]) is not None}
+
+
+_WORDS = ("status", "verdict", "limit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +186,8 @@ class Result:
     """The exit code: 128 + n for signal n, as a shell reports it; null if there is none."""
     signal: str | None = None
     """The name of the signal that ended it, such as "SIGSEGV"."""
+    limit: Limit | None = None
+    """The limit that ended it: "timeout", "cpu_time", "memory", "output"; null if none did."""
     duration: float
     """Seconds of wall time of the command; of the compiler, where `stage` is "compile"."""
     compile_seconds: float | None = None
@@ -135,11 +233,19 @@ class Result:
     attempt: int
     """1, or more if earlier attempts were lost."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
-    """The files brought back, by path under `/workspace`: bytes, and content. The first 256 by name."""
+    """The files brought back, by path under `/workspace`: bytes, content or ref. The first 256 by name."""
     artifacts_skipped: list[SkippedArtifact] = field(default_factory=list)
     """The first 256 paths by name that matched but were not brought back, each with the reason."""
     artifacts_unnamed: int = 0
     """How many more paths matched and were not brought back."""
+    workspace: str | None = None
+    """With `keep_workspace`: the ref of `/workspace` as the job left it; null if it could not be kept."""
+    workspace_skipped: str | None = None
+    """Why the workspace could not be kept, in one sentence; null if it was, or need not be."""
+    verdict: RunVerdict | None = None
+    """With `runs`: "accepted" if every run is; else the verdict of the first that is not."""
+    runs: list[RunResult] = field(default_factory=list)
+    """With `runs`: the result of each, in the order of the request."""
 
     @classmethod
     def without_report(
@@ -155,6 +261,7 @@ class Result:
         """The result of a job for which no cell has made a report; `facts` are the other keys, if known."""
         return cls(
             status=status,
+            limit=Limit.behind(status),
             duration=duration_s,
             timings=Timings(queued_s, 0.0, duration_s, 0.0, queued_s + duration_s),
             stdout=stdout,
@@ -170,7 +277,9 @@ class Result:
         plain = {one.name: getattr(self, one.name) for one in fields(self)}
         parts = {
             "timings": asdict(self.timings),
-            "artifacts": {path: asdict(one) for path, one in self.artifacts.items()},
+            "artifacts": {path: one.to_dict() for path, one in self.artifacts.items()},
             "artifacts_skipped": [asdict(one) for one in self.artifacts_skipped],
+            "runs": [one.to_dict() for one in self.runs],
         }
-        return plain | parts | {"status": str(self.status), "stage": str(self.stage)}
+        words = {name: str(text) for name in (*_WORDS, "stage") if (text := plain[name]) is not None}
+        return plain | parts | words

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from sandbox import EngineFailed
-from sandbox.engines.host.cell import _archive
+from sandbox.engines.host.files import archive_of
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def test_what_is_no_file_is_no_content_and_a_socket_nothing(tmp_path: Path) -> N
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
-        whole = b"".join(_archive(tmp_path))
+        whole = b"".join(archive_of(tmp_path))
     # Blocks of 512 bytes: headers of the folder, the file and the pipe; two of the file; two at the end.
     assert (len(whole), whole[-1024:]) == ((3 + 2 + 2) * 512, bytes(1024))
 

@@ -22,7 +22,7 @@ SIGPENDING = 16_384 if OWN == resource.RLIM_INFINITY else min(16_384, OWN)
 #: As the kernel names them in /proc/PID/limits, with what a cell has: soft, hard.
 IN_A_CELL = {
     "data size": "unlimited unlimited",
-    "stack size": "8388608 unlimited",
+    "stack size": "8388608 8388608",
     "core file size": "1 1",
     "resident set": "unlimited unlimited",
     "open files": "1024 1024",

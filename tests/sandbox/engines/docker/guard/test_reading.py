@@ -19,7 +19,7 @@ from sandbox.labels import LIMITS as LABEL
 from sandbox.limits import Limits
 
 SETTINGS = load_settings(owner="we", network_hosts="*.example.com")
-LIMITS = Limits(10.0, 1.0, 64 << 20, 1.0, 32, 1 << 20, 1000)
+LIMITS = Limits(10.0, 1.0, 64 << 20, 1.0, 32, 1 << 20, 1000, None, 8 << 20)
 
 
 def request(target: str = "/v1.41/version", *headers: tuple[str, str], method: str = "GET") -> h11.Request:

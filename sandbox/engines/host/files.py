@@ -1,0 +1,118 @@
+"""A job's folder on the host: writes its files and its workspace, and archives what it left."""
+
+from __future__ import annotations
+
+import io
+import os
+import posixpath
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.archive_reader import PiecesReader
+from sandbox.errors import InvalidJob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sandbox.blobs import Source
+    from sandbox.job import Job
+
+__all__ = ["archive_of", "write_files"]
+
+_READ_BYTES = 256 << 10
+_KINDS = (
+    tarfile.REGTYPE,
+    tarfile.AREGTYPE,
+    tarfile.DIRTYPE,
+    tarfile.SYMTYPE,
+    tarfile.LNKTYPE,
+    tarfile.FIFOTYPE,
+)
+
+
+def write_files(folder: Path, job: Job) -> None:
+    """Write what the job finds in its folder at its start.
+
+    Raises:
+        OSError: the host has no room for it.
+        InvalidJob: the workspace is no archive that may be unpacked here, or a content is damaged.
+        BlobsUnavailable: the blob store does not answer.
+    """
+    if job.workspace:
+        _unpack(folder, job.workspace)
+    for path, content in job.files.items():
+        _write(folder / path, [content])
+    for path, source in job.sources.items():
+        _write(folder / path, source.pieces())
+
+
+def _write(target: Path, pieces: Iterable[bytes]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # As in a cell: not into the file that a link of the workspace leads to.
+    target.unlink(missing_ok=True)
+    with target.open("wb") as file:
+        file.writelines(pieces)
+    target.chmod(0o755)
+
+
+def _unpack(folder: Path, workspace: Source) -> None:
+    pieces = iter(workspace.pieces())
+    try:
+        with tarfile.open(fileobj=PiecesReader(pieces), mode="r|") as archive:
+            archive.extractall(folder, filter=_within)  # noqa: S202  the filter allows no way out
+        for _ in pieces:
+            """The digest is checked behind the last piece."""
+    except (tarfile.TarError, ValueError) as error:
+        raise InvalidJob("workspace: it is no whole tar archive of files under /workspace.") from error
+
+
+def _within(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+    """The member with its own mode, if neither its name nor its link leads out of the folder."""
+    if member.type not in _KINDS:
+        raise tarfile.SpecialFileError(member)
+    checked = tarfile.tar_filter(member, folder)
+    inside = Path(folder).resolve()
+    if member.islnk() and not (inside / member.linkname).resolve().is_relative_to(inside):
+        raise tarfile.LinkOutsideDestinationError(member, member.linkname)
+    return checked.replace(mode=member.mode, deep=False)
+
+
+def archive_of(folder: Path, *, exact: bool = False) -> Iterator[bytes]:
+    """A tar archive, made in pieces on demand, because a sparse file may be larger than the memory.
+
+    `exact`: with the whole time of each file, and not only its seconds.
+    """
+    # As in a cell, files that the job made unreadable are archived too.
+    readable = ("/bin/sh", "-c", 'chmod -R u+rX "$0"', folder)
+    subprocess.run(readable, stderr=subprocess.DEVNULL, check=False)
+    with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
+        for path in (folder, *sorted(folder.rglob("*"))):
+            name = posixpath.join(".", path.relative_to(folder))
+            # A socket gets no header.
+            member = archive.gettarinfo(path, name)
+            if member and (os.access(path, os.R_OK) or not member.isreg()):
+                yield (
+                    _exact(member, path)
+                    if exact
+                    else member.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape")
+                )
+                yield from _padded(path, member.size) if member.isreg() else ()
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _exact(member: tarfile.TarInfo, path: Path) -> bytes:
+    """The member's header, with the whole of its time."""
+    seconds, ns = divmod(path.lstat().st_mtime_ns, 10**9)
+    member.mtime = seconds
+    if ns:
+        member.pax_headers = {"mtime": f"{seconds}.{ns:09}"}
+    return member.tobuf(tarfile.PAX_FORMAT, errors="surrogateescape")
+
+
+def _padded(path: Path, size: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_READ_BYTES):
+            yield piece
+    yield bytes(-size % tarfile.BLOCKSIZE)
