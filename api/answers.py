@@ -10,7 +10,7 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Health", "Job", "JobError", "ProblemBody", "RuntimeList", "json_response"]
+__all__ = ["Health", "Job", "JobError", "ProblemBody", "RuntimeList", "StoredBlob", "json_response"]
 
 
 class JobError(BaseModel):
@@ -51,6 +51,17 @@ class RuntimeList(BaseModel):
     """All runtimes."""
 
     runtimes: list[RuntimeAbout]
+
+
+class StoredBlob(BaseModel):
+    """A content that is stored."""
+
+    ref: str = Field(
+        description="Its name: in a job's `files`, or as its `workspace`.",
+        pattern="^sha256:[0-9a-f]{64}$",
+        examples=["sha256:98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4"],
+    )
+    size: int = Field(description="Its bytes.", examples=[3])
 
 
 class Health(BaseModel):

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from api.about import about
+from api.blobs import blobs
 from api.connection import HurriedReaders
 from api.jobs import jobs
 from api.openapi import document
@@ -23,7 +24,7 @@ from api.parts import open_parts
 from api.problems import Problem, problem_of
 from api.requests import Holding
 from config.quoting import quoted
-from sandbox import CellblockError, InvalidJob, QueueFull
+from sandbox import BlobsFull, CellblockError, InvalidJob, QueueFull
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from api.metrics import Metrics
 
 __all__ = ["application"]
+
+
+# Blobs expire, or are removed.
+_FULL_S = 60.0
 
 
 def application(
@@ -54,7 +59,7 @@ def application(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for router in (jobs, about, page):
+    for router in (jobs, blobs, about, page):
         app.include_router(router)
     for error in (Problem, CellblockError, RedisError, OSError, HTTPException, RequestValidationError):
         app.add_exception_handler(error, _explain)
@@ -86,6 +91,8 @@ def _problem(error: Exception) -> Problem:
             return error
         case InvalidJob():
             return Problem(422, "invalid-job", str(error))
+        case BlobsFull():
+            return Problem.later(429, "blobs-full", str(error), _FULL_S)
         case QueueFull():
             return Problem.later(429, "queue-full", str(error), error.retry_after)
         case RequestValidationError():

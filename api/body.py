@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -14,16 +15,19 @@ from api.problems import Problem
 from config import format_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
 
     from api.budget import Share
 
-__all__ = ["LARGE_BYTES", "Body", "read_body"]
+__all__ = ["LARGE_BYTES", "Body", "pieces_of", "read_body"]
 
 #: What is larger is parsed and sent in threads, few at a time.
 LARGE_BYTES = 256 << 10
 
-_BODY_S = 60.0
+# How long a body may take, and at which pace a large one must come.
+_BODY_S, _BODY_BYTES_S = 30.0, 64 << 10
 
 
 class Body(NamedTuple):
@@ -41,31 +45,47 @@ async def read_body(request: Request, most_bytes: int, share: Share) -> Body:
         Problem: it is too large, too slow, or no JSON object.
     """
     _check_type(request)
-    data = await read_bytes(request, most_bytes, share)
+    data = bytearray()
+    async for piece in pieces_of(request, most_bytes, "CELLBLOCK_MAX_INPUT"):
+        share.take(len(piece))
+        data += piece
     if len(data) > LARGE_BYTES:
         return await run_in_threadpool(_parsed, data)
     return _parsed(data)
 
 
-async def read_bytes(request: Request, most_bytes: int, share: Share) -> bytes:
-    """A request's body as it is."""
+async def pieces_of(request: Request, most_bytes: int, setting: str) -> AsyncIterator[bytes]:
+    """A request's body as it is, piece by piece. `setting` is what bounds it.
+
+    Raises:
+        Problem: it is too large, or too slow.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and (len(announced) > len(str(most_bytes)) or int(announced) > most_bytes):
-        raise _too_large(most_bytes)
-    data = bytearray()
+        raise _too_large(most_bytes, setting)
+    size, began_s = 0, time.monotonic()
+    stream = aiter(request.stream())
+    while (piece := await _next(stream, began_s + _BODY_S + size / _BODY_BYTES_S)) is not None:
+        size += len(piece)
+        if size > most_bytes:
+            raise _too_large(most_bytes, setting)
+        yield piece
+
+
+async def _next(stream: AsyncIterator[bytes], until_s: float) -> bytes | None:
+    """The next piece of a body, if it comes in time. None after the last."""
     try:
-        async with asyncio.timeout(_BODY_S):
-            async for chunk in request.stream():
-                if len(data) + len(chunk) > most_bytes:
-                    raise _too_large(most_bytes)
-                share.take(len(chunk))
-                data += chunk
+        async with asyncio.timeout(max(0.0, until_s - time.monotonic())):
+            return await anext(stream)
+    except StopAsyncIteration:
+        return None
     except TimeoutError:
-        detail = f"The body was not there after {_BODY_S:g} s."
+        detail = (
+            f"The body comes too slowly: send it within {_BODY_S:g} s, or {_BODY_BYTES_S >> 10} KiB a second."
+        )
         raise Problem(408, "bad-request", detail, {"Connection": "close"}) from None
     except ClientDisconnect:
         raise Problem(400, "bad-request", "The connection was closed before the end of the body.") from None
-    return bytes(data)
 
 
 def _check_type(request: Request) -> None:
@@ -77,14 +97,12 @@ def _check_type(request: Request) -> None:
         )
 
 
-def _too_large(most_bytes: int) -> Problem:
-    detail = (
-        f"The body is larger than the {format_bytes(most_bytes)} of the largest job (CELLBLOCK_MAX_INPUT)."
-    )
+def _too_large(most_bytes: int, setting: str) -> Problem:
+    detail = f"The body is larger than {format_bytes(most_bytes)}, the most that a job could use ({setting})."
     return Problem(413, "too-large", detail, {"Connection": "close"})
 
 
-def _parsed(data: bytes) -> Body:
+def _parsed(data: bytearray) -> Body:
     try:
         value = json.loads(data, parse_constant=_refuse)
     except (ValueError, RecursionError):

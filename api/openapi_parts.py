@@ -6,7 +6,7 @@ from typing import Any
 
 from api.problems import PROBLEM_TYPE, title_of
 
-__all__ = ["EVENTS", "JOB_BODY", "JOB_LINKS", "problems"]
+__all__ = ["BLOB", "BLOB_BODY", "EVENTS", "JOB_BODY", "JOB_LINKS", "problems"]
 
 _PROBLEM = {"$ref": "#/components/schemas/ProblemBody"}
 _RETRY_AFTER = {
@@ -18,12 +18,12 @@ _MEANS = {
     400: "The body is no JSON object.",
     401: "The token is missing or not known.",
     403: "The `Host` is no name of this machine.",
-    404: "There is no such job for this tenant.",
+    404: "This tenant has nothing of this name.",
     408: "The body was not sent in time.",
-    413: "The body is larger than the largest job.",
+    413: "The body is larger than any job could use.",
     415: "The body is not `application/json`.",
     422: "The job, a parameter or a header is refused. The sentence says why.",
-    429: "Too many jobs wait, or too many streams are open.",
+    429: "Too much waits, is open, or is stored.",
     503: "Redis does not answer, or the API has no room now.",
 }
 
@@ -115,3 +115,9 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     },
     204: {"description": "You have got the last event: do not connect again."},
 }
+
+_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+#: The body of a request to store a blob, and the answer with one.
+BLOB_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _BYTES}}
+BLOB: dict[int | str, dict[str, Any]] = {200: {"description": "The content.", "content": _BYTES}}

@@ -6,7 +6,7 @@ import logging
 import time
 
 from api.problems import Problem
-from sandbox import BrokerUnreachable
+from sandbox import CellblockError
 from tasks.redis_errors import explain_redis
 from tasks.settings import this_settings
 
@@ -26,7 +26,7 @@ def away() -> Problem:
 
 def note_outage(error: BaseException) -> None:
     """Log why Redis does not answer, and what to try."""
-    sentence = str(error) if isinstance(error, BrokerUnreachable) else _sentence(error)
+    sentence = str(error) if isinstance(error, CellblockError) else _sentence(error)
     now_s = time.monotonic()
     if now_s - _said_s.get(sentence, -_AGAIN_S) < _AGAIN_S:
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from api.arrivals import Arrivals
+from api.blob_store import Blobs
 from api.budget import Budget, Open
 from api.health import Health
 from api.sending import Sender
@@ -39,6 +40,7 @@ class Parts:
     closing: asyncio.Event
     health: Health
     sender: Sender = field(default_factory=Sender)
+    blobs: Blobs = field(default_factory=Blobs)
     open: Open = field(default_factory=Open)
     bodies: Budget = field(default_factory=lambda: Budget(4 * most_body_bytes()))
     results: Budget = field(default_factory=lambda: Budget(8 * most_body_bytes()))
