@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
-__all__ = ["Arrivals"]
+__all__ = ["Arrival", "Arrivals"]
 
 _log = logging.getLogger("cellblock.api")
 
@@ -29,17 +29,38 @@ _READ_S = 5.0
 _AGAIN_S = 0.5
 
 
+class Arrival:
+    """What one waiter is told: there may be a result, or this is one."""
+
+    def __init__(self) -> None:
+        self._news = asyncio.Event()
+        self._payload: bytes | None = None
+
+    def tell(self, payload: bytes | None) -> None:
+        """Wake the waiter, with what was published, if that is what happened."""
+        self._payload = payload or self._payload
+        self._news.set()
+
+    async def wait(self, within_s: float) -> bytes | None:
+        """What was published. None: it is time to look, since the waiter was woken, or has waited so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), within_s)
+        self._news.clear()
+        payload, self._payload = self._payload, None
+        return payload
+
+
 class Arrivals:
     """Hears of the results that Redis publishes, and wakes those who wait for them.
 
-    They look for the result themselves. They are also woken when the subscription begins, at first and after
-    a lost connection, since what was published before that is not heard. Redis ends the connection of a
-    subscriber to which it publishes a result that is too large.
+    They are also woken when the subscription begins, at first and after a lost connection, since what was
+    published before that is not heard: then they look. Redis ends the connection of a subscriber to which it
+    publishes a result that is too large.
     """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: dict[str, set[Arrival]] = defaultdict(set)
         # Its types are incomplete. None while there is no connection.
         self._heard: Any = None
 
@@ -56,15 +77,15 @@ class Arrivals:
                 await end(listening)
 
     @asynccontextmanager
-    async def of(self, job_id: str) -> AsyncIterator[asyncio.Event]:
-        """An event that is set when there may be a result. It is not set while Redis can't be heard."""
-        channel, event = _channel(job_id), asyncio.Event()
-        self._waiting[channel].add(event)
+    async def of(self, job_id: str) -> AsyncIterator[Arrival]:
+        """The arrival of a job's result. Nothing is told while Redis can't be heard."""
+        channel, arrival = _channel(job_id), Arrival()
+        self._waiting[channel].add(arrival)
         try:
             await self._tell("subscribe", channel)
-            yield event
+            yield arrival
         finally:
-            self._waiting[channel].discard(event)
+            self._waiting[channel].discard(arrival)
             if not self._waiting[channel]:
                 del self._waiting[channel]
                 await self._tell("unsubscribe", channel)
@@ -101,8 +122,9 @@ class Arrivals:
 
     def _wake(self, message: dict[str, Any] | None) -> None:
         if message and message["type"] in ("message", "subscribe"):
-            for event in self._waiting.get(message["channel"].decode(), ()):
-                event.set()
+            payload = message["data"] if message["type"] == "message" else None
+            for arrival in self._waiting.get(message["channel"].decode(), ()):
+                arrival.tell(payload)
 
 
 def _channel(job_id: str) -> str:

@@ -39,7 +39,7 @@ _HEADERS = {
 }
 
 
-def _ref(
+async def _ref(
     ref: Annotated[str, Path(description="The ref of a blob.", json_schema_extra={"examples": ["sha256:…"]})],
 ) -> str:
     try:

@@ -118,6 +118,6 @@ EVENTS: dict[int | str, dict[str, Any]] = {
 
 _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
-#: The body of a request to store a blob, and the answer with one.
-BLOB_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": _BYTES}}
+#: The body of a request to store a blob, where none is an empty content; and the answer with one.
+BLOB_BODY: dict[str, Any] = {"requestBody": {"required": False, "content": _BYTES}}
 BLOB: dict[int | str, dict[str, Any]] = {200: {"description": "The content.", "content": _BYTES}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,8 +38,10 @@ class Ended(NamedTuple):
 async def find_ended(store: Store, job_id: str, share: Share) -> Ended | None:
     """What is stored of a job, if it is over. A large result counts in `share`."""
     payload = await store.payload(job_id, share)
-    if payload is None:
-        return None
+    return await _read(payload) if payload else None
+
+
+async def _read(payload: bytes) -> Ended | None:
     large = len(payload) > LARGE_BYTES
     stored = await run_in_threadpool(read_stored, payload) if large else read_stored(payload)
     return Ended(stored, large) if stored.is_ready else None
@@ -51,14 +52,12 @@ async def wait_for_end(
 ) -> Ended | None:
     """The same, waiting for up to `within_s` seconds."""
     until_s, look_s = time.monotonic() + within_s, _FIRST_LOOK_S
-    async with arrivals.of(job_id) as news:
+    async with arrivals.of(job_id) as arrival:
         while (left_s := until_s - time.monotonic()) > 0:
-            try:
-                await asyncio.wait_for(news.wait(), min(left_s, look_s))
-            except TimeoutError:
-                look_s = _LOOK_S
-            news.clear()
-            if ended := await find_ended(store, job_id, share):
+            published = await arrival.wait(min(left_s, look_s))
+            look_s = _LOOK_S
+            ended = await (_read(published) if published else find_ended(store, job_id, share))
+            if ended:
                 return ended
     return None
 

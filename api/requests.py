@@ -69,7 +69,7 @@ class Call:
         return cast("ExitStack", self.request.state.held)
 
 
-def _call(request: Request, documented: Annotated[object, Depends(_bearer)]) -> Call:
+async def _call(request: Request, documented: Annotated[object, Depends(_bearer)]) -> Call:
     del documented
     return Call(request)
 

@@ -61,11 +61,11 @@ class Store:
         Raises:
             redis.exceptions.RedisError: there was no answer.
         """
-        async with self._turn(), self._redis.pipeline() as commands:
-            commands.set(_key(job_id), json.dumps(asdict(claim)), ex=self._kept_s, nx=True)
-            commands.get(_key(job_id))
-            _, stored = await commands.execute()
-        return _read(stored) or claim
+        text = json.dumps(asdict(claim))
+        async with self._turn():
+            if await self._redis.set(_key(job_id), text, ex=self._kept_s, nx=True):
+                return claim
+            return _read(await self._redis.get(_key(job_id))) or claim
 
     async def note_sent(self, job_id: str, claim: Claim) -> None:
         """Note that the job of a claim was sent."""

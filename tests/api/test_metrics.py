@@ -10,12 +10,13 @@ import pytest
 from tasks.observe.metric_catalogue import API
 from tests.api.running import Api, running_api
 from tests.api.test_events import following
-from tests.programs import free_port, unique_sleep
+from tests.programs import free_port, running_worker, unique_sleep
 from tests.tasks.scrape import Metrics
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.programs import Worker
 
@@ -35,10 +36,13 @@ def api(worker: Worker, metrics: Metrics, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_requests_are_counted_by_their_address_and_never_by_their_ids(api: Api, metrics: Metrics) -> None:
+    about = {"method": "GET", "route": "/v1/jobs/{id}"}
+    counted = metrics.value("cellblock_api_requests_total", **about, status="404")
+    timed = metrics.value("cellblock_api_answer_seconds_count", **about)
     for number in range(3):
         api.caller(None).look(str(number))
-    metrics.becomes(3, "cellblock_api_requests_total", method="GET", route="/v1/jobs/{id}", status="404")
-    assert metrics.value("cellblock_api_answer_seconds_count", method="GET", route="/v1/jobs/{id}") == 3
+    metrics.becomes(counted + 3, "cellblock_api_requests_total", **about, status="404")
+    assert metrics.value("cellblock_api_answer_seconds_count", **about) == timed + 3
 
 
 def test_an_address_that_is_none_and_a_method_that_is_none_make_no_labels(api: Api, metrics: Metrics) -> None:
@@ -69,6 +73,27 @@ def test_the_spans_of_a_request_and_of_its_sending_belong_to_the_callers_trace(a
     assert {one["context"]["trace_id"] for one in spans[-1:]} == {f"0x{PARENT[3:35]}"}
     (request,) = [one for one in _spans(api) if one["name"] == "POST /v1/jobs" and one["parent_id"]]
     assert request["context"]["trace_id"] == f"0x{PARENT[3:35]}"
+
+
+def test_a_trace_runs_from_the_request_to_the_cell(tmp_path: Path, broker_url: str) -> None:
+    traced = {"CELLBLOCK_TRACES": "console", "CELLBLOCK_LOG_FORMAT": "json"}
+    with (
+        running_worker(tmp_path, broker_url, "--concurrency=1", **traced) as worker,
+        running_api(tmp_path, broker_url) as api,
+    ):
+        api.caller(None).submit("true", 60, headers={"traceparent": PARENT})
+        wait_until(lambda: PARENT[3:35] in worker.log(), 10, "the trace is written")
+        spans = [json.loads(line) for line in worker.log().splitlines() if PARENT[3:35] in line]
+        assert {"acquire", "run", "collect"} <= {span["name"] for span in spans}
+
+
+def test_the_log_holds_no_token_no_payload_and_no_output(api: Api) -> None:
+    caller, secret = api.caller("s3cr3t-t0k3n-in-a-header"), "s3cr3t"
+    job: dict[str, Any] = {"env": {"A": secret}, "files": {secret: secret}, "stdin": secret}
+    caller.submit(f"echo {secret}", 60, **job)
+    caller.submit(f"echo {secret}", timeout=secret, **job)
+    caller.call("POST", f"/v1/{secret}?wait={secret}", data=secret, headers={"Last-Event-ID": secret})
+    assert secret not in api.log()
 
 
 def _spans(api: Api) -> list[dict[str, Any]]:
