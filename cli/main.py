@@ -25,6 +25,7 @@ COMMANDS = {
     "logs": "live",
     "ps": "ps",
     "worker": "worker",
+    "api": "api",
     "flower": "worker",
     "doctor": "doctor",
     "reap": "reap",

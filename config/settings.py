@@ -16,6 +16,7 @@ from pydantic_settings import (
 
 from config.address import Address
 from config.address_text import parse_address
+from config.api_settings import ApiSettings
 from config.blob_settings import BlobSettings
 from config.hosts import Host, parse_patterns
 from config.ladder import Ladder, ladder
@@ -44,7 +45,7 @@ class InvalidSetting(ValueError):
     """A setting has a value that is not allowed. The operator must correct it; a retry does not help."""
 
 
-class Settings(BlobSettings, TenantSettings, LimitSettings):
+class Settings(ApiSettings, BlobSettings, TenantSettings, LimitSettings):
     """Every setting, with its unit in its name or type.
 
     The variable of a field is `CELLBLOCK_` and its name, except for the four original variables, which keep

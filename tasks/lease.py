@@ -26,6 +26,7 @@ __all__ = [
     "ask_to_cancel",
     "drop_lease_of",
     "is_leased",
+    "lease_key",
     "leased_cell",
     "store_outcome",
 ]
@@ -163,14 +164,19 @@ def store_outcome(redis: Redis, task_id: str, outcome: Outcome, holder: str = ""
     return Answer(_text(said[0]))
 
 
+def lease_key(task_id: str) -> str:
+    """The key that is there while a process runs the task."""
+    return _keys(task_id)[0]
+
+
 def is_leased(redis: Redis, task_id: str) -> bool:
     """Whether a process runs the task."""
-    return bool(redis.exists(_keys(task_id)[0]))
+    return bool(redis.exists(lease_key(task_id)))
 
 
 def leased_cell(redis: Redis, task_id: str) -> str | None:
     """The container that the task runs in. None until the first renewal after its cell was made."""
-    name = redis.hget(_keys(task_id)[0], "cell")
+    name = redis.hget(lease_key(task_id), "cell")
     return _text(name) or None if name else None
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = ROOT / "docs/explanation/private-parts.md"
-PACKAGES = ("config", "sandbox", "tasks", "cli", "client/src/cellblock")
+PACKAGES = ("config", "sandbox", "tasks", "api", "cli", "client/src/cellblock")
 _SECTION = re.compile(r"^## `([\w/.]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _ROW = re.compile(r"^\| `([\w.]+)` \|", re.MULTILINE)
 ROWS = [(part, module) for module, rows in _SECTION.findall(PAGE.read_text()) for part in _ROW.findall(rows)]
