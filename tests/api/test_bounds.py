@@ -176,6 +176,30 @@ def test_a_client_that_sends_no_request_is_cut_off(hurried: Api) -> None:
         assert connection.recv(1) == b""
 
 
+def test_a_client_that_trickles_its_next_request_is_cut_off(hurried: Api) -> None:
+    where = urlsplit(hurried.url)
+    with socket.create_connection((where.hostname or "", where.port or 0), 10) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        wait_until(lambda: _is_cut_off(connection, b"x"), 10, "it is cut off")
+
+
+def test_a_client_that_trickles_a_body_that_nobody_reads_is_cut_off(hurried: Api) -> None:
+    where = urlsplit(hurried.url)
+    with socket.create_connection((where.hostname or "", where.port or 0), 10) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        wait_until(lambda: _is_cut_off(connection, b"x"), 10, "it is cut off")
+
+
+def _is_cut_off(connection: socket.socket, more: bytes) -> bool:
+    try:
+        connection.sendall(more)
+    except OSError:
+        return True
+    return False
+
+
 def test_a_client_that_does_not_read_its_events_is_cut_off(hurried: Api) -> None:
     caller = hurried.caller(None)
     flow = "while true; do head -c 500000 /dev/zero | tr '\\0' x; sleep 0.02; done"
