@@ -30,6 +30,10 @@ class Part(NamedTuple):
 SHARED = {
     "address": Part("config/address.py"),
     "address_text": Part("config/address_text.py", ("parse_address",)),
+    "blob_bounds": Part("tasks/blobs/bounds.py", ("full",)),
+    "blob_layout": Part("tasks/blobs/layout.py"),
+    "blob_writer": Part("tasks/blobs/writer.py"),
+    "blobs": Part("sandbox/blobs.py", ("Blob", "missing_blob", "read_blob", "write_blob")),
     "entry": Part(
         "tasks/live/entry.py", ("END", "START", "STDERR", "STDOUT", "LiveEntry", "key_of", "read_piece")
     ),
@@ -62,7 +66,12 @@ SHARED = {
 }
 
 #: The scripts of Redis that the client runs, each with the files whose functions it calls.
-_SCRIPTS = {"CANCEL": ("lease_functions", "lease_cancel")}
+_SCRIPTS = {
+    "BLOB_PUBLISH": ("blob_functions", "blob_publish"),
+    "BLOB_REMOVE": ("blob_functions", "blob_remove"),
+    "BLOB_WRITE": ("blob_functions", "blob_write"),
+    "CANCEL": ("lease_functions", "lease_cancel"),
+}
 
 _MARK = "# Made by `python docs/generate.py` from {source}. Change it there.\n"
 _MODULES = {part.source.removesuffix(".py").replace("/", "."): name for name, part in SHARED.items()}

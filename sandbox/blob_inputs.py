@@ -12,9 +12,10 @@ from config.quoting import quoted
 from sandbox.blobs import Blob, Source, missing_blob, read_blob
 from sandbox.errors import InvalidJob
 from sandbox.room import check_room
+from sandbox.workspace import ArchiveScan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from config import Settings
     from sandbox.blobs import BlobStore
@@ -83,7 +84,17 @@ def _workspace(job: Job, store: BlobStore) -> Source:
             f"workspace: it takes {format_bytes(source.size)}, too much for the job's"
             f" disk={format_bytes(job.limits.disk_bytes)}; ask for more disk."
         )
-    return source
+    return Source(source.size, lambda: _whole(source.pieces()))
+
+
+def _whole(archive: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces of an archive. Raises InvalidJob if its end is missing, for in the cell zeros follow it."""
+    scan = ArchiveScan()
+    for piece in archive:
+        scan.feed(piece)
+        yield piece
+    if not scan.is_whole:
+        raise InvalidJob("workspace: what the blob store has under this ref is no whole tar archive.")
 
 
 def _source(store: BlobStore, where: str, ref: str) -> Source:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 from sandbox.errors import InvalidJob
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["Blob", "BlobStore", "BlobWriter", "Source", "missing_blob", "read_blob", "write_blob"]
 

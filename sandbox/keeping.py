@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from config import format_bytes
 from sandbox.artifacts import Collected, collect_artifacts
 from sandbox.errors import BlobsFull
-from sandbox.workspace import ArchiveScan
+from sandbox.workspace import END, ArchiveScan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,11 +72,13 @@ class _Keeping:
         self._full: BlobsFull | None = None
 
     def passing(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """The same pieces. Each is stored before it is given."""
+        """The same pieces, up to the end of the archive. To wait for the end of the cell takes longer."""
         for piece in pieces:
-            self._scan.feed(piece)
-            self._store(piece)
+            self._store(piece[: self._scan.feed(piece)])
             yield piece
+            if self._scan.is_whole:
+                self._store(END)
+                return
 
     def end(self) -> Kept:
         """The ref, if the archive was whole and what it holds fits on the disk that it comes from."""

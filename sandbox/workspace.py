@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tarfile
 
-__all__ = ["RECORD_BYTES", "ArchiveScan", "content_bytes"]
+__all__ = ["END", "RECORD_BYTES", "ArchiveScan", "content_bytes"]
 
 #: The supervisor reads whole records.
 RECORD_BYTES = tarfile.RECORDSIZE
 _BLOCK_BYTES = tarfile.BLOCKSIZE
 _SIZE, _TYPE = slice(124, 136), slice(156, 157)
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE)
-_END = bytes(_BLOCK_BYTES)
+#: An archive ends with two of these.
+END = bytes(_BLOCK_BYTES)
 
 
 def content_bytes(archive: bytes) -> int | None:
@@ -28,36 +29,37 @@ class ArchiveScan:
     """
 
     def __init__(self) -> None:
-        self.archive_bytes = 0
+        #: Whether its end was seen. Behind it there is nothing but zeros.
+        self.is_whole = False
         self._content_bytes = 0
         self._header = b""
         self._skip_bytes = 0
-        self._is_whole = self._is_damaged = False
+        self._is_damaged = False
 
     @property
     def content_bytes(self) -> int | None:
         """How many bytes the files have together; None if the archive is cut short or damaged."""
-        return self._content_bytes if self._is_whole else None
+        return self._content_bytes if self.is_whole else None
 
-    def feed(self, piece: bytes) -> None:
-        """Take the next piece."""
-        self.archive_bytes += len(piece)
+    def feed(self, piece: bytes) -> int:
+        """Take the next piece. Returns how many of its bytes the archive has, with one block of its end."""
         start = 0
-        while start < len(piece) and not (self._is_whole or self._is_damaged):
+        while start < len(piece) and not (self.is_whole or self._is_damaged):
             if skipped := min(self._skip_bytes, len(piece) - start):
                 self._skip_bytes -= skipped
                 start += skipped
                 continue
-            wanted = _BLOCK_BYTES - len(self._header)
-            self._header += piece[start : start + wanted]
-            start += wanted
+            part = piece[start : start + _BLOCK_BYTES - len(self._header)]
+            self._header += part
+            start += len(part)
             if len(self._header) == _BLOCK_BYTES:
                 self._read(self._header)
                 self._header = b""
+        return start
 
     def _read(self, header: bytes) -> None:
-        if header == _END:
-            self._is_whole = True
+        if header == END:
+            self.is_whole = True
             return
         try:
             size = max(0, tarfile.nti(header[_SIZE]))  # type: ignore[attr-defined]  # missing in its stub

@@ -8,7 +8,17 @@ from celery import Celery
 
 __all__ = ["app"]
 
-app = Celery(
+
+class _App(Celery):
+    """Takes its addresses from the settings, and not from variables of the app around it."""
+
+    @property
+    def backend_cls(self) -> str:  # type: ignore[override]  # a plain attribute there, which only this reads
+        """The address for results. Celery would look at CELERY_RESULT_BACKEND before its configuration."""
+        return str(self.conf["result_backend"])
+
+
+app = _App(
     "cellblock",
     # An app that imports this may have its own Celery app and use Django. This one leaves both alone.
     set_as_current=False,

@@ -156,14 +156,16 @@ printf '\000%s end %s %s %s %s %s %s\n' \
 
 if [ "$collect" ]; then
   eval "set -- $collect"
-  # Files that the job made unreadable are still its own.
-  chmod -R u+rX /workspace
+  # Files that the job made unreadable are still its own. In an exact archive no other mode may change.
+  [ "$exact" ] &&
+    find /workspace \( -type d ! -perm -500 -o -type f ! -perm -400 \) -exec chmod u+rX {} \; ||
+    chmod -R u+rX /workspace
   cd /workspace || exit
-  # GNU tar can keep the whole time of a file, and gives the same archive for the same files.
+  # GNU tar can keep the whole time of a file, and gives the same archive for the same files. Another tar
+  # does not know these options, and writes nothing.
   if [ "$exact" ]; then
-    pax=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime
-    tar -c -f /dev/null --sort=name --format=posix --pax-option="$pax" /dev/null &&
-      set -- --sort=name --format=posix --pax-option="$pax" "$@"
+    tar -c -f - --sort=name --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
+      "$@" >&6 && exit
   fi
   exec tar -c -f - "$@" >&6
 fi

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from sandbox.errors import BlobsFull, BlobsUnavailable
 from tasks.blobs.bounds import full
+from tasks.blobs.layout import LISTS, PIECE_BYTES, UNFINISHED_MS, entry_of, kept_ms, key_of
 from tasks.blobs.writer import HashingWriter
 from tasks.patience import patiently, refuses_writes
 from tasks.redis_errors import explain_redis
@@ -25,13 +26,8 @@ __all__ = ["RedisBlobs"]
 
 T = TypeVar("T")
 
-# With what Redis adds to it, a piece fits into a class of its allocator, whose next one is a quarter larger.
-_PIECE_BYTES = (1 << 20) - 64
 # An error may repeat the command, with the piece in it.
 _HEAD = 300
-# How long the pieces of a writer that is gone are kept after its last one.
-_UNFINISHED_MS = 600_000
-_LISTS = ["cellblock.blobs:expiry", "cellblock.blobs:bytes", "cellblock.blobs:use"]
 
 _WRITE, _PUBLISH, _REMOVE = (
     RedisScript("blob_functions", f"blob_{name}") for name in ("write", "publish", "remove")
@@ -73,15 +69,15 @@ class RedisBlobs:
 
     def run(self, script: RedisScript, keys: list[str], *args: str | bytes | float) -> Any:  # noqa: ANN401
         """The answer of a script for these keys."""
-        return self._ask(lambda: script(self._client, [*_LISTS, *keys], *args))
+        return self._ask(lambda: script(self._client, [*LISTS, *keys], *args))
 
     def entry(self, name: str) -> str:
         """A blob's or a writer's entry in the lists."""
-        return f"{self.tenant}:{name.removeprefix('sha256:')}"
+        return entry_of(self.tenant, name)
 
     def key(self, name: str) -> str:
         """Where the pieces of a blob or a writer are."""
-        return f"cellblock.blob:{self.entry(name)}"
+        return key_of(self.tenant, name)
 
     @property
     def bounds(self) -> tuple[int, int]:
@@ -91,7 +87,7 @@ class RedisBlobs:
     @property
     def kept_ms(self) -> int:
         """For how many milliseconds a blob is kept."""
-        return max(1, round(self._settings.result_expires * 1000))
+        return kept_ms(self._settings.result_expires)
 
     def _piece(self, ref: str, number: int) -> bytes | None:
         found: bytes | None = self._ask(lambda: self._client.hget(self.key(ref), str(number)))
@@ -109,13 +105,13 @@ class RedisWriter(HashingWriter):
     """Writes the pieces of one blob under a name of its own, and renames them at the end."""
 
     def __init__(self, store: RedisBlobs) -> None:
-        super().__init__(_PIECE_BYTES)
+        super().__init__(PIECE_BYTES)
         self._store = store
         self._name = f".{secrets.token_hex(8)}"
 
     def _write(self, number: int, piece: bytes) -> None:
         store = self._store
-        kept_ms = min(store.kept_ms, _UNFINISHED_MS)
+        kept_ms = min(store.kept_ms, UNFINISHED_MS)
         where = (store.tenant, store.entry(self._name), str(number), piece, kept_ms)
         said = store.run(_WRITE, [store.key(self._name)], *where, *store.bounds)
         if (bound := _text(said)) != "ok":

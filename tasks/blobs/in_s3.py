@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import BlobsUnavailable
@@ -41,7 +41,7 @@ class S3Blobs:
     def size(self, ref: str) -> int | None:
         """The bytes of a blob; None if there is none, or it has expired."""
         with self.asking():
-            found = self._head(ref)
+            found = self._found(self.client.head_object, ref)
         if found is None or not self._is_fresh(found):
             return None
         return int(found["ContentLength"])
@@ -49,11 +49,9 @@ class S3Blobs:
     def read(self, blob: Blob) -> Iterator[bytes]:
         """Its pieces, as they are stored."""
         with self.asking():
-            body = self.client.get_object(Bucket=self.place.bucket, Key=self.key(blob.ref))["Body"]
-            try:
-                yield from body.iter_chunks(_READ_BYTES)
-            finally:
-                body.close()
+            if found := self._found(self.client.get_object, blob.ref):
+                with closing(found["Body"]) as body:
+                    yield from body.iter_chunks(_READ_BYTES)
 
     def writer(self) -> S3Writer:
         """A writer for a new blob."""
@@ -62,7 +60,7 @@ class S3Blobs:
     def remove(self, ref: str) -> bool:
         """Remove a blob. False if there is none."""
         with self.asking():
-            there = self._head(ref) is not None
+            there = self._found(self.client.head_object, ref) is not None
             self.client.delete_object(Bucket=self.place.bucket, Key=self.key(ref))
         return there
 
@@ -98,11 +96,12 @@ class S3Blobs:
             " and AWS_SECRET_ACCESS_KEY, and the rights of that key."
         )
 
-    def _head(self, ref: str) -> Any:  # noqa: ANN401
+    def _found(self, ask: Callable[..., Any], ref: str) -> Any:  # noqa: ANN401
+        """The answer about a blob; None if there is none."""
         from botocore.exceptions import ClientError
 
         try:
-            return self.client.head_object(Bucket=self.place.bucket, Key=self.key(ref))
+            return ask(Bucket=self.place.bucket, Key=self.key(ref))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in _MISSING:
                 return None

@@ -34,4 +34,6 @@ def s3_client(place: BlobPlace) -> Any:  # noqa: ANN401  boto3 has no types
         response_checksum_validation="when_required",
         s3={"addressing_style": "path" if place.endpoint else "auto"},
     )
-    return boto3.client("s3", endpoint_url=place.endpoint, region_name=place.region, config=options)
+    return boto3.session.Session().client(
+        "s3", endpoint_url=place.endpoint, region_name=place.region, config=options
+    )

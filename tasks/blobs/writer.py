@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import TYPE_CHECKING
 
 from sandbox.blobs import Blob
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["HashingWriter"]
 

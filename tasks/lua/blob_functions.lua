@@ -1,7 +1,8 @@
 -- Functions of the scripts for blobs. All have these keys:
 -- KEYS[1]  when what expires, in milliseconds: a sorted set of entries
--- KEYS[2]  how many bytes each entry takes, a hash; an entry is `tenant:digest`, or `tenant:.number` of a writer
+-- KEYS[2]  how many bytes each entry takes, a hash
 -- KEYS[3]  how many bytes each tenant's entries take together, a hash; those of all: `:`
+-- An entry is `tenant:digest`, or `tenant:.number` for what a writer has not published yet.
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -11,7 +12,8 @@ end
 local function add(entry, bytes)
   local tenant = string.match(entry, '^([^:]*):')
   for _, who in ipairs({tenant, ':'}) do
-    if redis.call('HINCRBY', KEYS[3], who, string.format('%d', bytes)) <= 0 then redis.call('HDEL', KEYS[3], who) end
+    local left = redis.call('HINCRBY', KEYS[3], who, string.format('%d', bytes))
+    if left <= 0 then redis.call('HDEL', KEYS[3], who) end
   end
 end
 
@@ -25,7 +27,8 @@ end
 
 -- Forget what has expired, a thousand at a time so that no call takes long.
 local function purge(now)
-  for _, entry in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 1000)) do forget(entry) end
+  local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 1000)
+  for _, entry in ipairs(gone) do forget(entry) end
 end
 
 -- Note what an entry takes, and until when. The lists last as long as their last entry.

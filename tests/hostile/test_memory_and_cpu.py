@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from sandbox import Status
+from sandbox.result import Limit
 from tests.programs import running, unique_sleep
 from tests.waiting import PATIENCE, wait_until
 
@@ -34,6 +35,23 @@ for _ in range(12):
         held = b'x' * (16 << 20)
         time.sleep(30)
 while True: os.wait()
+"""
+BRIEF = """
+import os
+while True:
+    if os.fork() == 0:
+        for _ in range(200_000): pass
+        os._exit(0)
+    os.wait()
+"""
+UNTOLD = """
+import os, signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in range(4):
+    if os.fork() == 0:
+        os.setsid()
+        while True: pass
+os.kill(os.getpid(), signal.SIGSTOP)
 """
 THREADS = """
 import threading
@@ -182,3 +200,11 @@ def test_processor_time_ends_even_when_nobody_keeps_the_deadline(sandbox: Sandbo
 )
 def test_no_job_gets_ahead_of_others(python: Python, push: str) -> None:
     assert "PermissionError" in python(push).stderr
+
+
+@pytest.mark.parametrize("program", [BRIEF, UNTOLD], ids=["brief processes", "processes nobody waits for"])
+def test_no_process_hides_processor_time(python: Python, program: str) -> None:
+    result = python(program, cpu_time=0.5, timeout=20)
+
+    assert (result.status, result.limit) == (Status.TIMED_OUT, Limit.CPU_TIME)
+    assert 0.5 <= (result.cpu_seconds or 0) < 0.8

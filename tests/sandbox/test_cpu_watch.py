@@ -10,7 +10,7 @@ import pytest
 from sandbox import Status
 from sandbox.cpu_watch import CpuWatch
 from sandbox.errors import EngineFailed
-from sandbox.events import Ended, Started, Usage
+from sandbox.events import Ended, Event, Started, Usage
 from sandbox.observer import Observer
 from sandbox.result import Limit
 from sandbox.verdict import judge
@@ -128,6 +128,21 @@ def test_a_job_that_has_spent_its_time_is_killed_and_its_result_names_the_limit(
 
     assert cell.kills == 1
     assert (verdict.status, verdict.limit) == (Status.TIMED_OUT, Limit.CPU_TIME)
+
+
+def test_the_worker_waits_for_output_no_longer_than_until_the_next_look(job: Job, clock: Clock) -> None:
+    waits_s = []
+
+    class Noting(TimedCell):
+        def poll(self, timeout_s: float) -> list[Event]:
+            waits_s.append(timeout_s)
+            return super().poll(timeout_s)
+
+    watch = Watch(Noting(clock, 0, (0, [Started()]), (0, [Ended(0, Usage())])), job, 5, Observer())
+    watch.until_started()
+    watch.until_ended()
+
+    assert waits_s[1] == pytest.approx(1 / CORES)
 
 
 def test_a_job_that_ends_beyond_its_time_before_anybody_looks_has_timed_out(job: Job, clock: Clock) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +19,11 @@ from sandbox.result import Stage
 from sandbox.run import Run, _timings
 from tests.clock import Clock
 from tests.sandbox.told import ToldCell, ToldEngine
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sandbox import Job, Result
     from tests.sandbox.conftest import Parse
 
@@ -217,3 +221,41 @@ def test_times_are_told_to_a_millionth_of_a_second() -> None:
         0.1,
         1.433334 + timings.run - 1,
     )
+
+
+@pytest.mark.parametrize(("slow", "ahead"), [(True, 1), (False, 3)])
+def test_cells_of_runs_are_made_while_the_program_is_compiled(parse: Parse, slow: bool, ahead: int) -> None:
+    class Compiling(ToldCell):
+        """Its compiler ends once so many other cells are made."""
+
+        def poll(self, timeout_s: float) -> list[Event]:
+            if not self.polls_left:
+                wait_until(lambda: len(engine.jobs) == 1 + ahead, 5, "the cells are made")
+                return [Ended(1, Usage())]
+            return super().poll(timeout_s)
+
+    compiling = Compiling([Started()])
+    engine = ByRuns(compiling, *(ends() for _ in range(3)))
+    run = Run(CellRun(engine.acquire, 1), 1 << 20, "none", cells_are_slow=slow)
+    result = run(parse(None, files=C, runs=[{}] * 3, cpus=1), JobTags(), Observer())
+
+    assert result.stage == Stage.COMPILE
+    assert engine.left == 1 + ahead
+
+
+class ByRuns(ToldEngine):
+    """An engine whose first cell is for the compiler, whoever asks first."""
+
+    def __init__(self, compiling: ToldCell, *cells: ToldCell) -> None:
+        super().__init__(*cells)
+        self._compiling = compiling
+
+    @contextmanager
+    def acquire(self, job: Job, tags: JobTags) -> Iterator[ToldCell]:
+        if not job.compiles:
+            with super().acquire(job, tags) as cell:
+                yield cell
+            return
+        self.jobs.append(job)
+        yield self._compiling
+        self.left += 1

@@ -52,6 +52,18 @@ def test_importing_tasks_touches_no_network_and_reads_no_settings() -> None:
     assert python(f"{NO_NETWORK}\nimport tasks; print('imported')") == "imported\n"
 
 
+def test_the_addresses_of_another_celery_app_in_the_environment_are_not_taken() -> None:
+    others = """
+import os
+os.environ |= dict.fromkeys(("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), "redis://other:1/0")
+os.environ["CELLBLOCK_BROKER_URL"] = "redis://ours:2/0"
+from tasks import app
+broker = {one.hostname for one in (app.connection_for_read(), app.connection_for_write(), app.connection())}
+print(broker, app.backend.as_uri())
+"""
+    assert python(others, timeout="1000") == "{'ours'} redis://ours:2/0\n"
+
+
 def test_importing_tasks_is_quick() -> None:
     timed = "import time; t = time.process_time(); import tasks; print(time.process_time() - t)"
     assert min(float(python(timed)) for _ in range(3)) < 0.6

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from cellblock.blob_store import Blobs
     from cellblock.options import Command, Options
     from cellblock.result import Result
     from cellblock.results import Results
@@ -115,6 +116,13 @@ class Cellblock:
     def cancel(self, job: Job | str) -> None:
         """Cancel a job; see `Job.cancel`."""
         self._of(job).cancel()
+
+    @property
+    def blobs(self) -> Blobs:
+        """The contents of its tenant that jobs name by their refs, if the workers' lie in Redis."""
+        from cellblock.blob_store import Blobs
+
+        return Blobs(self._backend, self._patience_s, self._tenant or "")
 
     async def submit_async(
         self, cmd: Command | None = None, runtime: str | None = None, **options: Unpack[Options]

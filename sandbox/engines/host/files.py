@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["archive_of", "write_files"]
 
 _READ_BYTES = 256 << 10
+_READABLE = r'find "$0" \( -type d ! -perm -500 -o -type f ! -perm -400 \) -exec chmod u+rX {} \;'
 _KINDS = (
     tarfile.REGTYPE,
     tarfile.AREGTYPE,
@@ -85,7 +86,7 @@ def archive_of(folder: Path, *, exact: bool = False) -> Iterator[bytes]:
     `exact`: with the whole time of each file, and not only its seconds.
     """
     # As in a cell, files that the job made unreadable are archived too.
-    readable = ("/bin/sh", "-c", 'chmod -R u+rX "$0"', folder)
+    readable = ("/bin/sh", "-c", _READABLE if exact else 'chmod -R u+rX "$0"', folder)
     subprocess.run(readable, stderr=subprocess.DEVNULL, check=False)
     with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
         for path in (folder, *sorted(folder.rglob("*"))):

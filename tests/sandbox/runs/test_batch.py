@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,11 +15,14 @@ from sandbox.events import STDOUT, Ended, Event, Output, Started, Usage
 from sandbox.result import Limit, RunResult, RunVerdict
 from sandbox.runs.ahead import CellsAhead
 from sandbox.runs.batch import Batch
+from sandbox.runs.summary import summary
+from tests.clock import Clock
 from tests.sandbox.told import ToldCell, ToldEngine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandbox import Job
     from tests.sandbox.conftest import Parse
 
 
@@ -141,8 +145,14 @@ def test_a_cancel_stops_the_run_that_goes_on_and_those_behind_it(parse: Parse) -
 
 
 def test_the_time_of_all_runs_together_is_bounded(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.runs.plan.Runs.lasts_s", lambda *_: 0.05)
-    batch, engine = batch_of(parse, says(b"right"), Endless(), says(b"right"))
+    clock = Clock()
+
+    class Late(Endless):
+        def start(self, job: Job) -> None:
+            clock.sleep(1000)
+
+    monkeypatch.setattr("sandbox.runs.batch.time", clock)
+    batch, engine = batch_of(parse, says(b"right"), Late(), says(b"right"))
 
     assert [(one.status, one.limit) for one in batch()] == [
         (Status.SUCCEEDED, None),
@@ -174,8 +184,6 @@ def test_an_engine_that_fails_one_run_fails_the_attempt_and_stops_the_others(par
 
 
 def test_a_run_that_was_not_accepted_shows_in_the_job(parse: Parse) -> None:
-    from sandbox.runs.summary import summary
-
     right = RunResult(name="1", status=Status.SUCCEEDED, verdict=RunVerdict.ACCEPTED, cpu_seconds=0.1)
     wrong = RunResult(name="2", status=Status.SUCCEEDED, verdict=RunVerdict.WRONG_ANSWER)
     late = RunResult(name="3", status=Status.TIMED_OUT, exit_code=143, limit=Limit.CPU_TIME, memory_peak=5)
@@ -185,3 +193,17 @@ def test_a_run_that_was_not_accepted_shows_in_the_job(parse: Parse) -> None:
     assert (told["status"], told["exit_code"], told["limit"]) == (Status.TIMED_OUT, 143, Limit.CPU_TIME)
     assert (told["verdict"], told["cpu_seconds"], told["memory_peak"]) == (RunVerdict.WRONG_ANSWER, 0.1, 5)
     assert summary([right, late])["verdict"] is None
+
+
+def test_a_run_that_expects_nothing_is_not_accepted(parse: Parse) -> None:
+    right = RunResult(name="1", status=Status.SUCCEEDED, verdict=RunVerdict.ACCEPTED)
+    bare = RunResult(name="2", status=Status.SUCCEEDED)
+
+    assert summary([right, bare, right])["verdict"] is None
+
+
+def test_a_job_has_used_the_sum_of_its_runs_and_their_largest_peak(parse: Parse) -> None:
+    one = RunResult(name="1", status=Status.SUCCEEDED, duration=0.5, cpu_seconds=0.1, memory_peak=5)
+    told = summary([one, replace(one, duration=0.25, cpu_seconds=0.2, memory_peak=9), one])
+
+    assert (told["duration"], told["cpu_seconds"], told["memory_peak"]) == (1.25, 0.4, 9)

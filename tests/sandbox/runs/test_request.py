@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from config import load_settings
 from sandbox import InvalidJob
+from sandbox.blobs import Source
 from tests.sandbox.conftest import parser
 
 if TYPE_CHECKING:
@@ -91,6 +93,17 @@ def test_a_run_has_what_it_brings_and_else_what_the_job_has(parse: Parse) -> Non
     assert (bare.limits.timeout_s, bare.limits.cpu_time_s) == (9, None)
     assert (own.stdin, own.env, own.files) == (b"own", {"A": "1", "B": "2"}, {"a": b"1", "b": b"2"})
     assert (own.limits.timeout_s, own.limits.cpu_time_s, own.limits.memory_bytes) == (3, 2, 64 * MIB)
+
+
+def test_a_runs_own_file_by_ref_takes_the_place_of_the_jobs(parse: Parse) -> None:
+    job = parse(
+        "true", files={"a": "job", "b": "job"}, runs=[{"files": {"b": {"ref": f"sha256:{'0' * 64}"}}}]
+    )
+    assert job.runs
+    (run,) = job.runs.planned
+    found = job.as_run(replace(run, sources={"b": Source.of(b"own")}))
+
+    assert (list(run.refs), list(found.files), list(found.sources)) == (["b"], ["a"], ["b"])
 
 
 @pytest.mark.parametrize(
