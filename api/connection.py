@@ -15,14 +15,14 @@ __all__ = ["Connection", "HurriedReaders"]
 
 _log = logging.getLogger("cellblock.api")
 
-# How long a new client may take to send the head of its first request.
+# How long a client that was answered, or is new, may take to send the next request. Silence ends sooner.
 _HEAD_S = 15.0
 # How long a client may take to read one piece of an answer, and at which pace it must read a large one.
 _READ_S, _READ_BYTES_S = 30.0, 64 << 10
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, with a limit for the first request, and a way for the app to end it at once."""
+    """uvicorn's connection, which also ends if a request comes too slowly, or if the app says so."""
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  uvicorn's own
         super().__init__(*args, **options)
@@ -31,6 +31,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by asyncio."""
         super().connection_made(transport)
+        self._answered: object = None
         self._head = self.loop.call_later(_HEAD_S, self._end_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -39,8 +40,13 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _end_idle(self) -> None:
-        if self.cycle is None:
+        """Look every few seconds. End the connection if there is no request since the last look."""
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and self.cycle is self._answered:
             self.transport.abort()
+            return
+        self._answered = self.cycle if is_idle else self
+        self._head = self.loop.call_later(_HEAD_S, self._end_idle)
 
     def _abort(self) -> None:
         self.transport.abort()

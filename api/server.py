@@ -53,7 +53,9 @@ def serve(host: str, port: int) -> None:
     _serve_metrics(metrics)
     with tracing() as traced, _listening(host, port) as listener:
         server = _Server(_config(application(callers, closing, metrics, traced)), closing)
-        _log.info("Listening on http://%s:%d", host, listener.getsockname()[1])
+        _log.info(
+            "Listening on http://%s:%d", f"[{host}]" if ":" in host else host, listener.getsockname()[1]
+        )
         # Else uvicorn ends this process by the signal that it got, and nothing after this line runs.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)

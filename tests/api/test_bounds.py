@@ -162,7 +162,9 @@ def hurried(tmp_path: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> 
     place = tmp_path / "hurry"
     place.mkdir()
     (place / "sitecustomize.py").write_text(
-        "import api.connection\napi.connection._HEAD_S = api.connection._READ_S = 1.0\n"
+        "import api.body, api.connection, api.event_stream\n"
+        "api.connection._HEAD_S = api.connection._READ_S = api.body._BODY_S = 1.0\n"
+        "api.event_stream._QUIET_S = 0.2\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{place}:{ROOT}")
     with running_api(tmp_path, worker.broker_url) as running:
@@ -174,6 +176,44 @@ def test_a_client_that_sends_no_request_is_cut_off(hurried: Api) -> None:
     with socket.create_connection((where.hostname or "", where.port or 0), 10) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
         assert connection.recv(1) == b""
+
+
+def test_a_body_that_comes_too_slowly_is_refused(hurried: Api) -> None:
+    said = talk(hurried.caller(None), "POST /v1/jobs HTTP/1.1", b"Content-Length: 100\r\n\r\n{")
+    assert said.startswith("HTTP/1.1 408 ")
+
+
+def test_a_stream_without_events_is_kept_open_by_comments(hurried: Api) -> None:
+    caller = hurried.caller(None)
+    job_id = caller.started(unique_sleep(60))
+    with following(caller, job_id) as connection:
+        assert b": nothing new" in connection.recv(4096)
+    caller.cancel(job_id)
+    caller.look(job_id, wait=30)
+
+
+def test_a_client_that_trickles_its_next_request_is_cut_off(hurried: Api) -> None:
+    where = urlsplit(hurried.url)
+    with socket.create_connection((where.hostname or "", where.port or 0), 10) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        wait_until(lambda: _is_cut_off(connection, b"x"), 10, "it is cut off")
+
+
+def test_a_client_that_trickles_a_body_that_nobody_reads_is_cut_off(hurried: Api) -> None:
+    where = urlsplit(hurried.url)
+    with socket.create_connection((where.hostname or "", where.port or 0), 10) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        wait_until(lambda: _is_cut_off(connection, b"x"), 10, "it is cut off")
+
+
+def _is_cut_off(connection: socket.socket, more: bytes) -> bool:
+    try:
+        connection.sendall(more)
+    except OSError:
+        return True
+    return False
 
 
 def test_a_client_that_does_not_read_its_events_is_cut_off(hurried: Api) -> None:

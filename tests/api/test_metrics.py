@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -55,6 +57,18 @@ def test_what_is_open_is_shown(api: Api, metrics: Metrics) -> None:
     caller = api.caller(None)
     job_id = caller.started(unique_sleep(60))
     with following(caller, job_id):
+        metrics.becomes(1, "cellblock_api_open")
+    metrics.becomes(0, "cellblock_api_open")
+    caller.cancel(job_id)
+    caller.look(job_id, wait=30)
+
+
+def test_a_waiter_that_vanishes_is_not_waited_for(api: Api, metrics: Metrics) -> None:
+    caller = api.caller(None)
+    job_id = caller.started(unique_sleep(60))
+    where = urlsplit(api.url)
+    with socket.create_connection((where.hostname or "", where.port or 0), 10) as connection:
+        connection.sendall(f"GET /v1/jobs/{job_id}?wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         metrics.becomes(1, "cellblock_api_open")
     metrics.becomes(0, "cellblock_api_open")
     caller.cancel(job_id)
