@@ -157,7 +157,7 @@ if [ "$collect" ]; then
   eval "set -- $collect"
   # Files that the job made unreadable are still its own. In an exact archive no other mode may change.
   [ "$exact" ] &&
-    find /workspace \( -type d ! -perm -500 -o -type f ! -perm -400 \) -exec chmod u+rX {} \; ||
+    find /workspace -type d ! -perm -500 -exec chmod u+rx {} \; -o -type f ! -perm -400 -exec chmod u+r {} + ||
     chmod -R u+rX /workspace
   cd /workspace || exit
   # GNU tar can keep the whole time of a file, and gives the same archive for the same files. Another tar

@@ -50,7 +50,7 @@ class RedisBlobs:
     def size(self, ref: str) -> int | None:
         """The bytes of a blob; None if there is none, or it has expired."""
         found = self._ask(lambda: self._client.hget(self.key(ref), "size"))
-        return None if found is None else int(found)
+        return int(found) if found is not None and found.isdigit() else None
 
     def read(self, blob: Blob) -> Iterator[bytes]:
         """Its pieces, as they are stored."""

@@ -75,7 +75,7 @@ class Blobs:
     def size(self, ref: str) -> int | None:
         """The bytes of a content; None if there is none, or it has expired."""
         found: Any = self._ask(lambda: self._redis.hget(key_of(self.tenant, ref), "size"))
-        return None if found is None else int(found)
+        return int(found) if found is not None and found.isdigit() else None
 
     def remove(self, ref: str) -> bool:
         """Remove a content. False if there is none."""
