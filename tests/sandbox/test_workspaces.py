@@ -12,7 +12,7 @@ import pytest
 from sandbox import BlobsUnavailable, InvalidJob, Observer, Sandbox, Status
 from sandbox.blobs import Source
 from sandbox.cell import JobTags
-from tests.sandbox.blob_folder import Workspaces
+from tests.sandbox.blob_folder import Workspaces, archive
 from tests.waiting import becomes
 
 if TYPE_CHECKING:
@@ -158,12 +158,14 @@ def test_a_store_that_is_full_costs_a_job_its_workspace_and_not_its_result(
 
 
 def test_a_job_does_not_start_before_the_worker_has_verified_what_it_gets(workspaces: Workspaces) -> None:
+    whole = archive(("f", b"x"))
+
     def pieces() -> Iterator[bytes]:
-        yield b"echo ran"
+        yield whole
         raise ZeroDivisionError
 
     sandbox = workspaces.sandbox
-    job = replace(sandbox.parse("sh ./f; sleep 60", "bash"), sources={"f": Source(8, pieces)})
+    job = replace(sandbox.parse("echo ran; sleep 60", "bash"), workspace=Source(len(whole), pieces))
     with sandbox._cells.acquire(job, JobTags()) as cell:
         with pytest.raises(ZeroDivisionError):
             cell.start(job)
