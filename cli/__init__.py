@@ -23,7 +23,8 @@ def _check_names() -> None:
     """Stop if an import would find another package of the same name. `doctor` goes on, and reports it."""
     from cli.names import put_ours_first, strangers
 
-    found = strangers()
+    # Many apps have an `api` of their own, which only this command must not find.
+    found = strangers(*(name for name in sys.argv[1:2] if name == "api"))
     if found and sys.argv[1:2] != ["doctor"]:
         name, place = next(iter(found.items()))
         sys.stderr.write(

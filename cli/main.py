@@ -25,6 +25,7 @@ COMMANDS = {
     "logs": "live",
     "ps": "ps",
     "worker": "worker",
+    "api": "api",
     "mcp": "mcp",
     "flower": "worker",
     "doctor": "doctor",

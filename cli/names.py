@@ -17,9 +17,9 @@ PACKAGES = ("config", "sandbox", "tasks")
 _PATH = list(sys.path)
 
 
-def strangers() -> dict[str, Path]:
-    """Our packages that another module hides, each with the place of that module."""
-    found = {name: _place(name) for name in PACKAGES}
+def strangers(*more: str) -> dict[str, Path]:
+    """Those of our packages, and of `more`, that another module hides, each with the place of that module."""
+    found = {name: _place(name) for name in (*PACKAGES, *more)}
     return {name: place for name, place in found.items() if place and place.parent != OURS}
 
 

@@ -16,5 +16,6 @@ keep() {
 mkdir -p "$folder"
 chmod 700 "$folder"
 keep broker_url "redis://:$(random)@redis:6379/0"
+keep api_tokens "$(random) apps"
 keep flower_basic_auth "operator:$(random)"
 keep grafana_password "$(random)"

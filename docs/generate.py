@@ -22,6 +22,7 @@ from config.settings import Settings
 from config.variables import variable_of
 from docs.pages.command_line import command_line_page
 from docs.pages.failures import errors_page
+from docs.pages.http import http_page
 from docs.pages.metrics import metrics_page
 from docs.pages.request import request_page
 from docs.pages.result import result_page
@@ -221,6 +222,7 @@ PAGES = {
     "command-line.md": command_line_page,
     "errors.md": errors_page,
     "guarantees.md": guarantees_page,
+    "http.md": http_page,
     "metrics.md": metrics_page,
     "request.md": request_page,
     "result.md": result_page,

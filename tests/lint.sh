@@ -18,4 +18,4 @@ step format '.venv/bin/ruff format .' ruff format --check --quiet .
 step pages '.venv/bin/python docs/generate.py' python docs/generate.py --check
 step types 'mend the lines above' mypy --no-error-summary
 step "the client's types in Python 3.10" 'mend the lines above' mypy --no-error-summary --python-version 3.10 client/src
-step layers 'move the import: cli → tasks → sandbox → config' lint-imports --no-cache
+step layers 'move the import: cli → api → tasks → sandbox → config' lint-imports --no-cache

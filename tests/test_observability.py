@@ -1,4 +1,4 @@
-"""The dashboard and the alert rules use only metrics that a worker serves."""
+"""The dashboard and the alert rules use only metrics that a worker or the API serves."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from tasks.observe.metric_catalogue import METRICS, SAMPLED, Kind
+from tasks.observe.metric_catalogue import API, METRICS, SAMPLED, Kind
 from tests.programs import ROOT
 
-KNOWN = {metric.name: metric for metric in (*METRICS, *SAMPLED)}
+KNOWN = {metric.name: metric for metric in (*METRICS, *SAMPLED, *API)}
 DASHBOARD = json.loads((ROOT / "deploy/grafana/provisioning/dashboards/cellblock.json").read_text())
 TARGETS = {
     f"{panel['title']} {target['refId']}": target

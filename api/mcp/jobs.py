@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from redis.exceptions import RedisError
 
 from api.caps import Caps
 from api.mcp.in_thread import in_thread
+from api.outage import note_outage
 from sandbox import parse_job
 from tasks import cancel, run_sandboxed
 from tasks.headers import LIVE, TENANT
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tasks.results.reader import Stored
 
 __all__ = ["Jobs"]
-
-_log = logging.getLogger("cellblock.mcp")
 
 _FIRST_LOOK_S, _LATER_LOOK_S, _AGAIN_S = 0.01, 0.25, 1.0
 # A longer result is parsed in a thread.
@@ -90,7 +88,7 @@ class Jobs:
                 if stored := await self.look(job_id):
                     return stored
             except (RedisError, OSError) as error:
-                _log.warning("Redis does not answer: %s", type(error).__name__)
+                note_outage(error)
                 await asyncio.sleep(_AGAIN_S)
             await asyncio.sleep(rest_s)
             rest_s = min(1.2 * rest_s, _LATER_LOOK_S)

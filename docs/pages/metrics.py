@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from docs.pages.source import table
-from tasks.observe.metric_catalogue import METRICS, SAMPLED
+from tasks.observe.metric_catalogue import API, METRICS, SAMPLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,8 +16,8 @@ __all__ = ["metrics_page"]
 
 _HEAD = """# Metrics
 
-A worker serves these metrics to Prometheus if `CELLBLOCK_METRICS_PORT` is set: see
-[Monitor workers](../how-to/monitor.md). A histogram has the series `_bucket`, `_sum` and `_count`.
+A worker serves these metrics to Prometheus if `CELLBLOCK_METRICS_PORT` is set, and so does `cellblock api`:
+see [Monitor workers](../how-to/monitor.md). A histogram has the series `_bucket`, `_sum` and `_count`.
 """
 
 
@@ -26,6 +26,7 @@ def metrics_page() -> str:
     return (
         f"{_HEAD}\n## Reported by its processes\n\n{_table(METRICS)}"
         f"\n## Looked up when Prometheus asks\n\n{_table(SAMPLED)}"
+        f"\n## Of the HTTP API\n\n{_table(API)}"
     )
 
 

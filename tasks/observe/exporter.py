@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sandbox.meter import Measurement
     from tasks.observe.queue_depth import QueueDepth
 
-__all__ = ["Exporter", "ServedMetrics"]
+__all__ = ["Exporter", "ServedMetrics", "make_family"]
 
 _BATCH_BYTES = 1 << 16
 # From the start of a warm cell to the longest job.
@@ -62,7 +62,7 @@ class Exporter:
         self._registry = CollectorRegistry()
         # Registered first: it drops the values of a dead keeper before they are read.
         self._registry.register(_Sampled(sample, self))
-        self._families = {metric.name: _family(metric, self._registry) for metric in METRICS}
+        self._families = {metric.name: make_family(metric, self._registry) for metric in METRICS}
         self._pid = os.getpid()
         self._server, self._thread = start_http_server(port, address, self._registry)
         self._near, self.far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -115,7 +115,8 @@ class ServedMetrics:
         self.queue_depth.close()
 
 
-def _family(metric: Metric, registry: CollectorRegistry) -> Any:  # noqa: ANN401  one of three
+def make_family(metric: Metric, registry: CollectorRegistry) -> Any:  # noqa: ANN401  one of three
+    """The counter, gauge or histogram of prometheus-client for a metric."""
     family = _FAMILIES[metric.kind](metric.name, metric.meaning, metric.labels, registry=registry)
     for values in metric.known:
         family.labels(*values)

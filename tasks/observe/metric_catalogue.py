@@ -1,11 +1,11 @@
-"""Every metric of a worker: its name, kind, labels and meaning. The reference page is made from this."""
+"""Every metric of a worker and of the API: name, kind, labels, meaning. The reference page shows them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["METRICS", "SAMPLED", "Kind", "Metric"]
+__all__ = ["API", "METRICS", "SAMPLED", "Kind", "Metric"]
 
 
 class Kind(StrEnum):
@@ -140,4 +140,21 @@ SAMPLED = (
         ("queue", "tenant"),
     ),
     Metric("cellblock_unacked", Kind.GAUGE, "Jobs that some worker has taken and not finished (Redis only)."),
+)
+
+#: What `cellblock api` reports.
+API = (
+    Metric(
+        "cellblock_api_requests_total",
+        Kind.COUNTER,
+        "Requests that were answered, by the address with `{id}` for ids.",
+        ("method", "route", "status"),
+    ),
+    Metric(
+        "cellblock_api_answer_seconds",
+        Kind.HISTOGRAM,
+        "From a request to the beginning of its answer.",
+        ("method", "route"),
+    ),
+    Metric("cellblock_api_open", Kind.GAUGE, "Streams of events and waits for results that are open."),
 )

@@ -35,6 +35,7 @@ COMMANDS: dict[str, dict[str, object]] = {
     "logs": {"--follow -f": False, "--after": "0", "--timestamps -t": False, "--raw": False} | JSON,
     "ps": {"--limit": 50} | JSON,
     "worker": {"--concurrency": None, "--autoscale": None},
+    "api": {"--host": "127.0.0.1", "--port": 8000},
     "mcp": {"--http": None, "--host": "127.0.0.1", "--tenant": ""},
     "flower": {},
     "doctor": JSON,

@@ -13,6 +13,7 @@ from pathlib import Path
 import docker
 from celery import Celery
 
+from tests.api.running import Caller
 from tests.conftest import OWNER
 from tests.programs import ROOT, free_port
 from tests.waiting import wait_until
@@ -81,6 +82,11 @@ class Deployment:
         secret = Path(self.env["SECRETS"], "broker_url").read_text().strip()
         return secret.replace("redis:6379", f"127.0.0.1:{self.env['REDIS_PORT']}")
 
+    def api(self) -> Caller:
+        """A caller of the HTTP API, with the token from the secret."""
+        token = Path(self.env["SECRETS"], "api_tokens").read_text().split()[0]
+        return Caller(f"http://127.0.0.1:{self.env['API_PORT']}", token)
+
     @property
     def flower_url(self) -> str:
         """The URL of Flower for this host."""
@@ -135,6 +141,7 @@ def running_deployment(program: list[str], folder: Path, engine: docker.APIClien
         "WORKER_SETTINGS": str(settings),
         "REDIS_PORT": str(free_port()),
         "FLOWER_PORT": str(free_port()),
+        "API_PORT": str(free_port()),
         "PROMETHEUS_PORT": str(free_port()),
     }
     deployment = Deployment(program, project, env, engine)

@@ -14,6 +14,7 @@ from celery import Celery
 from celery.result import AsyncResult
 
 from config import load_settings
+from tests.api.running import Caller
 from tests.deploy.compose import Deployment
 from tests.programs import ROOT
 from tests.sandbox.engines.docker.guard.bodies import cell_body
@@ -43,6 +44,19 @@ def ask(send: Callable[..., AsyncResult[Any]]) -> Callable[..., dict[str, Any]]:
 def test_a_job_goes_through_it(ask: Callable[..., dict[str, Any]]) -> None:
     result = ask("cat; cat f; exit 3", "bash", stdin="in ", files={"f": "file"})
     assert (result["stdout"], result["exit_code"], result["engine"]) == ("in file", 3, "docker")
+
+
+def test_a_job_goes_through_it_over_http(deployment: Deployment) -> None:
+    wait_until(lambda: _is_up(deployment.api()), 60, "the API answers")
+    assert deployment.api().result("echo hi")["stdout"] == "hi\n"
+    assert deployment.api().call("GET", "/v1/runtimes", headers={"Authorization": ""}).status_code == 401
+
+
+def _is_up(caller: Caller) -> bool:
+    try:
+        return caller.call("GET", "/healthz").ok
+    except requests.ConnectionError:
+        return False
 
 
 def test_warm_cells_are_attached_through_the_proxy(ask: Callable[..., dict[str, Any]]) -> None:
@@ -122,8 +136,9 @@ def prometheus(deployment: Deployment) -> Iterator[Callable[[str], Any]]:
     deployment.compose("rm", "--stop", "--force", "-v", "prometheus")
 
 
-def test_prometheus_finds_the_worker_and_flower(prometheus: Callable[[str], Any]) -> None:
-    wait_until(lambda: _scraped(prometheus("targets")) == {"cellblock", "flower"}, 60, "both are scraped")
+def test_prometheus_finds_the_worker_the_api_and_flower(prometheus: Callable[[str], Any]) -> None:
+    everyone = {"cellblock", "cellblock-api", "flower"}
+    wait_until(lambda: _scraped(prometheus("targets")) == everyone, 60, "all are scraped")
 
 
 def test_prometheus_evaluates_every_alert(prometheus: Callable[[str], Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -11,9 +11,14 @@ from config import load_settings
 from config.celery_conf import celery_config
 from tests.programs import ROOT
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 WORKER = yaml.safe_load((ROOT / "deploy/kubernetes/worker.yaml").read_text())
 POD = WORKER["spec"]["template"]["spec"]
+API, SERVICE = yaml.safe_load_all((ROOT / "deploy/kubernetes/api.yaml").read_text())
+API_POD = API["spec"]["template"]["spec"]
 AUTHENTICATION, SCALER = yaml.safe_load_all((ROOT / "deploy/kubernetes/scaler.yaml").read_text())
 #: What kombu puts between the name of a queue and a priority.
 SEPARATOR = "\x06\x16"
@@ -50,16 +55,30 @@ def test_the_selector_finds_the_workers_own_pods() -> None:
     assert WORKER["spec"]["selector"]["matchLabels"].items() <= labels.items()
 
 
-def _containers() -> list[dict[str, Any]]:
-    return [*POD["initContainers"], *POD["containers"]]
+def test_the_service_finds_the_apis_own_pods_by_the_port_of_their_name() -> None:
+    labels = API["spec"]["template"]["metadata"]["labels"]
+    assert SERVICE["spec"]["selector"] == API["spec"]["selector"]["matchLabels"] == labels
+    (container,) = API_POD["containers"]
+    assert SERVICE["spec"]["ports"][0]["targetPort"] in {port["name"] for port in container["ports"]}
 
 
-@pytest.mark.parametrize("container", _containers(), ids=lambda one: one["name"])
-def test_every_container_is_locked_down_and_mounts_what_there_is(container: dict[str, Any]) -> None:
+def _containers() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each container with its pod."""
+    for pod in (POD, API_POD):
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            yield pod, container
+
+
+@pytest.mark.parametrize(
+    ("pod", "container"), list(_containers()), ids=[one["name"] for _, one in _containers()]
+)
+def test_every_container_is_locked_down_and_mounts_what_there_is(
+    pod: dict[str, Any], container: dict[str, Any]
+) -> None:
     security = container["securityContext"]
     assert security["capabilities"] == {"drop": ["ALL"]}
     assert (security["allowPrivilegeEscalation"], security["readOnlyRootFilesystem"]) == (False, True)
-    volumes = {volume["name"] for volume in POD["volumes"]}
+    volumes = {volume["name"] for volume in pod["volumes"]}
     assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
 
 
@@ -69,10 +88,13 @@ def test_the_worker_itself_mounts_nothing_of_its_node() -> None:
     assert not of_the_node & {mount["name"] for mount in worker["volumeMounts"]}
 
 
-@pytest.mark.parametrize("entry", POD["containers"][0]["env"], ids=lambda one: one["name"])
+ENTRIES = {one["name"]: one for pod in (POD, API_POD) for one in pod["containers"][0]["env"]}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES.keys())
 def test_every_variable_is_a_setting_and_its_value_a_text(entry: dict[str, str]) -> None:
-    field = entry["name"].removeprefix("CELLBLOCK_").removesuffix("_FILE").lower()
-    assert field in type(load_settings()).model_fields
+    field, known = entry["name"].removeprefix("CELLBLOCK_").lower(), type(load_settings()).model_fields
+    assert {field, field.removesuffix("_file")} & known.keys()
     assert isinstance(entry["value"], str)
 
 

@@ -90,7 +90,7 @@ def copied_of(block: Block) -> str:
 @pytest.fixture(scope="module")
 def texts() -> str:
     """Everything that the code can say, with gaps where values go."""
-    folders = ("cli", "config", "sandbox", "tasks")
+    folders = ("api", "cli", "config", "sandbox", "tasks")
     trees = (ast.parse(path.read_text()) for folder in folders for path in (ROOT / folder).rglob("*.py"))
     constants = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
     texts = "\n".join(node.value for node in constants if isinstance(node.value, str))

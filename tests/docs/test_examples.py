@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs.pages.command_line import commands
+from tests.api.running import running_api
 from tests.docs.page import PAGES, Page, read_page
 from tests.docs.script import checked_python, prints, session, steps
 from tests.programs import ROOT, running_flower, running_redis, running_worker
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 ADDRESS = "redis://localhost:6379/0"
 FLOWER = "localhost:5555"
 FLOWER_USER = "apps:a-long-password"
+API = "http://localhost:8000"
+API_TOKEN = "a-long-random-token-of-alice"  # noqa: S105
 ALL = [read_page(name) for name in PAGES]
 #: Commands that also accept options of Celery, Flower or pip.
 PASSES_ON = ("cellblock worker", "cellblock flower")
@@ -71,6 +74,13 @@ def flower(url: str, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
+def api(url: str, tmp_path: Path) -> Iterator[str]:
+    """Gives the address of the HTTP API, which knows the token that the pages use."""
+    with running_api(tmp_path, url, f"{API_TOKEN} alice\n") as running:
+        yield running.url
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Gives an empty folder in which the commands of the page run."""
     place = tmp_path / "page"
@@ -100,6 +110,8 @@ def here(page: Page, url: str, request: pytest.FixtureRequest) -> Callable[[str]
     addresses = {ADDRESS: url}
     if FLOWER in page.path.read_text():
         addresses[FLOWER] = request.getfixturevalue("flower")
+    if API in page.path.read_text():
+        addresses[API] = request.getfixturevalue("api")
 
     def put(text: str) -> str:
         for shown, real in addresses.items():

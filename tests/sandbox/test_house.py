@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import api
 import cellblock
 import cli
 import config
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-PACKAGES = (config, sandbox, tasks, cli, cellblock)
+PACKAGES = (config, sandbox, tasks, api, cli, cellblock)
 MODULES = sorted(
     found.name
     for package in PACKAGES

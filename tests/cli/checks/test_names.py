@@ -44,6 +44,13 @@ def test_every_other_command_stops_with_one_sentence(strange: Path) -> None:
     )
 
 
+def test_an_api_of_others_stops_the_command_that_needs_ours_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "api.py").touch()
+    outcome = run_cli("api", "--port=0", **first(tmp_path))
+    assert (outcome.returncode, "another 'api' before ours" in outcome.stderr) == (125, True)
+    assert run_cli("doctor", "settings", **first(tmp_path)).returncode == 0
+
+
 def test_one_in_the_current_folder_is_a_warning_to_an_app(tmp_path: Path) -> None:
     app = tmp_path / "app"
     app.mkdir()
