@@ -73,7 +73,7 @@ class _Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
-        if scope["path"] != _PATH:
+        if scope["path"].rstrip("/") != _PATH:
             await _refuse(send, 404, f"There is nothing here. Try: {_PATH}")
             return
         if self._tokens is None:

@@ -16,7 +16,7 @@ from api.outage import note_outage
 from tasks.settings import this_catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from mcp.types import CallToolResult
 
@@ -81,12 +81,12 @@ async def cancel(workspace: Workspace, job_id: str | None) -> CallToolResult:
         raise Refused(f"Job {found} is over already. Try: `result`")
     await job.stop()
     if job.stored is None:
-        raise Refused(f"Job {found} was cancelled. It had not started, and will not.")
+        raise Refused(f"Job {found} is cancelled: it does not start any more, or ends soon.")
     return await _ended(workspace, job)
 
 
 def _request(asked: RunArguments) -> dict[str, Any]:
-    files: dict[str, Any] = {path_in(path): text for path, text in (asked.files or {}).items()}
+    files: dict[str, Any] = _files(asked.files or {})
     given = {"stdin": asked.stdin, "timeout": asked.timeout_s, "runtime": asked.runtime}
     request: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     request |= {"artifacts": IMAGES, "artifacts_as": "ref"}
@@ -96,8 +96,17 @@ def _request(asked: RunArguments) -> dict[str, Any]:
         return {"cmd": asked.command, **request, **({"files": files} if files else {})}
     runtime = asked.runtime or "python"
     program = f"{_PROGRAM}{_ending(runtime)}"
+    if program in files:
+        raise Refused(f"files: {program} is what `code` is saved as; give the file another name.")
     files[program] = asked.code
     return {"cmd": None, **request, "runtime": runtime, "files": files, "entry": program}
+
+
+def _files(given: Mapping[str, str]) -> dict[str, str]:
+    files = {path_in(path): text for path, text in given.items()}
+    if len(files) < len(given):
+        raise Refused("files: two of the paths name the same file.")
+    return files
 
 
 def _ending(name: str) -> str:
@@ -132,7 +141,8 @@ async def _state(workspace: Workspace, job: Job) -> str:
 
 
 async def _ended(workspace: Workspace, job: Job) -> CallToolResult:
-    if job.stored is None:
-        raise Refused(f"Job {job.id} was cancelled. It had not started, and will not.")
-    ended = result_of(job.stored, workspace)
+    stored = job.stored or await workspace.jobs.look(job.id)
+    if stored is None:
+        raise Refused(f"Job {job.id} has no result: it was cancelled, or given up while Redis was away.")
+    ended = result_of(stored, workspace)
     return ended_answer(job.id, ended, await new_images(ended, workspace), job.not_kept)

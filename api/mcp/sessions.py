@@ -36,18 +36,26 @@ class Sessions:
     def __init__(self, closing: asyncio.Event) -> None:
         self._closing = closing
         self._managers: dict[object, asyncio.Future[StreamableHTTPSessionManager]] = {}
-        self._hosts: set[asyncio.Task[None]] = set()
+        self._hosts: dict[object, asyncio.Task[None]] = {}
 
     async def of(self, caller: object, tenant: str, caps: Caps) -> StreamableHTTPSessionManager:
         """The sessions of a caller whose jobs are this tenant's."""
         if caller not in self._managers:
             ready = self._managers[caller] = asyncio.get_running_loop().create_future()
-            self._hosts.add(asyncio.create_task(self._host(ready, tenant, caps)))
-        return await self._managers[caller]
+            hosting = asyncio.create_task(self._host(ready, tenant, caps))
+            self._hosts[caller] = hosting
+            hosting.add_done_callback(lambda _: self._forget(caller))
+        return await asyncio.shield(self._managers[caller])
 
     async def ended(self) -> None:
         """Return once all sessions have ended, and their jobs were cancelled."""
-        await asyncio.gather(*self._hosts)
+        await asyncio.gather(*self._hosts.values())
+
+    def _forget(self, caller: object) -> None:
+        """Give a caller whose sessions have ended, whyever, new ones with the next request."""
+        ready, hosting = self._managers.pop(caller), self._hosts.pop(caller)
+        if not ready.done():
+            ready.set_exception(hosting.exception() or RuntimeError("the server is told to stop"))
 
     async def _host(
         self, ready: asyncio.Future[StreamableHTTPSessionManager], tenant: str, caps: Caps

@@ -77,7 +77,7 @@ async def test_without_a_worker_the_answer_says_so_and_nothing_waits_for_one(bro
         assert answer.facts["status"] == "queued"
         assert "no worker has taken it for 1 s; all are busy, or none runs" in answer.text
         cancelled = await session.call("cancel")
-        assert cancelled.text.endswith("was cancelled. It had not started, and will not.")
+        assert cancelled.text.endswith("is cancelled: it does not start any more, or ends soon.")
         written = await session.call("write_file", path="a", content="x")
         assert (written.is_error, "all are busy, or none runs" in written.text) == (True, True)
     with redis.Redis.from_url(broker_url) as client:

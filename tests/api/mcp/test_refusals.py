@@ -28,6 +28,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("run", {"command": "a\0b"}, "cmd contains a NUL"),
     ("run", {"command": "true", "files": {"../x": ""}}, "path['../x']: the path leads outside /workspace"),
     ("run", {"command": "true", "files": {"a": "", "a/b": ""}}, "files: 'a' is a file and the folder of"),
+    ("run", {"command": "true", "files": {"a": "", "/workspace/a": ""}}, "files: two of the paths name the"),
+    ("run", {"code": "1", "files": {"snippet.py": ""}}, "files: snippet.py is what `code` is saved as"),
     ("run", {"command": "true", "files": {"a": 5}}, "'files.a': Input should be a valid string."),
     ("write_file", {"path": "a"}, "'content': Field required."),
     ("write_file", {"path": "/etc/passwd", "content": ""}, "path['/etc/passwd']: the path leads outside"),
