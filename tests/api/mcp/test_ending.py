@@ -7,10 +7,11 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 import requests
 
 from tests.api.mcp.bare import BareClient, bare_server, call
-from tests.api.mcp.talking import running_http, session_over_http, until
+from tests.api.mcp.talking import running_http, session_over_http, session_over_stdio, until
 from tests.programs import running, unique_sleep
 from tests.waiting import wait_until
 
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from tests.programs import Worker
 
 
-def test_a_client_that_closes_its_end_cancels_its_job(worker: Worker) -> None:
+@pytest.mark.parametrize("answer_s", ["1", "45"])
+def test_a_client_that_closes_its_end_cancels_its_job(worker: Worker, answer_s: str) -> None:
     command = unique_sleep(60)
-    with bare_server(worker.broker_url, call(command)) as server:
+    with bare_server(worker.broker_url, call(command), CELLBLOCK_MCP_ANSWER=answer_s) as server:
         wait_until(lambda: running(command), 20, "the job runs")
+        assert server.stdout
         assert server.stdin
+        if answer_s == "1":
+            assert '"status":"running"' in [server.stdout.readline() for _ in range(2)][-1]
         server.stdin.close()
         server.stdin = None
         assert server.wait(10) == 0
@@ -116,3 +121,21 @@ def test_over_http_a_session_that_is_idle_ends_and_so_does_its_job(worker: Worke
         wait_until(lambda: running(command), 20, "the job runs")
         wait_until(lambda: not running(command), 20, "the job is cancelled")
         assert client.send(call("true")).status_code == 404
+
+
+def large_blobs(broker_url: str) -> int:
+    """How many blobs of more than 100 KB there are."""
+    with redis.Redis.from_url(broker_url) as client:
+        hashes = client.scan_iter("cellblock.blob*", _type="hash")
+        return sum(int(client.hget(key, "size") or 0) > 100_000 for key in hashes)
+
+
+@pytest.mark.anyio
+async def test_of_a_sessions_workspaces_one_is_kept_and_none_after_its_end(worker: Worker) -> None:
+    before = large_blobs(worker.broker_url)
+    async with session_over_stdio(worker.broker_url) as session:
+        for number in range(3):
+            await session.run(f"head -c 200000 /dev/urandom > file; echo {number}")
+        await until(lambda: large_blobs(worker.broker_url) == before + 1, "the others are removed")
+        assert await session.stdout("wc -c < file") == "200000\n"
+    await until(lambda: large_blobs(worker.broker_url) == before, "it is removed")

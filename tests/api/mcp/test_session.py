@@ -88,6 +88,7 @@ async def test_a_part_of_a_file_says_where_the_rest_is(session: Session) -> None
     first = await session.call("read_file", path="long", length=12)
     assert first.text == "012345678901\n[bytes 0 to 12 of 100; the rest follows from offset 12]"
     assert (await session.call("read_file", path="long", offset=95)).text == "56789"
+    assert (await session.call("read_file", path="long", offset=100)).text == "long has only 100 bytes."
 
 
 async def test_an_image_is_read_as_an_image(session: Session) -> None:
@@ -110,10 +111,13 @@ async def test_files_are_listed_with_what_they_are(session: Session) -> None:
         ("f\ng", "file"),
     ]
     assert "a/b/c  3 bytes\n" in answer.text
-    assert [one["path"] for one in (await session.call("list_files", folder="a/b/")).facts["files"]] == [
-        "a/b/c",
-        "a/b/d",
-    ]
+    below = await session.call("list_files", folder="/workspace/a/b/")
+    assert [one["path"] for one in below.facts["files"]] == ["a/b/c", "a/b/d"]
+
+
+async def test_a_link_to_a_folder_is_listed_as_the_folder(session: Session) -> None:
+    await session.run("mkdir a; echo > a/b; ln -s a c")
+    assert (await session.call("list_files", folder="c")).text == "c/b  1 bytes"
 
 
 async def test_calls_that_come_at_once_take_turns_and_no_write_is_lost(session: Session) -> None:
