@@ -26,6 +26,7 @@ COMMANDS = {
     "ps": "ps",
     "worker": "worker",
     "api": "api",
+    "mcp": "mcp",
     "flower": "worker",
     "doctor": "doctor",
     "reap": "reap",

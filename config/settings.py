@@ -21,6 +21,7 @@ from config.blob_settings import BlobSettings
 from config.hosts import Host, parse_patterns
 from config.ladder import Ladder, ladder
 from config.limit_settings import LimitSettings
+from config.mcp_settings import McpSettings
 from config.setting_types import (
     DiskReads,
     FileThere,
@@ -45,7 +46,7 @@ class InvalidSetting(ValueError):
     """A setting has a value that is not allowed. The operator must correct it; a retry does not help."""
 
 
-class Settings(ApiSettings, BlobSettings, TenantSettings, LimitSettings):
+class Settings(ApiSettings, BlobSettings, McpSettings, TenantSettings, LimitSettings):
     """Every setting, with its unit in its name or type.
 
     The variable of a field is `CELLBLOCK_` and its name, except for the four original variables, which keep

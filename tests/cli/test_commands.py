@@ -36,6 +36,7 @@ COMMANDS: dict[str, dict[str, object]] = {
     "ps": {"--limit": 50} | JSON,
     "worker": {"--concurrency": None, "--autoscale": None},
     "api": {"--host": "127.0.0.1", "--port": 8000},
+    "mcp": {"--http": None, "--host": "127.0.0.1", "--tenant": ""},
     "flower": {},
     "doctor": JSON,
     "reap": JSON,

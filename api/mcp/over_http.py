@@ -1,0 +1,151 @@
+"""Serves sessions over streamable HTTP, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from api.caps import Caps
+from api.mcp.log import set_up_log
+from api.mcp.sessions import Sessions
+from api.tokens import TokenFile
+from config import InvalidSetting
+from tasks.settings import this_catalogue, this_settings
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from starlette.types import Receive, Scope, Send
+
+__all__ = ["serve_http"]
+
+_log = logging.getLogger("cellblock.mcp")
+
+_PATH = "/mcp"
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_MOST_CONNECTIONS = 1024
+_GRACE_S = 10
+
+
+def serve_http(host: str, port: int, tenant: str) -> None:
+    """Serve at this address. `tenant`: for whom the jobs are, if there are no tokens.
+
+    Raises:
+        InvalidSetting: the tokens can't be read, or there are none and others can reach the address; or it
+            can't be listened on.
+    """
+    this_catalogue()
+    set_up_log()
+    tokens = _tokens(host, tenant)
+    with _listening(host, port) as listener:
+        _log.info("Listening on http://%s:%d%s", host, listener.getsockname()[1], _PATH)
+        asyncio.run(_serve(listener, tokens, tenant))
+
+
+async def _serve(listener: socket.socket, tokens: TokenFile | None, tenant: str) -> None:
+    closing = asyncio.Event()
+    sessions = Sessions(closing)
+    server = _Server(_config(_Door(sessions, tokens, tenant)), closing)
+    # Else uvicorn ends this process by the signal that it got, and no job is cancelled.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
+    await server.serve([listener])
+    closing.set()
+    await sessions.ended()
+
+
+class _Door:
+    """Lets in who has a token, or anyone on this machine if there are none."""
+
+    def __init__(self, sessions: Sessions, tokens: TokenFile | None, tenant: str) -> None:
+        self._sessions = sessions
+        self._tokens = tokens
+        self._tenant = tenant
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        if scope["path"] != _PATH:
+            await _refuse(send, 404, f"There is nothing here. Try: {_PATH}")
+            return
+        if self._tokens is None:
+            manager = await self._sessions.of(None, self._tenant, Caps())
+        elif token := self._tokens.find(_bearer(scope)):
+            # Limits that are changed in the file count for new sessions.
+            caller = (token.digest, token.tenant, str(token.caps))
+            manager = await self._sessions.of(caller, token.tenant, token.caps)
+        else:
+            await _refuse(send, 401, "The token is missing or not known.", (b"www-authenticate", b"Bearer"))
+            return
+        await manager.handle_request(scope, receive, send)
+
+
+def _bearer(scope: Scope) -> str:
+    found = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    scheme, _, secret = found.partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+async def _refuse(send: Send, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
+    about = [(b"content-type", b"application/json"), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": about})
+    await send({"type": "http.response.body", "body": json.dumps({"error": sentence}).encode()})
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which also ends the sessions, and so their streams, when it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called on SIGTERM and SIGINT."""
+        super().handle_exit(sig, frame)
+        self._loop.call_soon_threadsafe(self._closing.set)
+
+
+def _config(app: Any) -> uvicorn.Config:  # noqa: ANN401  an ASGI application
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+
+
+def _tokens(host: str, tenant: str) -> TokenFile | None:
+    path = this_settings().api_tokens_file
+    if path is not None:
+        if tenant:
+            raise InvalidSetting("--tenant: the tokens in CELLBLOCK_API_TOKENS_FILE say for whom a job is")
+        return TokenFile(path)
+    if host not in _LOOPBACK:
+        raise InvalidSetting(
+            f"CELLBLOCK_API_TOKENS_FILE is not set, and anyone who reaches {host} could run commands."
+            " Try: a file with a line for each token and its tenant; or --host 127.0.0.1."
+        )
+    _log.warning("There are no tokens (CELLBLOCK_API_TOKENS_FILE): anyone on this machine may run commands")
+    return None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_MOST_CONNECTIONS)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise InvalidSetting(f"--host {host} --http {port}: {reason}. Try: another port") from None

@@ -1,0 +1,66 @@
+"""The server while Redis is away."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+import redis
+
+from tests.api.mcp.talking import session_over_stdio, until
+from tests.programs import running, running_redis, running_worker, unique_sleep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[str]:
+    with running_redis(tmp_path) as url:
+        yield f"{url}/0"
+
+
+def server_of(url: str) -> psutil.Process:
+    """The process of a Redis."""
+    with redis.Redis.from_url(url) as client:
+        return psutil.Process(client.info("server")["process_id"])
+
+
+SETTINGS = {"CELLBLOCK_MCP_ANSWER": "2", "CELLBLOCK_PUBLISH_TIMEOUT": "1"}
+
+
+async def test_without_redis_each_answer_says_so_and_none_tells_its_address(own_redis: str) -> None:
+    server_of(own_redis).kill()
+    async with session_over_stdio(own_redis, **SETTINGS) as session:
+        for tool, arguments in (("run", {"command": "true"}), ("write_file", {"path": "a", "content": ""})):
+            answer = await session.call(tool, **arguments)
+            assert answer.is_error
+            assert answer.text == "The queue cannot be reached now. Try again in some seconds."
+
+
+async def test_a_redis_that_hangs_is_not_waited_for_and_the_job_can_be_asked_for_later(
+    own_redis: str, tmp_path: Path
+) -> None:
+    with running_worker(tmp_path, own_redis, "--concurrency=1"):
+        async with session_over_stdio(own_redis, **SETTINGS) as session:
+            command, redis_server = unique_sleep(2), server_of(own_redis)
+            job = (await session.run(f"{command}; echo done; sleep 1")).facts["job"]
+            redis_server.suspend()
+            try:
+                began = time.monotonic()
+                again = await session.call("result", job=job)
+                sent = await session.run("true")
+                assert (again.facts["job"], sent.is_error) == (job, True)
+                assert time.monotonic() - began < 15
+            finally:
+                redis_server.resume()
+            await until(lambda: not running(command), "the job is over", 30)
+            answer = await session.call("result", job=job)
+            while answer.facts.get("status") in ("running", "queued", "unknown"):
+                answer = await session.call("result", job=job)
+            assert (answer.facts["status"], answer.facts["stdout"]) == ("succeeded", "done\n")
