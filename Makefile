@@ -57,8 +57,8 @@ docs: ## Build the pages into DOCS, a folder outside of the repository
 	@echo "open $(DOCS)/index.html"
 
 lock: ## Pin the newest versions of all dependencies, with hashes
-	@.venv/bin/uv pip compile pyproject.toml --group dev --extra api --extra otel --extra s3 --universal --upgrade \
-		--generate-hashes --no-emit-index-url --no-header --quiet --output-file constraints.txt
+	@.venv/bin/uv pip compile pyproject.toml --group dev --extra api --extra otel --extra s3 --universal \
+		--upgrade --generate-hashes --no-emit-index-url --no-header --quiet --output-file constraints.txt
 
 clean: ## Remove the venv and the tools' caches
 	rm -rf .venv* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -15,7 +15,7 @@ from sandbox.room import check_room
 from sandbox.workspace import ArchiveScan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from config import Settings
     from sandbox.blobs import BlobStore
@@ -84,17 +84,29 @@ def _workspace(job: Job, store: BlobStore) -> Source:
             f"workspace: it takes {format_bytes(source.size)}, too much for the job's"
             f" disk={format_bytes(job.limits.disk_bytes)}; ask for more disk."
         )
-    return Source(source.size, lambda: _whole(source.pieces()))
+    archive = _Archive(source)
+    return Source(source.size, archive.pieces, archive.has_extended_names)
 
 
-def _whole(archive: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces of an archive. Raises InvalidJob if its end is missing, for in the cell zeros follow it."""
-    scan = ArchiveScan()
-    for piece in archive:
-        scan.feed(piece)
-        yield piece
-    if not scan.is_whole:
-        raise InvalidJob("workspace: what the blob store has under this ref is no whole tar archive.")
+class _Archive:
+    """Reads an archive, and looks at it meanwhile."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._scan = ArchiveScan()
+
+    def pieces(self) -> Iterator[bytes]:
+        """The pieces. Raises InvalidJob if the end is missing, for in the cell zeros follow it."""
+        self._scan = ArchiveScan()
+        for piece in self._source.pieces():
+            self._scan.feed(piece)
+            yield piece
+        if not self._scan.is_whole:
+            raise InvalidJob("workspace: what the blob store has under this ref is no whole tar archive.")
+
+    def has_extended_names(self) -> bool:
+        """Whether there were names that not every tar can unpack."""
+        return self._scan.has_extended_names
 
 
 def _source(store: BlobStore, where: str, ref: str) -> Source:

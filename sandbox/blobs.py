@@ -25,10 +25,14 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A content of `size` bytes. Each call of `pieces` reads it once, from the start."""
+    """A content of `size` bytes. Each call of `pieces` reads it once, from the start.
+
+    Of an archive, `has_extended_names` is known after that: whether not every tar can unpack its names.
+    """
 
     size: int
     pieces: Callable[[], Iterable[bytes]]
+    has_extended_names: Callable[[], bool] = bool
 
     @classmethod
     def of(cls, content: bytes) -> Self:

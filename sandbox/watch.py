@@ -33,6 +33,8 @@ _HEADERS_BYTES = 4 << 20
 _FAULTS = {
     "unpack": "The job's files could not be unpacked in the cell; ask for more disk, or give no file the path"
     " of a folder in the workspace.",
+    "names": "workspace: it has names that are too long for the tar of this image; use an image with GNU tar,"
+    " as the job had that kept it.",
     "workspace": "workspace: it could not be unpacked in the cell: it is no whole tar archive of files under"
     " /workspace, or it is too large; ask for more disk.",
 }

@@ -25,7 +25,9 @@ SUPERVISOR = Path(__file__).with_name("supervisor.sh").read_text()
 
 TERMINATE = b"term\n"
 KILL = b"kill\n"
-CONFIRMED = b"confirmed\n"
+# Behind all contents. Both have the same length.
+_CONFIRMED = b"confirmed\n"
+_CONFIRMED_WITH_EXTENDED_NAMES = b"long-name\n"
 
 _LINE_BYTES = 2048
 # The supervisor's own default.
@@ -76,7 +78,7 @@ def encode_orders(overture: str, nonce: str, job: Job) -> Orders:
     else:
         sizes = f"{len(text)} {size_of(files)}"
     start = f"{overture} {nonce} {sizes}\n".encode() + text
-    return Orders([start, *_workspace(job), *files, CONFIRMED if _has_sources(job) else b""])
+    return Orders([start, *_workspace(job), *files, *_last_word(job)])
 
 
 def _assignments(job: Job) -> Iterator[str]:
@@ -123,6 +125,17 @@ def _with_env(job: Job) -> tuple[str, ...]:
 
 def _has_sources(job: Job) -> bool:
     return bool(job.sources or job.workspace)
+
+
+def _last_word(job: Job) -> list[Source]:
+    """The line that starts the job. Which it is, is known once the contents before it were read."""
+    workspace = job.workspace
+
+    def word() -> list[bytes]:
+        is_extended = workspace is not None and workspace.has_extended_names()
+        return [_CONFIRMED_WITH_EXTENDED_NAMES if is_extended else _CONFIRMED]
+
+    return [Source(len(_CONFIRMED), word)] if _has_sources(job) else []
 
 
 def _workspace(job: Job) -> list[bytes | Source]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,7 +32,7 @@ _UNFINISHED_S = 3600.0
 # How often what has expired is looked for, in seconds, if no bound needs it more often.
 _SWEEP_S = 60.0
 _next_sweep: dict[Path, float] = {}
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -52,7 +53,8 @@ class FolderBlobs:
             except FileNotFoundError:
                 self._root.stat()
                 return None
-        return found.st_size if found.st_mtime + self._kept_s > time.time() else None
+        is_fresh = found.st_mtime + self._kept_s > time.time()
+        return found.st_size if is_fresh and stat.S_ISREG(found.st_mode) else None
 
     def read(self, blob: Blob) -> Iterator[bytes]:
         """Its pieces, as they are stored."""

@@ -50,7 +50,7 @@ class RedisBlobs:
     def size(self, ref: str) -> int | None:
         """The bytes of a blob; None if there is none, or it has expired."""
         found = self._ask(lambda: self._client.hget(self.key(ref), "size"))
-        return None if found is None else int(found)
+        return int(found) if found is not None and found.isdigit() else None
 
     def read(self, blob: Blob) -> Iterator[bytes]:
         """Its pieces, as they are stored."""
@@ -118,11 +118,11 @@ class RedisWriter(HashingWriter):
             raise full(store.bounds, of_tenant=bound == "tenant")
 
     def _publish(self, blob: Blob, last: bytes) -> None:
-        self._write(self._count, last)
+        self._write(self.pieces_written, last)
         store = self._store
         keys = [store.key(self._name), store.key(blob.ref)]
         entries = (store.entry(self._name), store.entry(blob.ref))
-        said = store.run(_PUBLISH, keys, *entries, self._count + 1, blob.size, store.kept_ms)
+        said = store.run(_PUBLISH, keys, *entries, self.pieces_written + 1, blob.size, store.kept_ms)
         if _text(said) != "ok":
             raise BlobsUnavailable("The blob store: Redis has lost pieces of a blob while it was written.")
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import tarfile
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.workspace import ArchiveScan, content_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def archive(*members: tuple[str, bytes, int]) -> bytes:
@@ -37,6 +43,33 @@ def test_a_damaged_header_has_no_size() -> None:
     left = bytearray(archive(("a", tarfile.REGTYPE, 1)))
     left[124:136] = b"not a number"
     assert content_bytes(bytes(left)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "link", "needs"),
+    [
+        ("n" * 97, "", False),
+        ("n" * 101, "", True),
+        ("d" * 99 + "/" + "n" * 99, "", True),
+        ("é", "", False),
+        ("a", "é", False),
+        ("a", "l" * 101, True),
+    ],
+)
+@pytest.mark.parametrize("step", [100, 10_000])
+def test_names_that_only_an_extended_header_has_are_seen(
+    tmp_path: Path, name: str, link: str, needs: bool, step: int
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(link) if link else path.write_text("x")
+    command = ["tar", "-c", "--format=posix", "."]
+    env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    left = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, check=True).stdout
+    scan = ArchiveScan()
+    for start in range(0, len(left), step):
+        scan.feed(left[start : start + step])
+    assert (scan.is_whole, scan.has_extended_names) == (True, needs)
 
 
 @pytest.mark.parametrize("step", [1, 100, 511, 512, 513, 700])

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import InvalidJob, Sandbox, Status
+from sandbox import BlobsUnavailable, InvalidJob, Observer, Sandbox, Status
 from sandbox.blobs import Source
 from sandbox.cell import JobTags
-from tests.sandbox.blob_folder import Workspaces
+from tests.sandbox.blob_folder import Workspaces, archive
 from tests.waiting import becomes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from sandbox.cell import CellInfo
 
 pytestmark = pytest.mark.every_engine
 
@@ -58,8 +60,9 @@ def test_the_next_job_finds_everything_as_it_was_left(workspaces: Workspaces) ->
 
 
 def test_what_its_owner_may_not_read_is_kept_too(workspaces: Workspaces) -> None:
-    left = workspaces.run("mkdir d; echo x > d/f; echo y > g; chmod 000 d/f d g", keep_workspace=True)
-    assert workspaces.run("cat d/f g", workspace=left.workspace).stdout == "x\ny\n"
+    cmd = "mkdir -p d/e; echo x > d/e/f; echo y > g; chmod 000 d/e/f d/e d g; chmod 601 g"
+    left = workspaces.run(cmd, keep_workspace=True)
+    assert workspaces.run("cat d/e/f; stat -c %a g", workspace=left.workspace).stdout == "x\n601\n"
 
 
 def test_the_same_files_are_the_same_ref(workspaces: Workspaces) -> None:
@@ -155,12 +158,14 @@ def test_a_store_that_is_full_costs_a_job_its_workspace_and_not_its_result(
 
 
 def test_a_job_does_not_start_before_the_worker_has_verified_what_it_gets(workspaces: Workspaces) -> None:
+    whole = archive(("f", b"x"))
+
     def pieces() -> Iterator[bytes]:
-        yield b"echo ran"
+        yield whole
         raise ZeroDivisionError
 
     sandbox = workspaces.sandbox
-    job = replace(sandbox.parse("sh ./f; sleep 60", "bash"), sources={"f": Source(8, pieces)})
+    job = replace(sandbox.parse("echo ran; sleep 60", "bash"), workspace=Source(len(whole), pieces))
     with sandbox._cells.acquire(job, JobTags()) as cell:
         with pytest.raises(ZeroDivisionError):
             cell.start(job)
@@ -185,6 +190,31 @@ def test_files_by_ref_count_against_the_jobs_disk_and_memory(workspaces: Workspa
         workspaces.run("true", files=files, disk="5m")
     with pytest.raises(InvalidJob, match="ask for more memory"):
         workspaces.run("true", files=files | {"c": {"ref": ref}}, disk="12m", memory="16m")
+
+
+class Strike(Observer):
+    """Does something at the moment when a job has its cell and has not got its files yet."""
+
+    def __init__(self, strike: Callable[[], object]) -> None:
+        self._strike = strike
+
+    def placed(self, info: CellInfo) -> None:
+        self._strike()
+
+
+def test_a_store_that_goes_away_under_a_job_is_one_clear_error(sandbox: Sandbox, tmp_path: Path) -> None:
+    (folder := tmp_path / "store").mkdir()
+    store = Workspaces(sandbox, folder).store
+    job = sandbox.parse("echo hi", "bash", keep_workspace=True)
+    with pytest.raises(BlobsUnavailable, match="No such file or directory in the folder"):
+        sandbox.run_job(job, observer=Strike(folder.rmdir), blobs=store)
+
+
+def test_a_content_that_expires_before_it_is_read_is_not_half_a_file(workspaces: Workspaces) -> None:
+    ref, store = workspaces.put(b"x" * 5000), workspaces.store
+    job = workspaces.sandbox.parse("cat f", "bash", files={"f": {"ref": ref}})
+    with pytest.raises(InvalidJob, match=f"has of {ref} is incomplete or damaged"):
+        workspaces.sandbox.run_job(job, observer=Strike(lambda: store.remove(ref)), blobs=store)
 
 
 def test_with_no_store_a_job_that_needs_one_is_refused(sandbox: Sandbox) -> None:

@@ -75,7 +75,7 @@ class Blobs:
     def size(self, ref: str) -> int | None:
         """The bytes of a content; None if there is none, or it has expired."""
         found: Any = self._ask(lambda: self._redis.hget(key_of(self.tenant, ref), "size"))
-        return None if found is None else int(found)
+        return int(found) if found is not None and found.isdigit() else None
 
     def remove(self, ref: str) -> bool:
         """Remove a content. False if there is none."""
@@ -127,10 +127,10 @@ class BlobWriter(HashingWriter):
             raise full(store.bounds, of_tenant=said == b"tenant")
 
     def _publish(self, blob: Blob, last: bytes) -> None:
-        self._write(self._count, last)
+        self._write(self.pieces_written, last)
         store = self._store
         entries = (entry_of(store.tenant, self._name), entry_of(store.tenant, blob.ref))
-        facts = (self._count + 1, blob.size, store.kept_ms)
+        facts = (self.pieces_written + 1, blob.size, store.kept_ms)
         if store.run(scripts.BLOB_PUBLISH, [self._name, blob.ref], *entries, *facts) != b"ok":
             raise BlobsUnavailable("The blob store: Redis has lost pieces of a blob while it was written.")
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["archive_of", "write_files"]
 
 _READ_BYTES = 256 << 10
-_READABLE = r'find "$0" \( -type d ! -perm -500 -o -type f ! -perm -400 \) -exec chmod u+rX {} \;'
+_READABLE = (
+    r'find "$0" -type d ! -perm -500 -exec chmod u+rx {} \; -o -type f ! -perm -400 -exec chmod u+r {} +'
+)
 _KINDS = (
     tarfile.REGTYPE,
     tarfile.AREGTYPE,

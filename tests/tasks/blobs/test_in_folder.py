@@ -76,6 +76,13 @@ def test_no_link_in_the_folder_leads_out_of_it(tmp_path: Path) -> None:
         list(store.read(Blob(blob.ref, 3)))
 
 
+def test_what_is_no_file_is_no_blob(tmp_path: Path) -> None:
+    blob = write_blob(store := blobs_in(tmp_path), [b"abc"])
+    store.path(blob.ref).unlink()
+    os.mkfifo(store.path(blob.ref))
+    assert (store.size(blob.ref), list(store.read(blob))) == (None, [])
+
+
 def test_a_folder_that_is_not_there_is_no_lack_of_blobs(tmp_path: Path) -> None:
     store = blobs_in(tmp_path / "gone")
     with pytest.raises(BlobsUnavailable, match=r"No such file or directory in the folder .*gone\. Try:"):

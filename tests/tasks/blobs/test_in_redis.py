@@ -93,6 +93,13 @@ def test_pieces_that_redis_has_lost_are_never_a_content(server: redis.Redis, bro
     assert server.keys("cellblock.blob:*") == []
 
 
+@pytest.mark.parametrize("size", ["", "x", "-1", "1.5"])
+def test_a_size_that_is_no_number_is_no_blob(server: redis.Redis, broker_url: str, size: str) -> None:
+    blob = write_blob(store := blobs_of(server, broker_url), [b"x"])
+    server.hset(store.key(blob.ref), "size", size)
+    assert store.size(blob.ref) is None
+
+
 def test_a_commit_whose_answer_was_lost_can_be_sent_again(server: redis.Redis, broker_url: str) -> None:
     store = blobs_of(server, broker_url)
     with store.writer() as writer:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from celery import Celery
 
 from tasks.headers import TASK, TENANT
+from tests.programs import run_cli, running_worker, runs, unique_sleep
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from celery import Celery
+    import docker
+
+    from tests.programs import Worker
 
     Run = Callable[..., dict[str, Any]]
 
@@ -57,3 +63,30 @@ def test_another_tenants_ref_is_one_that_does_not_exist(run: Run, other: str | N
     with pytest.raises(Exception, match="there is no blob sha256:") as raised:
         run("cat f", tenant=other, workspace=ref)
     assert type(raised.value).__name__ == "InvalidJob"
+
+
+def test_a_store_that_is_away_fails_a_job_once_all_attempts_are_spent(
+    broker_url: str, engine: docker.APIClient, tmp_path: Path
+) -> None:
+    del engine
+    settings = {"CELLBLOCK_BLOBS": str(tmp_path / "gone"), "CELLBLOCK_MAX_ATTEMPTS": "2"}
+    with (
+        running_worker(tmp_path, broker_url, "--concurrency=1", **settings),
+        Celery(broker=broker_url, backend=broker_url, set_as_current=False) as app,
+    ):
+        sent = app.send_task(TASK, ["echo hi", "bash"], {"keep_workspace": True}, queue="cellblock")
+        with pytest.raises(
+            Exception, match="The blob store: No such file or directory in the folder"
+        ) as raised:
+            sent.get(timeout=60)
+    assert type(raised.value).__name__ == "BlobsUnavailable"
+
+
+def test_a_cancelled_jobs_workspace_is_kept(worker: Worker, byname: Celery, run: Run) -> None:
+    sleep = unique_sleep(60)
+    sent = byname.send_task(TASK, [f"echo begun > f; {sleep}", "bash"], {"keep_workspace": True})
+    wait_until(lambda: runs(sleep), 30, "the job runs")
+    assert run_cli("cancel", sent.id, CELLBLOCK_BROKER_URL=worker.broker_url).returncode == 0
+    result = sent.get(timeout=30)
+    assert result["status"] == "cancelled"
+    assert run("cat f", workspace=result["workspace"])["stdout"] == "begun\n"

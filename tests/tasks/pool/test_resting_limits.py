@@ -141,3 +141,18 @@ def test_a_job_that_fails_in_its_cell_rests_too(limits: Limits, clock: Clock, to
     clock.now_s += 3 * SOFT_S
     limits.strike()
     assert told == []
+
+
+def test_while_contents_are_moved_the_limits_rest_and_then_start_anew(
+    limits: Limits, clock: Clock, told: list[int]
+) -> None:
+    with limits.running(SOFT_S):
+        with limits.resting():
+            clock.now_s += 3 * SOFT_S
+            limits.strike()
+        clock.now_s += SOFT_S / 2
+        limits.strike()
+        clock.now_s += SOFT_S / 2
+        with pytest.raises(SoftTimeLimitExceeded):
+            limits.strike()
+    assert told == [SUSPEND, RESUME]
