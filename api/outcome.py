@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from api.budget import Share
     from api.store import Store
 
-__all__ = ["LONGEST_WAIT_S", "Ended", "find_ended", "shown", "state_of", "wait_for_end"]
+__all__ = ["LONGEST_WAIT_S", "Ended", "error_of", "find_ended", "shown", "state_of", "wait_for_end"]
 
 #: How long a request may wait for a result, in seconds.
 LONGEST_WAIT_S = 60.0
@@ -70,7 +70,7 @@ async def state_of(store: Store, job_id: str) -> str:
 async def shown(job_id: str, ended: Ended) -> str | bytearray:
     """The JSON of a job that is over."""
     stored, is_large = ended
-    about = {"id": job_id, "state": "done", "result": _result(stored), "error": _error(stored)}
+    about = {"id": job_id, "state": "done", "result": _result(stored), "error": error_of(stored)}
     return await run_in_threadpool(encode, about) if is_large else encode(about)
 
 
@@ -81,7 +81,8 @@ def _result(stored: Stored) -> dict[str, Any] | None:
     return stored.result if isinstance(stored.result, dict) else None
 
 
-def _error(stored: Stored) -> dict[str, str] | None:
+def error_of(stored: Stored) -> dict[str, str] | None:
+    """Why a job has no result, or that its command did not succeed; None for a job that has just a result."""
     if stored.state == "REVOKED":
         return {"name": "Revoked", "message": "The job was cancelled before it started."}
     if stored.failure is None:

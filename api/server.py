@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import resource
 import signal
-import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -15,11 +13,10 @@ import uvicorn
 from api.application import application
 from api.callers import Callers
 from api.connection import Connection
+from api.listening import MOST_CONNECTIONS, address_of, listen, reason_of, set_up_log, tokens_for
 from api.metrics import Metrics
-from api.tokens import TokenFile
 from api.traces import tracing
 from config import InvalidSetting
-from sandbox.log_lines import log_formatter
 from tasks.settings import this_catalogue, this_settings
 
 if TYPE_CHECKING:
@@ -31,10 +28,8 @@ __all__ = ["serve"]
 
 _log = logging.getLogger("cellblock.api")
 
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-_MOST_CONNECTIONS = 2048
 # A stream takes two descriptors, one of them for Redis.
-_DESCRIPTORS = 2 * _MOST_CONNECTIONS + 512
+_DESCRIPTORS = 2 * MOST_CONNECTIONS + 512
 _GRACE_S = 10
 
 
@@ -46,16 +41,14 @@ def serve(host: str, port: int) -> None:
             can't be listened on.
     """
     this_catalogue()
-    _set_up_log()
-    callers = Callers(_tokens(host))
+    set_up_log()
+    callers = Callers(tokens_for(host))
     _allow_descriptors()
     closing, metrics = asyncio.Event(), Metrics()
     _serve_metrics(metrics)
-    with tracing() as traced, _listening(host, port) as listener:
+    with tracing() as traced, listen(host, port, "--port") as listener:
         server = _Server(_config(application(callers, closing, metrics, traced)), closing)
-        _log.info(
-            "Listening on http://%s:%d", f"[{host}]" if ":" in host else host, listener.getsockname()[1]
-        )
+        _log.info("Listening on %s", address_of(host, listener))
         # Else uvicorn ends this process by the signal that it got, and nothing after this line runs.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_exit)
@@ -72,7 +65,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MOST_CONNECTIONS,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_S,
     )
 
@@ -90,27 +83,6 @@ class _Server(uvicorn.Server):
         self._closing.set()
 
 
-def _tokens(host: str) -> TokenFile | None:
-    path = this_settings().api_tokens_file
-    if path is not None:
-        return TokenFile(path)
-    if host not in _LOOPBACK:
-        raise InvalidSetting(
-            f"CELLBLOCK_API_TOKENS_FILE is not set, and anyone who reaches {host} could run commands."
-            " Try: a file with a line for each token and its tenant; or --host 127.0.0.1."
-        )
-    _log.warning("There are no tokens (CELLBLOCK_API_TOKENS_FILE): anyone on this machine may run commands")
-    return None
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_MOST_CONNECTIONS)
-    except OSError as error:
-        raise InvalidSetting(f"--host {host} --port {port}: {_reason(error)}. Try: another port") from None
-
-
 def _serve_metrics(metrics: Metrics) -> None:
     settings = this_settings()
     if settings.metrics_port is None:
@@ -119,21 +91,12 @@ def _serve_metrics(metrics: Metrics) -> None:
         metrics.serve(settings.metrics_port, settings.metrics_address)
     except OSError as error:
         port = settings.metrics_port
-        raise InvalidSetting(f"CELLBLOCK_METRICS_PORT={port}: {_reason(error)}. Try: another port") from None
-
-
-def _reason(error: OSError) -> str:
-    """What the system says. `socket` adds the address to its sentence."""
-    return os.strerror(error.errno) if error.errno else str(error)
+        raise InvalidSetting(
+            f"CELLBLOCK_METRICS_PORT={port}: {reason_of(error)}. Try: another port"
+        ) from None
 
 
 def _allow_descriptors() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(_DESCRIPTORS, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-
-
-def _set_up_log() -> None:
-    settings = this_settings()
-    (handler := logging.StreamHandler()).setFormatter(log_formatter(settings.log_format))
-    logging.basicConfig(level=settings.log_level, handlers=[handler])

@@ -14,6 +14,6 @@ class ApiSettings(BaseSettings):
 
     api_tokens_file: FileThere | None = setting(
         None,
-        "The file of tokens of `cellblock api`: a line for each token and its tenant. Without it the API"
-        " listens on the loopback only, where it asks for no token.",
+        "The file of tokens of `cellblock api` and `cellblock mcp --http`: a line for each token and its"
+        " tenant. Without it they listen on the loopback only, where they ask for no token.",
     )

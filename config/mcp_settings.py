@@ -23,7 +23,7 @@ class McpSettings(BaseSettings):
         " or without a port. Those of the loopback are always allowed.",
         pattern=r"^(([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]+)?(,|$))*$",
     )
-    mcp_sessions: int = setting(64, "How many sessions a tenant may have open over HTTP.", ge=1)
+    mcp_sessions: int = setting(64, "How many sessions a token may have open over HTTP.", ge=1)
     mcp_idle: Seconds = setting(
         1800.0, "Seconds after which `cellblock mcp --http` ends a session that has asked for nothing."
     )

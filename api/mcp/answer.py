@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
     from api.mcp.job import Job
     from api.mcp.new_images import NewImages
-    from tasks.results.reader import Failure, Stored
 
-__all__ = ["JOB_SCHEMA", "answer", "ended_answer", "failure_sentence", "refusal", "running_answer"]
+__all__ = ["JOB_SCHEMA", "answer", "ended_answer", "refusal", "running_answer"]
 
 _NULLABLE = {"integer": ["integer", "null"], "string": ["string", "null"], "number": ["number", "null"]}
 _PLAIN = (
@@ -57,10 +56,6 @@ JOB_SCHEMA: dict[str, Any] = {
     },
     "required": ["job", "status"],
 }
-
-# The errors whose messages are about the job. The others are about the operator's machines.
-_OF_JOBS = {"InvalidJob", "Abandoned", "QueueFull"}
-_MOST_CHARS = 1000
 
 
 def answer(text: str, facts: Mapping[str, Any] | None = None, *more: Any) -> CallToolResult:  # noqa: ANN401
@@ -104,19 +99,6 @@ def running_answer(job: Job, state: str) -> CallToolResult:
         before = f" ({left_out} bytes before it are left out)" if left_out else ""
         lines.append(f"Its newest output, of both streams{before}:\n{newest}")
     return answer("\n".join(lines), facts)
-
-
-def failure_sentence(stored: Stored) -> str:
-    """Why a job has no result."""
-    if stored.state == "REVOKED":
-        return "The job was cancelled before it started."
-    return _of_failure(stored.failure) if stored.failure else "What is stored of the job is no result."
-
-
-def _of_failure(failure: Failure) -> str:
-    if failure.name in _OF_JOBS:
-        return failure.message[:_MOST_CHARS]
-    return "The sandbox could not run the job, through no fault of the job. The operator's log says more."
 
 
 def _call_again(job: Job, state: str) -> str:

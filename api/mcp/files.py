@@ -8,9 +8,9 @@ import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from api.mcp import scripts
-from api.mcp.answer import failure_sentence
 from api.mcp.images import MOST_IMAGE_BYTES, is_image_name
 from api.mcp.refusal import Refused
+from api.outcome import error_of
 from config.quoting import named
 from sandbox.blobs import missing_blob
 from sandbox.payload import normalise_path
@@ -172,9 +172,10 @@ def result_of(stored: Stored, workspace: Workspace) -> Mapping[str, Any]:
     Raises:
         Refused: it has none. If the workspace has expired, the session gets an empty one.
     """
-    if isinstance(stored.result, dict):
+    error = error_of(stored)
+    if error is None and isinstance(stored.result, dict):
         return stored.result
-    sentence = failure_sentence(stored)
+    sentence = error["message"] if error else ""
     if workspace.ref and sentence == str(missing_blob("workspace", workspace.ref)):
         workspace.ref = None
         sentence = (

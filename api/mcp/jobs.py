@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,13 @@ from redis.exceptions import RedisError
 
 from api.caps import Caps
 from api.mcp.in_thread import in_thread
+from api.outage import note_outage
 from sandbox import parse_job
-from tasks import cancel, run_sandboxed
+from tasks import run_sandboxed
 from tasks.headers import LIVE, TENANT
-from tasks.lease import lease_key
+from tasks.lease import ask_to_cancel, lease_key
 from tasks.live.place import live_backend, live_redis_async
+from tasks.redis_client import open_redis
 from tasks.results.reader import read_stored
 from tasks.settings import this_catalogue, this_settings
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from tasks.results.reader import Stored
 
 __all__ = ["Jobs"]
-
-_log = logging.getLogger("cellblock.mcp")
 
 _FIRST_LOOK_S, _LATER_LOOK_S, _AGAIN_S = 0.01, 0.25, 1.0
 # A longer result is parsed in a thread.
@@ -90,7 +89,7 @@ class Jobs:
                 if stored := await self.look(job_id):
                     return stored
             except (RedisError, OSError) as error:
-                _log.warning("Redis does not answer: %s", type(error).__name__)
+                note_outage(error)
                 await asyncio.sleep(_AGAIN_S)
             await asyncio.sleep(rest_s)
             rest_s = min(1.2 * rest_s, _LATER_LOOK_S)
@@ -110,7 +109,14 @@ class Jobs:
         Raises:
             redis.exceptions.RedisError: there was no answer.
         """
-        await in_thread(lambda: cancel(job_id))
+        await in_thread(lambda: _cancel(job_id))
+
+
+def _cancel(job_id: str) -> None:
+    """The same as `tasks.cancel`, which waits for half a minute for a Redis that hangs."""
+    settings = this_settings()
+    with open_redis(settings.results, within_s=settings.publish_timeout) as client:
+        ask_to_cancel(client, job_id)
 
 
 def _in_time() -> asyncio.Timeout:

@@ -5,32 +5,32 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import signal
-import socket
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from api.caps import Caps
-from api.mcp.log import set_up_log
+from api.connection import Connection, HurriedReaders
+from api.listening import MOST_CONNECTIONS, address_of, listen, tokens_for
+from api.mcp.log import set_up_mcp_log
 from api.mcp.sessions import Sessions
-from api.tokens import TokenFile
 from config import InvalidSetting
-from tasks.settings import this_catalogue, this_settings
+from tasks.settings import this_catalogue
 
 if TYPE_CHECKING:
+    import socket
     from types import FrameType
 
     from starlette.types import Receive, Scope, Send
+
+    from api.tokens import TokenFile
 
 __all__ = ["serve_http"]
 
 _log = logging.getLogger("cellblock.mcp")
 
 _PATH = "/mcp"
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-_MOST_CONNECTIONS = 1024
 _GRACE_S = 10
 
 
@@ -42,17 +42,19 @@ def serve_http(host: str, port: int, tenant: str) -> None:
             can't be listened on.
     """
     this_catalogue()
-    set_up_log()
-    tokens = _tokens(host, tenant)
-    with _listening(host, port) as listener:
-        _log.info("Listening on http://%s:%d%s", host, listener.getsockname()[1], _PATH)
+    set_up_mcp_log()
+    tokens = tokens_for(host)
+    if tokens and tenant:
+        raise InvalidSetting("--tenant: the tokens in CELLBLOCK_API_TOKENS_FILE say for whom a job is")
+    with listen(host, port, "--http") as listener:
+        _log.info("Listening on %s%s", address_of(host, listener), _PATH)
         asyncio.run(_serve(listener, tokens, tenant))
 
 
 async def _serve(listener: socket.socket, tokens: TokenFile | None, tenant: str) -> None:
     closing = asyncio.Event()
     sessions = Sessions(closing)
-    server = _Server(_config(_Door(sessions, tokens, tenant)), closing)
+    server = _Server(_config(HurriedReaders(_Door(sessions, tokens, tenant))), closing)
     # Else uvicorn ends this process by the signal that it got, and no job is cancelled.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
@@ -115,37 +117,13 @@ class _Server(uvicorn.Server):
 def _config(app: Any) -> uvicorn.Config:  # noqa: ANN401  an ASGI application
     return uvicorn.Config(
         app,
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MOST_CONNECTIONS,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_S,
     )
-
-
-def _tokens(host: str, tenant: str) -> TokenFile | None:
-    path = this_settings().api_tokens_file
-    if path is not None:
-        if tenant:
-            raise InvalidSetting("--tenant: the tokens in CELLBLOCK_API_TOKENS_FILE say for whom a job is")
-        return TokenFile(path)
-    if host not in _LOOPBACK:
-        raise InvalidSetting(
-            f"CELLBLOCK_API_TOKENS_FILE is not set, and anyone who reaches {host} could run commands."
-            " Try: a file with a line for each token and its tenant; or --host 127.0.0.1."
-        )
-    _log.warning("There are no tokens (CELLBLOCK_API_TOKENS_FILE): anyone on this machine may run commands")
-    return None
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_MOST_CONNECTIONS)
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise InvalidSetting(f"--host {host} --http {port}: {reason}. Try: another port") from None

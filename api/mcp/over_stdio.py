@@ -9,7 +9,7 @@ import signal
 from mcp.server.stdio import stdio_server
 
 from api.mcp.jobs import Jobs
-from api.mcp.log import set_up_log
+from api.mcp.log import set_up_mcp_log
 from api.mcp.server import make_server
 from api.mcp.workspace import Workspace
 from tasks.settings import this_catalogue
@@ -20,7 +20,7 @@ __all__ = ["serve_stdio"]
 def serve_stdio(tenant: str) -> None:
     """Serve until the client closes the input. Jobs that still run then are cancelled."""
     this_catalogue()
-    set_up_log()
+    set_up_mcp_log()
     asyncio.run(_serve(tenant))
 
 

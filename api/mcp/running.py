@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -13,6 +12,7 @@ from api.mcp.files import path_in, result_of
 from api.mcp.images import IMAGES
 from api.mcp.new_images import new_images
 from api.mcp.refusal import Refused
+from api.outage import note_outage
 from tasks.settings import this_catalogue
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     Report = Callable[[float, str], Awaitable[None]]
 
 __all__ = ["cancel", "result", "run"]
-
-_log = logging.getLogger("cellblock.mcp")
 
 # What a program is called whose name nobody has given. It shadows no module of any language.
 _PROGRAM = "snippet"
@@ -129,7 +127,7 @@ async def _state(workspace: Workspace, job: Job) -> str:
     try:
         return "running" if await workspace.jobs.runs(job.id) else "queued"
     except (RedisError, OSError) as error:
-        _log.warning("Redis does not answer: %s", type(error).__name__)
+        note_outage(error)
         return "unknown"
 
 

@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 from api.mcp.answer import refusal
 from api.mcp.refusal import Refused
 from api.mcp.tools import INSTRUCTIONS, call_tool, tool_list
+from api.outage import note_outage
 from config.quoting import quoted
 from sandbox import BrokerUnreachable, CellblockError
-from tasks.redis_errors import broker_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,14 +69,11 @@ async def _explained(
         return await call_tool(workspace, asked.name, asked.arguments, report)
     except Refused as error:
         return refusal(str(error))
-    except BrokerUnreachable as error:
-        _log.warning("%s", error)
+    except (BrokerUnreachable, RedisError, OSError) as error:
+        note_outage(error)
         return refusal(_AWAY)
     except CellblockError as error:
         return refusal(str(error))
-    except (RedisError, OSError) as error:
-        _log.warning("%s", broker_sentence(error))
-        return refusal(_AWAY)
     except Exception:  # noqa: BLE001  the SDK would tell the client what the exception says
         _log.exception("The tool %s failed", quoted(asked.name))
         return refusal("The server failed. Its log says more.")

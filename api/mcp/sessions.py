@@ -63,6 +63,8 @@ def _manager(jobs: Jobs) -> StreamableHTTPSessionManager:
     settings = this_settings()
     server = make_server(partial(workspace_of_connection, jobs=jobs))
     server.middleware.append(_refuse_sessionless)
+    # No tool has an argument that comes as a header. Else the list of tools would be asked for each call.
+    server.get_tool_input_schema = lambda _: None
     return StreamableHTTPSessionManager(
         server,
         security_settings=_security(),

@@ -102,7 +102,7 @@ async def _list(workspace: Workspace, asked: of.ListArguments, until_s: float, _
     if len(entries) > len(shown) or not is_all:
         lines.append(f"[only {len(shown)} are listed, and there are more; list a folder, or `run` find]")
     facts = {
-        "files": [one._asdict() for one in shown],
+        "files": [{"path": one.path, "kind": one.kind, "size": one.size} for one in shown],
         "is_all": is_all and len(entries) == len(shown),
     }
     return answer("\n".join(lines) or "The folder is empty.", facts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +15,7 @@ from api.mcp.sessions import MOST_BODY_BYTES
 from tests.api.mcp.bare import BareClient, call
 from tests.api.mcp.conftest import ALICE, BOB
 from tests.api.mcp.talking import HttpServer, running_http, session_over_http
-from tests.programs import run_cli
+from tests.programs import ROOT, run_cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +150,11 @@ def test_without_tokens_anyone_on_this_machine_may_run_commands_and_the_log_says
     client.open()
     assert "succeeded" in client.send(call("true")).text
     assert "anyone on this machine may run commands" in open_server.log()
+
+
+def test_it_needs_no_package_of_the_http_api() -> None:
+    program = "import sys, api.mcp.over_http, api.mcp.over_stdio; sys.exit('fastapi' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def test_there_is_nothing_at_other_addresses(open_server: HttpServer) -> None:

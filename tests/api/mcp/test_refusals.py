@@ -99,9 +99,9 @@ async def test_no_file_is_written_in_the_place_of_a_folder(session: Session) -> 
 
 
 @pytest.mark.anyio
-async def test_many_files_with_long_names_are_listed_within_bounds(session: Session) -> None:
-    await session.run("for i in $(seq 3000); do : > $i-$(printf %0200d 0); done")
-    answer = await session.call("list_files")
+async def test_many_files_with_long_names_are_listed_within_bounds(patient: Session) -> None:
+    await patient.run("for i in $(seq 3000); do : > $i-$(printf %0200d 0); done")
+    answer = await patient.call("list_files")
     assert (len(answer.facts["files"]), answer.facts["is_all"]) == (1000, False)
     assert answer.text.endswith("[only 1000 are listed, and there are more; list a folder, or `run` find]")
 
