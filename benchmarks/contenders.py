@@ -13,6 +13,7 @@ import docker
 from benchmarks.alternatives import alternatives
 from benchmarks.caller import Caller
 from benchmarks.contender import Contender
+from benchmarks.http_caller import http_caller
 from benchmarks.surroundings import BenchError
 from sandbox import Sandbox
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmarks.caller import Answer
+    from benchmarks.http_caller import HttpCaller
     from benchmarks.surroundings import Surroundings, Worker
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "CELERY_COLD_CRUN",
     "CELERY_HOST",
     "CELERY_WARM",
+    "HTTP_WARM",
     "INPROC_COLD",
     "INPROC_COLD_CRUN",
     "INPROC_WARM",
@@ -39,6 +42,7 @@ INPROC_WARM = "cellblock, in-process, warm"
 INPROC_COLD = "cellblock, in-process, cold"
 CELERY_WARM = "cellblock, Celery, warm"
 CELERY_COLD = "cellblock, Celery, cold"
+HTTP_WARM = "cellblock, HTTP, warm"
 INPROC_HOST = "cellblock, in-process, host mode"
 CELERY_HOST = "cellblock, Celery, host mode"
 INPROC_WARM_CRUN = "cellblock with crun, in-process, warm"
@@ -102,6 +106,7 @@ def _ours(around: Surroundings, workers: Workers) -> dict[str, Callable[[ExitSta
         INPROC_COLD_CRUN: lambda stack: _inproc_cold(INPROC_COLD_CRUN, around, "crun", stack),
         INPROC_COLD_RUNC: lambda stack: _inproc_cold(INPROC_COLD_RUNC, around, "runc", stack),
         CELERY_WARM: lambda stack: _celery_warm(CELERY_WARM, around, workers.warm, cells, stack),
+        HTTP_WARM: lambda stack: _http_warm(around, workers.warm, cells, stack),
         CELERY_WARM_CRUN: lambda stack: _celery_warm(
             CELERY_WARM_CRUN, around, workers.crun_warm, cells, stack
         ),
@@ -145,7 +150,16 @@ def _run(sandbox: Sandbox, *, warm: bool = False) -> float:
 
 
 def _celery_warm(name: str, around: Surroundings, worker: Worker, cells: int, stack: ExitStack) -> Contender:
-    caller = stack.enter_context(_caller(worker))
+    return _warm(name, stack.enter_context(_caller(worker)), around, worker, cells)
+
+
+def _http_warm(around: Surroundings, worker: Worker, cells: int, stack: ExitStack) -> Contender:
+    return _warm(HTTP_WARM, stack.enter_context(http_caller(worker.broker_url)), around, worker, cells)
+
+
+def _warm(
+    name: str, caller: Caller | HttpCaller, around: Surroundings, worker: Worker, cells: int
+) -> Contender:
     answers: list[Answer] = []
 
     def prepare() -> None:
@@ -179,7 +193,9 @@ def _caller(worker: Worker) -> Iterator[Caller]:
         caller.close()
 
 
-def _through(caller: Caller, answers: list[Answer], *, warm: bool = False) -> Callable[[], float]:
+def _through(
+    caller: Caller | HttpCaller, answers: list[Answer], *, warm: bool = False
+) -> Callable[[], float]:
     def once() -> float:
         answer = caller.run()
         if answer.result["stdout"] != "hi\n" or answer.result["warm"] is not warm:

@@ -11,6 +11,7 @@ from benchmarks.contenders import (
     CELERY_COLD_CRUN,
     CELERY_HOST,
     CELERY_WARM,
+    HTTP_WARM,
     INPROC_COLD,
     INPROC_COLD_CRUN,
     INPROC_WARM,
@@ -99,11 +100,15 @@ def _ratios(spreads: dict[str, Spread]) -> list[str]:
         ("A cold cell with crun", INPROC_COLD_CRUN, INPROC_COLD),
         ("A cold cell with crun", INPROC_COLD_CRUN, DOCKER_RUN),
     ]
-    return [
+    notes = [
         f"{what} is {spreads[other].p50_ms / spreads[one].p50_ms:.1f} times as fast as `{other}`."
         for what, one, other in pairs
         if one in spreads and other in spreads
     ]
+    if {HTTP_WARM, CELERY_WARM} <= spreads.keys():
+        more_ms = spreads[HTTP_WARM].p50_ms - spreads[CELERY_WARM].p50_ms
+        notes.append(f"HTTP adds {more_ms:.1f} ms to a warm job through Celery.")
+    return notes
 
 
 def _where(there: list[Contender]) -> Finding:

@@ -118,11 +118,11 @@ class RedisWriter(HashingWriter):
             raise full(store.bounds, of_tenant=bound == "tenant")
 
     def _publish(self, blob: Blob, last: bytes) -> None:
-        self._write(self.pieces_written, last)
+        self._write(self.count, last)
         store = self._store
         keys = [store.key(self._name), store.key(blob.ref)]
         entries = (store.entry(self._name), store.entry(blob.ref))
-        said = store.run(_PUBLISH, keys, *entries, self.pieces_written + 1, blob.size, store.kept_ms)
+        said = store.run(_PUBLISH, keys, *entries, self.count + 1, blob.size, store.kept_ms)
         if _text(said) != "ok":
             raise BlobsUnavailable("The blob store: Redis has lost pieces of a blob while it was written.")
 

@@ -148,7 +148,7 @@ class S3Writer(HashingWriter):
             with self._store.asking():
                 client.put_object(**target, Body=last)
             return
-        self._write(self.pieces_written, last)
+        self._write(self.count, last)
         with self._store.asking():
             client.complete_multipart_upload(
                 **self._new, UploadId=self._upload, MultipartUpload={"Parts": self._parts}

@@ -22,8 +22,8 @@ class HashingWriter(ABC):
         self._held = bytearray()
         self._digest = hashlib.sha256()
         self._size = 0
-        #: How many whole pieces are written.
-        self.pieces_written = 0
+        #: How many whole pieces were written.
+        self.count = 0
         self._is_stored = False
 
     def __enter__(self) -> Self:
@@ -42,8 +42,8 @@ class HashingWriter(ABC):
             with memoryview(self._held) as held:
                 whole = bytes(held[: self._piece_bytes])
             del self._held[: self._piece_bytes]
-            self._write(self.pieces_written, whole)
-            self.pieces_written += 1
+            self._write(self.count, whole)
+            self.count += 1
 
     def commit(self) -> Blob:
         """Store the whole content under its digest."""

@@ -111,6 +111,23 @@ def test_a_result_that_is_too_large_for_subscribers_arrives_all_the_same(
             server.config_set("client-output-buffer-limit", before["client-output-buffer-limit"])
 
 
+def test_a_stream_that_lost_redis_ends_and_goes_on_where_it_was(tmp_path: Path, worker: Worker) -> None:
+    with running_api(tmp_path, worker.broker_url) as api, redis.Redis.from_url(worker.broker_url) as server:
+        caller = api.caller(None)
+        job_id = caller.submit("for i in 1 2 3 4 5 6 7 8 9; do echo $i; sleep 0.4; done").json()["id"]
+        told: list[dict[str, Any]] = []
+        following = threading.Thread(target=lambda: told.extend(caller.events(job_id)))
+        following.start()
+        wait_until(lambda: server.xlen(f"cellblock.live:{job_id}") > 3, 20, "there is output")
+        for _ in range(3):
+            server.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        following.join()
+        told += caller.events(job_id, after=told[-1]["id"]) if told[-1]["event"] != "end" else []
+        output = "".join(one["data"].get("text", "") for one in told if one["event"] == "stdout")
+        assert output == "1\n2\n3\n4\n5\n6\n7\n8\n9\n"
+        assert "Traceback" not in api.log()
+
+
 def test_the_api_does_not_start_without_redis() -> None:
     done = run_cli("api", "--port=0", CELLBLOCK_BROKER_URL=f"redis://127.0.0.1:{free_port()}/0")
     assert (done.returncode, "cannot be reached" in done.stderr) == (125, True)

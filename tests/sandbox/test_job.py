@@ -28,6 +28,23 @@ json_values = st.recursive(
 requests = st.dictionaries(st.sampled_from(ARGUMENTS), json_values, max_size=4)
 
 
+REF = f"sha256:{0:064}"
+
+
+def test_a_file_by_ref_is_known_by_its_name_alone(parse: Parse) -> None:
+    job = parse(None, files={"main.py": {"ref": REF}, "b": "x"})
+    assert (job.argv, job.refs, job.files) == (("python3", "main.py"), {"main.py": REF}, {"b": b"x"})
+
+
+def test_with_no_store_what_needs_one_is_refused() -> None:
+    without = parser(load_settings(blobs="off"))
+    for request in (
+        {"workspace": REF}, {"keep_workspace": True}, {"artifacts_as": "ref"}, {"files": {"a": {"ref": REF}}},
+    ):  # fmt: skip
+        with pytest.raises(InvalidJob, match="There is no blob store here"):
+            without(**request)
+
+
 def test_text_is_given_to_a_shell(parse: Parse) -> None:
     assert parse("echo $HOME", "node").argv == ("/bin/sh", "-c", "echo $HOME")
     assert parse("echo $HOME").argv == ("{bash}", "-c", "echo $HOME")
@@ -124,6 +141,17 @@ def test_null_arguments_are_as_good_as_none(parse: Parse) -> None:
         ({"files": {"a.py": "", "b.js": ""}}, "fit several runtimes: node (b.js ends in .js); python (a.py"),
         ({"files": {"a": "x" * (65 << 20)}, "disk": "512m"}, "CELLBLOCK_MAX_INPUT"),
         ({"files": {"a": "x" * 70_000}, "disk": "64k"}, "ask for more disk"),
+        ({"files": {"a": {"ref": None}}}, "files['a']: null is no ref"),
+        ({"files": {"a": {"ref": "sha256:" + "A" * 64}}}, "files['a']: 'sha256:AAA"),
+        ({"files": {"a": {"ref": REF + "\n"}}}, "files['a']: 'sha256:000"),
+        ({"files": {"a": {"ref": REF, "base64": ""}}}, "files['a'] is a dict"),
+        ({"files": {"a": {"ref": REF}, "./a": ""}}, "two of the paths name the same file"),
+        ({"files": {"a": {"ref": REF}, "a/b": ""}}, "'a' is a file and the folder of 'a/b' at once"),
+        ({"workspace": {"ref": REF}}, "workspace: a dict is no ref"),
+        ({"workspace": ""}, "workspace: '' is no ref"),
+        ({"keep_workspace": "yes"}, "keep_workspace: give true or false"),
+        ({"artifacts_as": "zip"}, 'artifacts_as: give "inline" or "ref"'),
+        ({"artifacts_as": []}, 'artifacts_as: give "inline" or "ref"'),
         ({"artifacts": "*.txt"}, "artifacts: give a list of patterns"),
         ({"artifacts": [1]}, "A pattern in artifacts is a int"),
         ({"artifacts": ["/etc/*"]}, "artifacts: patterns are relative"),

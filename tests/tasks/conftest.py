@@ -10,6 +10,7 @@ from celery import Celery
 
 from tasks import app
 from tasks.process import ProcessState, process_state
+from tasks.results.outcome import stored_here
 from tasks.results.worker_backend import PatientRedis
 
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ class Send(Protocol):
 
     def __call__(self, *args: object, **kwargs: object) -> AsyncResult[Any]:
         """Send a job, and return its handle."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stored_here() -> Iterator[None]:
+    """Forget which job's result this process has stored: tests of many modules use the same id."""
+    yield
+    stored_here.task_id = None
 
 
 @pytest.fixture

@@ -127,10 +127,10 @@ class BlobWriter(HashingWriter):
             raise full(store.bounds, of_tenant=said == b"tenant")
 
     def _publish(self, blob: Blob, last: bytes) -> None:
-        self._write(self.pieces_written, last)
+        self._write(self.count, last)
         store = self._store
         entries = (entry_of(store.tenant, self._name), entry_of(store.tenant, blob.ref))
-        facts = (self.pieces_written + 1, blob.size, store.kept_ms)
+        facts = (self.count + 1, blob.size, store.kept_ms)
         if store.run(scripts.BLOB_PUBLISH, [self._name, blob.ref], *entries, *facts) != b"ok":
             raise BlobsUnavailable("The blob store: Redis has lost pieces of a blob while it was written.")
 
