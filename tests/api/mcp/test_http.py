@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 import requests
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_MODERN_VERSION
@@ -14,7 +15,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_MODERN_VERSION
 from api.mcp.sessions import MOST_BODY_BYTES
 from tests.api.mcp.bare import BareClient, call
 from tests.api.mcp.conftest import ALICE, BOB
-from tests.api.mcp.talking import HttpServer, running_http, session_over_http
+from tests.api.mcp.talking import HttpServer, running_http, session_over_http, session_over_stdio
 from tests.programs import ROOT, run_cli
 
 if TYPE_CHECKING:
@@ -45,8 +46,24 @@ def test_another_tenants_session_is_answered_as_one_that_does_not_exist(server: 
     assert "succeeded" in mine.send(call("true")).text
 
 
+def owners(worker: Worker) -> set[str]:
+    """The tenants that have a workspace."""
+    with redis.Redis.from_url(worker.broker_url, decode_responses=True) as client:
+        return {key.split(":")[1] for key in client.scan_iter("cellblock.blob:*")}
+
+
 @pytest.mark.anyio
-async def test_a_job_is_its_tenants_and_gets_what_the_token_allows(server: HttpServer) -> None:
+async def test_a_job_is_its_tenants(server: HttpServer, worker: Worker) -> None:
+    async with session_over_http(server.url, BOB) as session:
+        await session.run("echo > file")
+        assert "bob" in owners(worker)
+    async with session_over_stdio(worker.broker_url, "--tenant=dave") as session:
+        await session.run("echo > file")
+        assert "dave" in owners(worker)
+
+
+@pytest.mark.anyio
+async def test_a_job_gets_what_its_token_allows(server: HttpServer) -> None:
     async with session_over_http(server.url, BOB) as session:
         answer = await session.run("sleep 60")
         assert (answer.facts["status"], answer.facts["limit"]) == ("timed_out", "timeout")
