@@ -81,6 +81,7 @@ _ELSEWHERE = {
     "sandbox": "cellblock.shared.errors",
     # Python 3.10 has none.
     "enum": "cellblock.text_enum",
+    "typing": "typing_extensions",
 }
 
 
@@ -99,7 +100,7 @@ def _module(part: Part) -> str:
 
 def _renamed(line: re.Match[str]) -> str:
     start, module, middle, names = line.groups()
-    if module == "enum" and names != "StrEnum":
+    if (module == "enum" and names != "StrEnum") or (module == "typing" and names != "Self"):
         return line[0]
     if module in _MODULES:
         return f"{start}cellblock.shared.{_MODULES[module]}{middle}{names}"

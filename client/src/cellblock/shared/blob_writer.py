@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cellblock.shared.blobs import Blob
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing_extensions import Self
 
 __all__ = ["HashingWriter"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from cellblock.shared.errors import InvalidJob
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing_extensions import Self
 
 __all__ = ["Blob", "missing_blob", "read_blob", "write_blob"]
 
