@@ -159,6 +159,7 @@ async def test_the_protocol_without_sessions_is_refused_with_the_versions_that_h
         with pytest.raises(MCPError, match="A workspace needs a session") as refused:
             await session.run("true")
     assert refused.value.data["supported"] == list(HANDSHAKE_PROTOCOL_VERSIONS)
+    assert "Traceback" not in server.log()
 
 
 @pytest.mark.parametrize(
