@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from api.caps import Caps
 from api.connection import Connection, HurriedReaders
 from api.listening import MOST_CONNECTIONS, address_of, listen, tokens_for
+from api.mcp.door import PATH, Door
 from api.mcp.log import set_up_mcp_log
 from api.mcp.sessions import Sessions
 from config import InvalidSetting
@@ -22,15 +21,12 @@ if TYPE_CHECKING:
     import socket
     from types import FrameType
 
-    from starlette.types import Receive, Scope, Send
-
     from api.tokens import TokenFile
 
 __all__ = ["serve_http"]
 
 _log = logging.getLogger("cellblock.mcp")
 
-_PATH = "/mcp"
 _GRACE_S = 10
 
 
@@ -47,57 +43,20 @@ def serve_http(host: str, port: int, tenant: str) -> None:
     if tokens and tenant:
         raise InvalidSetting("--tenant: the tokens in CELLBLOCK_API_TOKENS_FILE say for whom a job is")
     with listen(host, port, "--http") as listener:
-        _log.info("Listening on %s%s", address_of(host, listener), _PATH)
+        _log.info("Listening on %s%s", address_of(host, listener), PATH)
         asyncio.run(_serve(listener, tokens, tenant))
 
 
 async def _serve(listener: socket.socket, tokens: TokenFile | None, tenant: str) -> None:
     closing = asyncio.Event()
     sessions = Sessions(closing)
-    server = _Server(_config(HurriedReaders(_Door(sessions, tokens, tenant))), closing)
+    server = _Server(_config(HurriedReaders(Door(sessions, tokens, tenant))), closing)
     # Else uvicorn ends this process by the signal that it got, and no job is cancelled.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
     await server.serve([listener])
     closing.set()
     await sessions.ended()
-
-
-class _Door:
-    """Lets in who has a token, or anyone on this machine if there are none."""
-
-    def __init__(self, sessions: Sessions, tokens: TokenFile | None, tenant: str) -> None:
-        self._sessions = sessions
-        self._tokens = tokens
-        self._tenant = tenant
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
-        if scope["path"].rstrip("/") != _PATH:
-            await _refuse(send, 404, f"There is nothing here. Try: {_PATH}")
-            return
-        if self._tokens is None:
-            manager = await self._sessions.of(None, self._tenant, Caps())
-        elif token := self._tokens.find(_bearer(scope)):
-            # Limits that are changed in the file count for new sessions.
-            caller = (token.digest, token.tenant, str(token.caps))
-            manager = await self._sessions.of(caller, token.tenant, token.caps)
-        else:
-            await _refuse(send, 401, "The token is missing or not known.", (b"www-authenticate", b"Bearer"))
-            return
-        await manager.handle_request(scope, receive, send)
-
-
-def _bearer(scope: Scope) -> str:
-    found = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-    scheme, _, secret = found.partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else ""
-
-
-async def _refuse(send: Send, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
-    about = [(b"content-type", b"application/json"), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": about})
-    await send({"type": "http.response.body", "body": json.dumps({"error": sentence}).encode()})
 
 
 class _Server(uvicorn.Server):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, ListToolsResult
 from redis.exceptions import RedisError
 
+from api.budget import Budget
 from api.mcp.answer import refusal
 from api.mcp.refusal import Refused
 from api.mcp.tools import INSTRUCTIONS, call_tool, tool_list
 from api.outage import note_outage
+from api.problems import Problem
 from config.quoting import quoted
 from sandbox import BrokerUnreachable, CellblockError
 
@@ -36,8 +39,11 @@ _log = logging.getLogger("cellblock.mcp")
 _AWAY = "The queue cannot be reached now. Try again in some seconds."
 
 
-def make_server(workspace_of: Callable[[Context], Workspace]) -> Server[Any]:
-    """A server; `workspace_of` gives the workspace of the session that a request belongs to."""
+def make_server(workspace_of: Callable[[Context], Workspace], calls: Budget | None = None) -> Server[Any]:
+    """A server; `workspace_of` gives the workspace of the session that a request belongs to.
+
+    `calls`: what the arguments of all calls may take together, also of those whose client is gone.
+    """
 
     async def list_tools(_: Context, __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=tool_list())
@@ -46,7 +52,14 @@ def make_server(workspace_of: Callable[[Context], Workspace]) -> Server[Any]:
         async def report(seconds: float, message: str) -> None:
             await context.session.report_progress(seconds, None, message)
 
-        answer = await _explained(workspace_of(context), asked, report)
+        with (calls or Budget(sys.maxsize)).share() as share:
+            try:
+                share.take(_chars(asked.arguments))
+            except Problem:
+                return refusal(
+                    "The server has no room for this call now. Try again when others are answered."
+                )
+            answer = await _explained(workspace_of(context), asked, report)
         if answer is None:
             raise MCPError(INVALID_PARAMS, f"There is no tool {quoted(asked.name)}.")
         return answer
@@ -59,6 +72,18 @@ def make_server(workspace_of: Callable[[Context], Workspace]) -> Server[Any]:
         on_list_tools=list_tools,
         on_call_tool=call,
     )
+
+
+def _chars(given: object) -> int:
+    """How many characters arguments have."""
+    match given:
+        case str():
+            return len(given)
+        case dict():
+            return sum(_chars(name) + _chars(value) for name, value in given.items())
+        case list():
+            return sum(map(_chars, given))
+    return 1
 
 
 async def _explained(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import UNSUPPORTED_PROTOCOL_VERSION
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
+from api.budget import Budget
 from api.mcp.connection import workspace_of_connection
 from api.mcp.jobs import Jobs
 from api.mcp.server import make_server
@@ -22,12 +23,21 @@ if TYPE_CHECKING:
 
     from api.caps import Caps
 
-__all__ = ["MOST_BODY_BYTES", "Sessions"]
+__all__ = ["MOST_BODY_BYTES", "MOST_HELD_BYTES", "Hosted", "Sessions"]
 
 #: The largest request. Larger files reach a workspace in several parts, or by a job.
 MOST_BODY_BYTES = 8 << 20
+#: What all requests of a caller may hold together, and again what all its calls may.
+MOST_HELD_BYTES = 8 * MOST_BODY_BYTES
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Hosted(NamedTuple):
+    """The sessions of one caller, and what the bodies of its requests may take."""
+
+    manager: StreamableHTTPSessionManager
+    bodies: Budget
 
 
 class Sessions:
@@ -35,17 +45,17 @@ class Sessions:
 
     def __init__(self, closing: asyncio.Event) -> None:
         self._closing = closing
-        self._managers: dict[object, asyncio.Future[StreamableHTTPSessionManager]] = {}
+        self._hosted: dict[object, asyncio.Future[Hosted]] = {}
         self._hosts: dict[object, asyncio.Task[None]] = {}
 
-    async def of(self, caller: object, tenant: str, caps: Caps) -> StreamableHTTPSessionManager:
+    async def of(self, caller: object, tenant: str, caps: Caps) -> Hosted:
         """The sessions of a caller whose jobs are this tenant's."""
-        if caller not in self._managers:
-            ready = self._managers[caller] = asyncio.get_running_loop().create_future()
+        if caller not in self._hosted:
+            ready = self._hosted[caller] = asyncio.get_running_loop().create_future()
             hosting = asyncio.create_task(self._host(ready, tenant, caps))
             self._hosts[caller] = hosting
             hosting.add_done_callback(lambda _: self._forget(caller))
-        return await asyncio.shield(self._managers[caller])
+        return await asyncio.shield(self._hosted[caller])
 
     async def ended(self) -> None:
         """Return once all sessions have ended, and their jobs were cancelled."""
@@ -53,23 +63,21 @@ class Sessions:
 
     def _forget(self, caller: object) -> None:
         """Give a caller whose sessions have ended, whyever, new ones with the next request."""
-        ready, hosting = self._managers.pop(caller), self._hosts.pop(caller)
+        ready, hosting = self._hosted.pop(caller), self._hosts.pop(caller)
         if not ready.done():
             ready.set_exception(hosting.exception() or RuntimeError("the server is told to stop"))
 
-    async def _host(
-        self, ready: asyncio.Future[StreamableHTTPSessionManager], tenant: str, caps: Caps
-    ) -> None:
+    async def _host(self, ready: asyncio.Future[Hosted], tenant: str, caps: Caps) -> None:
         async with Jobs.open(tenant, caps) as jobs:
             manager = _manager(jobs)
             async with manager.run():
-                ready.set_result(manager)
+                ready.set_result(Hosted(manager, Budget(MOST_HELD_BYTES)))
                 await self._closing.wait()
 
 
 def _manager(jobs: Jobs) -> StreamableHTTPSessionManager:
     settings = this_settings()
-    server = make_server(partial(workspace_of_connection, jobs=jobs))
+    server = make_server(partial(workspace_of_connection, jobs=jobs), Budget(MOST_HELD_BYTES))
     server.middleware.append(_refuse_sessionless)
     # No tool has an argument that comes as a header. Else the list of tools would be asked for each call.
     server.get_tool_input_schema = lambda _: None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -12,11 +15,12 @@ import requests
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_MODERN_VERSION
 
-from api.mcp.sessions import MOST_BODY_BYTES
+from api.mcp.sessions import MOST_BODY_BYTES, MOST_HELD_BYTES
 from tests.api.mcp.bare import BareClient, call
 from tests.api.mcp.conftest import ALICE, BOB
 from tests.api.mcp.talking import HttpServer, running_http, session_over_http, session_over_stdio
 from tests.programs import ROOT, run_cli
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,6 +105,32 @@ def test_a_body_that_is_too_large_is_refused(server: HttpServer) -> None:
     assert alices(server).send(b" " * (MOST_BODY_BYTES + 1)).status_code == 413
 
 
+def test_bodies_that_wait_take_only_so_much_and_nothing_from_another_tenant(server: HttpServer) -> None:
+    address = urlsplit(server.url)
+    head = f"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ALICE}\r\n"
+    with ExitStack() as stack:
+        for _ in range(MOST_HELD_BYTES // MOST_BODY_BYTES):
+            slow = stack.enter_context(socket.create_connection((address.hostname, address.port)))
+            slow.sendall(f"{head}Content-Length: {MOST_BODY_BYTES}\r\n\r\n{{".encode())
+        wait_until(lambda: BareClient(server.url, ALICE).open().status_code == 503, 10, "there is no room")
+        assert BareClient(server.url, BOB).open().status_code == 200
+    wait_until(lambda: BareClient(server.url, ALICE).open().status_code == 200, 10, "there is room again")
+
+
+def test_calls_that_wait_take_only_so_much(worker: Worker, tmp_path: Path) -> None:
+    with running_http(tmp_path, worker.broker_url, CELLBLOCK_MCP_ANSWER="20") as server:
+        client = BareClient(server.url)
+        client.open()
+        large = {"command": "sleep 3", "stdin": "x" * (MOST_BODY_BYTES - (1 << 20))}
+        numbers = range(2, 12)
+        calls = [{**call("", one), "params": {"name": "run", "arguments": large}} for one in numbers]
+        for one in calls:
+            with suppress(requests.RequestException):
+                client.send(one, within_s=0.3)
+        answer = client.send({**calls[0], "id": 20})
+    assert "The server has no room for this call now." in answer.text
+
+
 @pytest.mark.parametrize("junk", [b"", b"{", b"[]", b"[" * 100_000, b"\xff", b'{"jsonrpc": "2.0", "id": {}}'])
 def test_junk_is_refused_and_the_session_goes_on(server: HttpServer, junk: bytes) -> None:
     client = alices(server)
@@ -129,6 +159,7 @@ async def test_the_protocol_without_sessions_is_refused_with_the_versions_that_h
         with pytest.raises(MCPError, match="A workspace needs a session") as refused:
             await session.run("true")
     assert refused.value.data["supported"] == list(HANDSHAKE_PROTOCOL_VERSIONS)
+    assert "Traceback" not in server.log()
 
 
 @pytest.mark.parametrize(

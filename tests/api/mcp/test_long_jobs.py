@@ -38,6 +38,15 @@ async def test_a_long_job_reports_progress_is_answered_with_its_id_and_its_resul
     assert await session.stdout("cat made") == "three\n"
 
 
+async def test_of_the_output_of_a_running_job_the_newest_is_shown_and_how_much_came_before(
+    session: Session,
+) -> None:
+    answer = await session.run("seq 10000; sleep 60")
+    assert answer.facts["stdout"].endswith("9999\n10000\n")
+    assert f"({48894 - 8192} bytes before it are left out)" in answer.text
+    await session.call("cancel")
+
+
 async def test_a_result_can_be_asked_for_again(session: Session) -> None:
     first = await session.run("echo one")
     await session.run("echo two")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -64,3 +65,18 @@ async def test_a_redis_that_hangs_is_not_waited_for_and_the_job_can_be_asked_for
             while answer.facts.get("status") in ("running", "queued", "unknown"):
                 answer = await session.call("result", job=job)
             assert (answer.facts["status"], answer.facts["stdout"]) == ("succeeded", "done\n")
+
+
+async def test_a_job_that_was_sent_before_redis_hangs_is_answered_with_its_id(own_redis: str) -> None:
+    redis_server = server_of(own_redis)
+    async with session_over_stdio(own_redis, **SETTINGS) as session:
+        calling = asyncio.create_task(session.run("true"))
+        with redis.Redis.from_url(own_redis) as client:
+            await until(lambda: client.llen("cellblock"), "the job waits")
+        redis_server.suspend()
+        try:
+            answer = await calling
+        finally:
+            redis_server.resume()
+    assert (answer.facts["status"], answer.is_error) == ("unknown", False)
+    assert f"Job {answer.facts['job']} was sent, and the queue cannot be reached now." in answer.text

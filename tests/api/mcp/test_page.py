@@ -14,7 +14,7 @@ from mcp.client.stdio import stdio_client
 from api.mcp.arguments import MOST_READ_BYTES
 from api.mcp.images import MOST_IMAGE_BYTES
 from api.mcp.new_images import MOST_IMAGES, MOST_IMAGES_BYTES
-from api.mcp.sessions import MOST_BODY_BYTES
+from api.mcp.sessions import MOST_BODY_BYTES, MOST_HELD_BYTES
 from api.mcp.shortened import MOST_CHARS
 from api.mcp.tools import MOST_ENTRIES, tool_list
 from tests.api.mcp.talking import Session, mcp_env, running_http, session_over_http
@@ -74,6 +74,6 @@ def test_the_page_has_every_bound() -> None:
         f"{MOST_IMAGES}, each of {MOST_IMAGE_BYTES} bytes, {MOST_IMAGES_BYTES} bytes together",
         f"{MOST_READ_BYTES >> 10} KiB at a time",
         f"{MOST_ENTRIES} entries",
-        f"{MOST_BODY_BYTES >> 20} MiB",
+        f"{MOST_BODY_BYTES >> 20} MiB; {MOST_HELD_BYTES >> 20} MiB for all",
     ):
         assert bound in TEXT, bound
