@@ -27,9 +27,6 @@ def celery_config(settings: Settings) -> dict[str, Any]:
     queues = settings.queues.split(",")
     return {
         "broker_url": broker.celery_url,
-        # Before these two, Celery does not look at CELERY_BROKER_URL, which is that of the app around this.
-        "broker_read_url": broker.celery_url,
-        "broker_write_url": broker.celery_url,
         "result_backend": backend.celery_url,
         **({"broker_use_ssl": broker.tls.options()} if broker.tls and broker.is_redis else {}),
         **({"redis_backend_use_ssl": backend.tls.options()} if backend.tls else {}),

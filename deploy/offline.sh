@@ -12,6 +12,6 @@ stamp=$(cat deploy/offline.sh deploy/requirements.py constraints.txt | sha256sum
 rm -rf dist/wheels
 mkdir -p dist/wheels
 # The markers are cut off: the image may have another Python version than this machine.
-python3 deploy/requirements.py <constraints.txt | sed 's/ ; python[^\\]*//' >dist/wheels/needed.txt
+python3 deploy/requirements.py <constraints.txt | X >dist/wheels/needed.txt
 pip download --quiet --require-hashes --no-deps --dest dist/wheels --requirement dist/wheels/needed.txt
 echo "$stamp" >dist/wheels/.stamp

@@ -10,12 +10,27 @@ __all__ = ["app"]
 
 
 class _App(Celery):
-    """Takes its addresses from the settings, and not from variables of the app around it."""
+    """Takes its addresses from its configuration alone.
+
+    Celery first looks at CELERY_BROKER_URL and CELERY_RESULT_BACKEND, which may be those of another app.
+    """
 
     @property
     def backend_cls(self) -> str:  # type: ignore[override]  # a plain attribute there, which only this reads
-        """The address for results. Celery would look at CELERY_RESULT_BACKEND before its configuration."""
+        """The address for results."""
         return str(self.conf["result_backend"])
+
+    def connection(self, hostname: str | None = None, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """A connection to the broker, to show where that is."""
+        return super().connection(hostname or self.conf["broker_url"], *args, **options)
+
+    def connection_for_read(self, url: str | None = None, **options: Any) -> Any:  # noqa: ANN401
+        """A connection to the broker, to take jobs."""
+        return super().connection_for_read(url or self.conf["broker_url"], **options)
+
+    def connection_for_write(self, url: str | None = None, **options: Any) -> Any:  # noqa: ANN401
+        """A connection to the broker, to send jobs."""
+        return super().connection_for_write(url or self.conf["broker_url"], **options)
 
 
 app = _App(

@@ -85,7 +85,7 @@ def test_the_spans_of_a_request_and_of_its_sending_belong_to_the_callers_trace(a
     api.caller(None).submit("true", 30, headers={"traceparent": PARENT})
     spans = wait_until(lambda: [one for one in _spans(api) if one["kind"].endswith("PRODUCER")], 10, "spans")
     assert {one["context"]["trace_id"] for one in spans[-1:]} == {f"0x{PARENT[3:35]}"}
-    (request,) = [one for one in _spans(api) if one["name"] == "POST /v1/jobs" and one["parent_id"]]
+    (request,) = wait_until(lambda: _requests(api), 10, "the span of the request")
     assert request["context"]["trace_id"] == f"0x{PARENT[3:35]}"
 
 
@@ -108,6 +108,10 @@ def test_the_log_holds_no_token_no_payload_and_no_output(api: Api) -> None:
     caller.submit(f"echo {secret}", timeout=secret, **job)
     caller.call("POST", f"/v1/{secret}?wait={secret}", data=secret, headers={"Last-Event-ID": secret})
     assert secret not in api.log()
+
+
+def _requests(api: Api) -> list[dict[str, Any]]:
+    return [one for one in _spans(api) if one["name"] == "POST /v1/jobs" and one["parent_id"]]
 
 
 def _spans(api: Api) -> list[dict[str, Any]]:
