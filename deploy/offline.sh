@@ -11,7 +11,8 @@ stamp=$(cat deploy/offline.sh deploy/requirements.py constraints.txt | sha256sum
 [ "$(cat dist/wheels/.stamp 2>/dev/null)" != "$stamp" ] || exit 0
 rm -rf dist/wheels
 mkdir -p dist/wheels
-# The markers are cut off: the image may have another Python version than this machine.
-python3 deploy/requirements.py <constraints.txt | X >dist/wheels/needed.txt
+# What markers say of Python's version is cut off: the image may have another one than this machine.
+python3 deploy/requirements.py <constraints.txt |
+  sed -E "s/ ; python_[a-z_]+ [<>=!]+ '[^']*' and / ; /; s/ ; python_[^\\]*/ /" >dist/wheels/needed.txt
 pip download --quiet --require-hashes --no-deps --dest dist/wheels --requirement dist/wheels/needed.txt
 echo "$stamp" >dist/wheels/.stamp
