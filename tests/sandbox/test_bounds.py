@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,14 @@ def test_the_least_and_the_most_of_each_limit_are_taken(bounds: Mapping[str, flo
     limits = resolve(**bounds)
     assert list(asdict(limits).values()) == list(bounds.values())
     assert read_limits(limits.text, load_settings()) == limits
+
+
+def test_a_guard_reads_the_limits_of_workers_that_are_older_than_it() -> None:
+    limits = resolve()
+    older = {
+        name: value for name, value in asdict(limits).items() if name not in ("cpu_time_s", "stack_bytes")
+    }
+    assert read_limits(json.dumps(older), load_settings()) == limits
 
 
 @pytest.mark.parametrize("name", ["memory", "pids", "disk"])
