@@ -18,7 +18,8 @@ _CONFTEST = """
 from tests.stall import Stall
 def pytest_configure(config):
     if config.getoption("numprocesses", None):
-        config.pluginmanager.register(Stall(bound_s=2))
+        # It also covers the start of the process, which takes seconds beside other tests.
+        config.pluginmanager.register(Stall(bound_s=8))
 """
 _TEST = """
 import os, signal
