@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,12 +49,17 @@ class Orders:
 
     def __iter__(self) -> Iterator[bytes]:
         """The pieces. What is in memory comes as one piece."""
-        for is_source, parts in groupby(self.parts, lambda part: isinstance(part, Source)):
-            if is_source:
-                for part in parts:
-                    yield from part.pieces()  # type: ignore[union-attr]  # a source
-            else:
-                yield b"".join(parts)  # type: ignore[arg-type]  # no source
+        held: list[bytes] = []
+        for part in self.parts:
+            if isinstance(part, bytes):
+                held.append(part)
+                continue
+            if held:
+                yield b"".join(held)
+                held = []
+            yield from part.pieces()
+        if held:
+            yield b"".join(held)
 
 
 def encode_orders(overture: str, nonce: str, job: Job) -> Orders:
