@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.blobs import Source
-from sandbox.supervisor.orders import KILL, SUPERVISOR, TERMINATE, encode_orders
+from sandbox.supervisor.orders import KILL, SUPERVISOR, TERMINATE, Orders, encode_orders
 
 if TYPE_CHECKING:
     from sandbox import Job
@@ -119,3 +119,7 @@ def test_the_words_of_the_worker_are_those_that_the_supervisor_knows() -> None:
     assert {"term) kill -TERM -1", "kill) kill -KILL -1"} <= {
         line.strip(" ;") for line in SUPERVISOR.splitlines()
     }
+
+
+def test_what_is_in_memory_is_sent_as_one_piece_and_in_order() -> None:
+    assert list(Orders([b"a", b"b", Source.of(b"c"), b"d"])) == [b"ab", b"c", b"d"]
