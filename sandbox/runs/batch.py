@@ -109,8 +109,8 @@ class Batch:
             self.last = outcome
             self.laps = {name: self.laps.get(name, 0) + lap for name, lap in outcome.laps.items()}
             self._results[index] = result
-            if result.status is not Status.CANCELLED:
-                self._observer.run_ended(index, result)
+        if result.status is not Status.CANCELLED:
+            self._observer.run_ended(index, result)
 
     def unwanted(self, index: int) -> bool:
         """Whether this run is to be stopped, or not to be begun."""

@@ -62,17 +62,23 @@ class EndedRuns(Observer):
 def ended_runs(redis: Redis, task_id: str) -> dict[int, RunResult]:
     """The runs of a job that are noted, by their place in the request.
 
+    A note that this version can't read is left out, so that the run is made again.
+
     Raises:
         redis.exceptions.RedisError: there was no answer.
     """
     found: Any = redis.hgetall(_key_of(task_id))
-    return {int(run): _read(text) for run, text in sorted(found.items(), key=lambda one: int(one[0]))}
+    read = {int(run): _read(text) for run, text in found.items() if run.isdigit()}
+    return {run: result for run, result in sorted(read.items()) if result is not None}
 
 
-def _read(text: bytes) -> RunResult:
-    noted = json.loads(text)
+def _read(text: bytes) -> RunResult | None:
     words = {"status": Status, "verdict": RunVerdict, "limit": Limit}
-    return RunResult(**noted | {name: word(noted[name]) for name, word in words.items() if noted[name]})
+    try:
+        noted = json.loads(text)
+        return RunResult(**noted | {name: word(noted[name]) for name, word in words.items() if noted[name]})
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _key_of(task_id: str) -> str:
