@@ -16,6 +16,7 @@ from sandbox import Job, Limits, parse_job
 from sandbox.engines.docker.image_choice import find_image
 from sandbox.engines.engine import new_name
 from tests.engine_checkpoint import engine_checkpoint
+from tests.engines import ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import docker
 
     from config import Settings
+    from sandbox import Sandbox
     from tests.engine_checkpoint import Checkpoint
 
 
@@ -98,3 +100,15 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which the host engine creates the folders of jobs."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture(
+    params=[
+        *(pytest.param(name, marks=pytest.mark.engine, id=engine) for engine, name in ENGINES.items()),
+        "host",
+    ]
+)
+def anywhere(request: pytest.FixtureRequest) -> Sandbox:
+    """A sandbox for each engine in turn."""
+    engine: Sandbox = request.getfixturevalue(request.param)
+    return engine

@@ -11,7 +11,6 @@ import pytest
 
 from sandbox import Status
 from sandbox.result import Limit
-from tests.engines import ENGINES
 from tests.programs import runs
 from tests.waiting import PATIENCE, wait_until
 
@@ -45,18 +44,6 @@ CONTRACT_KEYS = {
         "artifacts_skipped",
     ),
 }
-
-
-@pytest.fixture(
-    params=[
-        *(pytest.param(name, marks=pytest.mark.engine, id=engine) for engine, name in ENGINES.items()),
-        "host",
-    ]
-)
-def anywhere(request: pytest.FixtureRequest) -> Sandbox:
-    """A sandbox for each engine in turn."""
-    engine: Sandbox = request.getfixturevalue(request.param)
-    return engine
 
 
 def test_exit_zero_has_succeeded(anywhere: Sandbox) -> None:

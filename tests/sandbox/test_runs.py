@@ -8,7 +8,6 @@ import pytest
 
 from sandbox import Status
 from sandbox.result import Limit, RunVerdict
-from tests.engines import ENGINES
 
 if TYPE_CHECKING:
     from sandbox import Sandbox
@@ -22,18 +21,6 @@ case $1 in
   *) echo right ;;
 esac
 """
-
-
-@pytest.fixture(
-    params=[
-        *(pytest.param(name, marks=pytest.mark.engine, id=engine) for engine, name in ENGINES.items()),
-        "host",
-    ]
-)
-def anywhere(request: pytest.FixtureRequest) -> Sandbox:
-    """A sandbox for each engine in turn."""
-    engine: Sandbox = request.getfixturevalue(request.param)
-    return engine
 
 
 def test_a_run_gets_its_input_arguments_variables_and_files(anywhere: Sandbox) -> None:
