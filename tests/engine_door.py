@@ -11,17 +11,18 @@ from config import load_settings
 from sandbox.engines.docker.client import docker_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["Door", "engine_door"]
 
 
 class Door:
-    """Passes on all bytes of its socket while it is open."""
+    """Passes on all bytes of its socket while it is open. `change` may replace what the engine says."""
 
     def __init__(self, path: Path) -> None:
         self.url = f"unix://{path}"
+        self.change: Callable[[bytes], bytes] = lambda said: said
         self._engine = docker_address(load_settings()).removeprefix("unix://")
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -66,13 +67,14 @@ class Door:
         engine.sendall(said)
         with self._lock:
             self._through |= {guest, engine}
-        for source, target in ((guest, engine), (engine, guest)):
-            threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+        ways = (guest, engine, lambda said: said), (engine, guest, self.change)
+        for way in ways:
+            threading.Thread(target=self._pump, args=way, daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, change: Callable[[bytes], bytes]) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
-                target.sendall(data)
+                target.sendall(change(data))
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)
         # The other direction may last much longer. So each side is closed when nothing more comes from it.

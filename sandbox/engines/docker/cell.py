@@ -18,6 +18,7 @@ from sandbox.engines.docker.client import mapped_errors
 from sandbox.engines.docker.frames import FrameReader
 from sandbox.engines.docker.starvation import StarvationGauge
 from sandbox.engines.job_usage import JobUsage
+from sandbox.engines.kernel_log import killed_for_memory
 from sandbox.errors import CellLost, EngineFailed, SandboxUnavailable
 from sandbox.events import Closed, Ended, Started, Usage
 from sandbox.patience import Patience
@@ -40,6 +41,8 @@ _RECEIVE_BYTES = 256 << 10
 # The memory is watched only after this time. Most jobs end sooner and cost nothing.
 _GAUGE_AFTER_S = 1.0
 _TICK_S = 0.5
+# The exit code of a container whose first process was killed by SIGKILL.
+_KILLED = 137
 # A socket with the timeout 0 does not wait, and fails otherwise.
 _TINY_S = 0.001
 
@@ -52,6 +55,7 @@ class DockerCell:
         self._name = opened.name
         self._socket = _only_socket(opened)
         self._env = opened.env
+        self._group = opened.group
         self._usage = JobUsage(ControlGroup(opened.group) if opened.group else None)
         self._used_at_kill = Usage()
         self._client = client
@@ -160,7 +164,11 @@ class DockerCell:
                 state = self._state()
             except docker.errors.NotFound as error:
                 raise CellLost(f"The cell {self._name} was removed while its job ran.") from error
-        return Evidence(state["ExitCode"], out_of_memory=bool(state["OOMKilled"]), usage=self._used_at_kill)
+        killed = bool(state["OOMKilled"]) or self._was_killed_for_memory(state["ExitCode"])
+        return Evidence(state["ExitCode"], out_of_memory=killed, usage=self._used_at_kill)
+
+    def _was_killed_for_memory(self, exit_code: int) -> bool:
+        return exit_code == _KILLED and self._group is not None and killed_for_memory(self._group)
 
     def _strike(self) -> None:
         try:

@@ -1,0 +1,65 @@
+"""A kill for lack of memory that the engine has missed is found in the kernel's log."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from config import load_settings
+from sandbox import Sandbox, Status
+from sandbox.engines.kernel_log import killed_for_memory
+from tests.engine_door import engine_door
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+
+GROUP = "/docker/0123"
+RECORD = (
+    "6,424,846034619,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=0123,mems_allowed=0,"
+    f"oom_memcg={GROUP},task_memcg={GROUP},task=head,pid=26313,uid=65534\n"
+)
+SPEND_ALL = "exec head -c 60000000 /dev/zero > big"
+
+
+@pytest.fixture
+def forgetful(engine: docker.APIClient) -> Iterator[Sandbox]:
+    """A sandbox whose engine never says that it has seen a kill for lack of memory."""
+    del engine
+    with tempfile.TemporaryDirectory(prefix="cb-door-") as name, engine_door(Path(name, "s")) as door:
+        door.change = lambda said: said.replace(b'"OOMKilled":true', b'"OOMKilled":null')
+        with Sandbox(load_settings(engine="docker", docker_host=door.url)) as sandbox:
+            yield sandbox
+
+
+def log_of(folder: Path, *records: str) -> Path:
+    log = folder / "kmsg"
+    log.write_text("".join(records))
+    return log
+
+
+def test_a_kill_that_the_engine_missed_is_out_of_memory(forgetful: Sandbox) -> None:
+    forgetful.run("true")  # the first container shows where the groups of all are
+    result = forgetful.run(SPEND_ALL, memory="32m", disk="128m")
+    assert (result.status, result.exit_code) == (Status.OUT_OF_MEMORY, 137)
+
+
+def test_a_record_names_the_group_that_was_out_of_memory(tmp_path: Path) -> None:
+    assert killed_for_memory(GROUP, log_of(tmp_path, RECORD))
+
+
+@pytest.mark.parametrize("group", ["/docker/012", "/docker/01234", "/docker", "docker/0123"])
+def test_another_group_is_not_taken_for_it(tmp_path: Path, group: str) -> None:
+    assert not killed_for_memory(group, log_of(tmp_path, RECORD))
+
+
+def test_only_a_kill_counts(tmp_path: Path) -> None:
+    assert not killed_for_memory(GROUP, log_of(tmp_path, RECORD.replace("oom-kill:", "")))
+
+
+def test_a_log_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+    assert not killed_for_memory(GROUP, tmp_path / "none")
