@@ -6,7 +6,7 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -17,7 +17,7 @@ from config.setting_types import Bytes
 from config.settings import InvalidSetting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "BASH",
@@ -121,6 +121,7 @@ class Runtime(BaseModel):
     env: dict[str, str] = Field(default_factory=dict)
     joined: tuple[str, ...] = ()
     aborts_when_full: bool = False
+    says_when_full: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     limits: RuntimeLimits = RuntimeLimits()
     compile_limits: RuntimeLimits = RuntimeLimits()
 
@@ -156,6 +157,10 @@ class Runtime(BaseModel):
     def is_full(self, peak_bytes: int | None, memory_bytes: int) -> bool:
         """Whether a job that aborts with this peak of memory has done so because its heap is full."""
         return self.aborts_when_full and (peak_bytes or 0) >= HEAP_SHARE * memory_bytes
+
+    def says_full(self, last_lines: Sequence[str]) -> bool:
+        """Whether the language's runtime says by one of these lines that it got no memory."""
+        return any(line.startswith(self.says_when_full) for line in last_lines)
 
     @property
     def compiler(self) -> Runtime:

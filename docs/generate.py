@@ -84,19 +84,20 @@ says so.
 
 Java, .NET and Node get a heap of three quarters of the cell's memory, so that their collectors run in time.
 The rest is for the runtime itself. A program whose heap is full ends in a way of its language's own, and
-its status is `out_of_memory`, by these facts and never by what it prints:
+its status is `out_of_memory`. So is that of a program that fails because it asked for too much at once, such
+as for one huge array:
 
-| runtime | what shows that the heap was full |
+| runtime | what shows that there was no memory |
 |---|---|
 | java | the JVM runs a command, which leaves the file `/tmp/.heap-report`, and the program fails |
-| node | Node leaves its report in that file, and aborts |
-| dotnet | the program aborts (SIGABRT), and has used three quarters of the memory |
+| node | Node leaves its report in that file, and aborts; or its error is `Array buffer allocation failed` |
+| dotnet | the program aborts (SIGABRT), and has used three quarters of the memory, or says why it aborts |
+| python | the error that ends the program is `MemoryError`, or numpy's |
+| cpp | the error that ends the program is `std::bad_alloc`; a program in C must say so in its own way |
 
-A program that catches the error and succeeds has succeeded. A program can leave such a file by itself: this
-turns `failed` or `signaled` into `out_of_memory`, and does nothing else. An array of .NET that is larger
-than the whole heap ends a program by SIGABRT while little memory is used, so that its status is `signaled`.
-A request that the kernel refuses at once, such as a terabyte in Python or C, is an error of the program:
-`failed` or `signaled`.
+Where an error shows it, it is at the end of the program's standard error. A program that catches the error
+and succeeds has succeeded. A program can leave such a file or write such a line by itself: this turns
+`failed` or `signaled` into `out_of_memory`, and does nothing else.
 """
 
 

@@ -8,6 +8,9 @@ from sandbox.encoded import first_part, last_part, within
 
 __all__ = ["Capture"]
 
+# Enough for a trace of some hundred calls below the line that says what happened.
+_END_BYTES = 64 << 10
+
 
 class Capture:
     """Counts all bytes of a stream and keeps its first and last ones, `limit_bytes` in all."""
@@ -52,6 +55,11 @@ class Capture:
             return within(self.text(), encoded_bytes)
         head = first_part(_decode_cut_end(self._head), encoded_bytes - encoded_bytes // 2)
         return head + last_part(_decode_cut_start(self._last()), encoded_bytes // 2), True
+
+    def last_lines(self, number: int) -> list[str]:
+        """The last lines that begin with no space, as far as they are kept. The last one comes last."""
+        end = (self._head + self._last())[-_END_BYTES:].decode("utf-8", "replace")
+        return [line for line in end.splitlines() if line and not line[0].isspace()][-number:]
 
     def _last(self) -> bytearray:
         return self._tail[self._oldest :] + self._tail[: self._oldest] if self._oldest else self._tail

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.artifacts import ArtifactCaps, Collected
 from sandbox.errors import CellLost, EngineFailed, SandboxUnavailable
+from sandbox.events import STDERR
 from sandbox.keeping import NO_REPORT, NOT_ASKED, Kept, bring_back
 from sandbox.result import Status
 from sandbox.verdict import judge
@@ -102,7 +103,7 @@ class CellRun:
                     _check_alive(cell)
         except self.interrupts:
             ending = replace(ending, stopped=Status.TIMED_OUT)
-        verdict = judge(ending, job)
+        verdict = judge(ending, job, watch.captures[STDERR])
         laps.note("collect")
         return Outcome(
             verdict, ending.duration_s, watch.captures, collected, cell.info, laps.seconds, workspace, kept

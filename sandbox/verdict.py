@@ -11,12 +11,15 @@ from sandbox.events import Usage
 from sandbox.result import Limit, Status
 
 if TYPE_CHECKING:
+    from sandbox.capture import Capture
     from sandbox.job import Job
     from sandbox.watch import Ending
 
 __all__ = ["Verdict", "judge"]
 
 _SIGKILL_CODE = 128 + signal.SIGKILL
+# Node's own version comes after its error.
+_LINES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,14 @@ class Verdict:
     limit: Limit | None = None
 
 
-def judge(ending: Ending, job: Job) -> Verdict:
+def judge(ending: Ending, job: Job, stderr: Capture | None = None) -> Verdict:
     """The verdict on how a job ended.
 
     If the worker stopped the job, its reason is the status. Otherwise `out_of_memory` needs two things: the
-    command failed, and the kernel counted a kill or the language's runtime had a full heap. A command may
-    lose a child to the kernel, or catch the error of a full heap, and still succeed. A job that has used more
-    than its CPU time has timed out, even if it ended before it could be stopped.
+    command failed, and the kernel counted a kill or the language's runtime got no memory, which it may have
+    said at the end of `stderr` alone. A command may lose a child to the kernel, or catch the error of a full
+    heap, and still succeed. A job that has used more than its CPU time has timed out, even if it ended before
+    it could be stopped.
 
     Raises:
         CellLost: the cell was killed, but neither by the worker nor for its memory.
@@ -46,7 +50,7 @@ def judge(ending: Ending, job: Job) -> Verdict:
     spent = ending.cpu_spent or _has_spent(usage, job)
     if ending.stopped or spent:
         status = ending.stopped or Status.TIMED_OUT
-    elif exit_code != 0 and _ran_out_of_memory(ending, name, job):
+    elif exit_code != 0 and (_ran_out_of_memory(ending, name, job) or _says_so(stderr, job)):
         status = Status.OUT_OF_MEMORY
     elif ending.report is None and exit_code == _SIGKILL_CODE:
         raise CellLost("The cell was killed from outside, by somebody other than its worker.")
@@ -95,3 +99,8 @@ def _ran_out_of_memory(ending: Ending, signal_name: str | None, job: Job) -> boo
         )
         return bool(report.usage.oom_kills) or report.heap_full or aborted_full
     return ending.evidence is not None and ending.evidence.out_of_memory
+
+
+def _says_so(stderr: Capture | None, job: Job) -> bool:
+    """Whether the language's runtime has ended with its own words for it. A program can say them, too."""
+    return stderr is not None and job.runtime.says_full(stderr.last_lines(_LINES))

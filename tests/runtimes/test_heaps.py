@@ -42,7 +42,7 @@ def test_more_living_data_than_memory_is_out_of_memory(start: Start) -> None:
     assert (result.status, result.stdout) == (Status.OUT_OF_MEMORY, "")
 
 
-@pytest.mark.parametrize("runtime", ["java", "node"], indirect=True)
+@pytest.mark.parametrize("runtime", ["cpp", "dotnet", "java", "node", "python"], indirect=True)
 def test_one_array_that_is_larger_than_the_memory_is_out_of_memory(start: Start) -> None:
     assert start("huge", memory="128m", timeout=60).status is Status.OUT_OF_MEMORY
 
@@ -57,6 +57,11 @@ def test_a_program_may_catch_that_its_heap_is_full(sandbox: Sandbox, runtime: st
 def test_a_jobs_own_node_options_leave_the_heap_as_it_is(start: Start) -> None:
     result = start("living", stdin="170 512", memory="256m", env={"NODE_OPTIONS": "--no-warnings"})
     assert (result.status, result.stdout) == (Status.SUCCEEDED, "done\n")
+
+
+def test_a_typed_array_of_node_that_is_larger_than_the_memory_is_out_of_memory(sandbox: Sandbox) -> None:
+    result = sandbox.run(None, "node", files={"main.js": "new Float64Array(2 ** 33 - 1).fill(1)\n"})
+    assert result.status is Status.OUT_OF_MEMORY
 
 
 def test_a_forged_report_of_a_full_heap_makes_no_result_better(sandbox: Sandbox) -> None:

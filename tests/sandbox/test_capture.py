@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,3 +67,20 @@ def test_memory_stays_bounded_by_the_limit() -> None:
     captured = capture([b"x" * 1000] * 1000, 100)
     assert len(captured.text()) == 100
     assert captured.total_bytes == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("", []),
+        ("one", ["one"]),
+        ("one\ntwo\n\nthree\n  at x\n\tat y\n", ["two", "three"]),
+        ("a\n" * 100_000 + "end\n" + "  at x\n" * 1000, ["a", "end"]),
+    ],
+)
+def test_the_last_lines_are_those_that_begin_with_no_space(text: str, last: list[str]) -> None:
+    assert capture([text.encode()], 1_000_000).last_lines(2) == last
+
+
+def test_of_a_stream_that_was_cut_the_last_lines_are_those_of_its_end() -> None:
+    assert capture([b"start\n", b"x" * 1000, b"\nend\n"], 20).last_lines(1) == ["end"]

@@ -13,6 +13,7 @@ from sandbox.events import Ended, Usage
 from sandbox.result import Status
 from sandbox.verdict import judge, signal_name
 from sandbox.watch import Ending
+from tests.sandbox.test_capture import capture
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Parse
@@ -91,6 +92,32 @@ def test_an_abort_with_a_full_heap_is_out_of_memory_where_the_runtime_aborts_the
     parse: Parse, peak_mib: int | None, status: Status
 ) -> None:
     assert judge(aborted(peak_mib), parse(runtime="dotnet", memory="512m")).status is status
+
+
+@pytest.mark.parametrize(
+    ("runtime", "says", "status"),
+    [
+        ("python", "Traceback (most recent call last):\n  File x\nMemoryError\n", Status.OUT_OF_MEMORY),
+        (
+            "node",
+            "RangeError: Array buffer allocation failed\n    at x\n\nNode.js v22\n",
+            Status.OUT_OF_MEMORY,
+        ),
+        ("python", "MemoryError\nTraceback (most recent call last):\n  File x\nKeyError\n", Status.FAILED),
+        ("python", "It was no MemoryError\n", Status.FAILED),
+        ("cpp", "MemoryError\n", Status.FAILED),
+        ("python", "", Status.FAILED),
+    ],
+)
+def test_a_failure_whose_last_words_are_its_runtimes_for_it_is_out_of_memory(
+    parse: Parse, runtime: str, says: str, status: Status
+) -> None:
+    assert judge(reported(1), parse(runtime=runtime), capture([says.encode()], 1000)).status is status
+
+
+def test_a_success_stays_one_whatever_it_says(parse: Parse) -> None:
+    verdict = judge(reported(0), parse(runtime="python"), capture([b"MemoryError\n"], 1000))
+    assert verdict.status is Status.SUCCEEDED
 
 
 @pytest.mark.parametrize("number", sorted(signal.Signals), ids=lambda number: number.name)
