@@ -195,7 +195,10 @@ class Result:
     cpu_seconds: float | None = None
     """Seconds of processor time of all its processes, as the kernel counts it; null where unknown."""
     memory_peak: int | None = None
-    """Bytes: the cell's peak of memory, including the files in it; null where it can't be read."""
+    """Bytes: the cell's peak of memory, including the files in it; null where it can't be read.
+
+    Without a cell it is the largest process's peak. The kernel counts the worker's own peak as the least.
+    """
     timings: Timings
     """Seconds: how long each step took."""
     stdout: str

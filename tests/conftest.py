@@ -127,7 +127,8 @@ def _settings_of_nobody() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _fresh_settings(_nothing_left: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what a test has replaced before it is checked what the test has left."""
     this_settings.cache_clear()
     this_catalogue.cache_clear()
     yield
