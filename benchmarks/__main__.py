@@ -28,11 +28,13 @@ from benchmarks.neighbour import measure_neighbour
 from benchmarks.peers import cache_folder
 from benchmarks.queue_cost import measure_queue_cost
 from benchmarks.report import publish, save, show
+from benchmarks.runs import measure_runs
 from benchmarks.scale import DEFAULT, FULL, QUICK, Scale
 from benchmarks.stress import measure_stress
 from benchmarks.surroundings import BenchError, Surroundings
 from benchmarks.tenants import measure_tenants
 from benchmarks.throughput import measure_throughput
+from benchmarks.workspace import measure_workspace
 from sandbox import SandboxUnavailable
 
 _Found = Finding | list[Finding]
@@ -54,6 +56,8 @@ _ASKED: dict[str, Callable[[Surroundings, Scale, Callable[[str], None]], _Found]
     "live": measure_live,
     "stress": measure_stress,
     "neighbour": measure_neighbour,
+    "runs": measure_runs,
+    "workspace": measure_workspace,
 }
 _WARM_CELLS = 20
 _PROCESSES = 8
@@ -91,7 +95,7 @@ def _options() -> argparse.Namespace:
         nargs="*",
         choices=[*_SHARED, *_ALONE, *_ASKED, []],
         metavar="WHAT",
-        help="all but `live`, `stress` and `neighbour`, if not given",
+        help=f"all but {', '.join(_ASKED)}, if not given",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--full", action="store_true", help="longer, for figures that are to be shown")

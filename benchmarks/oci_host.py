@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OciHost"]
 
-_RUNTIMES = ("bash", "python")
+_RUNTIMES = ("bash", "python", "cpp")
 _GROUPS = Path("/sys/fs/cgroup")
 
 

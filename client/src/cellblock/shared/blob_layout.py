@@ -6,7 +6,7 @@ from __future__ import annotations
 __all__ = ["LISTS", "PIECE_BYTES", "UNFINISHED_MS", "entry_of", "kept_ms", "key_of"]
 
 #: With what Redis adds to it, a piece fits into a class of its allocator, whose next one is a quarter larger.
-PIECE_BYTES = (1 << 19) - 64
+PIECE_BYTES = (1 << 18) - 64
 #: How long the pieces of a writer that is gone are kept after its last one.
 UNFINISHED_MS = 600_000
 #: The keys that all scripts get first.
