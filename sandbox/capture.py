@@ -58,8 +58,9 @@ class Capture:
 
     def last_lines(self, number: int) -> list[str]:
         """The last lines that begin with no space, as far as they are kept. The last one comes last."""
-        end = (self._head + self._last())[-_END_BYTES:].decode("utf-8", "replace")
-        return [line for line in end.splitlines() if line and not line[0].isspace()][-number:]
+        end = (self._head[-_END_BYTES:] + self._last()[-_END_BYTES:])[-_END_BYTES:]
+        lines = end.decode("utf-8", "replace").splitlines()
+        return [line for line in lines if line and not line[0].isspace()][-number:]
 
     def _last(self) -> bytearray:
         return self._tail[self._oldest :] + self._tail[: self._oldest] if self._oldest else self._tail
