@@ -100,7 +100,7 @@ class CellRun:
                     (collected.cut_short or kept.cut_short) if caps else content_bytes(workspace) is None
                 )
                 if cut_short and watch.is_closed:
-                    _check_alive(cell)
+                    ending = _closed_early(cell, ending)
         except self.interrupts:
             ending = replace(ending, stopped=Status.TIMED_OUT)
         verdict = judge(ending, job, watch.captures[STDERR])
@@ -122,10 +122,22 @@ class CellRun:
             return watch.unconfirmed()
 
 
-def _check_alive(cell: Cell) -> None:
-    """Raise `CellLost` if the cell was killed from outside. A job may break its own archive without error."""
-    if cell.examine().exit_code == _KILLED:
+def _closed_early(cell: Cell, ending: Ending) -> Ending:
+    """How a job ended whose cell closed before it gave the files. A job may break its own archive.
+
+    The job's files are in the cell's memory. If that has no room for the program that archives them, the job
+    is out of memory: another attempt would end the same way.
+
+    Raises:
+        CellLost: the cell was killed from outside.
+    """
+    evidence = cell.examine()
+    if evidence.exit_code != _KILLED:
+        return ending
+    if not evidence.out_of_memory:
         raise CellLost("The cell was killed from outside before it gave the job's files.")
+    usage = ending.report.usage if ending.report else evidence.usage
+    return replace(ending, report=None, evidence=replace(evidence, usage=usage))
 
 
 @dataclass(slots=True)

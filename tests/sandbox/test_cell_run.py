@@ -39,10 +39,10 @@ class StruckCell(ToldCell):
 
 
 def spend(
-    parse: Parse, *polls: list[Any], examined: int = 1, **request: Any
+    parse: Parse, *polls: list[Any], examined: int = 1, out_of_memory: bool = False, **request: Any
 ) -> tuple[Outcome, ToldEngine, ToldCell]:
     cell = StruckCell([Started()], *polls)
-    cell.evidence = Evidence(exit_code=examined)
+    cell.evidence = Evidence(exit_code=examined, out_of_memory=out_of_memory)
     engine = ToldEngine(cell)
     cell_run = CellRun(engine.acquire, 0.3, (TimeIsUp,))
     try:
@@ -141,6 +141,13 @@ def test_a_cell_that_was_killed_over_its_files_is_lost_and_one_that_ended_is_not
         return
     outcome, _, _ = spend(parse, *polls, examined=examined, artifacts=["*"])
     assert outcome.verdict.status is (Status.FAILED if closes else Status.TIMED_OUT)
+
+
+def test_a_job_whose_files_leave_no_memory_to_archive_them_is_out_of_memory(parse: Parse) -> None:
+    polls: list[list[Any]] = [[END], [Archived(b"half a header")], [Closed()]]
+    outcome, _, _ = spend(parse, *polls, examined=137, out_of_memory=True, artifacts=["*"])
+    assert (outcome.verdict.status, outcome.verdict.exit_code) == (Status.OUT_OF_MEMORY, 137)
+    assert outcome.verdict.usage == END.usage
 
 
 def test_a_cell_that_closes_after_a_whole_archive_is_not_looked_at(parse: Parse) -> None:
