@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
     from sandbox.events import Event
     from sandbox.job import Job
 
-__all__ = ["Cell", "CellInfo", "Evidence", "JobTags"]
+__all__ = ["KILLED", "Cell", "CellInfo", "Evidence", "JobTags"]
+
+#: The exit code of a cell, or of a command, that SIGKILL has ended.
+KILLED = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sandbox.artifacts import ArtifactCaps, Collected
+from sandbox.cell import KILLED
 from sandbox.errors import CellLost, EngineFailed, SandboxUnavailable
 from sandbox.events import STDERR
 from sandbox.keeping import NO_REPORT, NOT_ASKED, Kept, bring_back
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["CellRun", "Outcome"]
 
 _log = logging.getLogger("cellblock.cell_run")
-
-_KILLED = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ def _closed_early(cell: Cell, ending: Ending) -> Ending:
         CellLost: the cell was killed from outside.
     """
     evidence = cell.examine()
-    if evidence.exit_code != _KILLED:
+    if evidence.exit_code != KILLED:
         return ending
     if not evidence.out_of_memory:
         raise CellLost("The cell was killed from outside before it gave the job's files.")

@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sandbox.cell import KILLED
 from sandbox.errors import CellLost
 from sandbox.events import Usage
 from sandbox.result import Limit, Status
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Verdict", "judge"]
 
-_SIGKILL_CODE = 128 + signal.SIGKILL
 # Node's own version comes after its error.
 _LINES = 2
 
@@ -52,7 +52,7 @@ def judge(ending: Ending, job: Job, stderr: Capture | None = None) -> Verdict:
         status = ending.stopped or Status.TIMED_OUT
     elif exit_code != 0 and (_ran_out_of_memory(ending, name, job) or _says_so(stderr, job)):
         status = Status.OUT_OF_MEMORY
-    elif ending.report is None and exit_code == _SIGKILL_CODE:
+    elif ending.report is None and exit_code == KILLED:
         raise CellLost("The cell was killed from outside, by somebody other than its worker.")
     elif exit_code == 0:
         status = Status.SUCCEEDED
@@ -78,7 +78,7 @@ def _facts(ending: Ending) -> tuple[int | None, bool, Usage]:
         return report.exit_code, report.by_signal, report.usage
     if evidence := ending.evidence:
         # Without a report nobody but the kernel has ended the cell, unless the supervisor gave up.
-        return evidence.exit_code, evidence.exit_code == _SIGKILL_CODE, evidence.usage
+        return evidence.exit_code, evidence.exit_code == KILLED, evidence.usage
     return None, False, Usage()
 
 

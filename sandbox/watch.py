@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.capture import Capture
-from sandbox.cell import Evidence
+from sandbox.cell import KILLED, Evidence
 from sandbox.cpu_watch import CpuWatch
 from sandbox.deadline import Deadline
 from sandbox.errors import EngineFailed, InvalidJob
@@ -27,7 +26,6 @@ __all__ = ["Ending", "Watch"]
 
 # The resolution of the cell's clock: a reading may be too early by this much.
 _CLOCK_STEP_S = 0.01
-_KILLED = 128 + signal.SIGKILL
 # A kept workspace must be whole, so the headers of its files get room too.
 _HEADERS_BYTES = 4 << 20
 _FAULTS = {
@@ -201,7 +199,7 @@ class Watch:
         if self._early_end:
             return
         if isinstance(event, Fault | Closed) and (evidence := self._cell.examine()).out_of_memory:
-            killed = Evidence(_KILLED, out_of_memory=True, usage=evidence.usage)
+            killed = Evidence(KILLED, out_of_memory=True, usage=evidence.usage)
             self._early_end = Ending(self.deadline.stopped, None, killed, self._duration_s())
             return
         if isinstance(event, Fault):

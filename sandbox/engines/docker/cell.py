@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 import docker.errors
 
-from sandbox.cell import Evidence
+from sandbox.cell import KILLED, Evidence
 from sandbox.engines.cgroup import ControlGroup
 from sandbox.engines.docker.client import mapped_errors
 from sandbox.engines.docker.frames import FrameReader
@@ -41,8 +41,6 @@ _RECEIVE_BYTES = 256 << 10
 # The memory is watched only after this time. Most jobs end sooner and cost nothing.
 _GAUGE_AFTER_S = 1.0
 _TICK_S = 0.5
-# The exit code of a container whose first process was killed by SIGKILL.
-_KILLED = 137
 # A socket with the timeout 0 does not wait, and fails otherwise.
 _TINY_S = 0.001
 
@@ -168,7 +166,7 @@ class DockerCell:
         return Evidence(state["ExitCode"], out_of_memory=killed, usage=self._used_at_kill)
 
     def _was_killed_for_memory(self, exit_code: int) -> bool:
-        return exit_code == _KILLED and self._group is not None and killed_for_memory(self._group)
+        return exit_code == KILLED and self._group is not None and killed_for_memory(self._group)
 
     def _strike(self) -> None:
         try:

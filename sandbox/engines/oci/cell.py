@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sandbox.cell import Evidence
+from sandbox.cell import KILLED, Evidence
 from sandbox.engines.job_usage import JobUsage
 from sandbox.errors import EngineFailed
 from sandbox.events import STDERR, STDOUT, Closed, Ended, Started
@@ -33,7 +33,6 @@ _log = logging.getLogger("cellblock.cell")
 _READ_BYTES = 256 << 10
 _SAMPLE_S = 1.0
 _TICK_S = 0.5
-_KILLED = 137
 
 
 class OciCell:
@@ -122,7 +121,7 @@ class OciCell:
     def examine(self) -> Evidence:
         """The end of a cell without a report: the kernel killed it for its memory, or somebody killed it."""
         usage = self._usage.at_end()
-        return Evidence(exit_code=_KILLED, out_of_memory=bool(usage.oom_kills), usage=usage)
+        return Evidence(exit_code=KILLED, out_of_memory=bool(usage.oom_kills), usage=usage)
 
     def _read(self, descriptor: int) -> Iterator[Event]:
         data = os.read(descriptor, _READ_BYTES)
