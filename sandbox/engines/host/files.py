@@ -7,6 +7,7 @@ import os
 import posixpath
 import subprocess
 import tarfile
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from sandbox.errors import InvalidJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from _typeshed import StrOrBytesPath
 
     from sandbox.blobs import Source
     from sandbox.job import Job
@@ -63,12 +66,25 @@ def _write(target: Path, pieces: Iterable[bytes]) -> None:
 def _unpack(folder: Path, workspace: Source) -> None:
     pieces = iter(workspace.pieces())
     try:
-        with tarfile.open(fileobj=PiecesReader(pieces), mode="r|") as archive:
+        with _Archive.open(fileobj=PiecesReader(pieces), mode="r|") as archive:
             archive.extractall(folder, filter=_within)  # noqa: S202  the filter allows no way out
         for _ in pieces:
             """The digest is checked behind the last piece."""
     except (tarfile.TarError, ValueError) as error:
         raise InvalidJob("workspace: it is no whole tar archive of files under /workspace.") from error
+
+
+class _Archive(tarfile.TarFile):
+    """Gives files and links their exact time. The library rounds that of a file, and leaves out a link's."""
+
+    def makelink(self, tarinfo: tarfile.TarInfo, targetpath: StrOrBytesPath) -> None:
+        super().makelink(tarinfo, targetpath)
+        if tarinfo.issym():
+            self.utime(tarinfo, targetpath)
+
+    def utime(self, tarinfo: tarfile.TarInfo, targetpath: StrOrBytesPath) -> None:
+        ns = int(Decimal(tarinfo.pax_headers.get("mtime", tarinfo.mtime)) * 10**9)
+        os.utime(targetpath, ns=(ns, ns), follow_symlinks=False)
 
 
 def _within(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:

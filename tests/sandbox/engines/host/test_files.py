@@ -13,7 +13,7 @@ from tests.sandbox.blob_folder import Workspaces, archive
 if TYPE_CHECKING:
     from pathlib import Path
 
-LISTING = r"find . -printf '%P|%y|%m|%n|%l\n' | LC_ALL=C sort; find . -printf '%P %Ts\n' | LC_ALL=C sort"
+LISTING = r"find . -printf '%P|%y|%m|%T@|%n|%l\n' | LC_ALL=C sort"
 
 
 @pytest.fixture
@@ -31,7 +31,8 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 def test_a_workspace_is_kept_and_taken(workspaces: Workspaces) -> None:
     cmd = (
         "mkdir -p a/b empty; echo 1 > a/f; ln a/f hard; ln -s /etc/passwd link; chmod 4711 a/f; mkfifo p;"
-        " touch -d '2001-02-03 04:05:06.5' a/b; echo x > \"$(printf 'n\\nl\\377')\"; chmod 555 a/b"
+        " touch -h -d '2001-02-03 04:05:06.123456789' a/b link p;"
+        " echo x > \"$(printf 'n\\nl\\377')\"; chmod 555 a/b"
     )
     left = workspaces.run(f"({cmd}); {LISTING}", keep_workspace=True)
     assert (left.status, left.stderr, left.workspace_skipped) == (Status.SUCCEEDED, "", None)
