@@ -28,6 +28,7 @@ from tasks.settings import this_catalogue, this_settings
 from tests.engines import ENGINES, IN_GVISOR, remove_groups
 from tests.lasting_keys import LastingKeys
 from tests.oci_store import name_store, remove_store, shared_store
+from tests.preloaded import server_number
 from tests.programs import is_ours, running_redis, running_worker, runs
 from tests.stall import Stall
 from tests.waiting import PATIENCE, wait_until
@@ -163,8 +164,13 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def _children() -> set[str]:
     """The numbers of this process's children. A look at all processes takes twenty times as long."""
+    server = str(server_number())
+    return (_children_of("self") - {server}) | _children_of(server)
+
+
+def _children_of(process: str) -> set[str]:
     found: set[str] = set()
-    for task in Path("/proc/self/task").iterdir():
+    for task in Path("/proc", process, "task").glob("*"):
         with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
             found.update((task / "children").read_text().split())
     return found

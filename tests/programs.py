@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import psutil
 import redis
 
+from tests.preloaded import Running, run, start
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _answers(port: int) -> bool:
 class Worker:
     """A running worker, its broker and its log."""
 
-    process: subprocess.Popen[bytes]
+    process: Running
     broker_url: str
     log_file: Path
 
@@ -118,10 +119,10 @@ def running_worker(
 ) -> Iterator[Worker]:
     """Run a worker, given once it is ready. SIGTERM must end it at the end, unless the test has killed it."""
     log_file = folder / f"worker-{secrets.token_hex(4)}.log"
-    command = [sys.executable, "-m", *program.split(), *options]
+    module, *words = program.split()
     env = os.environ | {"CELLBLOCK_BROKER_URL": broker_url, "CELLBLOCK_PULL": "never"} | settings
     with log_file.open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        process = start(module, *words, *options, env=env, output=log)
     worker = Worker(process, broker_url, log_file)
     try:
         wait_until(lambda: " ready." in worker.log() or process.poll() is not None, _START_S, "worker is up")
@@ -157,10 +158,7 @@ def run_cli(
 ) -> subprocess.CompletedProcess[str]:
     """Run the `cellblock` command to its end."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "CELLBLOCK_PULL": "never"} | settings
-    command = [sys.executable, "-m", "cli", *arguments]
-    return subprocess.run(
-        command, input=stdin, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False
-    )
+    return run("cli", *arguments, env=env, text=stdin, cwd=cwd, within_s=60)
 
 
 def unique_sleep(seconds: int) -> str:

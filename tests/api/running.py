@@ -6,15 +6,13 @@ import json
 import os
 import re
 import secrets
-import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
 
-from tests.programs import ROOT
+from tests.preloaded import Running, start
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -88,7 +86,7 @@ def _event(block: str) -> dict[str, Any]:
 class Api:
     """A running API, its file of tokens and its log."""
 
-    process: subprocess.Popen[bytes]
+    process: Running
     url: str
     tokens: Path | None
     log_file: Path
@@ -113,9 +111,7 @@ def running_api(folder: Path, broker_url: str, tokens: str | None = None, **sett
         file.chmod(0o600)
         env["CELLBLOCK_API_TOKENS_FILE"] = str(file)
     with log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "api", "--port=0"], cwd=ROOT, env=env, stdout=log, stderr=log
-        )
+        process = start("cli", "api", "--port=0", env=env, output=log)
     try:
         wait_until(
             lambda: "startup complete" in log_file.read_text() or process.poll() is not None, _START_S, "API"

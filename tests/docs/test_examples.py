@@ -18,6 +18,7 @@ from docs.pages.command_line import commands
 from tests.api.running import running_api
 from tests.docs.page import PAGES, Page, read_page
 from tests.docs.script import checked_python, prints, session, steps
+from tests.preloaded import launcher
 from tests.programs import ROOT, running_flower, running_redis, running_worker
 
 if TYPE_CHECKING:
@@ -53,9 +54,9 @@ def environment(url: str, tmp_path: Path) -> dict[str, str]:
     """Gives a reader's environment, in which `cellblock` and `python` are the programs under test."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, words in (("cellblock", "-m cli"), ("python", "")):
+    for name, words in (("cellblock", launcher("cli")), ("python", [sys.executable])):
         program = programs / name
-        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         program.chmod(0o755)
     return os.environ | {
         "PATH": f"{programs}:{os.environ['PATH']}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from tests.api.mcp.talking import mcp_env
+from tests.preloaded import launcher
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def bare_server(
 ) -> Iterator[subprocess.Popen[str]]:
     """A server over stdio that has got these messages, and no client of the SDK's."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "mcp"],
+        launcher("cli", "mcp"),
         cwd=ROOT,
         env=mcp_env(broker_url, **settings),
         text=True,

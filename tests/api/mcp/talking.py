@@ -7,8 +7,6 @@ import os
 import re
 import secrets
 import struct
-import subprocess
-import sys
 import zlib
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.preloaded import Running, launcher, start
 from tests.programs import ROOT
 from tests.waiting import wait_until
 
@@ -95,9 +94,9 @@ async def session_over_stdio(
     broker_url: str, *options: str, mode: str = "auto", **settings: str
 ) -> AsyncIterator[Session]:
     """A session with a server of its own, over stdio."""
-    command = ["-m", "cli", "mcp", *options]
+    program, *words = launcher("cli", "mcp", *options)
     parameters = StdioServerParameters(
-        command=sys.executable, args=command, env=mcp_env(broker_url, **settings), cwd=ROOT
+        command=program, args=words, env=mcp_env(broker_url, **settings), cwd=ROOT
     )
     async with Client(stdio_client(parameters), mode=mode) as client:
         yield Session(client)
@@ -118,7 +117,7 @@ async def session_over_http(url: str, token: str | None = None, mode: str = "aut
 class HttpServer:
     """A running server, and its log."""
 
-    process: subprocess.Popen[bytes]
+    process: Running
     url: str
     log_file: Path
 
@@ -139,8 +138,7 @@ def running_http(
         file.chmod(0o600)
         env["CELLBLOCK_API_TOKENS_FILE"] = str(file)
     with log_file.open("wb") as log:
-        command = [sys.executable, "-m", "cli", "mcp", "--http=0", *options]
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        process = start("cli", "mcp", "--http=0", *options, env=env, output=log)
     try:
         wait_until(
             lambda: "Started server" in log_file.read_text() or process.poll() is not None, _START_S, "MCP"

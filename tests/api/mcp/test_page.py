@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +19,7 @@ from api.mcp.shortened import MOST_CHARS
 from api.mcp.tools import MOST_ENTRIES, tool_list
 from tests.api.mcp.talking import Session, mcp_env, running_http, session_over_http
 from tests.docs.page import read_page
+from tests.preloaded import launcher
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ async def test_the_configuration_for_a_client_starts_a_server(
     worker: Worker, tmp_path: Path, page: str
 ) -> None:
     program = tmp_path / "cellblock"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m cli "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(launcher("cli"))} "$@"\n')
     program.chmod(0o755)
     given = snippets(page)[0]
     env = {**mcp_env(""), **given.get("env", {}), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
