@@ -47,6 +47,9 @@ hypothesis.settings.load_profile("cellblock")
 #: In the labels of every container of this run, so that the tests touch no other container.
 OWNER = os.environ.get("TEST_OWNER") or f"test-{secrets.token_hex(6)}"
 
+#: The state of the oci engine. A service of systemd that is not root's has a folder of its own in /run.
+OCI_STATE = Path(os.environ.get("RUNTIME_DIRECTORY", "/run"), f"cellblock-{OWNER}")
+
 #: The password of the worker's broker. A test searches the worker's log for it.
 BROKER_PASSWORD = secrets.token_hex(8)
 
@@ -147,6 +150,7 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     before = _children()
     yield
     wait_until(lambda: _children() <= before, _GONE_S, "the test's processes are gone")
+    wait_until(lambda: not _oci_cells(), _GONE_S, "the test's cells of OCI runtimes are gone")
     if client is not None:
         try:
             wait_until(lambda: not cells(client), _GONE_S, "the test's containers are gone")
@@ -174,6 +178,11 @@ def _children_of(process: str) -> set[str]:
         with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended
             found.update((task / "children").read_text().split())
     return found
+
+
+def _oci_cells() -> list[Path]:
+    """The folders of this run's cells that no daemon made."""
+    return list(OCI_STATE.glob("*/cells/*"))
 
 
 def cells(client: docker.APIClient) -> list[str]:
@@ -277,12 +286,10 @@ def oci_settings(engine: docker.APIClient) -> Iterator[dict[str, Any]]:
     except EngineUnreachable as error:
         unavailable(str(error))
     store = shared_store(engine, ("bash", "python"))
-    # A service of systemd that is not root's has a folder of its own in /run.
-    state = Path(os.environ.get("RUNTIME_DIRECTORY", "/run"), f"cellblock-{OWNER}")
-    state.mkdir()
-    yield {"engine": "oci", "store": store, "state": state, "pull": "never"}
-    left = [*state.glob("ids/*"), *(state / OWNER).glob("cells/*")]
-    shutil.rmtree(state)
+    OCI_STATE.mkdir()
+    yield {"engine": "oci", "store": store, "state": OCI_STATE, "pull": "never"}
+    left = [*OCI_STATE.glob("ids/*"), *_oci_cells()]
+    shutil.rmtree(OCI_STATE)
     remove_groups(OWNER)
     assert left == []
 
