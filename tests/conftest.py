@@ -23,7 +23,9 @@ from sandbox.engines.docker.client import connect
 from sandbox.engines.docker.image_choice import ImageChoice
 from sandbox.engines.docker.removal import remove_container
 from sandbox.engines.oci.delegation import delegated_group
+from sandbox.engines.oci.state import CellFolder
 from sandbox.engines.oci.subids import require_ids
+from sandbox.labels import WORKER
 from tasks.settings import this_catalogue, this_settings
 from tests.engines import ENGINES, IN_GVISOR, remove_groups
 from tests.lasting_keys import LastingKeys
@@ -180,9 +182,10 @@ def _children_of(process: str) -> set[str]:
     return found
 
 
-def _oci_cells() -> list[Path]:
-    """The folders of this run's cells that no daemon made."""
-    return list(OCI_STATE.glob("*/cells/*"))
+def _oci_cells() -> list[str]:
+    """This process's own cells that no daemon made. The keeper of a worker has cells all the time."""
+    found = (CellFolder(path) for path in OCI_STATE.glob("*/cells/*"))
+    return [folder.name for folder in found if not folder.labels().get(WORKER)]
 
 
 def cells(client: docker.APIClient) -> list[str]:

@@ -79,7 +79,7 @@ def test_sigterm_ends_a_worker_in_its_bound_while_results_wait_and_loses_none(
             # When it answers, the worker's loop has run once and has given each process its job.
             assert app.control.broadcast("ping", reply=True, timeout=5, limit=1)
         store.kill()
-        wait_until(lambda: "hung up" in first.log(), 20, "the worker has met it")
+        wait_until(lambda: "The worker waits" in first.log(), 20, "the worker has met it")
         _each(first.pool(), signal.SIGCONT)
         wait_until(lambda: "away for now" in first.log(), 20, "results wait")
         asked = time.monotonic()

@@ -27,7 +27,7 @@ __all__ = ["Process", "Running", "launcher", "run", "server_number", "start"]
 
 _ROOT = Path(__file__).parents[2]
 _START_S, _STOP_S = 60.0, 10.0
-# They count before the first line of Python runs. What they change needs a new interpreter.
+# They count before the first line of a program runs. What they change needs a new interpreter.
 _OF_INTERPRETER = ("PYTHON", "COVERAGE", "LC_", "LANG", "LD_", "TZ")
 
 
@@ -159,7 +159,7 @@ def _of_interpreter(env: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in env.items()
-        if name.startswith(_OF_INTERPRETER) and name != "PYTHONPATH"
+        if name.startswith(_OF_INTERPRETER) and (name, value) != ("PYTHONPATH", str(_ROOT))
     }
 
 

@@ -22,16 +22,15 @@ async def test_a_long_job_reports_progress_is_answered_with_its_id_and_its_resul
     session: Session,
 ) -> None:
     began = time.monotonic()
-    answer = await session.run("echo one; sleep 2; echo two; sleep 3; echo three > made")
-    assert time.monotonic() - began < 8
+    answer = await session.run("echo one; sleep 1; echo two; sleep 5; echo three > made")
+    assert time.monotonic() - began < 6
     assert (answer.facts["status"], answer.facts["stdout"], answer.is_error) == (
         "running",
         "one\ntwo\n",
         False,
     )
     assert "Call `result` to wait for the rest, or `cancel` to end it." in answer.text
-    messages = [message for _, message in session.progress]
-    assert (messages[0], messages[-1]) in {("one", "two"), ("1 s", "two")}
+    assert session.progress[-1][1] == "two"
     assert [seconds for seconds, _ in session.progress] == sorted(seconds for seconds, _ in session.progress)
     rest = await session.call("result", job=answer.facts["job"])
     assert (rest.facts["status"], rest.facts["stdout"]) == ("succeeded", "one\ntwo\n")
