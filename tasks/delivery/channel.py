@@ -70,6 +70,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._wakeup: Wakeup | None = None
         self._look: Look | None = None
         self._client: Any = None
+        self._has_handed_on = False
         super().__init__(*args, **options)
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **options: Any) -> Any:  # noqa: ANN401, FBT001
@@ -81,15 +82,26 @@ class Channel(stock.Channel):  # type: ignore[misc]
     def fetch(self, loop: Any) -> None:  # noqa: ANN401
         """Take the messages that are there, as far as the worker has room for them, and wait for more."""
         if self._moves is None:
-            pool = self._get_pool(asynchronous=True)
-            # There is one connection for each key, however many keys there are.
-            pool.max_connections = 1 << 16
-            self._moves = BlockingMoves(pool, loop, self._arrived)
-            self._wakeup = Wakeup(loop)
-            self._look = Look(loop, self._wakeup.wake)
-            self.beat()
-            if this_settings().bounds_queues:
-                self._look.repeat(_BOUND_S, self._refuse_excess)
+            self._begin(loop)
+        if self._has_handed_on and self._wakeup:
+            # A message that has just arrived goes to its process first: to look for more takes a round trip.
+            self._has_handed_on = False
+            self._wakeup.wake()
+        else:
+            self._take()
+
+    def _begin(self, loop: Any) -> None:  # noqa: ANN401
+        pool = self._get_pool(asynchronous=True)
+        # There is one connection for each key, however many keys there are.
+        pool.max_connections = 1 << 16
+        self._moves = BlockingMoves(pool, loop, self._arrived)
+        self._wakeup = Wakeup(loop)
+        self._look = Look(loop, self._wakeup.wake)
+        self.beat()
+        if this_settings().bounds_queues:
+            self._look.repeat(_BOUND_S, self._refuse_excess)
+
+    def _take(self) -> None:
         for _ in range(_AT_ONCE):
             if not (self.qos.can_consume() and (idle := self._not_waiting())):
                 return
@@ -204,6 +216,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         """Accept the message of a blocking move. If others have taken the room, put it back."""
         if self.qos.can_consume() and message != TICKET:
             self._accept(Taken(key, message, None))
+            self._has_handed_on = True
         else:
             self.own_client.lmove(self.registration.taken_key(key), key, "RIGHT", "RIGHT")
 

@@ -50,8 +50,12 @@ class Looped:
         while not until():
             if time.monotonic() > end:
                 pytest.fail(f"Not within {within_s:g} s: {what}")
-            next(self._loop)
+            self.turn_once()
         timer.cancel()
+
+    def turn_once(self) -> None:
+        """Run one turn of the loop."""
+        next(self._loop)
 
     def close(self) -> None:
         """Close the connection and the loop, as a worker does at its end."""

@@ -72,6 +72,23 @@ def test_an_idle_consumer_has_a_message_as_soon_as_it_comes_and_again_after_that
     assert [word_of(raw) for raw in one.messages] == ["0", "1", "2"]
 
 
+def test_a_message_that_has_come_goes_on_before_redis_is_asked_for_more(
+    broker_url: str, database: Any
+) -> None:
+    def asked() -> int:
+        return int(database.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+    with looped(broker_url, QUEUE, room=2) as one:
+        idle(one)
+        database.lpush(QUEUE, message("first"))
+        one.turn(lambda: one.messages, "it has come")
+        before = asked()
+        one.turn_once()
+        assert asked() == before
+        idle(one)
+        one.messages[0].ack()
+
+
 def test_what_comes_when_the_room_is_taken_goes_back_to_its_place(broker_url: str, database: Any) -> None:
     with looped(broker_url, "a", "b") as one:
         idle(one, "a", "b")
