@@ -94,6 +94,8 @@ Running = Process | subprocess.Popen[bytes]
 
 def launcher(module: str, *options: str) -> list[str]:
     """The words that start `python -m MODULE OPTION…`, for a program that does so itself."""
+    if _needs_interpreter(os.environ):
+        return [sys.executable, "-m", module, *options]
     program, place = Path(__file__).with_name("launcher.py"), _server().socket
     return [sys.executable, "-I", "-S", str(program), str(place), module, *options]
 
@@ -109,8 +111,7 @@ def start(
 ) -> Running:
     """Start `python -m MODULE OPTION…`. Without `errors` they go to the `output` too."""
     streams = (0 if stdin is None else stdin, output.fileno(), (errors or output).fileno())
-    wanted = _of_interpreter(env)
-    if wanted != _INHERITED or any(name.startswith("COVERAGE") for name in wanted):
+    if _needs_interpreter(env):
         stdin, stdout, stderr = streams
         command = [sys.executable, "-m", module, *options]
         return subprocess.Popen(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
@@ -153,6 +154,12 @@ def _text(stream: IO[bytes]) -> str:
 def server_number() -> int | None:
     """The number of this process's server, if there is one. What was started is a child of it."""
     return _server().process.pid if _server.cache_info().currsize else None
+
+
+def _needs_interpreter(env: Mapping[str, str]) -> bool:
+    """Whether a process of the server would be another one than a new interpreter with this environment."""
+    wanted = _of_interpreter(env)
+    return wanted != _INHERITED or any(name.startswith("COVERAGE") for name in wanted)
 
 
 def _of_interpreter(env: Mapping[str, str]) -> dict[str, str]:
