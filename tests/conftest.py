@@ -292,7 +292,7 @@ def oci_settings(engine: docker.APIClient) -> Iterator[dict[str, Any]]:
     store = shared_store(engine, ("bash", "python"))
     OCI_STATE.mkdir()
     yield {"engine": "oci", "store": store, "state": OCI_STATE, "pull": "never"}
-    left = [*OCI_STATE.glob("ids/*"), *_oci_cells()]
+    left = [*OCI_STATE.glob("ids/*"), *(OCI_STATE / OWNER).glob("cells/*")]
     shutil.rmtree(OCI_STATE)
     remove_groups(OWNER)
     assert left == []

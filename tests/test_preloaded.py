@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.preloaded import Running
 
-PROGRAM = "import time; print('up', flush=True); time.sleep(60)"
+PROGRAM = "import signal; print('up', flush=True); signal.pause()"
 
 
 def started(folder: Path, **settings: str) -> Running:
