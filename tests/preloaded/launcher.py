@@ -11,18 +11,27 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
 
+def ask(
+    path: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, streams: Sequence[int]
+) -> socket.socket:
+    """Have the server at `path` start a command on these three streams. It answers on the connection."""
+    asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    asked.connect(path)
+    with TemporaryFile("w+") as file:
+        json.dump({"argv": argv, "env": dict(env), "cwd": cwd}, file)
+        file.seek(0)
+        socket.send_fds(asked, [b"."], [file.fileno(), *streams])
+    return asked
+
+
 def main(path: str, *argv: str) -> int:
     """Run the command, and return its exit code."""
-    about = {"argv": argv, "env": dict(os.environ), "cwd": str(Path.cwd())}
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asked, TemporaryFile("w+") as file:
-        asked.connect(path)
-        json.dump(about, file)
-        file.seek(0)
-        socket.send_fds(asked, [b"."], [file.fileno(), 0, 1, 2])
+    with ask(path, argv, os.environ, str(Path.cwd()), range(3)) as asked:
         pid = int(asked.recv(32))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda caught, _: os.kill(pid, caught))

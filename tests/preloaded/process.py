@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import select
 import shutil
@@ -17,11 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.preloaded.launcher import ask
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import IO, Self
+    from collections.abc import Mapping
+    from typing import IO
 
 __all__ = ["Process", "Running", "launcher", "run", "server_number", "start"]
 
@@ -38,17 +38,6 @@ class Process:
         self._asked = asked
         self.returncode: int | None = None
         self.pid = self._answer()
-
-    @classmethod
-    def ask(cls, about: Mapping[str, object], streams: Sequence[int]) -> Self:
-        """Have the server start what `about` says, on these three streams."""
-        asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        asked.connect(str(_server().socket))
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-            json.dump(about, file)
-            file.seek(0)
-            socket.send_fds(asked, [b"."], [file.fileno(), *streams])
-        return cls(asked)
 
     def poll(self) -> int | None:
         """Its exit code, or the negative number of the signal that ended it. None while it runs."""
@@ -115,8 +104,7 @@ def start(
         stdin, stdout, stderr = streams
         command = [sys.executable, "-m", module, *options]
         return subprocess.Popen(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
-    about = {"argv": [module, *options], "env": dict(env), "cwd": str(cwd)}
-    return Process.ask(about, streams)
+    return Process(ask(str(_server().socket), (module, *options), env, str(cwd), streams))
 
 
 def run(
