@@ -16,6 +16,7 @@ from sandbox.engines.oci.bundle import oci_config
 from sandbox.engines.oci.cell import OciCell
 from sandbox.engines.oci.cgroup import CellGroup, group_names
 from sandbox.engines.oci.delegation import cells_parent, delegated_group
+from sandbox.engines.oci.grace_period import GracePeriod
 from sandbox.engines.oci.ids import IdRanges
 from sandbox.engines.oci.launcher import this_launcher
 from sandbox.engines.oci.mounts import CellMounts, make_mounts
@@ -60,6 +61,7 @@ class OciEngine:
         self._folders = CellFolders(settings.state, settings.owner)
         self._ids = IdRanges(self._folders.ids, *settings.uid_bounds)
         self._runtime = OciRuntime(settings.oci_runtime or "crun", settings.engine_margin)
+        self._grace_period = GracePeriod()
 
     def make(self, spec: CellSpec) -> OpenCell:
         """Make and start a container.
@@ -196,10 +198,13 @@ class OciEngine:
 
     def _begin(self, spec: CellSpec) -> tuple[StoredImage, CellFolder]:
         """The cell's image and folder. Nobody removes the image from then on, because the folder names it."""
+        group = f"{self._parent}/{spec.name}"
+        # Not earlier: a delegated group's processes may just have been moved, and this names their new group.
+        self._grace_period.begin()
         with self._store.held():
             image = self._store.choose(spec.runtime)
             self._store.note_state(self._settings.state)
-            return image, self._folders.make(spec.name, spec.labels, f"{self._parent}/{spec.name}", image.id)
+            return image, self._folders.make(spec.name, spec.labels, group, image.id)
 
     def _make(self, spec: CellSpec, image: StoredImage, folder: CellFolder) -> tuple[Stream, ...]:
         profile = cell_profile(
@@ -224,6 +229,7 @@ class OciEngine:
             )
             limits = cell_rlimits(profile.ulimits)
             streams = _started(partial(self._runtime.start, folder, mounts, config, limits))
+            self._grace_period.note_move()
             for stream in streams:
                 undone.callback(stream.close)
             CellGroup(group).bound_sockets(profile.socket_bytes)

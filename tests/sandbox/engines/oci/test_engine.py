@@ -21,7 +21,9 @@ from sandbox.engines.oci.cell import OciCell
 from sandbox.engines.oci.cgroup import CellGroup, group_names
 from sandbox.engines.oci.delegation import cells_parent
 from sandbox.engines.oci.engine import OciEngine
+from sandbox.engines.oci.grace_period import GracePeriod
 from sandbox.engines.oci.launcher import forget_launcher, this_launcher
+from sandbox.engines.oci.runtime import OciRuntime
 from sandbox.engines.oci.state import CellFolder
 from sandbox.expiry import Expiry
 from sandbox.labels import new_labels
@@ -344,3 +346,23 @@ def test_what_a_runtime_notes_stays_in_memory(box: Sandbox) -> None:
         unavailable("Only root has the rights that a launcher needs here.")
     name, own = str(box.run("true", "bash").container), box.settings.state / OWNER
     assert {path.name for path in own.glob(f"*/{name}/*")} == {"group", "image", "labels.json"}
+
+
+def test_the_kernels_wait_begins_before_the_runtime_does_and_is_known_to_be_over_afterwards(
+    box: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = list[str]()
+
+    def noted(kind: type, name: str) -> None:
+        done = getattr(kind, name)
+
+        def step(*given: Any) -> Any:
+            steps.append(name)
+            return done(*given)
+
+        monkeypatch.setattr(kind, name, step)
+
+    for kind, name in ((GracePeriod, "begin"), (OciRuntime, "start"), (GracePeriod, "note_move")):
+        noted(kind, name)
+    assert box.run("echo hi", "bash").stdout == "hi\n"
+    assert steps == ["begin", "start", "note_move"]

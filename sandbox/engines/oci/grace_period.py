@@ -1,0 +1,55 @@
+"""Begins early what the kernel waits for before it puts a process into another control group.
+
+Such a move locks out forks on all processors. For that the kernel waits for a grace period of RCU, some 7 to
+20 ms, unless it has moved another process within the last few milliseconds. So the wait is caused on purpose
+while other parts of a cell are made. The runtime then finds it over.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from sandbox.engines.cgroup import CGROUPS
+from sandbox.threads import start_thread
+
+__all__ = ["GracePeriod"]
+
+# For at least this long after a move, the next one needs no wait.
+_STAYS_S = 0.005
+_OWN = Path("/proc/self/cgroup")
+
+
+class GracePeriod:
+    """The wait of one engine. It is begun for each cell, and noted as over once the cell is made."""
+
+    def __init__(self, root: Path = CGROUPS, own: Path = _OWN) -> None:
+        self._root, self._own = root, own
+        self._over_until = 0.0
+
+    def begin(self) -> None:
+        """Have the kernel wait from now on, in a thread, unless it need not wait."""
+        if time.monotonic() > self._over_until:
+            start_thread(self._move, name="cellblock-grace-period", lasting=False)
+
+    def note_move(self) -> None:
+        """A process has just been moved, for instance by the runtime."""
+        self._over_until = time.monotonic() + _STAYS_S
+
+    def _move(self) -> None:
+        """Put this process into the group in which it is, which changes nothing."""
+        # A user who may not do it has to wait, as before.
+        with suppress(OSError):
+            descriptor = os.open(self._group() / "cgroup.procs", os.O_WRONLY)
+            try:
+                os.write(descriptor, b"0")
+            finally:
+                os.close(descriptor)
+
+    def _group(self) -> Path:
+        """This process's own group, of version 2 or of one hierarchy of version 1: all share the lock."""
+        groups = dict(line.split(":", 2)[1:] for line in self._own.read_text().splitlines())
+        name = "" if (self._root / "cgroup.controllers").exists() else "memory"
+        return self._root / name / groups.get(name, "/").lstrip("/")
