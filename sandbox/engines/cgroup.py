@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sandbox.engines.small_files import read_small, write_small
 from sandbox.events import Usage
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ __all__ = ["CGROUPS", "ControlGroup", "number", "unless_gone"]
 
 #: Where a host shows its control groups.
 CGROUPS = Path("/sys/fs/cgroup")
-
-# The kernel gives each of these files in one piece, of some 2 KB at most.
-_MOST_BYTES = 64 << 10
 
 
 class ControlGroup:
@@ -66,7 +63,7 @@ class ControlGroup:
         """Limit the memory of the cell's sockets, if the kernel counts it apart. runc does not set it."""
         if not self.is_unified:
             with unless_gone():
-                (self.memory_folder / "memory.kmem.tcp.limit_in_bytes").write_text(str(most_bytes))
+                write_small(self.memory_folder / "memory.kmem.tcp.limit_in_bytes", str(most_bytes))
 
 
 @contextmanager
@@ -88,23 +85,14 @@ def _is_unified(root: Path) -> bool:
 def number(file: Path) -> int | None:
     """The number in a file; None if there is none."""
     try:
-        return int(_read(file))
+        return int(read_small(file))
     except (OSError, ValueError):
         return None
 
 
-def _read(file: Path) -> bytes:
-    """The file's content. This takes half the time of `read_bytes`; a result waits for it."""
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        return os.read(descriptor, _MOST_BYTES)
-    finally:
-        os.close(descriptor)
-
-
 def _fields(file: Path) -> dict[str, int]:
     try:
-        words = _read(file).decode().split()
+        words = read_small(file).decode().split()
     except OSError:
         return {}
     return {

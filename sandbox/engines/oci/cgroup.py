@@ -81,12 +81,12 @@ class CellGroup(ControlGroup):
 
     def remove(self) -> bool:
         """Remove the groups that have no process. Returns whether all groups are gone."""
-        removed = [_is_removed(top / self._relative) for top in self._tops()]
+        removed = [_is_removed(f"{top}/{self._relative}") for top in self._tops()]
         return all(removed)
 
-    def _tops(self) -> tuple[Path, ...]:
+    def _tops(self) -> tuple[str, ...]:
         """The roots of its groups. With version 1 a runtime puts a cell into every hierarchy that it sees."""
-        return (self._root,) if self.is_unified else _hierarchies(self._root)
+        return (str(self._root),) if self.is_unified else _hierarchies(self._root)
 
     @contextmanager
     def _frozen(self) -> Iterator[None]:
@@ -109,15 +109,15 @@ class CellGroup(ControlGroup):
 
 
 @cache
-def _hierarchies(root: Path) -> tuple[Path, ...]:
+def _hierarchies(root: Path) -> tuple[str, ...]:
     """The folders of a host's hierarchies, which do not change while it runs."""
     every = root.iterdir() if root.is_dir() else ()
-    return tuple(path for path in every if path.is_dir() and not path.is_symlink())
+    return tuple(str(path) for path in every if path.is_dir() and not path.is_symlink())
 
 
-def _is_removed(folder: Path) -> bool:
+def _is_removed(folder: str) -> bool:
     try:
-        folder.rmdir()
+        os.rmdir(folder)  # noqa: PTH106  there are ten of them for a cell, and a path takes longer than the call
     except FileNotFoundError:
         return True
     except OSError as error:

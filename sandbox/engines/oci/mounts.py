@@ -30,8 +30,19 @@ _LINKS = {
     **{name: f"/proc/self/fd/{number}" for number, name in enumerate(("stdin", "stdout", "stderr"))},
     "ptmx": "pts/ptmx",
 }
-# The cell mounts file systems of its own there. runc gives each of them the mode of its folder.
-_MOUNT_POINTS = {"pts": 0o755, "shm": 0o1777, "mqueue": 0o755}
+# Below the place of a cell. What lies in `added` lies over the image. The cell mounts file systems of its own
+# in the folders of `dev`, to each of which runc gives the mode of its folder.
+_FOLDERS = {
+    "root": 0o755,
+    "bundle": 0o700,
+    "state": 0o700,
+    "added": 0o755,
+    "added/etc": 0o755,
+    "dev": 0o755,
+    "dev/pts": 0o755,
+    "dev/shm": 0o1777,
+    "dev/mqueue": 0o755,
+}
 _HOSTS = "127.0.0.1 localhost cell\n"
 
 
@@ -62,40 +73,44 @@ def make_mounts(place: Path, image: Path) -> CellMounts:
     mount("tmpfs", str(place), "tmpfs", MS_NOSUID | MS_NOEXEC, _ROOM)
     # What the runtime writes stays in memory: it vanishes with the mount, and no disk is waited for.
     mounts = CellMounts(place / "root", place / "dev", place / "bundle", place / "state")
-    for folder in (mounts.bundle, mounts.state):
-        folder.mkdir(mode=0o700)
-    mounts.rootfs.mkdir()
-    added = _make_hosts(place / "added")
-    with _opened(image) as lower, _opened(added) as upper:
-        # Without a folder for changes, an overlay needs two others. The cell can read these names.
-        layers = f"lowerdir=/proc/self/fd/{upper}:/proc/self/fd/{lower}"
-        mount("overlay", str(mounts.rootfs), "overlay", MS_RDONLY, layers)
-    _make_devices(place / "dev")
+    with _opened(place) as own, _no_umask():
+        for name, mode in _FOLDERS.items():
+            os.mkdir(name, mode, dir_fd=own)
+        # Not every image has a file that names the loopback and the cell.
+        _write("added/etc/hosts", _HOSTS, own)
+        _make_devices(own)
+        _mount_root(mounts.rootfs, image, place / "added")
     return mounts
 
 
-def _make_hosts(added: Path) -> Path:
-    """A folder to lie over the image. Not every image has a file that names the loopback and the cell."""
-    hosts = added / "etc/hosts"
-    hosts.parent.mkdir(parents=True)
-    hosts.write_text(_HOSTS)
-    for path in (added, hosts.parent):
-        path.chmod(0o755)
-    hosts.chmod(0o644)
-    return added
+def _mount_root(root: Path, image: Path, added: Path) -> None:
+    with _opened(image) as lower, _opened(added) as upper:
+        # Without a folder for changes, an overlay needs two others. The cell can read these names.
+        layers = f"lowerdir=/proc/self/fd/{upper}:/proc/self/fd/{lower}"
+        mount("overlay", str(root), "overlay", MS_RDONLY, layers)
 
 
-def _make_devices(dev: Path) -> None:
+def _make_devices(own: int) -> None:
+    for name, (major, minor) in _NODES.items():
+        os.mknod(f"dev/{name}", 0o666 | stat.S_IFCHR, os.makedev(major, minor), dir_fd=own)
+    for name, target in _LINKS.items():
+        os.symlink(target, f"dev/{name}", dir_fd=own)
+
+
+def _write(name: str, text: str, own: int) -> None:
+    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=own)
+    try:
+        os.write(file, text.encode())
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _no_umask() -> Iterator[None]:
     # The launcher's thread has a mount namespace of its own, and so a umask of its own.
     before = os.umask(0)
     try:
-        dev.mkdir(0o755)
-        for name, (major, minor) in _NODES.items():
-            os.mknod(dev / name, 0o666 | stat.S_IFCHR, os.makedev(major, minor))
-        for name, target in _LINKS.items():
-            (dev / name).symlink_to(target)
-        for name, mode in _MOUNT_POINTS.items():
-            (dev / name).mkdir(mode)
+        yield
     finally:
         os.umask(before)
 

@@ -16,6 +16,7 @@ from sandbox.engines.oci.launcher import this_launcher
 from sandbox.engines.oci.process_end import ends
 from sandbox.engines.oci.sealed import sealed
 from sandbox.engines.oci.seccomp_filter import SeccompFilter
+from sandbox.engines.small_files import write_small
 from sandbox.errors import EngineFailed, EngineUnreachable
 from sandbox.gvisor import gvisor_flags
 
@@ -78,7 +79,7 @@ class OciRuntime:
         words += ["run", "--detach", "--bundle", str(mounts.bundle), folder.name]
 
         def begin(lock: int) -> Popen[bytes]:
-            (mounts.bundle / "config.json").write_text(text)
+            write_small(mounts.bundle / "config.json", text)
             return self._begin((*prefix, program, *words), streams, lock)
 
         with folder.in_the_making() as lock:

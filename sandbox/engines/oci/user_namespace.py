@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.engines.oci.kernel import new_user_namespace
+from sandbox.engines.small_files import write_small
 
 if TYPE_CHECKING:
     from sandbox.engines.oci.ids import IdRange
@@ -26,10 +26,9 @@ def make_user_namespace(ids: IdRange) -> io.FileIO:
         OSError: the kernel refuses.
     """
     with new_user_namespace(ids.first) as pid:
-        process = Path("/proc", str(pid))
         for file in ("uid_map", "gid_map"):
-            (process / file).write_text(f"0 {ids.first} {ids.size}")
-        return io.FileIO(process / "ns" / "user")
+            write_small(f"/proc/{pid}/{file}", f"0 {ids.first} {ids.size}")
+        return io.FileIO(f"/proc/{pid}/ns/user")
 
 
 def path_of(namespace: io.FileIO) -> str:
