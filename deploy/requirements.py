@@ -1,15 +1,18 @@
-"""Prints the part of constraints.txt that a worker's image needs, with the hashes.
+"""Prints what a worker's image needs.
 
 python deploy/requirements.py <constraints.txt
+    The pinned packages, with the hashes. What only the tests and the pages need is left out. The comments in
+    the file, which uv wrote, say which package requires which.
 
-What only the tests and the pages need is left out. The comments in the file, which uv wrote, say which
-package requires which.
+python deploy/requirements.py EXTRA… <pyproject.toml
+    What our own package itself requires, with these extras.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import tomllib
 
 _ENTRY = re.compile(r"^(?P<name>[\w.-]+)==.*?(?=^\S+==|\Z)", re.MULTILINE | re.DOTALL)
 _OURS = "cellblock (pyproject.toml)"
@@ -32,5 +35,13 @@ def _askers(entry: str) -> list[str]:
     return [comment.removeprefix("#").strip().removeprefix("via").strip() for comment in comments]
 
 
+def direct(pyproject: str, extras: list[str]) -> str:
+    """The requirements of our own package with these extras, one on each line."""
+    project = tomllib.loads(pyproject)["project"]
+    optional = [one for extra in extras for one in project["optional-dependencies"][extra]]
+    return "".join(f"{one}\n" for one in [*project["dependencies"], *optional])
+
+
 if __name__ == "__main__":
-    print(needed(sys.stdin.read()), end="")
+    given, extras = sys.stdin.read(), sys.argv[1:]
+    print(direct(given, extras) if extras else needed(given), end="")

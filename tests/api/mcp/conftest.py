@@ -36,6 +36,13 @@ def server(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 async def session(worker: Worker) -> AsyncIterator[Session]:
+    """Gives a session over stdio."""
+    async with session_over_stdio(worker.broker_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def hasty(worker: Worker) -> AsyncIterator[Session]:
     """Gives a session over stdio, whose calls are answered after three seconds at most."""
     async with session_over_stdio(worker.broker_url, CELLBLOCK_MCP_ANSWER="3") as opened:
         yield opened

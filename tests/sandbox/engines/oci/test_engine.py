@@ -124,7 +124,7 @@ def test_a_cell_that_somebody_kills_is_lost_and_its_remains_go(box: Sandbox) -> 
     wait_until(lambda: not cells_of(box.settings), 10, "all cells are gone")
 
 
-@pytest.mark.parametrize("call", ["mkdir", "take", "write_text", "start", "OpenCell"])
+@pytest.mark.parametrize("call", ["mkdir", "take", "write_small", "start", "OpenCell"])
 def test_a_worker_that_is_killed_while_it_makes_a_cell_leaves_nothing_after_a_reaper(
     settings: Settings, oci_settings: dict[str, Any], call: str
 ) -> None:
