@@ -89,7 +89,7 @@ as for one huge array:
 
 | runtime | what shows that there was no memory |
 |---|---|
-| java | the JVM runs a command, which leaves the file `/tmp/.heap-report`, and the program fails |
+| java | the file `/tmp/.heap-report`, by a command of the JVM; or the error at the end: `OutOfMemoryError` |
 | node | Node leaves its report in that file, and aborts; or its error is `Array buffer allocation failed` |
 | dotnet | the program aborts (SIGABRT), and has used three quarters of the memory, or says why it aborts |
 | python | the error that ends the program is `MemoryError`, or numpy's |
@@ -98,6 +98,13 @@ as for one huge array:
 Where an error shows it, it is at the end of the program's standard error. A program that catches the error
 and succeeds has succeeded. A program can leave such a file or write such a line by itself: this turns
 `failed` or `signaled` into `out_of_memory`, and does nothing else.
+
+A command of your own that starts Node or .NET gets the same heap, by variables. One that starts Java gets it
+in the local image, whose `java` and `javac` read the variables below, and options of the command win over
+them: `-Xmx`, or `-XX:MaxRAMPercentage`, which is a share of the cell's memory. With `-XX` options of its own
+it gets the heap's size alone. In the official image, where nothing reads these variables, name a size
+yourself, as in `java -Xmx384m Main` for a cell of `512m`: there Java takes a quarter of the cell's memory
+on Docker, and on the engine `oci` a quarter of the machine's, which the kernel may end.
 """
 
 

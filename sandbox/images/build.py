@@ -154,7 +154,7 @@ def _made(order: _Order) -> BuiltImage:
 
 def _load(order: _Order, key: str, ingredients: Ingredients, spool: BufferedRandom) -> None:
     recipe = order.recipe
-    finish = Finish(recipe.symlinks, recipe.joined, ingredients.alternatives)
+    finish = Finish(recipe.symlinks, recipe.joined, ingredients.alternatives, recipe.scripts)
     trim = Trim.of(recipe.drop, recipe.keep)
     layer = write_layer(spool, ingredients.trees(order.progress), trim, finish)
     spool.seek(0)

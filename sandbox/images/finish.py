@@ -19,11 +19,19 @@ class Finish:
 
     A link of `symlinks` must have a target, which may be a glob; one of `alternatives` is left out if it has
     none. A file of `joined` has the text of all files that its glob matches, in the order of their paths.
+    `scripts` are programs by their text; they replace a package's file of the same path.
     """
 
     symlinks: Mapping[str, str] = field(default_factory=dict)
     joined: Mapping[str, str] = field(default_factory=dict)
     alternatives: Mapping[str, str] = field(default_factory=dict)
+    scripts: Mapping[str, str] = field(default_factory=dict)
+
+    def programs(self) -> Iterator[Entry]:
+        """The scripts as entries."""
+        for path, text in self.scripts.items():
+            content = text.encode()
+            yield Entry(path.lstrip("/"), "file", 0o755, len(content), content=BytesIO(content))
 
 
 class Joining:

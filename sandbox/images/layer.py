@@ -43,7 +43,7 @@ def write_layer(
     trim: Trim,
     finish: Finish,
 ) -> Layer:
-    """Write skeleton, trees and what finishes them to `out` as one tar, in the order given.
+    """Write skeleton, scripts, trees and what finishes them to `out` as one tar, in the order given.
 
     All entries have the same owner and time, and none is setuid or setgid. Of several entries with one path,
     only the first is written. Raises ImageBuildFailed if the trees cannot be merged.
@@ -52,6 +52,8 @@ def write_layer(
         writer, joining = _Writer(archive), Joining(finish.joined)
         for entry in skeleton():
             writer.add(entry)
+        for program in finish.programs():
+            writer.add(program)
         for tree in trees:
             for entry in tree:
                 home = placed(entry)

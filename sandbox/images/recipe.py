@@ -25,6 +25,7 @@ RECIPES: Final = _CHECKOUT if _CHECKOUT.is_dir() else Path(__file__).with_name("
 
 _Line = Annotated[str, Field(pattern=r"^.+$")]
 _Path = Annotated[str, Field(pattern=r"^/.+$")]
+_Script = Annotated[str, Field(pattern=r"^#!/")]
 _Suite = Annotated[str, Field(pattern=r"^[a-z]+$")]
 _Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _Package = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
@@ -42,7 +43,8 @@ class Recipe:
     Each item of `packages` is a choice: the first name that the package lists have is taken. All are of the
     `suite`, if the machine is a Debian. `ignore` has globs of dependencies that single packages do without.
     `contains` says what is in the image, and has versions of packages in braces. Modules of Python in the
-    folders of `bytecode` are compiled. `libraries` are not in recipe.toml: they come from the catalogue.
+    folders of `bytecode` are compiled. `scripts` are the recipe's own programs, by path. `libraries` are not
+    in recipe.toml: they come from the catalogue.
     """
 
     runtime: str
@@ -58,13 +60,21 @@ class Recipe:
     contains: str = ""
     joined: Mapping[_Path, _Path] = field(default_factory=dict)
     bytecode: tuple[_Path, ...] = ()
+    scripts: Mapping[_Path, _Script] = field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     libraries: tuple[Library, ...] = ()
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of everything in the recipe."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 (hex) of everything in the recipe.
+
+        A recipe without scripts has the digest that it had before there were any, so that its image stays as
+        it is.
+        """
+        table = asdict(self)
+        if not self.scripts:
+            del table["scripts"]
+        return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
 def runtimes(folder: Path = RECIPES) -> tuple[str, ...]:
@@ -131,5 +141,6 @@ def _joined(base: Recipe, own: Recipe) -> Recipe:
         ignore={**base.ignore, **own.ignore},
         joined={**base.joined, **own.joined},
         bytecode=base.bytecode + own.bytecode,
+        scripts={**base.scripts, **own.scripts},
         sources=base.sources + own.sources,
     )

@@ -151,7 +151,14 @@ def test_no_runtime_has_limits_of_its_own() -> None:
                 "DOTNET_GCgen0size": "400000",
             },
         ),
-        ("java", {}),
+        (
+            "java",
+            {
+                "CELL_JAVA_HEAP": "-XX:MaxRAM=64m -XX:MaxRAMPercentage=75 -XX:MinRAMPercentage=75",
+                "CELL_JAVA_OPTIONS": "-XX:OnOutOfMemoryError=:>/tmp/.heap-report"
+                " -XX:+UnlockDiagnosticVMOptions -XX:-DisplayVMOutput -XX:+UseSerialGC -XX:-UsePerfData",
+            },
+        ),
         ("bash", {}),
     ],
 )

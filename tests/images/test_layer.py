@@ -24,9 +24,10 @@ def merged(
     symlinks: Mapping[str, str] | None = None,
     joined: Mapping[str, str] | None = None,
     alternatives: Mapping[str, str] | None = None,
+    scripts: Mapping[str, str] | None = None,
 ) -> tuple[Layer, bytes]:
     out = io.BytesIO()
-    finish = Finish(symlinks or {}, joined or {}, alternatives or {})
+    finish = Finish(symlinks or {}, joined or {}, alternatives or {}, scripts or {})
     return write_layer(out, trees, Trim.of(drop, ()), finish), out.getvalue()
 
 
@@ -113,6 +114,16 @@ def test_a_symlink_of_the_recipe_may_name_its_target_by_a_glob() -> None:
 def test_a_symlink_of_the_recipe_to_nothing_is_refused() -> None:
     with pytest.raises(ImageBuildFailed, match="no package brings that"):
         merged([], symlinks={"/usr/bin/run": "/usr/lib/x-*/run"})
+
+
+def test_a_script_of_the_recipe_replaces_a_packages_file() -> None:
+    script = '#!/bin/sh\nexec /usr/lib/x/run "$@"\n'
+    _, tar = merged([[text("usr/bin/run", "x")]], scripts={"/usr/bin/run": script})
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        file = archive.extractfile("usr/bin/run")
+        assert file is not None
+        assert file.read().decode() == script
+        assert archive.getmember("usr/bin/run").mode == 0o755
 
 
 def test_a_damaged_package_is_named(tmp_path: Path) -> None:

@@ -16,13 +16,18 @@ def write(folder: Path, runtime: str, text: str) -> None:
 
 
 def test_a_recipe_adds_to_the_one_it_extends(tmp_path: Path) -> None:
-    write(tmp_path, "ground", 'packages = ["dash"]\ndrop = ["/a"]\n[env]\nA = "1"\nB = "1"\n')
+    write(
+        tmp_path,
+        "ground",
+        'packages = ["dash"]\ndrop = ["/a"]\n[env]\nA = "1"\nB = "1"\n[scripts]\n"/x" = "#!/x"\n',
+    )
     write(tmp_path, "top", 'extends = "ground"\npackages = [["x21", "x17"]]\n[env]\nB = "2"\n')
     recipe = load_recipe("top", tmp_path)
     assert recipe.runtime == "top"
     assert recipe.packages == (("dash",), ("x21", "x17"))
     assert recipe.drop == ("/a",)
     assert recipe.env == {"A": "1", "B": "2"}
+    assert recipe.scripts == {"/x": "#!/x"}
 
 
 def test_the_digest_changes_with_the_content_and_only_with_it(tmp_path: Path) -> None:
@@ -32,7 +37,10 @@ def test_the_digest_changes_with_the_content_and_only_with_it(tmp_path: Path) ->
     path.write_text(path.read_text() + "# a remark\n")
     assert load_recipe("x", tmp_path).digest == before
     path.write_text(path.read_text() + 'drop = ["/x"]\n')
-    assert load_recipe("x", tmp_path).digest != before
+    after = load_recipe("x", tmp_path).digest
+    assert after != before
+    path.write_text(path.read_text() + '[scripts]\n"/usr/bin/x" = "#!/bin/sh"\n')
+    assert load_recipe("x", tmp_path).digest not in (before, after)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +54,7 @@ def test_the_digest_changes_with_the_content_and_only_with_it(tmp_path: Path) ->
         ('exclude = "dash"', "x, exclude: .* tuple"),
         ('drop = ["usr/share"]', r"x, drop\.0: .* pattern"),
         ('[symlinks]\n"/a" = "b"', "x, symlinks./a: .* pattern"),
+        ('[scripts]\n"/a" = "echo"', "x, scripts./a: .* pattern"),
         ('[env]\n"A=B" = "c"', "x, env.A=B.* pattern"),
         ('[env]\nA = "1\\n2"', r"x, env\.A: .* pattern"),
         ("drop = [", "not TOML"),

@@ -9,8 +9,8 @@ import pytest
 from sandbox import Status
 
 if TYPE_CHECKING:
-    from sandbox import Sandbox
-    from tests.runtimes.conftest import Start
+    from sandbox import Result, Sandbox
+    from tests.runtimes.conftest import Program, Start
 
 pytestmark = pytest.mark.engine
 
@@ -27,6 +27,7 @@ public class Main {
 """
 
 collected = pytest.mark.parametrize("runtime", ["dotnet", "java", "node", "python"], indirect=True)
+in_java = pytest.mark.parametrize("runtime", ["java"], indirect=True)
 
 
 @collected
@@ -47,10 +48,57 @@ def test_one_array_that_is_larger_than_the_memory_is_out_of_memory(start: Start)
     assert start("huge", memory="128m", timeout=60).status is Status.OUT_OF_MEMORY
 
 
-@pytest.mark.parametrize("runtime", ["java"], indirect=True)
+@in_java
 def test_a_program_may_catch_that_its_heap_is_full(sandbox: Sandbox, runtime: str) -> None:
     result = sandbox.run(None, runtime, files={"Main.java": CATCHES})
     assert (result.status, result.stdout, result.stderr) == (Status.SUCCEEDED, "caught\n", "")
+
+
+def by_command(sandbox: Sandbox, program: Program, options: str, sizes: str, memory: str) -> Result:
+    """What becomes of the program `living` by a command of the job's own, with these options of Java."""
+    command = f"javac Main.java && java {options} Main"
+    files = program("java", "living")
+    return sandbox.run(command, "java", files=files, stdin=sizes, memory=memory, timeout=60)
+
+
+@in_java
+@pytest.mark.every_engine
+@pytest.mark.parametrize(("options", "mib"), [("", 128), ("", 256), ("-XX:+UseG1GC", 512)])
+def test_a_command_of_the_jobs_own_gets_the_same_heap(
+    sandbox: Sandbox, program: Program, runtime: str, options: str, mib: int
+) -> None:
+    result = by_command(sandbox, program, options, f"{mib * 2 // 3} {2 * mib}", f"{mib}m")
+    assert (result.status, result.stdout, result.stderr) == (Status.SUCCEEDED, "done\n", "")
+
+
+@in_java
+@pytest.mark.every_engine
+@pytest.mark.parametrize("options", ["", "-XX:+UseG1GC"])
+def test_a_command_that_needs_more_than_the_heap_is_out_of_memory(
+    sandbox: Sandbox, program: Program, runtime: str, options: str
+) -> None:
+    result = by_command(sandbox, program, options, "256 512", "256m")
+    assert (result.status, result.stdout) == (Status.OUT_OF_MEMORY, "")
+
+
+@in_java
+def test_a_size_of_the_commands_own_counts(sandbox: Sandbox, program: Program, runtime: str) -> None:
+    result = by_command(sandbox, program, "-Xmx32m", "64 128", "256m")
+    assert (result.status, result.stdout) == (Status.OUT_OF_MEMORY, "")
+    assert result.memory_peak is not None
+    assert result.memory_peak < 200 * 2**20
+
+
+@in_java
+def test_a_command_of_the_jobs_own_may_catch_that_its_heap_is_full(sandbox: Sandbox, runtime: str) -> None:
+    result = sandbox.run("java Main.java; exit 1", "java", files={"Main.java": CATCHES})
+    assert (result.status, result.stdout, result.stderr) == (Status.OUT_OF_MEMORY, "caught\n", "")
+
+
+@in_java
+def test_the_jvm_says_what_a_command_asks_it_for(sandbox: Sandbox, runtime: str) -> None:
+    result = sandbox.run("java -XX:+PrintFlagsFinal -version | grep -w MaxHeapSize", "java", memory="256m")
+    assert str(192 * 2**20) in result.stdout
 
 
 @pytest.mark.parametrize("runtime", ["node"], indirect=True)
