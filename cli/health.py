@@ -22,10 +22,11 @@ _STALE = {
 
 
 def health() -> None:
-    """Tell whether the worker beside this command can take jobs: for the probes of compose and Kubernetes.
+    """Tell whether the worker beside this command can take jobs.
 
-    Exit code 0 if it can, 1 if not, with the reason on standard error. It only reads the file that
-    CELLBLOCK_HEARTBEAT names, which the worker renews every two seconds. It does not ask the broker.
+    For the probes of compose and Kubernetes. Exit code 0 if it can, 1 if not, with the reason on standard
+    error. It only reads the file that CELLBLOCK_HEARTBEAT names, which the worker renews every two
+    seconds. It does not ask the broker.
     """
     sys.exit(main())
 

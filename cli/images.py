@@ -131,7 +131,10 @@ def build(
     quiet: Quiet = False,
     force: Annotated[bool, typer.Option(help="Fetch the newest packages and build again.")] = False,
 ) -> None:
-    """Build the images from Debian packages, for a machine that can't reach an image registry."""
+    """Build the images from Debian packages.
+
+    For a machine that can't reach an image registry.
+    """
     settings = load_settings()
     folder, catalogue = settings.recipes or RECIPES, load_catalogue(settings.runtimes)
     ours = (runtime.image_of for runtime in catalogue.values() if runtime.packages)
@@ -153,7 +156,10 @@ def lock(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Pin the newest packages of runtimes that name any, with hashes, in files beside CELLBLOCK_RUNTIMES."""
+    """Pin the newest packages of runtimes that name any.
+
+    The locks, with hashes, are files beside CELLBLOCK_RUNTIMES.
+    """
     settings = load_settings()
     catalogue, cache = load_catalogue(settings.runtimes), Cache.default()
     with open_images(settings) as images:
@@ -174,9 +180,10 @@ def prune(
         bool, typer.Option("--all", help="Also images that only names outside of the catalogue have.")
     ] = False,
 ) -> None:
-    """Remove images that have no name and that no cell uses, such as those that a build has replaced.
+    """Remove images that have no name and that no cell uses.
 
-    With Docker, only images that cellblock has built are removed, and there is no `--all`.
+    Such are those that a build has replaced. With Docker, only images that cellblock has built are
+    removed, and there is no `--all`.
     """
     names = {name for one in _chosen(None) for name in (*one.images, *one.compiler.images)}
     with open_images(load_settings()) as images:

@@ -50,7 +50,7 @@ def logs(
     raw: options.Raw = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print each entry as a line of JSON.")] = False,
 ) -> None:
-    """Show what a job has written so far, while it runs or shortly after.
+    """Show what a job has written, while it runs or shortly after.
 
     If the job has no live output, or it has expired, the outputs in the job's result are shown. Ctrl-C ends
     this command and not the job.

@@ -21,9 +21,10 @@ def mcp(
     host: Annotated[str, typer.Option(help="With --http: the address to listen on.")] = "127.0.0.1",
     tenant: Annotated[str, typer.Option(help="Without tokens: for whom the jobs are.")] = "",
 ) -> None:
-    """Serve tools to an agent by the Model Context Protocol, over stdin and stdout unless told otherwise.
+    """Serve tools to an agent by the Model Context Protocol.
 
-    Needs the extra `cellblock[mcp]`. The tools run commands in cells and share a workspace.
+    It uses stdin and stdout, unless told otherwise. Needs the extra `cellblock[mcp]`. The tools run
+    commands in cells and share a workspace.
 
     Example: cellblock mcp --http 8001
     """

@@ -27,9 +27,10 @@ def ps(
     limit: Annotated[int, typer.Option(min=0, help="The largest number of waiting jobs to show.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Show the jobs that run and those that wait, the next ones first, without their commands.
+    """Show the jobs that run and those that wait.
 
-    It takes a second, in which the workers answer. `since` is how long a job has run, or has waited.
+    The next ones come first. Their commands are not shown. It takes a second, in which the workers answer.
+    `since` is how long a job has run, or has waited.
     """
     settings = load_settings()
     require_broker(settings)

@@ -14,10 +14,11 @@ __all__ = ["reap"]
 
 
 def reap(as_json: Json = False) -> None:
-    """Remove this deployment's containers that are past their deadline, or dead and not removed.
+    """Remove containers that are past their deadline.
 
-    Every worker does so by itself, at its start and then regularly. Containers of other deployments are never
-    touched. Prints the names of the removed containers.
+    Also those that are dead and not removed; but only this deployment's. Every worker does so by itself,
+    at its start and then regularly. Containers of other deployments are never touched. Prints the names of
+    the removed containers.
     """
     settings = load_settings()
     with closing(open_engine(settings)) as engine:

@@ -45,7 +45,9 @@ def submit(
     raw: options.Raw = False,
     as_json: options.Json = False,
 ) -> None:
-    """Enqueue a command for a worker and print its id, or with --wait or --follow its result.
+    """Enqueue a command for a worker.
+
+    Print its id, or with --wait or --follow its result.
 
     Example: cellblock submit --wait -- 'echo hello'
     """

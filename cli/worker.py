@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from celery import signals
+from click import ClickException
 
 from cli.checks import queue
 from cli.checks.requirements import require_broker, require_engine, wait_for_broker
@@ -133,7 +134,13 @@ def flower(context: typer.Context) -> None:
     # Flower reads the names from queue objects, while Celery also accepts a mapping.
     app.conf.task_queues = list(app.amqp.queues.values())
     celery.params[0].default = app
-    sys.exit(celery.main(args=["flower", *context.args], prog_name="celery", standalone_mode=False) or 0)
+    from tornado.options import Error
+
+    try:
+        code = celery.main(args=["flower", *context.args], prog_name="celery", standalone_mode=False)
+    except Error as error:
+        raise ClickException(f"{error}. Try: an option with =, such as --port=5555") from None
+    sys.exit(code or 0)
 
 
 # These columns hold no contents of a job. This number of jobs takes about 100 MB of memory.

@@ -68,8 +68,9 @@ class Settings(ApiSettings, BlobSettings, McpSettings, TenantSettings, LimitSett
     )
     queues: str = setting(
         "cellblock",
-        "The queues from which a worker takes jobs; `tasks` sends jobs to the first. Do not use a queue that"
-        " workers of another app serve as well, such as Celery's own default `celery`.",
+        "The queues from which a worker takes jobs, with commas between; `tasks` sends jobs to the first."
+        " Names have letters, digits and `_`, `.` and `-`. Do not use a queue that workers of another app"
+        " serve as well, such as Celery's own default `celery`.",
         pattern=r"^[\w.-]+(,[\w.-]+)*$",
     )
     routes: str = setting(
@@ -108,7 +109,8 @@ class Settings(ApiSettings, BlobSettings, McpSettings, TenantSettings, LimitSett
 
     owner: str = setting(
         "cellblock",
-        "The deployment's name, on the label of each of its containers.",
+        "The deployment's name, on the label of each of its containers: up to 64 letters, digits and `_`, `.`"
+        " and `-`.",
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
     )
     docker_host: str | None = setting(
@@ -155,7 +157,7 @@ class Settings(ApiSettings, BlobSettings, McpSettings, TenantSettings, LimitSett
     )
     network_exit: str = setting(
         "bridge",
-        "The engine's network by which the proxy of a job with `network=[…]` reaches the hosts.",
+        "The name of the engine's network by which the proxy of a job with `network=[…]` reaches the hosts.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
     )
     flower_basic_auth: SecretStr | None = setting(

@@ -65,13 +65,20 @@ def explain(errors: Iterable[ErrorDetails], fields: Fields) -> str:
 
 
 def _sentence(error: ErrorDetails, fields: Fields) -> str:
-    message = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
-        return message
+        return _complaint(error, None)
     name = str(error["loc"][0])
     own = name if name.isupper() else f"CELLBLOCK_{name.upper()}"
     variable = variable_of(name, fields) if name in fields else own
-    return f"{variable}={_shown(fields.get(name), error['input'])}: {message}"
+    return f"{variable}={_shown(fields.get(name), error['input'])}: {_complaint(error, fields.get(name))}"
+
+
+def _complaint(error: ErrorDetails, field: FieldInfo | None) -> str:
+    """What the value should be, in words: no pattern, and nothing about how it was read."""
+    if error["type"] == "string_pattern_mismatch" and field is not None and field.description:
+        return f"this is no value for it. {field.description}"
+    message = error["msg"].removeprefix("Value error, ").partition(", unable to")[0]
+    return message.replace("Input should be", "it must be", 1)
 
 
 def _shown(field: FieldInfo | None, value: object) -> str:

@@ -57,6 +57,13 @@ def whole() -> Any:
     return typer.main.get_command(command_line(*MODULES))
 
 
+@pytest.mark.parametrize("group", [(), ("images",), ("blob",)])
+def test_no_line_of_a_list_of_commands_is_cut(group: tuple[str, ...]) -> None:
+    listed = run_cli(*group, "--help").stdout
+    assert "Commands:" in listed
+    assert [line for line in listed.partition("Commands:")[2].splitlines() if line.endswith("...")] == []
+
+
 def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
     """Each command of the group and of its subgroups."""
     for name, command in group.commands.items():

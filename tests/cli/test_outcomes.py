@@ -97,6 +97,15 @@ def test_a_wrong_option_of_flowers_own_is_2(
     assert "No such option" in capsys.readouterr().err
 
 
+def test_an_option_of_flower_without_its_value_is_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cli.worker.require_broker", lambda _: None)
+    monkeypatch.setenv("CELLBLOCK_FLOWER_BASIC_AUTH", "a:secret")
+    assert leaves(monkeypatch, "flower", "--port", "5555") == 2
+    assert "Option 'port' requires a value. Try: an option with =" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [(), ("-h",), ("--help",), ("images",)], ids=str)
 def test_help_lists_the_commands(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]

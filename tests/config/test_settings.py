@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,9 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     [
         ("ENABLE_DOCKER", "perhaps", "boolean"),
         ("DOCKER_TIMEOUT", "soon", "integer"),
+        ("CELLBLOCK_AUTOSCALE", "3", 'such as "8,2"'),
+        ("CELLBLOCK_OWNER", "a b", "letters, digits and `_`"),
+        ("CELLBLOCK_QUEUES", "a b", "with commas between"),
         ("DOCKER_TIMEOUT", "0", "greater than 0"),
         ("DOCKER_MEMORY_LIMIT", "lots", "such as '512m'"),
         ("DOCKER_CPU_LIMIT", "nan", "finite"),
@@ -79,7 +83,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
         ("CELLBLOCK_RUNTIMES", "/nowhere.toml", "no such file"),
         ("CELLBLOCK_ENGINE_MARGIN", "inf", "finite"),
         ("CELLBLOCK_SILENCE", "inf", "finite"),
-        ("CELLBLOCK_ROUTES", "java", "match pattern"),
+        ("CELLBLOCK_ROUTES", "java", "such as `java=heavy"),
         ("CELLBLOCK_MAX_DISK", "-1", "such as '512m'"),
     ],
 )
@@ -91,6 +95,7 @@ def test_a_bad_value_names_the_variable_the_value_and_what_is_allowed(
         load_settings()
     assert f"{variable}={value!r}: " in str(caught.value)
     assert allowed in str(caught.value)
+    assert re.search(r"pattern|Input should|unable to parse|\^", str(caught.value)) is None
 
 
 def test_a_route_names_the_queue_of_a_runtime() -> None:
