@@ -56,7 +56,14 @@ def list_images(as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
     else:
-        print_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows))
+        # A table has the start of an id, as Docker shows it; only images from a registry have a digest.
+        short = [row | {"id": _start(row["id"]), "digest": _start(row["digest"])} for row in rows]
+        columns = [column for column in _COLUMNS if column != "digest" or any(row["digest"] for row in rows)]
+        print_table(columns, ([row[column] for column in columns] for row in short))
+
+
+def _start(digest: str | int | None) -> str | None:
+    return str(digest).rpartition(":")[2][:12] if digest else None
 
 
 def image_row(runtime: Runtime, image: Image | None) -> dict[str, str | int | None]:

@@ -36,12 +36,12 @@ def print_line(data: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on standard output; a cell with nothing in it is shown as a dash."""
+    """A table on standard output, of which no screen cuts anything; an empty cell is shown as a dash."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(*(Column(name, overflow="fold") for name in columns), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text("-" if cell in (None, "") else printable(cell, _CELL)) for cell in row))
     Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.images import list_images
 from config import load_catalogue
+from sandbox.engines.image import Image
 from tests.engine_stand_in import standing_in
 from tests.programs import run_cli
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import docker
+
+    from config import Runtime
 
 LOCAL: dict[str, object] = {"Id": "sha256:2", "Size": 2 << 20, "RepoDigests": []}
 NAMED: dict[str, object] = {
@@ -47,6 +52,22 @@ def test_a_pulled_image_comes_with_the_digest_of_its_own_registry(tmp_path: Path
         "size_bytes": 1 << 20,
         "why": "the named image is here",
     }
+
+
+def test_a_table_has_the_start_of_an_id_and_digests_only_where_there_are_any(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bash = load_catalogue()["bash"]
+    image = Image("cellblock/bash:local", f"sha256:{'1' * 64}", 1, (), {}, None)
+    shown: list[tuple[Runtime, Image | None]] = [(bash, image)]
+    monkeypatch.setattr("cli.images.images_of", lambda _: shown)
+    list_images()
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["runtime", "image", "contains", "id", "size", "why"]
+    assert row.split()[3] == "1" * 12
+    shown[0] = (bash, replace(image, digest=f"sha256:{'2' * 64}"))
+    list_images()
+    assert "2" * 12 in capsys.readouterr().out.split()
 
 
 def test_the_local_build_stands_in_and_has_no_digest(tmp_path: Path) -> None:

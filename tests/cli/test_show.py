@@ -86,6 +86,16 @@ def test_a_table_shows_nothing_as_a_dash_and_cuts_no_cell_but_a_long_one(
     assert second.split() == ["x" * 200, "y" * 200 + "…", "[red]"]
 
 
+def test_a_narrow_screen_cuts_no_cell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(("a", "b"), [("x" * 50, "two words")])
+    shown = capsys.readouterr().out
+    assert (shown.count("x"), "two" in shown, "…" in shown) == (50, True, False)
+
+
 def test_what_is_shown_of_a_text_ends_somewhere() -> None:
     assert (len(printable("x" * 4000)), len(printable("x" * 4001))) == (4000, 4001)
     assert printable("x" * 4001).endswith("x…")
