@@ -59,13 +59,27 @@ def takes_a_job(command: Callable[..., None]) -> Callable[..., None]:
     return with_options
 
 
+def _runtimes_from(incomplete: str) -> list[str]:
+    """The runtimes that a shell offers. It shows no errors, so with a bad setting there are none."""
+    from config import InvalidSetting, load_catalogue, load_settings
+
+    try:
+        catalogue = load_catalogue(load_settings().runtimes)
+    except InvalidSetting:
+        return []
+    return [name for name in catalogue if name.startswith(incomplete)]
+
+
 def _request_of(
     command: Annotated[
         list[str] | None,
         typer.Argument(metavar="CMD…", help="The command, after --. One word is given to the cell's shell."),
     ] = None,
     runtime: Annotated[
-        str | None, typer.Option(help="A runtime of the catalogue; else chosen by the files.")
+        str | None,
+        typer.Option(
+            help="A runtime of the catalogue; else chosen by the files.", autocompletion=_runtimes_from
+        ),
     ] = None,
     entry: Annotated[
         str | None,

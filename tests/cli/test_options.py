@@ -13,7 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from cli.options import check_id, takes_a_job
+from cli.options import _runtimes_from, check_id, takes_a_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,3 +149,15 @@ def test_an_id_is_text_of_up_to_a_thousand_bytes(task_id: str, is_one: bool) -> 
         return
     with pytest.raises(typer.BadParameter):
         check_id(task_id)
+
+
+@pytest.mark.parametrize(
+    ("begun", "offered"), [("", ["node", "python", "cpp", "java", "dotnet", "bash"]), ("py", ["python"])]
+)
+def test_a_shell_offers_the_runtimes(begun: str, offered: list[str]) -> None:
+    assert _runtimes_from(begun) == offered
+
+
+def test_a_shell_offers_no_runtimes_where_a_setting_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELLBLOCK_CONCURRENCY", "0")
+    assert _runtimes_from("") == []
