@@ -58,8 +58,8 @@ def bubblewrap(rootfs: Path, *command: str) -> list[str]:
         "--unshare-all",
         "--die-with-parent",
         "--new-session",
-        f"--uid={CELL_USER}",
-        f"--gid={CELL_USER}",
+        *("--uid", str(CELL_USER)),
+        *("--gid", str(CELL_USER)),
     ]
     disks = ["--ro-bind", str(rootfs), "/", "--proc", "/proc", "--dev", "/dev"]
     own = ["--tmpfs", "/workspace", "--tmpfs", "/tmp"]  # noqa: S108  in the sandbox

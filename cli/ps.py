@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.checks.requirements import require_broker
+from cli.checks.workers import in_vain, unserved
 from cli.options import Json
 from cli.show import note, print_json, print_table
 from cli.terminal import printable
@@ -36,6 +37,7 @@ def ps(
     require_broker(settings)
     from tasks.observe.job_list import jobs_in_queues, jobs_in_workers
 
+    strays = unserved(settings)
     queued = jobs_in_queues(settings.queues.split(","), limit)
     taken = jobs_in_workers()
     # The publisher chooses the ids, which may be no text.
@@ -50,6 +52,8 @@ def ps(
         note("the broker is not Redis: jobs that no worker has are not shown")
     elif queued.waiting > limit:
         note(f"{queued.waiting - limit} more messages wait. Try: cellblock ps --limit {queued.waiting}")
+    for queue, count in strays.items():
+        note(f"{in_vain(queue, count)}. Try: cellblock doctor workers")
 
 
 def _since(job: Entry) -> str | None:

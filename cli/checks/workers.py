@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from cli.checks.finding import ok, problem, unseen, warning
 from cli.checks.requirements import broker
 from config import load_settings
-from config.quoting import named
+from config.quoting import named, quoted
+from tasks.observe.stray_jobs import stray_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cli.checks.finding import Finding
     from config import Settings
 
-__all__ = ["consumers", "served_queues", "workers"]
+__all__ = ["consumers", "in_vain", "served_queues", "unserved", "workers"]
 
 _WITHIN_S = 1.0
 
@@ -35,11 +36,12 @@ def workers() -> Iterator[Finding]:
             yield unseen("of RabbitMQ; rabbitmqctl list_consumers tells")
             return
         count, queues = _alive(client)
-        orphans = _waiting(client, {*settings.queues.split(","), *settings.queues_of_routes} - queues)
-    for queue, jobs in orphans.items():
+        orphans = _waiting(client, named_queues(settings) - queues)
+        strays = stray_jobs(client, named_queues(settings) | queues, settings.max_message)
+    for queue, jobs in (orphans | strays).items():
         yield warning(
-            f"{jobs} jobs wait in {queue!r}, and no worker takes from it",
-            f"CELLBLOCK_QUEUES={queue} for a worker",
+            in_vain(queue, jobs),
+            f"CELLBLOCK_QUEUES={named(queue)} for a worker",
         )
     first = settings.queues.split(",")[0]
     if not count:
@@ -52,6 +54,25 @@ def workers() -> Iterator[Finding]:
     else:
         who = "1 worker takes" if count == 1 else f"{count} workers take"
         yield ok(f"{who} jobs from {', '.join(sorted(queues))}")
+
+
+def in_vain(queue: str, jobs: int) -> str:
+    """The sentence about jobs in a queue from which no worker takes."""
+    wait = "1 job waits" if jobs == 1 else f"{jobs} jobs wait"
+    return f"{wait} in {quoted(queue)}, and no worker takes from it"
+
+
+def named_queues(settings: Settings) -> set[str]:
+    """The queues that jobs are sent to or taken from by these settings."""
+    return {*settings.queues.split(","), *settings.queues_of_routes}
+
+
+def unserved(settings: Settings) -> dict[str, int]:
+    """How many jobs wait in each queue that these settings do not name and no live worker takes from."""
+    with broker(settings.broker) as client:
+        if client is None:
+            return {}
+        return stray_jobs(client, named_queues(settings) | _alive(client)[1], settings.max_message)
 
 
 def served_queues(settings: Settings) -> set[str] | None:

@@ -69,3 +69,14 @@ def test_the_next_jobs_are_shown_and_the_others_counted(broker_url: str, waiting
 def test_when_all_are_shown_nothing_is_said(broker_url: str, waiting: list[str]) -> None:
     outcome = run_cli("ps", "--limit", "3", CELLBLOCK_BROKER_URL=broker_url)
     assert ([line.split()[0] for line in outcome.stdout.splitlines()[1:]], outcome.stderr) == (waiting, "")
+
+
+def test_jobs_in_a_queue_from_which_no_worker_takes_are_told(
+    broker_url: str, client_of: Callable[[str], Celery]
+) -> None:
+    client_of(broker_url).send_task("cellblock.run_sandboxed", ["true", "bash"], queue="elsewhere")
+    outcome = run_cli("ps", CELLBLOCK_BROKER_URL=broker_url)
+    with redis.Redis.from_url(broker_url) as server:
+        server.flushdb()
+    says = "1 job waits in 'elsewhere', and no worker takes from it. Try: cellblock doctor workers"
+    assert outcome.stderr == f"cellblock: {says}\n"

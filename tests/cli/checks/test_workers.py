@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import redis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from celery import Celery
 
     from tests.programs import Worker
 
@@ -36,3 +39,32 @@ def test_jobs_that_wait_where_no_worker_takes_from_are_a_warning(broker_url: str
         found = examine("workers", CELLBLOCK_BROKER_URL=broker_url, CELLBLOCK_ROUTES="java=heavy")
         client.flushdb()
     assert (found[0]["level"], "2 jobs wait in 'heavy'" in found[0]["message"]) == ("warning", True)
+
+
+@pytest.fixture
+def elsewhere(broker_url: str, client_of: Callable[[str], Celery]) -> Iterator[Celery]:
+    """Gives an app that has sent one job, and one task of its own, to queues that no setting names."""
+    app = client_of(broker_url)
+    app.send_task("cellblock.run_sandboxed", ["true", "bash"], queue="elsewhere", priority=3)
+    app.send_task("app.mail", queue="mails")
+    yield app
+    with redis.Redis.from_url(broker_url) as server:
+        server.flushdb()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_jobs_in_a_queue_that_no_setting_names_are_a_warning(broker_url: str, examine: Examine) -> None:
+    found, _ = examine("workers", CELLBLOCK_BROKER_URL=broker_url)
+    assert (found["level"], found["mend"]) == ("warning", "CELLBLOCK_QUEUES=elsewhere for a worker")
+    assert found["message"] == "1 job waits in 'elsewhere', and no worker takes from it"
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_what_is_no_text_or_no_list_in_such_a_queue_hides_no_other(broker_url: str, examine: Examine) -> None:
+    with redis.Redis.from_url(broker_url) as server:
+        server.sadd("_kombu.binding.a", b"a\x06\x16\x06\x16a", b"b\x06\x16\x06\x16b")
+        server.lpush("a", b"\xff")
+        server.set("b", "text")
+    assert examine("workers", CELLBLOCK_BROKER_URL=broker_url)[0]["mend"].startswith(
+        "CELLBLOCK_QUEUES=elsewhere"
+    )
