@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["TICKET", "queue_key", "queue_keys", "tenants_lists"]
+__all__ = ["TICKET", "lists_of", "queue_key", "queue_keys", "tenants_lists"]
 
 #: What stands in a queue's list for a message that is sorted by its tenant (lua/fair_functions.lua).
 TICKET = b'"cellblock.ticket"'
@@ -13,6 +13,11 @@ TICKET = b'"cellblock.ticket"'
 def queue_keys(channel: Any, queue: str) -> list[str]:  # noqa: ANN401  kombu's own
     """The lists that a queue consists of: one for each priority, the most urgent first."""
     return [queue_key(channel, queue, step) for step in channel.priority_steps]
+
+
+def lists_of(queue: str) -> tuple[str, ...]:
+    """The lists that a queue may consist of, with any priorities, by the names that Kombu gives them."""
+    return (queue, *(f"{queue}\x06\x16{step}" for step in range(1, 10)))
 
 
 def queue_key(channel: Any, queue: str, priority: int) -> str:  # noqa: ANN401

@@ -9,6 +9,7 @@ from cli.checks.requirements import broker
 from config import load_settings
 from config.quoting import named, quoted
 from tasks.observe.stray_jobs import stray_jobs
+from tasks.queue_keys import lists_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,8 +92,7 @@ def _alive(client: redis.Redis) -> tuple[int, set[str]]:
 
 def _waiting(client: redis.Redis, queues: set[str]) -> dict[str, int]:
     """How many jobs wait in each of these queues, of any priority; only those with some."""
-    lists = {name: [name, *(f"{name}{_BEHIND_NAME}\x16{step}" for step in range(1, 10))] for name in queues}
-    counts = {name: sum(int(client.llen(key)) for key in keys) for name, keys in sorted(lists.items())}
+    counts = {name: sum(int(client.llen(key)) for key in lists_of(name)) for name in sorted(queues)}
     return {name: count for name, count in counts.items() if count}
 
 

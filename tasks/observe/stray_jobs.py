@@ -9,6 +9,7 @@ from redis.exceptions import ResponseError
 
 from tasks.envelope import Call, judge
 from tasks.headers import TASK
+from tasks.queue_keys import lists_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -17,8 +18,6 @@ __all__ = ["stray_jobs"]
 
 # Kombu keeps which queues it has declared: a set for each exchange, whose members end with a queue's name.
 _BINDINGS, _BEFORE_NAME = "_kombu.binding.*", "\x06\x16"
-# The list of one priority is named by the queue's own name, this separator and the priority.
-_LISTS = ("{}", *(f"{{}}\x06\x16{step}" for step in range(1, 10)))
 _AT_A_TIME = 1000
 _MOST_QUEUES = 256
 # No right to read it, no list, or no text.
@@ -34,7 +33,7 @@ def stray_jobs(client: Any, besides: Collection[str], most_bytes: int) -> dict[s
     counts = dict[str, int]()
     for name in sorted({*_declared(client)} - {*besides})[:_MOST_QUEUES]:
         with suppress(*_UNREADABLE):
-            lists = [one for form in _LISTS if client.llen(one := form.format(name))]
+            lists = [one for one in lists_of(name) if client.llen(one)]
             if any(_is_job(client.lindex(one, -1), most_bytes) for one in lists):
                 counts[name] = sum(client.llen(one) for one in lists)
     return counts
