@@ -85,9 +85,13 @@ class _JobCommand(TyperCommand):
             parsed: list[str] = super().parse_args(ctx, args)
         except Exception as error:
             # Typer has a copy of click of its own, whose classes are private.
-            unknown: Any = error if hasattr(error, "option_name") and "--" not in given else None
-            if unknown:
-                unknown.message += f". Try: cellblock {self.name} [OPTIONS] -- COMMAND …"
+            wrong: Any = error
+            if hasattr(error, "option_name") and "--" not in given:
+                wrong.message += f". Try: cellblock {self.name} [OPTIONS] -- COMMAND …"
+            elif hasattr(error, "message"):
+                # Typer also says how it tried to read a number.
+                says = wrong.message.partition(", unable to")[0]
+                wrong.message = says.replace("Input should be", "it must be", 1)
             raise
         return parsed
 

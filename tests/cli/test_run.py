@@ -45,7 +45,8 @@ def test_exit_codes_follow_docker_run_and_timeout(sandbox: Sandbox, arguments: l
     [
         (["run"], "give a command"),
         (["run", "--nonsense", "--", "true"], "No such option"),
-        (["run", "--timeout", "soon", "--", "true"], "valid number"),
+        (["run", "--timeout", "soon", "--", "true"], "it must be a valid number\n"),
+        (["run", "--pids", "1.5", "--", "true"], "it must be a valid integer\n"),
         (["run", "--runtime", "cobol", "--", "true"], "There is no runtime 'cobol'"),
         (["run", "--timeout", "1e9", "--", "true"], "CELLBLOCK_MAX_TIMEOUT"),
         (["run", "--network", "all", "--", "true"], "CELLBLOCK_NETWORK)"),
