@@ -9,7 +9,8 @@ folder=$1 mirror=$2
 shift 2
 tree=$folder/tree
 
-inside() { chroot "$tree" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
+# The folder for temporary files of this host does not exist in there.
+inside() { chroot "$tree" env --unset=TMPDIR DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
 
 debootstrap --variant=minbase trixie "$tree" $mirror
 
