@@ -109,12 +109,12 @@ def test_a_broken_connection_starts_no_second_cell(
     assert ([result["container"]], result["stdout"], result["attempt"]) == (first, "done\n", 1)
 
 
-def test_a_running_job_is_cancelled(hire: Hire, send: Send, settings: dict[str, str], sleep: str) -> None:
+def test_a_running_job_is_cancelled(hire: Hire, send: Send, settings: dict[str, str]) -> None:
     hire("one")
-    handle = send(f"echo before; {sleep}; {sleep}; {sleep}", "bash")
+    handle = send(f"echo before; {(sleep := unique_sleep(60))}", "bash", timeout=60)
     wait_until(lambda: runs(sleep), 20, "the job runs")
     assert run_cli("cancel", handle.id, **settings).returncode == 0
-    result = handle.get(timeout=10)
+    result = handle.get(timeout=30)
     assert (result["status"], result["stdout"]) == ("cancelled", "before\n")
 
 
