@@ -100,14 +100,15 @@ make_venv() {
 }
 
 # uv is one of the pinned packages. It installs all others in a fifth of the time that pip takes. It does not
-# read pip's settings: where it finds no packages, pip installs them.
+# read pip's settings: where it finds no packages, pip installs them. All is compiled at once, as pip does it:
+# otherwise the first processes, which start together, would each compile the same.
 install_pinned() {
   local pip=(.venv/bin/pip install --disable-pip-version-check --require-hashes) index
   awk '/^uv==/ { found = 1 } found { print } found && !/\\$/ { exit }' constraints.txt >"$scratch/uv.txt"
   index=${PIP_INDEX_URL:-$(.venv/bin/pip config get global.index-url 2>/dev/null || true)}
   quietly "${pip[@]}" -r "$scratch/uv.txt"
   UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$index} .venv/bin/uv pip install --quiet --python .venv/bin/python \
-    --require-hashes -r constraints.txt >"$scratch/log" 2>&1 || quietly "${pip[@]}" -r constraints.txt
+    --compile-bytecode --require-hashes -r constraints.txt >"$scratch/log" 2>&1 || quietly "${pip[@]}" -r constraints.txt
 }
 
 engine_runs() {
