@@ -46,7 +46,7 @@ gvisor: ## Test the sandbox in gVisor, with a Docker Engine of its own and with 
 mutate: ## Take away each line of the cell's profile in turn, and show which test fails without it
 	@deploy/with-services.sh python -m tests.hostile.mutate_profile
 
-bench: ## Measure everything in under ten minutes, and update the figures that the pages show
+bench: ## Measure everything in ten to twenty minutes, and update the figures that the pages show
 	@deploy/with-services.sh sh -c 'cellblock images build --quiet && exec python -m benchmarks $(BENCH)'
 
 images: ## Build the images of the runtimes from Debian packages
