@@ -40,8 +40,8 @@ class GracePeriod:
 
     def _move(self) -> None:
         """Put this process into the group in which it is, which changes nothing."""
-        # A user who may not do it has to wait, as before.
-        with suppress(OSError):
+        # Who may not do it, or can't tell the group, has to wait, as before.
+        with suppress(OSError, KeyError):
             descriptor = os.open(self._group() / "cgroup.procs", os.O_WRONLY)
             try:
                 os.write(descriptor, b"0")
@@ -52,4 +52,4 @@ class GracePeriod:
         """This process's own group, of version 2 or of one hierarchy of version 1: all share the lock."""
         groups = dict(line.split(":", 2)[1:] for line in self._own.read_text().splitlines())
         name = "" if (self._root / "cgroup.controllers").exists() else "memory"
-        return self._root / name / groups.get(name, "/").lstrip("/")
+        return self._root / name / groups[name].lstrip("/")

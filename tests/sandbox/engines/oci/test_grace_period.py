@@ -45,7 +45,10 @@ def test_nothing_is_begun_while_the_kernel_need_not_wait(
     assert begun
 
 
-def test_a_user_who_may_move_no_process_goes_on(version_2: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write(version_2, {"own": "0::/not-there\n"})
+@pytest.mark.parametrize("own", ["0::/not-there\n", "4:memory,other:/workers\n"])
+def test_a_process_whose_group_can_not_be_told_or_written_stays_where_it_is(
+    version_2: Path, own: str
+) -> None:
+    write(version_2, {"own": own, "cgroup.procs": ""})
     GracePeriod(version_2, version_2 / "own")._move()
-    assert not caplog.records
+    assert (version_2 / "cgroup.procs").read_text() == ""
