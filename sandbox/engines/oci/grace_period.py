@@ -7,12 +7,12 @@ while other parts of a cell are made. The runtime then finds it over.
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from sandbox.engines.cgroup import CGROUPS
+from sandbox.engines.cgroup import CGROUPS, ControlGroup
+from sandbox.engines.small_files import write_small
 from sandbox.threads import start_thread
 
 __all__ = ["GracePeriod"]
@@ -42,14 +42,10 @@ class GracePeriod:
         """Put this process into the group in which it is, which changes nothing."""
         # Who may not do it, or can't tell the group, has to wait, as before.
         with suppress(OSError, KeyError):
-            descriptor = os.open(self._group() / "cgroup.procs", os.O_WRONLY)
-            try:
-                os.write(descriptor, b"0")
-            finally:
-                os.close(descriptor)
+            write_small(self._group().memory_folder / "cgroup.procs", "0")
 
-    def _group(self) -> Path:
+    def _group(self) -> ControlGroup:
         """This process's own group, of version 2 or of one hierarchy of version 1: all share the lock."""
         groups = dict(line.split(":", 2)[1:] for line in self._own.read_text().splitlines())
-        name = "" if (self._root / "cgroup.controllers").exists() else "memory"
-        return self._root / name / groups[name].lstrip("/")
+        name = "" if ControlGroup("", self._root).is_unified else "memory"
+        return ControlGroup(groups[name], self._root)
