@@ -42,7 +42,8 @@ def stray_jobs(client: Any, besides: Collection[str], most_bytes: int) -> dict[s
 def _declared(client: Any) -> Iterator[str]:  # noqa: ANN401
     with suppress(*_UNREADABLE):
         for key in client.scan_iter(_BINDINGS, count=_AT_A_TIME):
-            yield from (str(member).rpartition(_BEFORE_NAME)[2] for member in client.smembers(key))
+            with suppress(*_UNREADABLE):
+                yield from (str(member).rpartition(_BEFORE_NAME)[2] for member in client.smembers(key))
 
 
 def _is_job(message: str | None, most_bytes: int) -> bool:

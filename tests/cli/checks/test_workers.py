@@ -63,6 +63,8 @@ def test_jobs_in_a_queue_that_no_setting_names_are_a_warning(broker_url: str, ex
 def test_what_is_no_text_or_no_list_in_such_a_queue_hides_no_other(broker_url: str, examine: Examine) -> None:
     with redis.Redis.from_url(broker_url) as server:
         server.sadd("_kombu.binding.a", b"a\x06\x16\x06\x16a", b"b\x06\x16\x06\x16b")
+        for number in range(50):
+            server.set(f"_kombu.binding.{number}", "no set")
         server.lpush("a", b"\xff")
         server.set("b", "text")
     assert examine("workers", CELLBLOCK_BROKER_URL=broker_url)[0]["mend"].startswith(
