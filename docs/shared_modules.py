@@ -30,6 +30,7 @@ class Part(NamedTuple):
 SHARED = {
     "address": Part("config/address.py"),
     "address_text": Part("config/address_text.py", ("parse_address",)),
+    "async_connections": Part("tasks/async_connections.py"),
     "blob_bounds": Part("tasks/blobs/bounds.py", ("full",)),
     "blob_layout": Part("tasks/blobs/layout.py"),
     "blob_writer": Part("tasks/blobs/writer.py"),

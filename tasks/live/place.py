@@ -8,6 +8,7 @@ from celery.backends.redis import RedisBackend, SentinelBackend
 
 from sandbox import NoLiveOutput
 from tasks._app import app
+from tasks.async_connections import tell_lost
 from tasks.results.worker_backend import redis_of
 
 if TYPE_CHECKING:
@@ -55,13 +56,19 @@ def live_redis_async() -> AsyncRedis:
         NoLiveOutput: the result backend is not Redis.
     """
     backend = live_backend()
-    # Few apps need it, and it takes a while to import.
-    from redis import asyncio, connection
-
     if isinstance(backend, SentinelBackend):
         from tasks.live.read.async_sentinel import by_sentinel
 
         return by_sentinel(backend)
+    client = _client_like(backend)
+    tell_lost(client)
+    return client
+
+
+def _client_like(backend: Any) -> AsyncRedis:  # noqa: ANN401  its types lack what is used here
+    # Few apps need it, and it takes a while to import.
+    from redis import asyncio, connection
+
     params = dict(backend.connparams)
     kinds = {
         connection.SSLConnection: asyncio.SSLConnection,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from redis.backoff import NoBackoff
 
 from cellblock.shared.address import Address, Kind
+from cellblock.shared.async_connections import tell_lost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,6 +30,8 @@ def open_redis(address: Address, within_s: float) -> Redis:
 async def open_redis_async(address: Address, within_s: float) -> AsyncIterator[AsyncRedis]:
     """The same for one event loop of asyncio. It is closed at the end."""
     client, sentinels = _open("redis.asyncio", address, within_s)
+    for one in (client, *sentinels):
+        tell_lost(one)
     try:
         yield client
     finally:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio import sentinel as of_sentinel
 from redis.asyncio.sentinel import SentinelConnectionPool
 
+from tasks.async_connections import tell_lost
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
@@ -23,6 +25,8 @@ def by_sentinel(backend: Any) -> Redis:  # noqa: ANN401  Celery's SentinelBacken
     secure = params.pop("connection_class", None) is not None
     sentinel = _Sentinel(hosts, sentinel_kwargs=options["sentinel_kwargs"], **params, ssl=secure)
     client: Redis = sentinel.master_for(options["master_name"], connection_pool_class=_Pool)
+    for one in (client, *sentinel.sentinels):
+        tell_lost(one)
     return client
 
 
