@@ -8,11 +8,12 @@ import time
 from importlib import import_module
 from typing import Any
 
-from billiard.pool import ACK, SIG_SOFT_TIMEOUT
+from billiard.pool import SIG_SOFT_TIMEOUT
 from celery.concurrency import prefork
 
 from tasks.patience import guard_event_loop
 from tasks.pool.resting_limits import RESUME, SUSPEND, limits
+from tasks.pool.whole_messages import WholeMessages
 from tasks.settings import this_settings
 
 __all__ = ["Pool", "use_our_pool"]
@@ -29,24 +30,8 @@ class _Worker(asynpool.Worker):  # type: ignore[misc]
     def after_fork(self) -> None:
         """Called by billiard in the new process."""
         super().after_fork()
-        put = self.outq.put
-
-        def whole(message: Any) -> None:  # noqa: ANN401
-            """Send `message` with SIGTERM's default action, which kills the process.
-
-            Its usual handler raises. That would leave half a message in the pipe, and the parent could read
-            none of those that follow.
-            """
-            if message[0] == ACK:
-                limits.accepted(message[1][0])
-            before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            try:
-                put(message)
-            finally:
-                signal.signal(signal.SIGTERM, before)
-
-        self.outq.put = whole
-        limits.attach(whole)
+        self.outq.put = WholeMessages(self.outq.put).send
+        limits.attach(self.outq.put)
         signal.signal(SIG_SOFT_TIMEOUT, limits.strike)
 
 

@@ -12,7 +12,7 @@ import pytest
 from billiard.pool import ACK, SIG_SOFT_TIMEOUT
 
 from sandbox import EngineUnfit, EngineUnreachable
-from tasks.pool import autoscaler
+from tasks.pool import autoscaler, whole_messages
 from tasks.pool import prefork as of_pool
 from tasks.pool import resting_limits as limits
 from tasks.pool.autoscaler import Autoscaler
@@ -132,36 +132,25 @@ def test_a_job_that_was_written_to_a_process_is_kept_when_the_broker_is_gone(
     assert [job._accepted for job in (written, begun, waiting)] == [False, True, False]
 
 
-def test_a_process_says_whole_messages_whatever_strikes_it_and_knows_its_job(
+def test_a_process_knows_its_job_and_tells_its_parent_of_limits_that_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said: list[tuple[Any, Any]] = []
+    said: list[Any] = []
     mine = limits.Limits()
-    monkeypatch.setattr(of_pool, "limits", mine)
+    for module in (of_pool, whole_messages):
+        monkeypatch.setattr(module, "limits", mine)
     monkeypatch.setattr(_Worker.__mro__[1], "after_fork", lambda _: None)
     process: Any = object.__new__(_Worker)
-    outq = process.outq = SimpleNamespace(
-        put=lambda one: said.append((one, signal.getsignal(signal.SIGTERM)))
-    )
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, SIG_SOFT_TIMEOUT)}
-
-    def handler(*_: object) -> None:
-        """A handler other than the system's default."""
-
-    signal.signal(signal.SIGTERM, handler)
+    process.outq = SimpleNamespace(put=said.append)
+    before = signal.getsignal(SIG_SOFT_TIMEOUT)
     try:
         process.after_fork()
         assert signal.getsignal(SIG_SOFT_TIMEOUT) == mine.strike
-        outq.put((ACK, (7, 1, 2, 3, 4)))
-        mine.suspend()
-        assert signal.getsignal(signal.SIGTERM) is handler
     finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
-    assert said == [
-        ((ACK, (7, 1, 2, 3, 4)), signal.SIG_DFL),
-        ((limits.SUSPEND, (7,)), signal.SIG_DFL),
-    ]
+        signal.signal(SIG_SOFT_TIMEOUT, before)
+    process.outq.put((ACK, (7, 1, 2, 3, 4)))
+    mine.suspend()
+    assert said == [(ACK, (7, 1, 2, 3, 4)), (limits.SUSPEND, (7,))]
 
 
 def test_the_pool_hears_of_limits_that_rest(monkeypatch: pytest.MonkeyPatch) -> None:
