@@ -77,3 +77,11 @@ def test_a_program_that_starts_it_passes_signals_on_and_gets_its_end(tmp_path: P
     wait_until((tmp_path / "log").read_text, 10, "it runs")
     stand_in.terminate()
     assert stand_in.wait(10) == -signal.SIGTERM
+
+
+def test_it_says_where_it_was_when_it_is_aborted_if_that_is_asked_for(tmp_path: Path) -> None:
+    process = started(tmp_path, PYTHONFAULTHANDLER="1")
+    process.send_signal(signal.SIGABRT)
+    assert process.wait(10) == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in (tmp_path / "log").read_text()
+    assert not isinstance(process, subprocess.Popen)

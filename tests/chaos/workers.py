@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.programs import ROOT
+from tests.preloaded import Running, start
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["ChaosWorker"]
 
@@ -31,7 +33,7 @@ class ChaosWorker:
     program: tuple[str, ...] = ("cli", "worker")
     #: The exit codes of the runs that ended without being killed.
     ended_by_itself: list[int] = field(default_factory=list, init=False)
-    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _process: Running | None = field(default=None, init=False)
     _killed: bool = field(default=False, init=False)
 
     @property
@@ -57,18 +59,18 @@ class ChaosWorker:
         """Start it unless it is alive, without waiting until it is ready."""
         if self.is_alive:
             return
-        command = [sys.executable, "-m", *self.program, "--hostname", self.hostname, *self.options]
+        module, *words = self.program
         env = os.environ | {"CELLBLOCK_PULL": "never", "PYTHONFAULTHANDLER": "1"} | self.settings
         self._killed = False
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True
+            self._process = start(
+                module, *words, "--hostname", self.hostname, *self.options, env=env, output=log
             )
 
     def revive(self) -> None:
         """Start it again if it ended without being killed, as a service manager does."""
         if self._process is not None and not self._killed and not self.is_alive:
-            self.ended_by_itself.append(self._process.returncode)
+            self.ended_by_itself.append(self._process.wait())
             self.start()
 
     def send(self, number: signal.Signals) -> None:

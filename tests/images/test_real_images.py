@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import docker
@@ -13,8 +13,6 @@ import pytest
 from sandbox.engines.docker.images import DockerImages
 from sandbox.engines.image import CONTENTS_LABEL
 from sandbox.images import build, load_recipe, runtimes
-
-from .conftest import own_tags
 
 pytestmark = [pytest.mark.engine]
 
@@ -40,14 +38,9 @@ def hardened(image: str, *argv: str, stdin: str = "") -> str:
 
 
 @pytest.fixture(scope="module")
-def prefix(client: docker.APIClient) -> Iterator[str]:
-    with own_tags(client) as prefix:
-        yield prefix
-
-
-@pytest.fixture(scope="module")
-def tag(client: docker.APIClient, prefix: str) -> Callable[[str], str]:
-    return lambda runtime: build(load_recipe(runtime), DockerImages(client), prefix=prefix).tag
+def tag(client: docker.APIClient) -> Callable[[str], str]:
+    """Gives a function that builds a runtime's image, if that has not been done, and returns its tag."""
+    return lambda runtime: build(load_recipe(runtime), DockerImages(client)).tag
 
 
 @pytest.fixture

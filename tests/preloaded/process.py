@@ -29,6 +29,8 @@ _ROOT = Path(__file__).parents[2]
 _START_S, _STOP_S = 60.0, 10.0
 # They count before the first line of a program runs. What they change needs a new interpreter.
 _OF_INTERPRETER = ("PYTHON", "COVERAGE", "LC_", "LANG", "LD_", "TZ")
+# The server sees to these itself.
+_OF_SERVER = (("PYTHONPATH", str(_ROOT)), ("PYTHONFAULTHANDLER", "1"))
 
 
 class Process:
@@ -154,7 +156,7 @@ def _of_interpreter(env: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in env.items()
-        if name.startswith(_OF_INTERPRETER) and (name, value) != ("PYTHONPATH", str(_ROOT))
+        if name.startswith(_OF_INTERPRETER) and (name, value) not in _OF_SERVER
     }
 
 
@@ -177,7 +179,11 @@ def _server() -> _Server:
     """This process's server, which ends with it."""
     path = Path(tempfile.mkdtemp(prefix="cellblock-")) / "s"
     command = [sys.executable, "-m", "tests.preloaded.server", str(path)]
-    server = _Server(subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, env=os.environ), path)
+    # A terminal's Ctrl-C is for the tests alone: they end what they have started.
+    process = subprocess.Popen(
+        command, cwd=_ROOT, stdin=subprocess.PIPE, env=os.environ, start_new_session=True
+    )
+    server = _Server(process, path)
     atexit.register(server.end)
     wait_until(path.is_socket, _START_S, "the server of processes listens")
     return server

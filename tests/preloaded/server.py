@@ -8,6 +8,7 @@ the three standard streams. The answers are the number of the process, then how 
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import json
@@ -129,6 +130,8 @@ def _become(descriptors: list[int]) -> None:
     sys.argv = wanted["argv"]
     sys.path[:1] = _first_places()
     sys.stdin, sys.stdout, sys.stderr = _opened(sys.stdin), _opened(sys.stdout), _opened(sys.stderr)
+    if os.environ.get("PYTHONFAULTHANDLER"):
+        faulthandler.enable()
 
 
 def _first_places() -> list[str]:
