@@ -50,17 +50,23 @@ def url(sandbox: Sandbox, redis_url: str, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def environment(url: str, tmp_path: Path) -> dict[str, str]:
+def programs(tmp_path: Path) -> Path:
+    """Gives a folder for the programs of the page."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    return place
+
+
+@pytest.fixture
+def environment(url: str, programs: Path) -> dict[str, str]:
     """Gives a reader's environment, in which `cellblock` and `python` are the programs under test."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
     for name, words in (("cellblock", launcher("cli")), ("python", [sys.executable])):
         program = programs / name
         program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         program.chmod(0o755)
     return os.environ | {
         "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'client' / 'src'}",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'client' / 'src'}:{programs}",
         "PYTHONSAFEPATH": "1",
         "CELLBLOCK_BROKER_URL": url,
         "CELLBLOCK_PULL": "never",
@@ -91,7 +97,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("page", [page for page in ALL if page.runs], ids=titled)
 def test_the_page_does_what_it_says(
-    page: Page, here: Callable[[str], str], environment: dict[str, str], folder: Path
+    page: Page, here: Callable[[str], str], programs: Path, environment: dict[str, str], folder: Path
 ) -> None:
     for block in page.blocks:
         if block.file:
@@ -101,7 +107,8 @@ def test_the_page_does_what_it_says(
     for step, output in zip(told, shown, strict=True):
         assert fits(step.output, output), f"$ {step.command}\n{output}\n--- the page has:\n{step.output}"
     program = "\n".join(block.text for block in page.of("python"))
-    said = run([sys.executable, "-c", here(checked_python(program))], environment, folder)
+    (programs / "of_page.py").write_text(here(checked_python(program)))
+    said = run(launcher("of_page"), environment, folder)
     assert "Traceback" not in said, said
 
 
