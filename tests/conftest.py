@@ -27,7 +27,7 @@ from sandbox.engines.oci.state import CellFolder
 from sandbox.engines.oci.subids import require_ids
 from sandbox.labels import WORKER
 from tasks.settings import this_catalogue, this_settings
-from tests.engines import ENGINES, IN_GVISOR, remove_groups
+from tests.engines import ENGINES, IN_GVISOR, environment, remove_groups
 from tests.lasting_keys import LastingKeys
 from tests.oci_store import name_store, remove_store, shared_store
 from tests.preloaded import server_number
@@ -341,13 +341,35 @@ def host() -> Iterator[Sandbox]:
 def worker(
     redis_url: str, engine: docker.APIClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Worker]:
-    """Gives a real worker with two processes, on a database of its own."""
+    """Gives a real worker with two processes, on a database of its own. Its cells are Docker's."""
+    del engine
+    url = _with_password(redis_url)
+    with running_worker(tmp_path_factory.mktemp("worker"), url, "--concurrency=2") as real:
+        yield real
+
+
+@pytest.fixture(scope="session")
+def quick_worker(
+    redis_url: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Worker]:
+    """Gives such a worker with cells of crun, which take a seventh of the processor time.
+
+    This user may have no right to make those. Then the cells are Docker's here too.
+    """
+    try:
+        sandbox = request.getfixturevalue("crun")
+    except pytest.skip.Exception:
+        sandbox = request.getfixturevalue("on_docker")
+    url, folder = _with_password(redis_url), tmp_path_factory.mktemp("worker")
+    with running_worker(folder, url, "--concurrency=2", **environment(sandbox.settings)) as real:
+        yield real
+
+
+def _with_password(redis_url: str) -> str:
+    """The address of a database that no other test uses, for a user whose password must not be logged."""
     with redis.Redis.from_url(redis_url) as server:
         server.execute_command("ACL", "SETUSER", "tester", "on", f">{BROKER_PASSWORD}", "~*", "&*", "+@all")
-    url = redis_url.replace("://", f"://tester:{BROKER_PASSWORD}@")
-    folder = tmp_path_factory.mktemp("worker")
-    with running_worker(folder, f"{url}/{next(_databases)}", "--concurrency=2") as real:
-        yield real
+    return f"{redis_url.replace('://', f'://tester:{BROKER_PASSWORD}@')}/{next(_databases)}"
 
 
 @pytest.fixture(scope="session")

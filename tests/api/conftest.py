@@ -22,6 +22,12 @@ TOKENS = f"""
 
 
 @pytest.fixture(scope="session")
+def worker(quick_worker: Worker) -> Worker:
+    """Gives the session's worker. No engine has a part in what is shown here, so it is the quick one."""
+    return quick_worker
+
+
+@pytest.fixture(scope="session")
 def api(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """Gives an API on the session's worker."""
     with running_api(tmp_path_factory.mktemp("api"), worker.broker_url, TOKENS) as running:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from tests.programs import Worker
 
 
+@pytest.fixture(scope="session")
+def worker(quick_worker: Worker) -> Worker:
+    """Gives the session's worker. No engine has a part in what is shown here, so it is the quick one."""
+    return quick_worker
+
+
 @pytest.fixture
 def cells(worker: Worker) -> Cellblock:
     """A client of the session's worker."""

@@ -8,18 +8,19 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
+from tests.oci_store import shared_store
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
+    import docker
+
     from tests.programs import Worker
 
 PAGE = ROOT / "docs/how-to/grade-homework.md"
 
 
-@pytest.mark.engine
-def test_it_prints_what_the_page_shows(worker: Worker) -> None:
+def test_it_prints_what_the_page_shows(worker: Worker, engine: docker.APIClient) -> None:
+    shared_store(engine, ["cpp"])
     command, shown = re.findall(r"```text\n\$ python (.*?)\n(.*?)```", PAGE.read_text(), re.DOTALL)[-1]
     env = os.environ | {
         "PYTHONPATH": str(ROOT / "client/src"),

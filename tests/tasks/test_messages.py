@@ -267,13 +267,13 @@ def test_ps_shows_the_jobs_and_stumbles_over_nothing(app: Celery, target: Worker
 
 
 @given(raw=mutated_messages())
-@settings(max_examples=2000, derandomize=True, database=None, deadline=None)
+@settings(max_examples=500, derandomize=True, database=None, deadline=None)
 def test_the_judgement_never_raises(raw: bytes) -> None:
     assert isinstance(judge(raw, 1 << 20), Call | Stray | Dead)
 
 
 @given(raw=st.binary(max_size=200) | mutated_messages().map(lambda raw: raw[:300]))
-@settings(max_examples=1000, derandomize=True, database=None, deadline=None)
+@settings(max_examples=300, derandomize=True, database=None, deadline=None)
 def test_what_is_no_envelope_is_dead_or_nobodys(raw: bytes) -> None:
     assert isinstance(judge(raw, 1 << 20), Call | Stray | Dead)
 

@@ -121,7 +121,7 @@ def test_calls_that_wait_take_only_so_much(worker: Worker, tmp_path: Path) -> No
     with running_http(tmp_path, worker.broker_url, CELLBLOCK_MCP_ANSWER="20") as server:
         client = BareClient(server.url)
         client.open()
-        large = {"command": "sleep 3", "stdin": "x" * (MOST_BODY_BYTES - (1 << 20))}
+        large = {"command": "sleep 10", "stdin": "x" * (MOST_BODY_BYTES - (1 << 20))}
         numbers = range(2, 12)
         calls = [{**call("", one), "params": {"name": "run", "arguments": large}} for one in numbers]
         for one in calls:
