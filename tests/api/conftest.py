@@ -9,7 +9,9 @@ import pytest
 from tests.api.running import Api, Caller, running_api
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from celery import Celery
 
     from tests.programs import Worker
 
@@ -25,6 +27,12 @@ TOKENS = f"""
 def worker(quick_worker: Worker) -> Worker:
     """Gives the session's worker. No engine has a part in what is shown here, so it is the quick one."""
     return quick_worker
+
+
+@pytest.fixture(scope="session")
+def byname(worker: Worker, client_of: Callable[[str], Celery]) -> Celery:
+    """Gives an app that knows this worker's task only by its name."""
+    return client_of(worker.broker_url)
 
 
 @pytest.fixture(scope="session")
