@@ -30,7 +30,9 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def server(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
     """Gives a server over HTTP on the session's worker, with two tenants."""
-    with running_http(tmp_path_factory.mktemp("mcp"), worker.broker_url, TOKENS) as running:
+    # Many tests leave a session open.
+    many = {"CELLBLOCK_MCP_SESSIONS": "1000"}
+    with running_http(tmp_path_factory.mktemp("mcp"), worker.broker_url, TOKENS, **many) as running:
         yield running
 
 
