@@ -27,6 +27,8 @@ _log = logging.getLogger("cellblock.api")
 _NO_CHANNEL = "cellblock.api.nothing"
 _READ_S = 5.0
 _AGAIN_S = 0.5
+# Two tasks use the connection. Where it is lost, redis-py has none for the one while the other renews it.
+_LOST = (RedisError, OSError, AttributeError)
 
 
 class Arrival:
@@ -95,7 +97,7 @@ class Arrivals:
             return
         try:
             await getattr(self._heard, command)(channel)
-        except (RedisError, OSError) as error:
+        except _LOST as error:
             _log.debug("Redis did not take %s: %s", command, type(error).__name__)
 
     async def _listen(self) -> None:
@@ -105,8 +107,9 @@ class Arrivals:
                     await self._subscribe(heard)
                     while True:
                         self._wake(await heard.get_message(timeout=_READ_S))
-            except (RedisError, OSError) as error:
-                note_outage(error)
+            except _LOST as error:
+                if not isinstance(error, AttributeError):
+                    note_outage(error)
             finally:
                 self._heard = None
             await asyncio.sleep(_AGAIN_S)
