@@ -27,8 +27,6 @@ _log = logging.getLogger("cellblock.api")
 _NO_CHANNEL = "cellblock.api.nothing"
 _READ_S = 5.0
 _AGAIN_S = 0.5
-# Two tasks use the connection. Where it is lost, redis-py has none for the one while the other renews it.
-_LOST = (RedisError, OSError, AttributeError)
 
 
 class Arrival:
@@ -58,6 +56,8 @@ class Arrivals:
     They are also woken when the subscription begins, at first and after a lost connection, since what was
     published before that is not heard: then they look. Redis ends the connection of a subscriber to which it
     publishes a result that is too large.
+
+    Two tasks use the connection. While one renews a lost one, redis-py raises AttributeError in the other.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -97,7 +97,7 @@ class Arrivals:
             return
         try:
             await getattr(self._heard, command)(channel)
-        except _LOST as error:
+        except (RedisError, OSError, AttributeError) as error:
             _log.debug("Redis did not take %s: %s", command, type(error).__name__)
 
     async def _listen(self) -> None:
@@ -107,9 +107,10 @@ class Arrivals:
                     await self._subscribe(heard)
                     while True:
                         self._wake(await heard.get_message(timeout=_READ_S))
-            except _LOST as error:
-                if not isinstance(error, AttributeError):
-                    note_outage(error)
+            except AttributeError as error:
+                _log.info("The subscription is lost, and begins anew: %s", error)
+            except (RedisError, OSError) as error:
+                note_outage(error)
             finally:
                 self._heard = None
             await asyncio.sleep(_AGAIN_S)

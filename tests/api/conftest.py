@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.any_engine import byname, worker
 from tests.api.running import Api, Caller, running_api
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from celery import Celery
+    from collections.abc import Iterator
 
     from tests.programs import Worker
+
+__all__ = ["byname", "worker"]
 
 ALICE, BOB = "alices-token-0123456789", "bobs-token-0123456789"
 TOKENS = f"""
@@ -21,18 +22,6 @@ TOKENS = f"""
 {ALICE} alice
 {BOB}, bob timeout=2 memory=64m streams=2
 """
-
-
-@pytest.fixture(scope="session")
-def worker(quick_worker: Worker) -> Worker:
-    """Gives the session's worker. No engine has a part in what is shown here, so it is the quick one."""
-    return quick_worker
-
-
-@pytest.fixture(scope="session")
-def byname(worker: Worker, client_of: Callable[[str], Celery]) -> Celery:
-    """Gives an app that knows this worker's task only by its name."""
-    return client_of(worker.broker_url)
 
 
 @pytest.fixture(scope="session")

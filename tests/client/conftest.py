@@ -7,26 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cellblock import Cellblock, task
+from tests.any_engine import byname, worker
 from tests.programs import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from celery import Celery
+    from collections.abc import Iterator
 
     from tests.programs import Worker
 
-
-@pytest.fixture(scope="session")
-def worker(quick_worker: Worker) -> Worker:
-    """Gives the session's worker. No engine has a part in what is shown here, so it is the quick one."""
-    return quick_worker
-
-
-@pytest.fixture(scope="session")
-def byname(worker: Worker, client_of: Callable[[str], Celery]) -> Celery:
-    """Gives an app that knows this worker's task only by its name."""
-    return client_of(worker.broker_url)
+__all__ = ["byname", "worker"]
 
 
 @pytest.fixture

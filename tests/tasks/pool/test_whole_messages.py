@@ -20,9 +20,12 @@ def ended_by(number: int, handler: Any, act: Callable[[WholeMessages], object]) 
     """The exit code of a forked process that does `act` with this handler, or minus its signal's number."""
     child = os.fork()
     if child == 0:
-        signal.signal(number, handler)
-        act(WholeMessages(lambda _: signal.raise_signal(number)))
-        os._exit(0)
+        # Whatever happens, no second pytest goes on from here.
+        try:
+            signal.signal(number, handler)
+            act(WholeMessages(lambda _: signal.raise_signal(number)))
+        finally:
+            os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
