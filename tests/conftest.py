@@ -194,14 +194,14 @@ def _oci_cells() -> list[str]:
     return [folder.name for folder in found if not folder.labels().get(WORKER)]
 
 
-def cells(client: docker.APIClient) -> list[str]:
+def cells(client: docker.APIClient, owner: str = OWNER) -> list[str]:
     """The ids of this run's containers, in any state."""
-    return [cell["Id"] for cell in client.containers(all=True, filters={"label": f"cellblock.owner={OWNER}"})]
+    return [cell["Id"] for cell in client.containers(all=True, filters={"label": f"cellblock.owner={owner}"})]
 
 
-def running_cells(client: docker.APIClient) -> list[str]:
+def running_cells(client: docker.APIClient, owner: str = OWNER) -> list[str]:
     """The ids of the running containers. A container of an earlier job may still be in removal."""
-    filters = {"label": f"cellblock.owner={OWNER}", "status": "running"}
+    filters = {"label": f"cellblock.owner={owner}", "status": "running"}
     return [cell["Id"] for cell in client.containers(filters=filters)]
 
 

@@ -22,7 +22,7 @@ from config import load_settings
 from sandbox import EngineFailed, Status
 from sandbox.engines.docker.engine import DockerEngine
 from sandbox.reaper import reap
-from tests.conftest import cells, running_cells
+from tests.conftest import OWNER, cells, running_cells
 from tests.hostile.listed_hosts import DEAF, LISTED, listing_hosts
 from tests.programs import ROOT
 from tests.waiting import wait_until
@@ -185,15 +185,18 @@ with Sandbox(load_settings(pull="never", network_hosts="*.example.com")) as sand
 
 
 def test_a_worker_that_is_killed_leaves_nothing_running_and_all_of_it_to_the_reaper(
-    engine: docker.APIClient, listing: Sandbox
+    engine: docker.APIClient, listing: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The reaper of a worker of other tests must not take part.
+    owner = f"{OWNER}-killed"
+    monkeypatch.setenv("CELLBLOCK_OWNER", owner)
     worker = subprocess.Popen([sys.executable, "-c", WORKER], cwd=ROOT)
-    wait_until(lambda: len(running_cells(engine)) == 3, 30, "cell, relay and proxy run")
+    wait_until(lambda: len(running_cells(engine, owner)) == 3, 30, "cell, relay and proxy run")
     worker.send_signal(signal.SIGKILL)
     assert worker.wait(10) == -signal.SIGKILL
-    wait_until(lambda: not running_cells(engine), 15, "all of them end by themselves")
+    wait_until(lambda: not running_cells(engine, owner), 15, "all of them end by themselves")
     assert len(reap(DockerEngine(load_settings()), load_settings())) == 3
-    assert not cells(engine)
+    assert not cells(engine, owner)
 
 
 @pytest.mark.parametrize(

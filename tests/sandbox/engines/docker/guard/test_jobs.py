@@ -113,17 +113,23 @@ def test_an_oci_runtime_of_the_operators_passes(guarded_settings: Settings, tmp_
 
 
 def test_the_reaper_finds_and_removes_what_is_due(
-    guarded_settings: Settings, engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch
+    guarded_settings: Settings, engine: docker.APIClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # A reaper leaves a cell whose process runs on this machine, so both processes get another machine's mark.
     monkeypatch.setattr("sandbox.labels.this_process", lambda: "another machine/1/2")
-    with closing(connect(guarded_settings)) as client:
-        body, name = cell_body(engine, guarded_settings), new_name()
-        body["Labels"] |= {"cellblock.process": "another machine/1/1", "cellblock.deadline": "1"}
-        client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
-    with closing(DockerEngine(guarded_settings)) as own:
-        assert name in due(own, guarded_settings)
-        assert name in reap(own, guarded_settings)
+    # The reaper of a worker of other tests must not take part.
+    owner = f"{guarded_settings.owner}-due"
+    with running_guard(tmp_path, CELLBLOCK_OWNER=owner) as other:
+        settings = guarded_settings.model_copy(
+            update={"owner": owner, "docker_host": other.url, "network": False, "network_hosts": ""}
+        )
+        with closing(connect(settings)) as client:
+            body, name = cell_body(engine, settings), new_name()
+            body["Labels"] |= {"cellblock.process": "another machine/1/1", "cellblock.deadline": "1"}
+            client.create_container_from_config(body, name)  # type: ignore[no-untyped-call]
+        with closing(DockerEngine(settings)) as own:
+            assert due(own, settings) == [name]
+            assert reap(own, settings) == [name]
 
 
 def test_the_engines_clock_is_read_through_it(guarded_settings: Settings, engine: docker.APIClient) -> None:
