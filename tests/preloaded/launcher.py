@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 def ask(
     path: str, argv: Sequence[str], env: Mapping[str, str], cwd: str, streams: Sequence[int]
@@ -31,10 +33,13 @@ def ask(
 
 def main(path: str, *argv: str) -> int:
     """Run the command, and return its exit code."""
+    # A signal that comes before the command's number does waits until it can be passed on.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     with ask(path, argv, os.environ, str(Path.cwd()), range(3)) as asked:
         pid = int(asked.recv(32))
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in _PASSED_ON:
             signal.signal(number, lambda caught, _: os.kill(pid, caught))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
         for stream in range(3):
             os.close(stream)
         return int(asked.recv(32))
