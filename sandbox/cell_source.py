@@ -62,8 +62,8 @@ class CellSource:
     def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
         """The outage that caused `error` in a job that began at `since`, a time of the monotonic clock.
 
-        None: the engine answers, and has answered all the time since then. The engine is asked whatever the
-        error was: a cell may close because of the engine or of its job.
+        None: the engine answers, and as far as is known it has answered all the time since then. The engine
+        is asked whatever the error was: a cell may close because of the engine or of its job.
         """
         if isinstance(error, EngineUnfit):
             return Outage(error)
@@ -71,7 +71,9 @@ class CellSource:
             self._engine.ping()
         except EngineUnreachable as away:
             return Outage(away)
-        was_away = self._pool is not None and self._pool.last_away() > since
+        # It may have been back before the keeper looked.
+        was_absent = isinstance(error, EngineUnreachable) and error.is_absent
+        was_away = was_absent or (self._pool is not None and self._pool.last_away() > since)
         return Outage(error, is_over=True) if was_away else None
 
     def warm_up(self, within_s: float) -> bool:

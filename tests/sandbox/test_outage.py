@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import tempfile
 import time
@@ -19,6 +20,7 @@ from sandbox.cell_source import CellSource
 from sandbox.engines.docker.client import connect, map_error
 from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.docker.image_choice import find_image
+from sandbox.engines.oci.engine import OciEngine
 from sandbox.remover import Remover
 from tests.engine_door import engine_door
 from tests.engine_stand_in import standing_in
@@ -103,6 +105,27 @@ def test_an_engine_that_answers_was_away_if_it_was_seen_so_since_the_job_began(
         one = CellSource(settings, DockerEngine(settings), looked)
         outage = one.outage(ERROR, now - 10)
     assert (outage is not None and outage.is_over) is is_outage
+
+
+@pytest.mark.parametrize(("error", "is_outage"), [(ConnectionRefusedError, True), (TimeoutError, False)])
+def test_an_engine_that_answers_again_was_away_if_nobody_was_there_but_perhaps_not_if_it_was_slow(
+    tmp_path: Path, *, error: type[OSError], is_outage: bool
+) -> None:
+    met = map_error(error(errno.ECONNREFUSED if is_outage else errno.ETIMEDOUT, "no"), "make a cell")
+    assert isinstance(met, EngineUnreachable)
+    with standing_in(tmp_path / "s") as there:
+        settings = load_settings(docker_host=there.url)
+        outage = CellSource(settings, DockerEngine(settings)).outage(met, 0.0)
+    assert (outage is not None and outage.is_over) is is_outage
+
+
+def test_an_oci_runtime_whose_program_is_missing_was_not_there(tmp_path: Path) -> None:
+    settings = load_settings(
+        engine="oci", oci_runtime="no-crun", state=tmp_path / "state", store=tmp_path / "store"
+    )
+    with pytest.raises(EngineUnreachable) as met:
+        OciEngine(settings).ping()
+    assert met.value.is_absent
 
 
 def _nowhere() -> CellSource:

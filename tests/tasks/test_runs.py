@@ -47,7 +47,8 @@ def test_each_run_has_its_result_and_the_notes_are_gone(worker: Worker, send: Se
 
     assert [one["verdict"] for one in result["runs"]] == ["accepted", "wrong_answer"]
     assert (result["status"], result["verdict"]) == ("succeeded", "wrong_answer")
-    assert not noted(worker, handle)
+    # They are removed once the result is stored.
+    wait_until(lambda: not noted(worker, handle), 10, "the notes are gone")
 
 
 def test_live_output_says_which_run_wrote_it(

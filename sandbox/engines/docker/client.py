@@ -107,7 +107,7 @@ def map_error(error: Exception, action: str, address: str = "its address") -> Sa
     """The error of cellblock for `error`, of the SDK or below. It says what happened and what to try."""
     match error:
         case docker.errors.APIError() if says_away(error):
-            return EngineUnreachable(
+            return EngineUnreachable.absent(
                 f"A proxy before the engine at {address} says that the engine does not answer."
             )
         case docker.errors.ImageNotFound():
@@ -123,7 +123,7 @@ def map_error(error: Exception, action: str, address: str = "its address") -> Sa
             " Try: sudo usermod -aG docker $USER, then log in again; or run as root."
         )
     if number in (errno.ENOENT, errno.ECONNREFUSED):
-        return EngineUnreachable(
+        return EngineUnreachable.absent(
             f"No container engine answers at {address}."
             " Try: sudo systemctl start docker; or set CELLBLOCK_DOCKER_HOST."
         )

@@ -112,7 +112,9 @@ class OciRuntime:
         if self._path is None or not os.access(self._path, os.X_OK):
             self._path = shutil.which(self._program)
         if self._path is None:
-            raise EngineUnreachable(f"There is no OCI runtime {self._program}. Try: apt-get install crun")
+            raise EngineUnreachable.absent(
+                f"There is no OCI runtime {self._program}. Try: apt-get install crun"
+            )
         return self._path
 
     def _begin(self, command: Sequence[str], streams: tuple[int, int, int], lock: int) -> Popen[bytes]:
@@ -121,7 +123,7 @@ class OciRuntime:
         try:
             return Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=[lock])
         except OSError as error:
-            raise EngineUnreachable(
+            raise EngineUnreachable.absent(
                 f"The OCI runtime {self._program} can't be started: {error.strerror}."
             ) from error
 

@@ -122,6 +122,16 @@ class SandboxUnavailable(CellblockError):
 class EngineUnreachable(SandboxUnavailable):
     """The container engine does not answer, or this user may not talk to it."""
 
+    #: Whether nobody was there to answer. Otherwise it may only have been slow, perhaps because of the job.
+    is_absent = False
+
+    @classmethod
+    def absent(cls, message: str) -> EngineUnreachable:
+        """The error for an engine that is certainly not there."""
+        error = cls(message)
+        error.is_absent = True
+        return error
+
 
 class EngineFailed(SandboxUnavailable):
     """The container engine refused or failed a request that it should have carried out."""
