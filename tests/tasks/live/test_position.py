@@ -19,6 +19,7 @@ from tasks.live.write.stream import LiveStream
 from tasks.results.reader import Stored
 from tasks.results.worker_backend import PatientRedis
 from tasks.settings import this_settings
+from tests.heard import commands_to
 
 JOB = "the-job"
 KEY = "cellblock.live:the-job"
@@ -150,10 +151,10 @@ def test_a_follower_that_is_far_behind_reads_in_turns(results: Any) -> None:
     for number in range(150):
         stream.write([piece(10 * number, kind=(STDOUT, STDERR)[number % 2])])
     stream.write([Piece(END, 2.0, 0, b"failed")])
-    with results.client.monitor() as monitor:
+    with commands_to(results.client) as heard:
         assert len(list(follow(JOB))) == 152
-        asked = next(heard["command"] for heard in monitor.listen() if heard["command"].startswith("XREAD"))
-    assert asked.startswith("XREAD COUNT 64 STREAMS")
+        asked = next(words for words in heard if words[0] == "XREAD")
+    assert asked[1:4] == ["COUNT", "64", "STREAMS"]
 
 
 @pytest.mark.parametrize(

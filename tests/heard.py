@@ -1,0 +1,19 @@
+"""What is said to one database of a Redis that tests share."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["commands_to"]
+
+
+@contextmanager
+def commands_to(database: Any) -> Iterator[Iterator[list[str]]]:
+    """Give the words of each command that anybody sends to this client's database from now on."""
+    number = database.get_connection_kwargs()["db"]
+    with database.monitor() as monitor:
+        yield (heard["command"].split() for heard in monitor.listen() if heard["db"] == number)
