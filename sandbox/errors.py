@@ -121,7 +121,8 @@ class SandboxUnavailable(CellblockError):
 class EngineUnreachable(SandboxUnavailable):
     """The container engine does not answer, or this user may not talk to it."""
 
-    #: Whether nobody was there to answer. Otherwise it may only have been slow, perhaps because of the job.
+    #: Whether nobody was there to answer. Otherwise the engine may be there and have failed this one request,
+    #: perhaps because of the job. Such a job must not be tried without end.
     is_absent = False
 
     @classmethod

@@ -107,7 +107,7 @@ def map_error(error: Exception, action: str, address: str = "its address") -> Sa
     """The error of cellblock for `error`, of the SDK or below. It says what happened and what to try."""
     match error:
         case docker.errors.APIError() if says_away(error):
-            return EngineUnreachable.absent(
+            return EngineUnreachable(
                 f"A proxy before the engine at {address} says that the engine does not answer."
             )
         case docker.errors.ImageNotFound():

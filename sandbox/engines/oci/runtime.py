@@ -123,7 +123,7 @@ class OciRuntime:
         try:
             return Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=[lock])
         except OSError as error:
-            raise EngineUnreachable.absent(
+            raise EngineUnreachable(
                 f"The OCI runtime {self._program} can't be started: {error.strerror}."
             ) from error
 
