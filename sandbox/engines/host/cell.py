@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
@@ -42,6 +43,7 @@ _TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 # A process that starts while the others are killed is killed in the next round. The number of rounds is
 # limited because a process that cannot be killed is found in every round.
 _KILL_ROUNDS = 100
+_DYING_S = 0.01
 
 
 class HostCell:
@@ -125,10 +127,19 @@ class HostCell:
         self.destroy()
 
     def destroy(self) -> None:
-        """Send SIGKILL to every process of the job, and again to those that have started since."""
+        """Send SIGKILL to every process of the job, and again to those that have started since.
+
+        It returns once all are gone, or after a second if one of them can not be killed.
+        """
+        killed: set[int] = set()
         for _ in range(_KILL_ROUNDS):
-            if not self._signal(signal.SIGKILL):
+            found = self._signal(signal.SIGKILL)
+            if not found:
                 return
+            if found <= killed:
+                # Each needs the processor once more to end, which takes a while on a busy host.
+                time.sleep(_DYING_S)
+            killed |= found
 
     def examine(self) -> Evidence:
         """Nothing more: everything that the host knows is in `Ended`."""
@@ -141,7 +152,7 @@ class HostCell:
         self._selector.close()
         if self._process and self._process.returncode is None:
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_KILL_ROUNDS * 0.01)
+                self._process.wait(_KILL_ROUNDS * _DYING_S)
 
     def _environment(self, job: Job) -> dict[str, str]:
         """The job's environment. It has only PATH from the worker's variables, so no secret of the worker."""
@@ -197,8 +208,8 @@ class HostCell:
         if self._wants_archive:
             self._archive = map(Archived, archive_of(self._folder, exact=self._is_exact))
 
-    def _signal(self, number: signal.Signals) -> int:
-        return sum(self._signal_one(pid, number) for pid in self._members())
+    def _signal(self, number: signal.Signals) -> set[int]:
+        return {pid for pid in self._members() if self._signal_one(pid, number)}
 
     def _members(self) -> list[int]:
         return [pid for pid in self._newcomers() if self._is_member(pid)]

@@ -195,6 +195,19 @@ def test_killing_goes_on_until_nothing_is_left(cell: HostCell, parse: Parse) -> 
     assert ended.exit_code == 128 + signal.SIGKILL
 
 
+def test_a_kill_waits_for_processes_that_need_a_while_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processes are made up: a real one that the scheduler lets wait can't be had at will."""
+    gone = time.monotonic() + 0.2
+    cell = HostCell(tmp_path)
+    monkeypatch.setattr(cell, "_members", lambda: [1] if time.monotonic() < gone else [])
+    monkeypatch.setattr(cell, "_signal_one", lambda *_: True)
+    cell.kill()
+    assert time.monotonic() >= gone
+    cell.close()
+
+
 def test_no_process_is_of_a_job_that_has_not_started(tmp_path: Path) -> None:
     """Some processes have session 0: the kernel's, and those that enter a container from outside."""
     cell = HostCell(tmp_path)
