@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 import tempfile
 import time
@@ -107,11 +108,13 @@ def test_an_engine_that_answers_was_away_if_it_was_seen_so_since_the_job_began(
     assert (outage is not None and outage.is_over) is is_outage
 
 
-@pytest.mark.parametrize(("error", "is_outage"), [(ConnectionRefusedError, True), (TimeoutError, False)])
+@pytest.mark.parametrize(
+    ("number", "is_outage"), [(errno.ECONNREFUSED, True), (errno.ENOENT, True), (errno.ETIMEDOUT, False)]
+)
 def test_an_engine_that_answers_again_was_away_if_nobody_was_there_but_perhaps_not_if_it_was_slow(
-    tmp_path: Path, *, error: type[OSError], is_outage: bool
+    tmp_path: Path, *, number: int, is_outage: bool
 ) -> None:
-    met = map_error(error(errno.ECONNREFUSED if is_outage else errno.ETIMEDOUT, "no"), "make a cell")
+    met = map_error(OSError(number, os.strerror(number)), "make a cell")
     assert isinstance(met, EngineUnreachable)
     with standing_in(tmp_path / "s") as there:
         settings = load_settings(docker_host=there.url)

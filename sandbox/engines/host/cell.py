@@ -43,6 +43,7 @@ _TICK_NS = 10**9 // os.sysconf("SC_CLK_TCK")
 # A process that starts while the others are killed is killed in the next round. The number of rounds is
 # limited because a process that cannot be killed is found in every round.
 _KILL_ROUNDS = 100
+# Between two rounds in which no new process was found.
 _DYING_S = 0.01
 
 
@@ -129,7 +130,7 @@ class HostCell:
     def destroy(self) -> None:
         """Send SIGKILL to every process of the job, and again to those that have started since.
 
-        It returns once all are gone, or after a second if one of them can not be killed.
+        It returns once all are gone, or after a second if one of them cannot be killed.
         """
         killed: set[int] = set()
         for _ in range(_KILL_ROUNDS):
