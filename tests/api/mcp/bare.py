@@ -73,15 +73,15 @@ class BareClient:
     session_id: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
-    def send(self, message: dict[str, Any] | bytes, within_s: float = 30) -> requests.Response:
-        """The answer to a message."""
+    def send(self, message: dict[str, Any] | bytes, *, stream: bool = False) -> requests.Response:
+        """The answer to a message. With `stream`, only its head: the server has the message then."""
         headers = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         if self.session_id:
             headers["Mcp-Session-Id"] = self.session_id
         data = message if isinstance(message, bytes) else json.dumps({"jsonrpc": "2.0", **message}).encode()
-        return requests.post(self.url, data, headers=headers | self.headers, timeout=within_s)
+        return requests.post(self.url, data, headers=headers | self.headers, timeout=30, stream=stream)
 
     def open(self) -> requests.Response:
         """The answer to the first message of a session, whose id is kept."""
