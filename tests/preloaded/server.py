@@ -48,7 +48,6 @@ _LIBRARIES = (
     "pydantic_settings",
     "redis.asyncio",
     "rich",
-    "structlog.dev",
     "typer",
     "uvicorn.lifespan.on",
     "uvicorn.protocols.http.h11_impl",

@@ -61,6 +61,40 @@ def test_for_people_the_level_is_in_capitals_and_there_are_no_colours_off_a_term
     assert shown.split("Z ", 1)[1] == "[WARNING  ] done [cellblock.x] process=P worker=w"
 
 
+def test_on_a_terminal_the_level_has_its_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    formatter = log_formatter("console")
+    shown = [formatter.format(record(levelname=name)) for name in ("INFO", "WARNING", "ERROR", "CRITICAL")]
+    assert [one.split("m", 1)[0].rpartition("[")[2] for one in shown] == ["32", "33", "31", "31"]
+    assert "\x1b[33mWARNING  \x1b[0m] done" in shown[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a.b-é", "a.b-é"),
+        ("", ""),
+        (3, "3"),
+        (None, "None"),
+        ("a b", "'a b'"),
+        ("a=b", "'a=b'"),
+        ("it's", '"it\'s"'),
+        ("x\n2026 fake", r"'x\n2026 fake'"),
+        ("\x1b[2J", r"'\x1b[2J'"),
+        ("\u202e", r"'\u202e'"),
+    ],
+)
+def test_for_people_a_value_can_be_taken_for_nothing_else(value: object, shown: str) -> None:
+    said = log_formatter("console", facts=lambda: {"runtime": "bash"}).format(record(status=value))
+    assert said.split("[cellblock.x] ", 1)[1] == f"process=P runtime=bash status={shown}"
+
+
+def test_the_time_of_a_line_is_when_it_was_logged_in_utc() -> None:
+    at = 1_700_000_000.0
+    assert line(created=at)["timestamp"] == "2023-11-14T22:13:20.000000Z"
+    assert log_formatter("console").format(record(created=at)).startswith("2023-11-14T22:13:20.000000Z [")
+
+
 @pytest.mark.parametrize(
     ("size", "said"),
     [
@@ -79,6 +113,7 @@ def test_a_traceback_has_room_for_16000_characters() -> None:
     except KeyError:
         caught = sys.exc_info()
     said = line(exc_info=caught)["exception"]
+    assert log_formatter("console").format(record(exc_info=caught)).endswith(f"\n{said}")
     head, rest = said.split("\n… ", 1)
     gap, tail = rest.split(" …\n", 1)
     assert (len(head), gap.endswith(" characters"), len(tail)) == (8000, True, 8000)

@@ -40,7 +40,6 @@ def python(program: str, timeout: str = "soon") -> str:
         "rich",
         "psutil",
         "prometheus_client",
-        "structlog",
         "opentelemetry",
     ],
 )
