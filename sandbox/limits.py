@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from config import InvalidSetting, format_bytes, parse_bytes
@@ -59,7 +60,13 @@ class Limits:
     @property
     def text(self) -> str:
         """The limits as text, which `read_limits` reads."""
-        return json.dumps(asdict(self))
+        return _text_of(self)
+
+
+@lru_cache(maxsize=256)
+def _text_of(limits: Limits) -> str:
+    """Most jobs of a worker have the same limits, and each cell's labels need their text."""
+    return json.dumps(asdict(limits))
 
 
 def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings: Settings) -> Limits:

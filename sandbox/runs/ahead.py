@@ -32,17 +32,20 @@ class CellsAhead:
         count: int,
     ) -> None:
         self._acquire = acquire
-        self._maker = ThreadPoolExecutor(1, thread_name_prefix="cellblock-ahead")
         self._made: dict[int, Future[_Held]] = {}
-        planned = job.runs.planned[:count] if job.runs else ()
-        for index, run in enumerate(planned):
-            self._made[index] = self._maker.submit(self._make, job.as_run(run), tags)
+        self._maker: ThreadPoolExecutor | None = None
+        if planned := job.runs.planned[:count] if job.runs else ():
+            self._maker = maker = ThreadPoolExecutor(1, thread_name_prefix="cellblock-ahead")
+            self._made = {
+                index: maker.submit(self._make, job.as_run(run), tags) for index, run in enumerate(planned)
+            }
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._maker.shutdown(wait=True, cancel_futures=True)
+        if self._maker:
+            self._maker.shutdown(wait=True, cancel_futures=True)
         for one in self._made.values():
             if not one.cancelled() and one.exception() is None:
                 one.result()[0].close()

@@ -61,6 +61,7 @@ class HostCell:
         self._selector = selectors.DefaultSelector()
         self._events: list[Event] = []
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_gone = False
         self._seen_ns = 0
         self._wants_archive = self._is_exact = False
         self._archive: Iterator[Event] | None = None
@@ -133,11 +134,13 @@ class HostCell:
         It returns once all are gone, or after a second if one of them cannot be killed.
         """
         killed: set[int] = set()
-        for _ in range(_KILL_ROUNDS):
+        for _ in range(0 if self._is_gone else _KILL_ROUNDS):
             found = self._signal(signal.SIGKILL)
-            if not found:
+            # A process may end while one looks, and leave one that is newer than those that are looked at.
+            if not found and not self._newcomers.are_more():
+                self._is_gone = self._process is not None
                 return
-            if found <= killed:
+            if found and found <= killed:
                 # Each needs the processor once more to end, which takes a while on a busy host.
                 time.sleep(_DYING_S)
             killed |= found
@@ -200,8 +203,7 @@ class HostCell:
         # A process that nobody has waited for is not counted there.
         cpu_ns = max(self._seen_ns, int((used.ru_utime + used.ru_stime) * 1e9))
         usage = Usage(cpu_ns=cpu_ns, peak_bytes=used.ru_maxrss << 10)
-        heap_full = self._heap_report.exists()
-        self._heap_report.unlink(missing_ok=True)
+        heap_full = _take_away(self._heap_report)
         by_signal = code < 0
         self._events.append(
             Ended(128 - code if by_signal else code, usage, by_signal=by_signal, heap_full=heap_full)
@@ -245,6 +247,15 @@ class HostCell:
         with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
             state, _, _, session, *_ = stat.read().rpartition(b")")[2].split()
         return int(session) == self._process.pid and state not in (b"Z", b"X")
+
+
+def _take_away(path: Path) -> bool:
+    """Whether the file was there. A job may have made a folder of that name."""
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _cpu_ns(pid: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ __all__ = ["Newcomers"]
 # No host starts enough processes in this time to use all numbers.
 _SURE_S = 0.1
 _FEW = 50
+# To count forks takes as long as to look for three processes. An older count is lower, which is as safe.
+_COUNT_S = 10.0
 
 
 class Newcomers:
@@ -27,13 +30,13 @@ class Newcomers:
     """
 
     def __init__(self) -> None:
-        self._first = _newest()
+        self._first = self._last = _newest()
         self._began = time.monotonic()
-        self._forks = _forks()
+        self._forks = _recent_forks.at_least(self._began)
 
     def __call__(self) -> Iterable[int]:
         """Their numbers. There may be older ones among them, and some of processes that have ended."""
-        last = _newest()
+        last = self._last = _newest()
         if not self._are_in_turn():
             return psutil.pids()
         # To list all processes takes as long as to look for a hundred of them.
@@ -43,10 +46,32 @@ class Newcomers:
             return [pid for pid in psutil.pids() if self._first <= pid <= last]
         return [pid for pid in psutil.pids() if pid >= self._first or pid <= last]
 
+    def are_more(self) -> bool:
+        """Whether any process was started since the last look at their numbers began."""
+        return _newest() != self._last
+
     def _are_in_turn(self) -> bool:
         if time.monotonic() - self._began < _SURE_S:
             return True
         return _forks() - self._forks < int(Path("/proc/sys/kernel/pid_max").read_text()) // 2
+
+
+class _RecentForks:
+    """The count of forks, read no more than every few seconds."""
+
+    def __init__(self) -> None:
+        self._read: tuple[float, int] = (-math.inf, 0)
+
+    def at_least(self, now: float) -> int:
+        """A count that is `_COUNT_S` seconds old at most. There are no fewer by `now`."""
+        read_at, count = self._read
+        if now - read_at > _COUNT_S:
+            count = _forks()
+            self._read = (now, count)
+        return count
+
+
+_recent_forks = _RecentForks()
 
 
 def _newest() -> int:

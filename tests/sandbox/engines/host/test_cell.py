@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from config import load_settings
+from config.runtimes import HEAP_REPORT
 from sandbox import Status
 from sandbox.cell import Cell, CellInfo, Evidence, JobTags
 from sandbox.cell_source import CellSource
@@ -134,6 +135,11 @@ def test_a_poll_waits_as_long_as_it_may_and_not_much_longer_than_half_a_second(
     assert 0.5 <= taken_s[1] < 5
 
 
+def test_a_folder_in_place_of_the_report_of_a_full_heap_is_none(host: Sandbox) -> None:
+    result = host.run(["mkdir", HEAP_REPORT])
+    assert (result.status, result.exit_code) == (Status.SUCCEEDED, 0)
+
+
 def test_usage_is_in_nanoseconds_and_bytes(cell: HostCell, parse: Parse) -> None:
     cell.start(
         parse(
@@ -206,6 +212,42 @@ def test_a_kill_waits_for_processes_that_need_a_while_to_end(
     cell.kill()
     assert time.monotonic() >= gone
     cell.close()
+
+
+def test_a_process_that_was_started_while_one_looked_is_killed_too(
+    cell: HostCell, parse: Parse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look finds neither it nor its parent, which has ended meanwhile."""
+    cell.start(parse("sleep 60"))
+    process, look = process_of(cell), cell._members
+
+    def find_nothing() -> list[int]:
+        monkeypatch.setattr(cell, "_members", look)
+        found = look()
+        subprocess.run(["true"], check=True)
+        return found[:0]
+
+    monkeypatch.setattr(cell, "_members", find_nothing)
+    cell.kill()
+    assert process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_where_no_process_was_left_none_is_looked_for_again(
+    cell: HostCell, parse: Parse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell.start(parse("true"))
+    heard(cell, Ended)
+    monkeypatch.setattr(cell, "_members", lambda: pytest.fail("looked for processes"))
+    cell.destroy()
+
+
+def test_a_cell_that_was_killed_before_its_command_began_can_still_kill_that(
+    cell: HostCell, parse: Parse
+) -> None:
+    cell.kill()
+    cell.start(parse("sleep 60"))
+    cell.kill()
+    assert process_of(cell).status() == psutil.STATUS_ZOMBIE
 
 
 def test_no_process_is_of_a_job_that_has_not_started(tmp_path: Path) -> None:

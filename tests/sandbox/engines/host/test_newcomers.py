@@ -26,6 +26,7 @@ def child() -> Iterator[int]:
 def numbers(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """The kernel's newest process number and its count of forks, which a test sets."""
     numbers = {"newest": 100, "forks": 1000}
+    monkeypatch.setattr(under_test, "_recent_forks", under_test._RecentForks())
     monkeypatch.setattr(under_test, "_newest", lambda: numbers["newest"])
     monkeypatch.setattr(under_test, "_forks", lambda: numbers["forks"])
     monkeypatch.setattr("psutil.pids", lambda: [1, 2, 99, 150, 4000])
@@ -71,3 +72,23 @@ def test_where_all_numbers_may_have_been_used_every_process_is_tried(
     since = Newcomers()
     numbers |= {"newest": 103, "forks": 1 << 40}
     assert list(since()) == [1, 2, 99, 150, 4000]
+
+
+def test_forks_are_counted_again_after_ten_seconds_and_never_for_a_later_moment(
+    numbers: dict[str, int],
+) -> None:
+    recent = under_test._RecentForks()
+    counts = []
+    for moment, forks in ((100.0, 5), (110.0, 6), (110.1, 7), (120.0, 8)):
+        numbers["forks"] = forks
+        counts.append(recent.at_least(moment))
+    assert counts == [5, 5, 7, 7]
+
+
+def test_a_process_that_was_started_after_a_look_shows(numbers: dict[str, int]) -> None:
+    since = Newcomers()
+    assert not since.are_more()
+    numbers["newest"] = 101
+    assert since.are_more()
+    since()
+    assert not since.are_more()
