@@ -5,7 +5,7 @@ SUITE_NEEDS = ALSO_INSTALL="crun=crun mcs=mono-mcs rabbitmqctl=rabbitmq-server c
 	docker-compose=docker-compose chromium=chromium chromedriver=chromium-driver \
 	skopeo=skopeo docker-registry=docker-registry"
 DOCS ?= $(or $(TMPDIR),/tmp)/cellblock-docs
-.PHONY: help demo test lint unit newest chaos mutate mutants coverage debian13 gvisor images bench docs lock clean
+.PHONY: help demo test lint unit pythons chaos mutate mutants coverage debian13 gvisor images bench docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -22,8 +22,8 @@ lint: ## Check style, generated pages, types and layers
 unit: ## Run the tests that need neither an engine nor a broker
 	@NO_ENGINE=1 deploy/with-services.sh python -m pytest -q -n 3 --dist loadfile -m 'not engine and not broker and not alone'
 
-newest: ## Run the same with Python 3.13, where that is installed
-	@tests/newest.sh
+pythons: ## Run the same with each supported Python that is installed: Debian's, 3.12, 3.13
+	@tests/pythons.sh
 
 chaos: ## Cause faults in workers, engine and Redis while jobs run, with three seeds, and count what is lost
 	@deploy/with-services.sh sh -c 'cellblock images build --quiet && python -m tests.chaos $(or $(CHAOS),--seed 1 --seed 2 --seed 3) && python -m tests.chaos.losses'

@@ -50,4 +50,6 @@ def _pack(tree: Path, packed: Path) -> Path:
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """Without the times and the owner of this machine's files, so that one tree always makes one archive."""
-    return member.replace(mtime=0, uid=0, gid=0, uname="", gname="", deep=False)
+    member.mtime = member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member

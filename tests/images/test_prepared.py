@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.images.prepared import prepared, prepared_entries
+from tests.oldest import without_filters
 
 
 def make(_: Path, tree: Path) -> None:
@@ -22,7 +23,10 @@ def test_a_tree_is_made_once_and_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [archive]
 
 
-def test_what_is_in_it_comes_in_the_order_of_the_paths(tmp_path: Path) -> None:
+def test_what_is_in_it_comes_in_the_order_of_the_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_filters(monkeypatch)
     found = [
         (entry.path, entry.kind, entry.target) for entry in prepared_entries(prepared("k", tmp_path, make))
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import InvalidJob, Sandbox, Status
+from tests.oldest import without_filters
 from tests.sandbox.blob_folder import Workspaces, archive
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ LISTING = r"find . -printf '%P|%y|%m|%T@|%n|%l\n' | LC_ALL=C sort"
 def workspaces(host: Sandbox, tmp_path: Path, folders: Path) -> Workspaces:
     (store := tmp_path / "store").mkdir()
     return Workspaces(host, store)
+
+
+@pytest.fixture(params=["this library", "the library of Python 3.11.2"], autouse=True)
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian 12 has a library whose archives know no filters. Made up where a later one is installed."""
+    if request.param != "this library":
+        without_filters(monkeypatch)
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
