@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -17,7 +17,13 @@ __all__ = [
     "Stage",
     "Status",
     "Timings",
+    "plain_fields",
 ]
+
+
+def plain_fields(value: Any) -> dict[str, Any]:  # noqa: ANN401  any dataclass with slots
+    """The fields of a dataclass with slots, by name. Unlike `asdict` it copies no value, which takes long."""
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 class Stage(StrEnum):
@@ -164,7 +170,7 @@ class RunResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The result as a dict that can be encoded as JSON."""
-        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        plain = plain_fields(self)
         return plain | {name: str(text) for name in _WORDS if (text := plain[name]) is not None}
 
 
@@ -274,12 +280,11 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """The result as a dict that can be encoded as JSON."""
-        # Not `asdict` of the whole: to copy each text and number takes longer than anything else here.
-        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        plain = plain_fields(self)
         parts = {
-            "timings": asdict(self.timings),
+            "timings": plain_fields(self.timings),
             "artifacts": {path: one.to_dict() for path, one in self.artifacts.items()},
-            "artifacts_skipped": [asdict(one) for one in self.artifacts_skipped],
+            "artifacts_skipped": [plain_fields(one) for one in self.artifacts_skipped],
             "runs": [one.to_dict() for one in self.runs],
         }
         words = {name: str(text) for name in (*_WORDS, "stage") if (text := plain[name]) is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from config import format_bytes
@@ -13,7 +13,7 @@ from sandbox.encoded import ENCODED_FACTOR
 from sandbox.errors import InvalidJob
 from sandbox.events import STDERR, STDOUT
 from sandbox.keeping import NO_REPORT, keep
-from sandbox.result import Artifact, Result, Stage, Status, Timings
+from sandbox.result import Artifact, Result, Stage, Status, Timings, plain_fields
 from sandbox.runs.ahead import CellsAhead
 from sandbox.runs.batch import Batch
 from sandbox.runs.summary import summary
@@ -98,7 +98,7 @@ class Run:
     ) -> tuple[dict[str, Any], dict[str, float]]:
         batch = Batch(self.cell_run, job, runs, tags, observer, ahead)
         results, last = batch(), batch.last or compiled
-        info = asdict(last.info) if last else {"engine": self.engine}
+        info = plain_fields(last.info) if last else {"engine": self.engine}
         silent = {"stdout": "", "stderr": "", "stdout_bytes": 0, "stderr_bytes": 0}
         return summary(results) | silent | info, batch.laps
 
@@ -137,7 +137,7 @@ def _ending(outcome: Outcome, job: Job) -> dict[str, Any]:
         "workspace": outcome.kept.ref,
         "workspace_skipped": outcome.kept.skipped,
         **_streams(outcome, ENCODED_FACTOR * job.limits.output_bytes),
-        **asdict(outcome.info),
+        **plain_fields(outcome.info),
     }
 
 

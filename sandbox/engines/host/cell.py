@@ -93,6 +93,7 @@ class HostCell:
                 start_new_session=True,
                 umask=0o022,
             )
+        self._newcomers.known = self._process.pid
         for pipe, stream in ((self._process.stdout, STDOUT), (self._process.stderr, STDERR)):
             assert pipe is not None  # noqa: S101  both were asked for
             self._selector.register(pipe, selectors.EVENT_READ, stream)
@@ -291,7 +292,7 @@ def _heard_signals() -> Iterator[None]:
 def _ignored_signals() -> list[int]:
     """The numbers of the signals that this process ignores, but those that need not be caught."""
     with open("/proc/self/status", "rb") as status:  # noqa: PTH123
-        (mask,) = (int(line.split()[1], 16) for line in status if line.startswith(b"SigIgn:"))
+        mask = int(status.read().split(b"\nSigIgn:", 1)[1].split(maxsplit=1)[0], 16)
     return [number for number in _CATCHABLE if mask >> number - 1 & 1]
 
 

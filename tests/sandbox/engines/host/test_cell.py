@@ -232,6 +232,18 @@ def test_a_process_that_was_started_while_one_looked_is_killed_too(
     assert process.status() == psutil.STATUS_ZOMBIE
 
 
+def test_processes_are_killed_where_the_kernel_does_not_tell_its_newest_number(
+    tmp_path: Path, parse: Parse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with gVisor's kernel, which always says 0. That is made up here."""
+    monkeypatch.setattr("sandbox.engines.host.newcomers._newest", lambda: 0)
+    cell = HostCell(tmp_path)
+    cell.start(parse("sleep 60"))
+    cell.kill()
+    assert process_of(cell).status() == psutil.STATUS_ZOMBIE
+    cell.close()
+
+
 def test_where_no_process_was_left_none_is_looked_for_again(
     cell: HostCell, parse: Parse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,7 +50,7 @@ def test_a_process_that_ran_before_is_not_found(child: int) -> None:
 def test_few_numbers_are_all_tried(numbers: dict[str, int]) -> None:
     since = Newcomers()
     numbers["newest"] = 103
-    assert list(since()) == [100, 101, 102, 103]
+    assert list(since()) == [101, 102, 103]
 
 
 def test_of_many_numbers_only_those_of_running_processes_are_tried(numbers: dict[str, int]) -> None:
@@ -72,6 +72,17 @@ def test_where_all_numbers_may_have_been_used_every_process_is_tried(
     since = Newcomers()
     numbers |= {"newest": 103, "forks": 1 << 40}
     assert list(since()) == [1, 2, 99, 150, 4000]
+
+
+@pytest.mark.parametrize(("known", "found"), [(None, []), (150, [1, 2, 99, 150, 4000])])
+def test_where_the_newest_number_is_not_told_every_process_is_tried(
+    numbers: dict[str, int], known: int | None, found: list[int]
+) -> None:
+    """As with gVisor's kernel, which always says 0."""
+    numbers["newest"] = 0
+    since = Newcomers()
+    since.known = known
+    assert list(since()) == found
 
 
 def test_forks_are_counted_again_after_ten_seconds_and_never_for_a_later_moment(
