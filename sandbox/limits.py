@@ -75,6 +75,18 @@ def resolve_limits(asked: Mapping[str, object], runtime: RuntimeLimits, settings
     Raises:
         InvalidJob: a value of the wrong kind, below what a cell can work with, or above the maximum.
     """
+    if all(asked.get(name) is None for name in LIMIT_NAMES):
+        return _default_limits(runtime, settings)
+    return _resolve_all(asked, runtime, settings)
+
+
+@lru_cache(maxsize=64)
+def _default_limits(runtime: RuntimeLimits, settings: Settings) -> Limits:
+    """Most jobs ask for no limit, and each claim of a warm cell compares with these."""
+    return _resolve_all({}, runtime, settings)
+
+
+def _resolve_all(asked: Mapping[str, object], runtime: RuntimeLimits, settings: Settings) -> Limits:
     values: dict[str, Any] = {
         rule.field: _resolve(rule, asked.get(rule.name), getattr(runtime, rule.name), settings)
         for rule in RULES
