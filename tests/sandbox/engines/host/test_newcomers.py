@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+PIDS = [1, 2, 99, 100, 150, 200, 4000]
+
+
 @pytest.fixture
 def child() -> Iterator[int]:
     with subprocess.Popen(["sleep", "60"]) as process:
@@ -29,7 +32,7 @@ def numbers(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     monkeypatch.setattr(under_test, "_recent_forks", under_test._RecentForks())
     monkeypatch.setattr(under_test, "_newest", lambda: numbers["newest"])
     monkeypatch.setattr(under_test, "_forks", lambda: numbers["forks"])
-    monkeypatch.setattr("psutil.pids", lambda: [1, 2, 99, 150, 4000])
+    monkeypatch.setattr("psutil.pids", lambda: list(PIDS))
     return numbers
 
 
@@ -56,13 +59,13 @@ def test_few_numbers_are_all_tried(numbers: dict[str, int]) -> None:
 def test_of_many_numbers_only_those_of_running_processes_are_tried(numbers: dict[str, int]) -> None:
     since = Newcomers()
     numbers["newest"] = 200
-    assert list(since()) == [150]
+    assert list(since()) == [150, 200]
 
 
 def test_after_the_highest_number_the_lowest_ones_are_new(numbers: dict[str, int]) -> None:
     since = Newcomers()
     numbers["newest"] = 1
-    assert list(since()) == [1, 150, 4000]
+    assert list(since()) == [1, 150, 200, 4000]
 
 
 def test_where_all_numbers_may_have_been_used_every_process_is_tried(
@@ -71,10 +74,10 @@ def test_where_all_numbers_may_have_been_used_every_process_is_tried(
     monkeypatch.setattr(under_test, "_SURE_S", 0.0)
     since = Newcomers()
     numbers |= {"newest": 103, "forks": 1 << 40}
-    assert list(since()) == [1, 2, 99, 150, 4000]
+    assert list(since()) == PIDS
 
 
-@pytest.mark.parametrize(("known", "found"), [(None, []), (150, [1, 2, 99, 150, 4000])])
+@pytest.mark.parametrize(("known", "found"), [(None, []), (150, PIDS)])
 def test_where_the_newest_number_is_not_told_every_process_is_tried(
     numbers: dict[str, int], known: int | None, found: list[int]
 ) -> None:
