@@ -160,16 +160,14 @@ def test_a_cell_that_closes_after_a_whole_archive_is_not_looked_at(parse: Parse)
 class LateCell(ToldCell):
     """A cell whose `start` returns late, when the command may have run for a while already."""
 
-    until_s = 0.0
-
     def start(self, job: object) -> None:
-        wait_until(lambda: time.monotonic() > self.until_s, 5, "the news of the start is late")
+        until_s = time.monotonic() + 0.1
+        wait_until(lambda: time.monotonic() > until_s, 5, "the news of the start is late")
 
 
 def spent_late(parse: Parse, lasted_s: float) -> Outcome:
     """The outcome of a job whose start is reported a tenth of a second after the cell got the job."""
     cell = LateCell([Started()], [Ended(0, Usage(), lasted_s)])
-    cell.until_s = time.monotonic() + 0.1
     return CellRun(ToldEngine(cell).acquire, 1)(parse(), JobTags(), CAPS, Observer())
 
 
