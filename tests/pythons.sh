@@ -32,3 +32,4 @@ for python in $(each_python 2>/dev/null); do
   PATH=$PWD/$venv/bin:$PATH python -m pytest -q -n 4 --dist loadfile \
     -m 'not engine and not broker and not alone' "$@"
 done
+[ "${venv:-}" ] || { echo 'No Python from 3.11 on with venv is installed. Try: apt-get install python3-venv' >&2; exit 1; }
