@@ -24,14 +24,21 @@ else
   rm -f /tmp/.voice
 fi
 
-# The CPU time that the cell has used so far, from its own cgroup: version 2 first, then version 1.
+# The cell's own cgroup is of version 2, of version 1, or can't be seen. The shell looks before a job waits for it.
+version=''
+if [ -r /sys/fs/cgroup/cpu.stat ]; then
+  version=2
+elif [ -r /sys/fs/cgroup/cpuacct/cpuacct.usage ] || [ -r /sys/fs/cgroup/memory/memory.oom_control ]; then
+  version=1
+fi
+
+# The CPU time that the cell has used so far.
 cpu_time() {
   cpu_ns=''
-  if read -r key value </sys/fs/cgroup/cpu.stat; then
-    [ "$key" = usage_usec ] && cpu_ns=${value}000
-  else
-    read -r cpu_ns </sys/fs/cgroup/cpuacct/cpuacct.usage
-  fi
+  case $version in
+    2) read -r key value </sys/fs/cgroup/cpu.stat && [ "$key" = usage_usec ] && cpu_ns=${value}000 ;;
+    1) read -r cpu_ns </sys/fs/cgroup/cpuacct/cpuacct.usage ;;
+  esac
 }
 
 # The voice carries out the worker's orders while the job runs in the foreground, and kills the job when the
@@ -107,13 +114,17 @@ exec 5<"$stdin"
 [ "$stdin" = /dev/null ] || rm -f "$stdin"
 
 memory() {
-  peak='' oom_kills=''
-  read -r peak </sys/fs/cgroup/memory.peak || read -r peak </sys/fs/cgroup/memory/memory.max_usage_in_bytes
-  while read -r key value; do
+  peak='' oom_kills='' events=''
+  case $version in
+    2) read -r peak </sys/fs/cgroup/memory.peak; events=/sys/fs/cgroup/memory.events ;;
+    1)
+      read -r peak </sys/fs/cgroup/memory/memory.max_usage_in_bytes
+      events=/sys/fs/cgroup/memory/memory.oom_control
+      ;;
+  esac
+  [ "$events" ] && while read -r key value; do
     [ "$key" = oom_kill ] && oom_kills=$value
-  done </sys/fs/cgroup/memory.events || while read -r key value; do
-    [ "$key" = oom_kill ] && oom_kills=$value
-  done </sys/fs/cgroup/memory/memory.oom_control
+  done <"$events"
 }
 
 exec 9>&-

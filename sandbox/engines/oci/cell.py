@@ -62,7 +62,7 @@ class OciCell:
             EngineFailed: the cell does not take the orders in time.
             InvalidJob, BlobsUnavailable: the content of a file can't be read.
         """
-        orders = self._session.orders(replace(job, env={**self._env, **job.env}))
+        orders = self._session.orders(replace(job, env={**self._env, **job.env}) if self._env else job)
         self._usage.hand_over(orders.size)
         os.set_blocking(self._orders, False)
         writable, patience = select.poll(), Patience(self._bound_s)

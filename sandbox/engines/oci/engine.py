@@ -81,11 +81,12 @@ class OciEngine:
             raise EngineFailed(f"The host could not make a cell: {error.strerror}.") from error
         measure("cellblock_cells_made_total", runtime=spec.runtime.name, state=spec.labels[STATE])
         info = CellInfo("oci", self._runtime.name, image.name, image.id, spec.name)
-        return OpenCell(spec.name, info, streams)
+        return OpenCell(spec.name, info, streams, group=f"{self._parent}/{spec.name}")
 
     def cell(self, opened: OpenCell) -> OciCell:
         """The conversation with a container, over its three pipes."""
-        return OciCell(opened, self._group(opened.name), self._settings.engine_margin)
+        group = CellGroup(opened.group) if opened.group else self._group(opened.name)
+        return OciCell(opened, group, self._settings.engine_margin)
 
     def adopt(self, descriptors: Sequence[int]) -> tuple[Stream, ...]:
         """The pipes of a container that another process has made."""
