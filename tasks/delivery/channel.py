@@ -65,12 +65,15 @@ class Channel(stock.Channel):  # type: ignore[misc]
         #: How many consumers have received the last broadcast message.
         self.receivers = 1
         self._last_queue = ""
+        self._keys: dict[tuple[str, ...], list[str]] = {}
         self._unanswered: list[str] = []
         self._moves: BlockingMoves | None = None
         self._wakeup: Wakeup | None = None
         self._look: Look | None = None
         self._client: Any = None
         self._has_handed_on = False
+        # Whether no message waited when the last one was recorded.
+        self._was_last = False
         super().__init__(*args, **options)
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **options: Any) -> Any:  # noqa: ANN401, FBT001
@@ -103,9 +106,10 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def _take(self) -> None:
         for _ in range(_AT_ONCE):
+            was_last, self._was_last = self._was_last, False
             if not (self.qos.can_consume() and (idle := self._not_waiting())):
                 return
-            taken = self.qos.take(idle)
+            taken = [] if was_last else self.qos.take(idle)
             if not isinstance(taken, Taken):
                 self._wait(set(idle).difference(taken), is_held=bool(taken))
                 return
@@ -204,9 +208,12 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
         Among keys of one priority, the queue that was served last comes last.
         """
-        queues = sorted(self.active_queues, key=lambda queue: (queue <= self._last_queue, queue))
-        by_priority = zip(*(queue_keys(self, queue) for queue in queues), strict=True)
-        return [key for keys in by_priority for key in keys]
+        queues = tuple(sorted(self.active_queues, key=lambda queue: (queue <= self._last_queue, queue)))
+        # Each iteration of the loop asks, and queues are seldom added.
+        if queues not in self._keys:
+            by_priority = zip(*(queue_keys(self, queue) for queue in queues), strict=True)
+            self._keys = {queues: [key for keys in by_priority for key in keys]}
+        return self._keys[queues]
 
     def _not_waiting(self) -> list[str]:
         moves = self._moves
@@ -214,6 +221,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def _arrived(self, key: str, message: bytes) -> None:
         """Accept the message of a blocking move. If others have taken the room, put it back."""
+        self._was_last = False
         if self.qos.can_consume() and message != TICKET:
             self._accept(Taken(key, message, None))
             self._has_handed_on = True
@@ -252,7 +260,12 @@ class Channel(stock.Channel):  # type: ignore[misc]
             instead = sealed(call, message["properties"]) if call.is_refused else ""
             tag = message["properties"]["delivery_tag"]
             counts = not call.is_refused and FULL not in call.headers
-            self.qos.record(self._on_list(taken), taken.key, tag, queue, instead, counts=counts)
+            keys = [
+                self._on_list(taken),
+                taken.key,
+                *(key for key in self._not_waiting() if key != taken.key),
+            ]
+            self._was_last = self.qos.record(keys, tag, queue, instead, counts=counts)
         self.connection._deliver(message, queue)  # noqa: SLF001  kombu's own way in
         if queue in self._unanswered:
             # Nobody acknowledges the messages of this queue.

@@ -30,6 +30,9 @@ _UNRECORD, _SETTLE = (
 )
 
 
+_RECORDED, _RECORDED_LAST = 1, 3
+
+
 class Held(Exception):
     """The message is back in its queue, because its tenant has as many jobs running as it may."""
 
@@ -76,18 +79,22 @@ class QoS(stock.QoS):  # type: ignore[misc]
         return [keys[int(one) - 1] for one in found[0]]
 
     def record(
-        self, taken_key: str, queue_key: str, tag: str, queue: str, instead: bytes | str, *, counts: bool
-    ) -> None:
-        """Record the message on the list, or the one to write in its place. `counts`: its tenant's job runs.
+        self, keys: Sequence[str], tag: str, queue: str, instead: bytes | str, *, counts: bool
+    ) -> bool:
+        """Record a message, or the one to write in its place. `counts`: its tenant's job runs.
+
+        `keys` are the list that it is on, its queue's, and those of other queues. Returns whether the lists
+        of all these queues are empty.
 
         Raises:
             TakenBack: it is not there.
             Held: it is back in its queue.
         """
-        keys, bound = [*self.keys, taken_key, queue_key], self._most_running if counts else 0
-        recorded = _RECORD(self._client, keys, tag, time.time(), queue, instead, bound)
-        if recorded != 1:
+        bound = self._most_running if counts else 0
+        recorded = _RECORD(self._client, [*self.keys, *keys], tag, time.time(), queue, instead, bound)
+        if recorded not in (_RECORDED, _RECORDED_LAST):
             raise Held if recorded else TakenBack
+        return bool(recorded == _RECORDED_LAST)
 
     def unrecord(self, taken_key: str, tag: str, raw: bytes) -> None:
         """Put a recorded message back on the list.

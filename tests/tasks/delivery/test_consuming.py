@@ -74,6 +74,39 @@ def test_an_idle_consumer_has_a_message_as_soon_as_it_comes_and_again_after_that
     assert [word_of(raw) for raw in one.messages] == ["0", "1", "2"]
 
 
+def test_after_a_message_with_none_behind_it_the_consumer_waits_without_asking_for_more(
+    broker_url: str, database: Any
+) -> None:
+    with looped(broker_url, QUEUE, room=2) as one:
+        idle(one)
+        database.lpush(QUEUE, message("first"))
+        one.turn(lambda: one.messages, "it has come")
+        with commands_to(database) as heard:
+            idle(one)
+            database.echo("end")
+            said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
+        assert ("BLMOVE" in said, "EVALSHA" in said) == (True, False)
+        one.messages[0].ack()
+
+
+def test_the_last_message_of_one_queue_does_not_hide_that_another_queue_has_more(
+    broker_url: str, database: Any
+) -> None:
+    with looped(broker_url, QUEUE, "other", room=3) as one:
+        idle(one, QUEUE, "other")
+        database.lpush(QUEUE, message("first"), message("third"))
+        one.turn(lambda: one.messages, "the first has come")
+        with commands_to(database) as heard:
+            database.lpush("other", message("second"))
+            one.turn(lambda: len(one.messages) == 3, "all have come")
+            database.echo("end")
+            said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
+        # It looks which message is next in turn, instead of waiting for any that comes.
+        assert "BLMOVE" not in said
+        for raw in one.messages:
+            raw.ack()
+
+
 def test_a_message_that_has_come_goes_on_before_redis_is_asked_for_more(
     broker_url: str, database: Any
 ) -> None:

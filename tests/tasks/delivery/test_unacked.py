@@ -9,6 +9,7 @@ from tasks.delivery.unacked import _RECORD
 if TYPE_CHECKING:
     import redis
 
+KEPT, LAST = 1, 3
 KEYS = ["index", "unacked", "held", "taken", "queue"]
 
 
@@ -19,12 +20,22 @@ def test_a_message_that_others_have_taken_back_is_not_recorded(database: redis.R
 
 def test_a_message_goes_back_to_where_it_came_from(database: redis.Redis) -> None:
     database.lpush("taken", '{"a": 1}')
-    assert _RECORD(database, KEYS, "tag", 1, "queue", "", 0) == 1
+    assert _RECORD(database, KEYS, "tag", 1, "queue", "", 0) == LAST
     assert database.hgetall("unacked") == {"tag": '[{"a": 1}, "", "queue"]'}
     assert (database.exists("taken"), database.zcard("index"), database.scard("held")) == (0, 1, 1)
 
 
 def test_what_nobody_should_have_to_read_is_replaced(database: redis.Redis) -> None:
     database.lpush("taken", "junk")
-    assert _RECORD(database, KEYS, "tag", 1, "queue", '{"refused": 1}', 0) == 1
+    assert _RECORD(database, KEYS, "tag", 1, "queue", '{"refused": 1}', 0) == LAST
     assert database.hget("unacked", "tag") == '[{"refused": 1}, "", "queue"]'
+
+
+def test_it_is_told_whether_a_message_waits_in_one_of_the_queues_to_take_from(database: redis.Redis) -> None:
+    answers = []
+    for key in ("queue", "other", "cellblock.order:other"):
+        database.lpush("taken", "{}")
+        database.lpush(key, "whatever its type")
+        answers.append(_RECORD(database, [*KEYS, "other"], "tag", 1, "queue", "", 0))
+        database.delete(key)
+    assert answers == [KEPT] * 3
