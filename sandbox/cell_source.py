@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,13 +20,17 @@ from sandbox.remover import Remover
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from config import Settings
+    from config import Runtime, Settings
     from sandbox.cell import Cell, JobTags
     from sandbox.engines.engine import Engine, OpenCell, Stream
     from sandbox.job import Job
+    from sandbox.limits import Limits
     from sandbox.warm import KeeperClient, WarmPool
 
 __all__ = ["CellSource"]
+
+# A cell that was asked for earlier than this may have ended since.
+_FRESH_S = 1.0
 
 
 class CellSource:
@@ -37,6 +42,8 @@ class CellSource:
         self._settings = settings
         self._engine = engine
         self._pool = pool
+        self._asked_at = 0.0
+        self._limits: dict[str, Limits] = {}
         self._clock = EngineClock(engine.now)
         self._remover = Remover(partial(open_engine, settings))
 
@@ -44,6 +51,20 @@ class CellSource:
     def are_slow(self) -> bool:
         """Whether a cell takes far more processor time to make than a short job."""
         return self._engine.makes_slowly
+
+    @contextmanager
+    def ahead(self, job: Job) -> Iterator[None]:
+        """Ask for the job's warm cell now. In the block the job `acquire`s it, or it is removed.
+
+        Only one thread of this process may run jobs meanwhile.
+        """
+        if self._pool is not None and self._may_be_warm(job):
+            self._asked_at = time.monotonic()
+            self._pool.ask(job.runtime.name)
+        try:
+            yield
+        finally:
+            self._drop_asked()
 
     @contextmanager
     def acquire(self, job: Job, tags: JobTags) -> Iterator[Cell]:
@@ -55,7 +76,7 @@ class CellSource:
         opened = self._claim(job) or self._make(job, tags)
         try:
             with self._egress(job, tags, opened) as env:
-                yield self._engine.cell(replace(opened, env={**opened.env, **env}))
+                yield self._engine.cell(replace(opened, env={**opened.env, **env}) if env else opened)
         finally:
             self._remove(opened.name, opened.streams)
 
@@ -93,12 +114,11 @@ class CellSource:
 
     def _claim(self, job: Job) -> OpenCell | None:
         """A warm cell that the job fits into, if there is one. Its memory and CPU limits become the job's."""
-        # A warm cell has its runtime's own image, which a compiler's may not be.
-        if self._pool is None or job.network is True or job.compiles:
+        if self._pool is None or not self._may_be_warm(job):
             return None
-        limits, warm = job.limits, warm_limits(job.runtime, self._settings)
-        if (limits.pids, limits.disk_bytes) != (warm.pids, warm.disk_bytes):
-            return None
+        if time.monotonic() > self._asked_at + _FRESH_S:
+            self._drop_asked()
+        limits, warm = job.limits, self._warm_limits(job.runtime)
         opened = self._pool.claim(job.runtime.name)
         if opened is None or (limits.memory_bytes, limits.cpus) == (warm.memory_bytes, warm.cpus):
             return opened
@@ -108,6 +128,23 @@ class CellSource:
             self._remove(opened.name, opened.streams)
             return None
         return replace(opened, env=job.runtime.environment(job.limits.memory_bytes))
+
+    def _may_be_warm(self, job: Job) -> bool:
+        # A warm cell has its runtime's own image, which a compiler's may not be.
+        if job.network is True or job.compiles:
+            return False
+        limits, warm = job.limits, self._warm_limits(job.runtime)
+        return (limits.pids, limits.disk_bytes) == (warm.pids, warm.disk_bytes)
+
+    def _warm_limits(self, runtime: Runtime) -> Limits:
+        # To compute them takes longer than to look for settings that never change.
+        if runtime.name not in self._limits:
+            self._limits[runtime.name] = warm_limits(runtime, self._settings)
+        return self._limits[runtime.name]
+
+    def _drop_asked(self) -> None:
+        if self._pool is not None and (opened := self._pool.asked()):
+            self._remove(opened.name, opened.streams)
 
     def _make(self, job: Job, tags: JobTags) -> OpenCell:
         # The cell of a job with a list of hosts has no network either: its relay joins the cell's namespace.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Self
 
 from config import load_catalogue, load_settings
@@ -16,6 +18,8 @@ from sandbox.request import check_names
 from sandbox.run import Run
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from config import Settings
     from sandbox.blobs import BlobStore
     from sandbox.errors import SandboxUnavailable
@@ -90,6 +94,15 @@ class Sandbox:
         """
         job = with_blobs(job, blobs or self._blobs)
         return self._run(job, tags or JobTags(), observer or Observer())
+
+    def ahead(self, job: Job) -> AbstractContextManager[None]:
+        """Ask for the cell of `job` now, before something that takes a while. In the block the job may run.
+
+        It has an effect only where the job has one cell, and one thread of this process runs all jobs.
+        """
+        runs_alone = threading.current_thread() is threading.main_thread()
+        has_one_cell = job.compile is None and job.runs is None
+        return self._cells.ahead(job) if runs_alone and has_one_cell else nullcontext()
 
     def outage(self, error: SandboxUnavailable, since: float) -> Outage | None:
         """The outage that caused `error` in a job that began at `since`, by the monotonic clock.

@@ -60,9 +60,10 @@ def _take(task: SandboxTask, sandbox: Sandbox, attempt: Attempt, job: Job) -> di
 
     began = time.monotonic()
     try:
-        attempt.begin()
-        began = time.monotonic()
-        result = _run(task, sandbox, attempt, job)
+        with sandbox.ahead(job):
+            attempt.begin()
+            began = time.monotonic()
+            result = _run(task, sandbox, attempt, job)
         answer = _answer(result, check=job.check)
     except Unwanted:
         answer = _answer(_cancelled(task, job), check=job.check)

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,20 +41,20 @@ class KeeperClient:
         self._adopt = adopt
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
+        # Whether a request was sent whose reply was not read.
+        self._is_asked = False
+
+    def ask(self, runtime: str) -> None:
+        """Request a cell now: the next `claim`, which must be of this runtime, need not wait for it."""
+        self._safely(partial(self._send, runtime))
+
+    def asked(self) -> OpenCell | None:
+        """The cell that was requested and not claimed, if there is one."""
+        return self._safely(self._receive) if self._is_asked else None
 
     def claim(self, runtime: str) -> OpenCell | None:
         """A waiting cell of the runtime, if there is one and the keeper is there to give it."""
-        with self._lock:
-            try:
-                return self._ask(runtime)
-            except OSError as error:
-                _log.warning("The keeper of the warm cells does not answer (%s): cells are made cold", error)
-                self._hang_up()
-                return None
-            except BaseException:
-                # Such as a soft limit between request and reply: the next claim would get this claim's reply.
-                self._hang_up()
-                raise
+        return self._safely(partial(self._ask, runtime))
 
     def wait_until_full(self, within_s: float) -> bool:
         """Always True: the keeper fills its shelves on its own, and is not asked."""
@@ -69,13 +70,37 @@ class KeeperClient:
         with self._lock:
             self._hang_up()
 
+    def _safely(self, step: Callable[[], OpenCell | None]) -> OpenCell | None:
+        with self._lock:
+            try:
+                return step()
+            except OSError as error:
+                _log.warning("The keeper of the warm cells does not answer (%s): cells are made cold", error)
+                self._hang_up()
+                return None
+            except BaseException:
+                # Such as a soft limit between request and reply: the next claim would get this claim's reply.
+                self._hang_up()
+                raise
+
     def _ask(self, runtime: str) -> OpenCell | None:
+        if not self._is_asked:
+            self._send(runtime)
+        return self._receive()
+
+    def _send(self, runtime: str) -> None:
         if self._connection is None:
             self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._connection.settimeout(_PATIENCE_S)
             self._connection.connect(self._path)
         self._connection.send(runtime.encode())
+        self._is_asked = True
+
+    def _receive(self) -> OpenCell | None:
+        if self._connection is None:
+            return None
         reply, descriptors, _, _ = socket.recv_fds(self._connection, _REPLY_BYTES, _MOST_STREAMS)
+        self._is_asked = False
         if not reply:
             raise ConnectionError("it hung up")
         if not descriptors:
@@ -87,6 +112,7 @@ class KeeperClient:
         return OpenCell(said["name"], info, self._adopt(descriptors), group=said["group"])
 
     def _hang_up(self) -> None:
+        self._is_asked = False
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -18,7 +18,6 @@ import socket
 import sys
 import time
 from contextlib import closing, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from sandbox.log_lines import log_formatter
 from sandbox.meter import count_error, report_to
 from sandbox.outage import level_of
 from sandbox.reaper import reap
+from sandbox.result import plain_fields
 from sandbox.threads import end_with_threads, start_thread
 from sandbox.warm.pool import WarmPool
 from sandbox.warm.sight import SIGHT, look_again_and_again
@@ -65,7 +65,7 @@ def main(path: str, worker: str, collector: str | None = None) -> None:
         listener.bind(path)
         listener.listen()
         with closing(WarmPool(settings, worker)) as pool:
-            serve(listener, pool.claim)
+            serve(listener, pool.take, pool.note_claims)
     # Removes what the worker's processes left if they were killed.
     _reap(settings, leaving=True)
     # A worker that was killed can't remove it.
@@ -107,8 +107,16 @@ def _reap(settings: Settings, deadlines: Expiry | None = None, *, leaving: bool 
         count_error("reaper", error)
 
 
-def serve(listener: socket.socket, claim: Callable[[str], OpenCell | None], stop: int = 0) -> None:
-    """Answer each claim on `listener` with what `claim` gives, until the descriptor `stop` is readable."""
+def serve(
+    listener: socket.socket,
+    take: Callable[[str], OpenCell | None],
+    note_claims: Callable[[], None],
+    stop: int = 0,
+) -> None:
+    """Answer each claim on `listener` with what `take` gives, until the descriptor `stop` is readable.
+
+    `note_claims` is called after the answers: a job waits for its cell, but not for what follows from that.
+    """
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         selector.register(stop, selectors.EVENT_READ)
@@ -118,18 +126,19 @@ def serve(listener: socket.socket, claim: Callable[[str], OpenCell | None], stop
                     return
                 if key.fileobj is listener:
                     selector.register(listener.accept()[0], selectors.EVENT_READ)
-                elif isinstance(key.fileobj, socket.socket) and not _answer(key.fileobj, claim):
+                elif isinstance(key.fileobj, socket.socket) and not _answer(key.fileobj, take):
                     selector.unregister(key.fileobj)
                     key.fileobj.close()
+            note_claims()
 
 
-def _answer(claimant: socket.socket, claim: Callable[[str], OpenCell | None]) -> bool:
+def _answer(claimant: socket.socket, take: Callable[[str], OpenCell | None]) -> bool:
     """Hand over a cell, or reply that there is none; False when the claimant has gone."""
     try:
         request = claimant.recv(_REQUEST_BYTES)
         if not request:
             return False
-        cell = claim(request.decode())
+        cell = take(request.decode())
         if cell is None:
             claimant.send(b"{}")
         else:
@@ -140,7 +149,7 @@ def _answer(claimant: socket.socket, claim: Callable[[str], OpenCell | None]) ->
 
 
 def _hand_over(claimant: socket.socket, cell: OpenCell) -> None:
-    said = {"name": cell.name, "info": asdict(cell.info), "group": cell.group}
+    said = {"name": cell.name, "info": plain_fields(cell.info), "group": cell.group}
     reply = json.dumps(said).encode()
     try:
         socket.send_fds(claimant, [reply], [stream.fileno() for stream in cell.streams])

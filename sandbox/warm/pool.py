@@ -50,6 +50,7 @@ class WarmPool:
         self._shelves = {name: Shelf(sizes[name], settings.warm_age) for name in self._runtimes}
         self._paused: dict[str, float] = {}
         self._last_claim = 0.0
+        self._claims: list[tuple[str, str]] = []
         self._change = threading.Condition()
         self._closing = False
         self._remover = Remover(partial(open_engine, settings))
@@ -59,17 +60,39 @@ class WarmPool:
 
     def claim(self, runtime: str) -> OpenCell | None:
         """A waiting cell of the runtime, checked to be alive, if there is one. Never waits for one."""
+        cell = self.take(runtime)
+        self.note_claims()
+        return cell
+
+    def take(self, runtime: str) -> OpenCell | None:
+        """The same as `claim`, but what follows from it, such as a new cell, waits for `note_claims`."""
         with self._change:
             shelf = self._shelves.get(runtime)
             self._last_claim = time.monotonic()
-            self._change.notify()
             while shelf is not None and (cell := shelf.take(time.monotonic())):
                 if _is_alive(cell):
-                    self._tell(runtime, shelf, outcome="hit")
+                    self._claims.append((runtime, "hit"))
                     return replace(cell, info=replace(cell.info, warm=True))
                 self._discard(cell)
             if shelf is not None:
-                self._tell(runtime, shelf, outcome="miss")
+                self._claims.append((runtime, "miss"))
+        return None
+
+    def note_claims(self) -> None:
+        """Report what was taken, and have it replaced."""
+        if not self._claims:
+            return
+        with self._change:
+            self._change.notify()
+            for runtime, outcome in self._claims:
+                self._tell(runtime, self._shelves[runtime], outcome)
+            self._claims.clear()
+
+    def ask(self, runtime: str) -> None:
+        """Do nothing: a claim waits for nobody."""
+
+    def asked(self) -> OpenCell | None:
+        """None, because nothing is requested ahead."""
         return None
 
     def wait_until_full(self, within_s: float) -> bool:

@@ -17,7 +17,7 @@ from sandbox.cell import CellInfo
 from sandbox.engines.engine import OpenCell
 from sandbox.warm import KeeperClient
 from sandbox.warm.keeper import serve
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 class Stock:
@@ -25,18 +25,26 @@ class Stock:
 
     def __init__(self, count: int) -> None:
         pairs = [socket.socketpair() for _ in range(count)]
+        #: What follows from a claim takes until then.
+        self.may_note = threading.Event()
+        self.may_note.set()
+        self.has_noted = False
         self.far_ends = [far for _, far in pairs]
         self._near_ends = [near for near, _ in pairs]
         # These references keep the garbage collector from closing the sockets. Only the keeper closes them.
         self._given: list[socket.socket] = []
 
-    def claim(self, runtime: str) -> OpenCell | None:
+    def take(self, runtime: str) -> OpenCell | None:
         if runtime != "bash" or not self._near_ends:
             return None
         number = len(self._near_ends)
         self._given.append(self._near_ends.pop())
         info = CellInfo("docker", container=f"cell-{number}", warm=True)
         return OpenCell(f"cell-{number}", info, (self._given[-1],), group=f"/docker/{number}")
+
+    def note_claims(self) -> None:
+        if self._given:
+            self.has_noted = self.may_note.wait(20)
 
     def close(self) -> None:
         for end in (*self.far_ends, *self._near_ends):
@@ -67,7 +75,7 @@ def keeper(stock: Stock, tmp_path: Path) -> Iterator[str]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, ours, stop:
         listener.bind(path)
         listener.listen()
-        thread = threading.Thread(target=serve, args=(listener, stock.claim, stop.fileno()))
+        thread = threading.Thread(target=serve, args=(listener, stock.take, stock.note_claims, stop.fileno()))
         thread.start()
         yield path
         ours.send(b".")
@@ -112,6 +120,40 @@ def test_no_cell_is_given_twice(keeper: str) -> None:
         let_go(cell)
 
     assert (sorted(names), cells[3]) == (["cell-1", "cell-2", "cell-3"], None)
+
+
+def test_a_claimant_has_its_cell_before_the_keeper_does_what_follows(stock: Stock, keeper: str) -> None:
+    stock.may_note.clear()
+    with closing(client_of(keeper)) as client:
+        cell = client.claim("bash")
+    stock.may_note.set()
+    assert cell is not None
+    let_go(cell)
+    wait_until(lambda: stock.has_noted, 10, "the keeper does it")
+
+
+def test_a_cell_that_was_asked_for_is_the_one_that_is_claimed(keeper: str) -> None:
+    with closing(client_of(keeper)) as client:
+        client.ask("bash")
+        cells = [client.claim("bash"), client.asked(), client.claim("bash")]
+    for cell in filter(None, cells):
+        let_go(cell)
+    assert [cell and cell.name for cell in cells] == ["cell-3", None, "cell-2"]
+
+
+def test_a_cell_that_was_asked_for_and_not_claimed_can_be_had_once(keeper: str) -> None:
+    with closing(client_of(keeper)) as client:
+        client.ask("bash")
+        cells = [client.asked(), client.asked(), client.claim("bash")]
+    for cell in filter(None, cells):
+        let_go(cell)
+    assert [cell and cell.name for cell in cells] == ["cell-3", None, "cell-2"]
+
+
+def test_to_ask_where_no_keeper_is_leaves_nothing_to_claim(tmp_path: Path) -> None:
+    with closing(client_of(str(tmp_path / "nowhere"))) as client:
+        client.ask("bash")
+        assert (client.asked(), client.claim("bash")) == (None, None)
 
 
 def test_a_runtime_with_no_cell_gets_none(keeper: str) -> None:

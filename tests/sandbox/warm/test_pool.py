@@ -63,9 +63,10 @@ def test_an_empty_shelf_means_a_cold_cell_at_once(warm: Warm) -> None:
 
 def test_the_shelf_fills_up_again(warm: Warm) -> None:
     with warm("0,bash=2") as sandbox:
-        sandbox.run("true", "bash")
-        assert sandbox.warm_up(within_s=30 * PATIENCE)
-        assert sandbox.run("true", "bash").warm
+        # More than once: the first time, a maker may still look around after it has made the last cell.
+        for _ in range(3):
+            assert sandbox.run("true", "bash").warm
+            assert sandbox.warm_up(within_s=30 * PATIENCE)
 
 
 def test_memory_and_cores_of_a_warm_cell_are_changed_for_the_job(warm: Warm) -> None:
