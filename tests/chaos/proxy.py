@@ -23,6 +23,8 @@ Address = Path | int
 _log = logging.getLogger("chaos.proxy")
 
 _CHUNK_BYTES = 64 << 10
+# The loop makes a transport in one turn, and gives it to us in the next.
+_TURNS_TO_ACCEPT = 2
 _DATE = re.compile(rb"\r\nDate: ([^\r]+ GMT)\r\n")
 
 
@@ -40,7 +42,7 @@ class StallingProxy:
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()
-        self._server: asyncio.AbstractServer | None = None
+        self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
 
     @property
@@ -72,7 +74,7 @@ class StallingProxy:
 
     def cut(self) -> None:
         """Reset every connection and refuse new ones."""
-        self._do(self._close)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
 
     def heal(self) -> None:
         """Let everything pass again, including what was held back."""
@@ -98,10 +100,15 @@ class StallingProxy:
                     path.unlink(missing_ok=True)
                     self._server = await asyncio.start_unix_server(self._accept, str(path))
 
-    def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+    async def _close(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            for listening in server.sockets:
+                self._loop.remove_reader(listening)
+            # What was just accepted is no connection yet. Once its server is closed, nobody closes it.
+            for _ in range(_TURNS_TO_ACCEPT):
+                await asyncio.sleep(0)
+            server.close()
         for link in self._links:
             link.abort()
 
