@@ -260,11 +260,9 @@ class Channel(stock.Channel):  # type: ignore[misc]
             instead = sealed(call, message["properties"]) if call.is_refused else ""
             tag = message["properties"]["delivery_tag"]
             counts = not call.is_refused and FULL not in call.headers
-            keys = [
-                self._on_list(taken),
-                taken.key,
-                *(key for key in self._not_waiting() if key != taken.key),
-            ]
+            others = [key for key in self._not_waiting() if key != taken.key]
+            taken_others = map(self.registration.taken_key, others)
+            keys = [self._on_list(taken), taken.key, *others, *taken_others]
             self._was_last = self.qos.record(keys, tag, queue, instead, counts=counts)
         self.connection._deliver(message, queue)  # noqa: SLF001  kombu's own way in
         if queue in self._unanswered:

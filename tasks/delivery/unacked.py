@@ -83,8 +83,9 @@ class QoS(stock.QoS):  # type: ignore[misc]
     ) -> bool:
         """Record a message, or the one to write in its place. `counts`: its tenant's job runs.
 
-        `keys` are the list that it is on, its queue's, and those of other queues. Returns whether the lists
-        of all these queues are empty.
+        `keys` are the list that it is on, its queue's, and others that may have messages for this consumer.
+        Returns whether all of them are empty now. A blocking move needs that: it must not put a second
+        message on one list, because the step that records takes the oldest there.
 
         Raises:
             TakenBack: it is not there.

@@ -107,6 +107,25 @@ def test_the_last_message_of_one_queue_does_not_hide_that_another_queue_has_more
             raw.ack()
 
 
+def test_the_last_message_of_one_queue_does_not_hide_what_was_taken_of_another(
+    broker_url: str, database: Any
+) -> None:
+    """It is left there where Redis refused to record it. A move must not put another beside it."""
+    with looped(broker_url, QUEUE, "other", room=3) as one:
+        idle(one, QUEUE, "other")
+        database.lpush(QUEUE, message("first"))
+        one.turn(lambda: one.messages, "the first has come")
+        with commands_to(database) as heard:
+            database.lpush(one.channel.registration.taken_key(QUEUE), message("third"))
+            database.lpush("other", message("second"))
+            one.turn(lambda: len(one.messages) == 3, "all have come")
+            database.echo("end")
+            said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
+        assert "BLMOVE" not in said
+        for raw in one.messages:
+            raw.ack()
+
+
 def test_a_message_that_has_come_goes_on_before_redis_is_asked_for_more(
     broker_url: str, database: Any
 ) -> None:

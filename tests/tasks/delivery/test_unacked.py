@@ -33,9 +33,9 @@ def test_what_nobody_should_have_to_read_is_replaced(database: redis.Redis) -> N
 
 def test_it_is_told_whether_a_message_waits_in_one_of_the_queues_to_take_from(database: redis.Redis) -> None:
     answers = []
-    for key in ("queue", "other", "cellblock.order:other"):
+    for key in ("queue", "taken", "other", "cellblock.order:other"):
         database.lpush("taken", "{}")
         database.lpush(key, "whatever its type")
         answers.append(_RECORD(database, [*KEYS, "other"], "tag", 1, "queue", "", 0))
         database.delete(key)
-    assert answers == [KEPT] * 3
+    assert answers == [KEPT] * 4
