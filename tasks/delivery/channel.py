@@ -72,7 +72,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._look: Look | None = None
         self._client: Any = None
         self._has_handed_on = False
-        # Whether no message waited when the last one was recorded.
+        # Whether no message waited when the one that has just arrived was recorded.
         self._was_last = False
         super().__init__(*args, **options)
 
@@ -105,15 +105,15 @@ class Channel(stock.Channel):  # type: ignore[misc]
             self._look.repeat(_BOUND_S, self._refuse_excess)
 
     def _take(self) -> None:
+        was_last, self._was_last = self._was_last, False
         for _ in range(_AT_ONCE):
-            was_last, self._was_last = self._was_last, False
             if not (self.qos.can_consume() and (idle := self._not_waiting())):
                 return
             taken = [] if was_last else self.qos.take(idle)
             if not isinstance(taken, Taken):
                 self._wait(set(idle).difference(taken), is_held=bool(taken))
                 return
-            self._accept(taken)
+            was_last = self._accept(taken)
             if self._wakeup:
                 self._wakeup.wake()
 
@@ -223,7 +223,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         """Accept the message of a blocking move. If others have taken the room, put it back."""
         self._was_last = False
         if self.qos.can_consume() and message != TICKET:
-            self._accept(Taken(key, message, None))
+            self._was_last = self._accept(Taken(key, message, None))
             self._has_handed_on = True
         else:
             self.own_client.lmove(self.registration.taken_key(key), key, "RIGHT", "RIGHT")
@@ -238,24 +238,27 @@ class Channel(stock.Channel):  # type: ignore[misc]
             for raw in reversed(found):
                 self._accept(Taken(keys[0], raw, None), full_s=retry_after)
 
-    def _accept(self, taken: Taken, full_s: float | None = None) -> None:
-        """Judge a message and hand it on. `full_s`: there is no room for it until after so many seconds."""
+    def _accept(self, taken: Taken, full_s: float | None = None) -> bool:
+        """Judge a message and hand it on. `full_s`: there is no room for it until after so many seconds.
+
+        Returns whether no message waited when it was recorded, as far as that is known.
+        """
         queue = self._last_queue = taken.key.rsplit(self.sep, 1)[0]
         verdict = judge(taken.raw, this_settings().max_message)
         try:
             if isinstance(verdict, Call):
                 if full_s is not None:
                     verdict.headers[FULL] = full_s
-                self._hand_on(verdict, queue, taken)
-            else:
-                self._set_down(verdict, queue, taken)
+                return self._hand_on(verdict, queue, taken)
+            self._set_down(verdict, queue, taken)
         except Held:
             self._wait((), is_held=True)
         except TakenBack:
             _log.warning("A message was taken back before it was recorded. Its queue is %s", queue)
+        return False
 
-    def _hand_on(self, call: Call, queue: str, taken: Taken) -> None:
-        message = _in_kombus_form(call, queue, taken.tag or uuid())
+    def _hand_on(self, call: Call, queue: str, taken: Taken) -> bool:
+        message, was_last = _in_kombus_form(call, queue, taken.tag or uuid()), False
         if call.is_refused or taken.tag is None:
             instead = sealed(call, message["properties"]) if call.is_refused else ""
             tag = message["properties"]["delivery_tag"]
@@ -263,11 +266,12 @@ class Channel(stock.Channel):  # type: ignore[misc]
             others = [key for key in self._not_waiting() if key != taken.key]
             taken_others = map(self.registration.taken_key, others)
             keys = [self._on_list(taken), taken.key, *others, *taken_others]
-            self._was_last = self.qos.record(keys, tag, queue, instead, counts=counts)
+            was_last = self.qos.record(keys, tag, queue, instead, counts=counts)
         self.connection._deliver(message, queue)  # noqa: SLF001  kombu's own way in
         if queue in self._unanswered:
             # Nobody acknowledges the messages of this queue.
             self.qos.forget(message["properties"]["delivery_tag"])
+        return was_last
 
     def _set_down(self, verdict: Stray | Dead, queue: str, taken: Taken) -> None:
         on_list = self._on_list(taken)
