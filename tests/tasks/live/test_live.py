@@ -78,7 +78,9 @@ def test_it_begins_with_the_attempt_and_ends_with_the_status(send_live: SendLive
 
 def test_a_line_is_read_within_a_tenth_of_a_second_while_the_job_runs(send_live: SendLive) -> None:
     handle = send_live("for n in 1 2 3 4 5 6 7; do date +%s.%N; sleep 0.1; done")
-    late = [time.time() - float(entry.data) for entry in follow(handle.id) if entry.kind == "stdout"]
+    written = (entry.data for entry in follow(handle.id) if entry.kind == "stdout")
+    # On a busy host two lines may come together.
+    late = [time.time() - float(line) for data in written for line in data.splitlines()]
     assert len(late) == 7
     assert statistics.median(late) < 0.1
 
