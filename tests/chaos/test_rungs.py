@@ -46,7 +46,7 @@ def started(engine: docker.APIClient, seconds: str) -> str:
 
 
 def is_frozen(engine: docker.APIClient, cell: str) -> bool:
-    """Freeze it. With cgroup version 1 runc gives up within milliseconds, which a busy host may not do it in."""
+    """Freeze it. With cgroup version 1 runc gives up within milliseconds; a busy host may need longer."""
     with suppress(APIError):
         engine.pause(cell)
     return bool(engine.inspect_container(cell)["State"]["Paused"])
