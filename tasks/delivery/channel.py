@@ -113,7 +113,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
             if not isinstance(taken, Taken):
                 self._wait(set(idle).difference(taken), is_held=bool(taken))
                 return
-            was_last = self._accept(taken)
+            self._accept(taken)
             if self._wakeup:
                 self._wakeup.wake()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu import Consumer, Queue
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from tasks.delivery import dead_letters
 from tasks.delivery.consumers import Registration
@@ -119,6 +119,33 @@ def test_the_last_message_of_one_queue_does_not_hide_what_was_taken_of_another(
             database.lpush(one.channel.registration.taken_key(QUEUE), message("third"))
             database.lpush("other", message("second"))
             one.turn(lambda: len(one.messages) == 3, "all have come")
+            database.echo("end")
+            said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
+        assert "BLMOVE" not in said
+        for raw in one.messages:
+            raw.ack()
+
+
+def test_a_message_that_redis_refuses_to_record_is_looked_for_at_once(
+    broker_url: str, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the message before it was the last one. The refusal is made up here."""
+    with looped(broker_url, QUEUE, "other", room=2) as one:
+        idle(one, QUEUE, "other")
+        record, answers = (
+            one.channel.qos.record,
+            iter([None, OutOfMemoryError("OOM command not allowed when used memory > 'maxmemory'.")]),
+        )
+
+        def record_or_refuse(*args: Any, **options: Any) -> bool:
+            if refusal := next(answers, None):
+                raise refusal
+            return bool(record(*args, **options))
+
+        monkeypatch.setattr(one.channel.qos, "record", record_or_refuse)
+        with commands_to(database) as heard:
+            database.pipeline().lpush(QUEUE, message("one")).lpush("other", message("another")).execute()
+            one.turn(lambda: len(one.messages) == 2, "both have come")
             database.echo("end")
             said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
         assert "BLMOVE" not in said
