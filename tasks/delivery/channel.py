@@ -223,7 +223,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
         """Accept the message of a blocking move. If others have taken the room, put it back."""
         self._was_last = False
         if self.qos.can_consume() and message != TICKET:
-            self._was_last = self._accept(Taken(key, message, None))
+            # Without room, the next look is not at once: others may have come by then.
+            self._was_last = self._accept(Taken(key, message, None)) and self.qos.can_consume()
             self._has_handed_on = True
         else:
             self.own_client.lmove(self.registration.taken_key(key), key, "RIGHT", "RIGHT")

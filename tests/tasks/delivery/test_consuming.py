@@ -89,6 +89,22 @@ def test_after_a_message_with_none_behind_it_the_consumer_waits_without_asking_f
         one.messages[0].ack()
 
 
+def test_a_consumer_that_had_no_room_looks_for_what_has_come_meanwhile(database: Any, one: Looped) -> None:
+    idle(one)
+    database.lpush(QUEUE, message("first"))
+    one.turn(lambda: one.messages, "the first has come")
+    with commands_to(database) as heard:
+        database.lpush(QUEUE, message("second"), message("third"))
+        one.messages[0].ack()
+        one.turn(lambda: len(one.messages) == 2, "the second has come")
+        database.echo("end")
+        said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
+    assert "BLMOVE" not in said
+    one.messages[1].ack()
+    one.turn(lambda: len(one.messages) == 3, "the third has come")
+    one.messages[2].ack()
+
+
 def test_the_last_message_of_one_queue_does_not_hide_that_another_queue_has_more(
     broker_url: str, database: Any
 ) -> None:
