@@ -58,10 +58,10 @@ class CellSource:
 
         Only one thread of this process may run jobs meanwhile.
         """
-        if self._pool is not None and self._may_be_warm(job):
-            self._asked_at = time.monotonic()
-            self._pool.ask(job.runtime.name)
         try:
+            if self._pool is not None and self._may_be_warm(job):
+                self._asked_at = time.monotonic()
+                self._pool.ask(job.runtime.name)
             yield
         finally:
             self._drop_asked()

@@ -25,17 +25,17 @@ else
 fi
 
 # The cell's own cgroup is of version 2, of version 1, or can't be seen. The shell looks before a job waits for it.
-version=''
+cgroup_version=''
 if [ -r /sys/fs/cgroup/cpu.stat ]; then
-  version=2
+  cgroup_version=2
 elif [ -r /sys/fs/cgroup/cpuacct/cpuacct.usage ] || [ -r /sys/fs/cgroup/memory/memory.oom_control ]; then
-  version=1
+  cgroup_version=1
 fi
 
 # The CPU time that the cell has used so far.
 cpu_time() {
   cpu_ns=''
-  case $version in
+  case $cgroup_version in
     2) read -r key value </sys/fs/cgroup/cpu.stat && [ "$key" = usage_usec ] && cpu_ns=${value}000 ;;
     1) read -r cpu_ns </sys/fs/cgroup/cpuacct/cpuacct.usage ;;
   esac
@@ -114,17 +114,17 @@ exec 5<"$stdin"
 [ "$stdin" = /dev/null ] || rm -f "$stdin"
 
 memory() {
-  peak='' oom_kills='' events=''
-  case $version in
-    2) read -r peak </sys/fs/cgroup/memory.peak; events=/sys/fs/cgroup/memory.events ;;
+  peak='' oom_kills='' oom_events=''
+  case $cgroup_version in
+    2) read -r peak </sys/fs/cgroup/memory.peak; oom_events=/sys/fs/cgroup/memory.events ;;
     1)
       read -r peak </sys/fs/cgroup/memory/memory.max_usage_in_bytes
-      events=/sys/fs/cgroup/memory/memory.oom_control
+      oom_events=/sys/fs/cgroup/memory/memory.oom_control
       ;;
   esac
-  [ "$events" ] && while read -r key value; do
+  [ "$oom_events" ] && while read -r key value; do
     [ "$key" = oom_kill ] && oom_kills=$value
-  done <"$events"
+  done <"$oom_events"
 }
 
 exec 9>&-

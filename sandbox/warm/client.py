@@ -46,11 +46,11 @@ class KeeperClient:
 
     def ask(self, runtime: str) -> None:
         """Request a cell now: the next `claim`, which must be of this runtime, need not wait for it."""
-        self._safely(partial(self._send, runtime))
+        self._safely(partial(self._ask_anew, runtime))
 
     def asked(self) -> OpenCell | None:
         """The cell that was requested and not claimed, if there is one."""
-        return self._safely(self._receive) if self._is_asked else None
+        return self._safely(lambda: self._receive() if self._is_asked else None)
 
     def claim(self, runtime: str) -> OpenCell | None:
         """A waiting cell of the runtime, if there is one and the keeper is there to give it."""
@@ -82,6 +82,12 @@ class KeeperClient:
                 # Such as a soft limit between request and reply: the next claim would get this claim's reply.
                 self._hang_up()
                 raise
+
+    def _ask_anew(self, runtime: str) -> None:
+        # A reply that nobody has read would be taken for the reply to this request. Its cell ends.
+        if self._is_asked:
+            self._hang_up()
+        self._send(runtime)
 
     def _ask(self, runtime: str) -> OpenCell | None:
         if not self._is_asked:

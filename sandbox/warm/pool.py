@@ -83,7 +83,7 @@ class WarmPool:
         if not self._claims:
             return
         with self._change:
-            self._change.notify()
+            self._change.notify(len(self._claims))
             for runtime, outcome in self._claims:
                 self._tell(runtime, self._shelves[runtime], outcome)
             self._claims.clear()

@@ -231,6 +231,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
     def _refuse_excess(self) -> None:
         """Refuse the newest messages for which there is no room: their publishers did not ask."""
+        self._was_last = False
         for queue in self.active_queues:
             keys = queue_keys(self, queue)
             taken_key = self.registration.taken_key(keys[0])

@@ -265,3 +265,11 @@ def test_a_keeper_that_hangs_up_is_asked_anew_by_the_next_claim(frozen: socket.s
 
 def test_a_claimant_waits_for_no_keeper_to_fill_its_shelves(tmp_path: Path) -> None:
     assert client_of(str(tmp_path / "nowhere")).wait_until_full(0)
+
+
+def test_a_reply_that_nobody_has_read_is_not_taken_for_a_later_one(stock: Stock, keeper: str) -> None:
+    with closing(client_of(keeper)) as client:
+        client.ask("bash")
+        wait_until(lambda: stock.has_noted, 10, "it is answered")
+        client.ask("cobol")
+        assert client.claim("cobol") is None
