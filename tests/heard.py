@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["commands_to"]
+__all__ = ["commands_to", "said_to"]
 
 
 @contextmanager
@@ -17,3 +18,13 @@ def commands_to(database: Any) -> Iterator[Iterator[list[str]]]:
     number = database.get_connection_kwargs()["db"]
     with database.monitor() as monitor:
         yield (heard["command"].split() for heard in monitor.listen() if heard["db"] == number)
+
+
+@contextmanager
+def said_to(database: Any) -> Iterator[list[str]]:
+    """Give a list that has the first word of each command of the block, once that has ended."""
+    said: list[str] = []
+    with commands_to(database) as heard:
+        yield said
+        database.echo("end")
+        said += [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]

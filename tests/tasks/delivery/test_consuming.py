@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu import Consumer, Queue
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import ResponseError
 
 from tasks.delivery import dead_letters
 from tasks.delivery.consumers import Registration
@@ -72,117 +71,6 @@ def test_an_idle_consumer_has_a_message_as_soon_as_it_comes_and_again_after_that
         assert database.hlen("unacked") == 1
         one.messages[number].ack()
     assert [word_of(raw) for raw in one.messages] == ["0", "1", "2"]
-
-
-def test_after_a_message_with_none_behind_it_the_consumer_waits_without_asking_for_more(
-    broker_url: str, database: Any
-) -> None:
-    with looped(broker_url, QUEUE, room=2) as one:
-        idle(one)
-        database.lpush(QUEUE, message("first"))
-        one.turn(lambda: one.messages, "it has come")
-        with commands_to(database) as heard:
-            idle(one)
-            database.echo("end")
-            said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
-        assert ("BLMOVE" in said, "EVALSHA" in said) == (True, False)
-        one.messages[0].ack()
-
-
-def test_a_consumer_that_had_no_room_looks_for_what_has_come_meanwhile(database: Any, one: Looped) -> None:
-    idle(one)
-    database.lpush(QUEUE, message("first"))
-    one.turn(lambda: one.messages, "the first has come")
-    with commands_to(database) as heard:
-        database.lpush(QUEUE, message("second"), message("third"))
-        one.messages[0].ack()
-        one.turn(lambda: len(one.messages) == 2, "the second has come")
-        database.echo("end")
-        said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
-    assert "BLMOVE" not in said
-    one.messages[1].ack()
-    one.turn(lambda: len(one.messages) == 3, "the third has come")
-    one.messages[2].ack()
-
-
-def test_the_last_message_of_one_queue_does_not_hide_that_another_queue_has_more(
-    broker_url: str, database: Any
-) -> None:
-    with looped(broker_url, QUEUE, "other", room=3) as one:
-        idle(one, QUEUE, "other")
-        database.lpush(QUEUE, message("first"), message("third"))
-        one.turn(lambda: one.messages, "the first has come")
-        with commands_to(database) as heard:
-            database.lpush("other", message("second"))
-            one.turn(lambda: len(one.messages) == 3, "all have come")
-            database.echo("end")
-            said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
-        # It looks which message is next in turn, instead of waiting for any that comes.
-        assert "BLMOVE" not in said
-        for raw in one.messages:
-            raw.ack()
-
-
-def test_the_last_message_of_one_queue_does_not_hide_what_was_taken_of_another(
-    broker_url: str, database: Any
-) -> None:
-    """It is left there where Redis refused to record it. A move must not put another beside it."""
-    with looped(broker_url, QUEUE, "other", room=3) as one:
-        idle(one, QUEUE, "other")
-        database.lpush(QUEUE, message("first"))
-        one.turn(lambda: one.messages, "the first has come")
-        with commands_to(database) as heard:
-            database.lpush(one.channel.registration.taken_key(QUEUE), message("third"))
-            database.lpush("other", message("second"))
-            one.turn(lambda: len(one.messages) == 3, "all have come")
-            database.echo("end")
-            said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
-        assert "BLMOVE" not in said
-        for raw in one.messages:
-            raw.ack()
-
-
-def test_a_message_that_redis_refuses_to_record_is_looked_for_at_once(
-    broker_url: str, database: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also if the message before it was the last one. The refusal is made up here."""
-    with looped(broker_url, QUEUE, "other", room=2) as one:
-        idle(one, QUEUE, "other")
-        record, answers = (
-            one.channel.qos.record,
-            iter([None, OutOfMemoryError("OOM command not allowed when used memory > 'maxmemory'.")]),
-        )
-
-        def record_or_refuse(*args: Any, **options: Any) -> bool:
-            if refusal := next(answers, None):
-                raise refusal
-            return bool(record(*args, **options))
-
-        monkeypatch.setattr(one.channel.qos, "record", record_or_refuse)
-        with commands_to(database) as heard:
-            database.pipeline().lpush(QUEUE, message("one")).lpush("other", message("another")).execute()
-            one.turn(lambda: len(one.messages) == 2, "both have come")
-            database.echo("end")
-            said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
-        assert "BLMOVE" not in said
-        for raw in one.messages:
-            raw.ack()
-
-
-def test_a_message_that_has_come_goes_on_before_redis_is_asked_for_more(
-    broker_url: str, database: Any
-) -> None:
-    with looped(broker_url, QUEUE, room=2) as one:
-        idle(one)
-        database.lpush(QUEUE, message("first"))
-        one.turn(lambda: one.messages, "it has come")
-        with commands_to(database) as heard:
-            one.turn_once()
-            database.echo("end")
-            said = [words[0] for words in takewhile(lambda words: words[0] != "ECHO", heard)]
-        assert "EVALSHA" not in said
-        idle(one)
-        one.messages[0].ack()
 
 
 def test_what_comes_when_the_room_is_taken_goes_back_to_its_place(broker_url: str, database: Any) -> None:

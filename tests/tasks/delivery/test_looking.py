@@ -1,0 +1,112 @@
+"""When a consumer looks which message is next in turn, and when it waits for any that comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import OutOfMemoryError
+
+from tests.heard import said_to
+from tests.tasks.loops import QUEUE, idle, looped, message
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_after_a_message_with_none_behind_it_the_consumer_waits_without_asking_for_more(
+    broker_url: str, database: Any
+) -> None:
+    with looped(broker_url, QUEUE, room=2) as one:
+        idle(one)
+        database.lpush(QUEUE, message("first"))
+        one.turn(lambda: one.messages, "it has come")
+        with said_to(database) as said:
+            idle(one)
+        assert ("BLMOVE" in said, "EVALSHA" in said) == (True, False)
+        one.messages[0].ack()
+
+
+def test_a_consumer_that_had_no_room_looks_for_what_has_come_meanwhile(
+    broker_url: str, database: Any
+) -> None:
+    with looped(broker_url, QUEUE) as one:
+        idle(one)
+        database.lpush(QUEUE, message("first"))
+        one.turn(lambda: one.messages, "the first has come")
+        with said_to(database) as said:
+            database.lpush(QUEUE, message("second"), message("third"))
+            one.messages[0].ack()
+            one.turn(lambda: len(one.messages) == 2, "the second has come")
+        assert "BLMOVE" not in said
+        one.messages[1].ack()
+        one.turn(lambda: len(one.messages) == 3, "the third has come")
+        one.messages[2].ack()
+
+
+def test_the_last_message_of_one_queue_does_not_hide_that_another_queue_has_more(
+    broker_url: str, database: Any
+) -> None:
+    with looped(broker_url, QUEUE, "other", room=3) as one:
+        idle(one, QUEUE, "other")
+        database.lpush(QUEUE, message("first"), message("third"))
+        one.turn(lambda: one.messages, "the first has come")
+        with said_to(database) as said:
+            database.lpush("other", message("second"))
+            one.turn(lambda: len(one.messages) == 3, "all have come")
+        # It looks which message is next in turn, instead of waiting for any that comes.
+        assert "BLMOVE" not in said
+        for raw in one.messages:
+            raw.ack()
+
+
+def test_the_last_message_of_one_queue_does_not_hide_what_was_taken_of_another(
+    broker_url: str, database: Any
+) -> None:
+    """It is left there where Redis refused to record it. A move must not put another beside it."""
+    with looped(broker_url, QUEUE, "other", room=3) as one:
+        idle(one, QUEUE, "other")
+        database.lpush(QUEUE, message("first"))
+        one.turn(lambda: one.messages, "the first has come")
+        with said_to(database) as said:
+            database.lpush(one.channel.registration.taken_key(QUEUE), message("third"))
+            database.lpush("other", message("second"))
+            one.turn(lambda: len(one.messages) == 3, "all have come")
+        assert "BLMOVE" not in said
+        for raw in one.messages:
+            raw.ack()
+
+
+def test_a_message_that_redis_refuses_to_record_is_looked_for_at_once(
+    broker_url: str, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the message before it was the last one. The refusal is made up here."""
+    with looped(broker_url, QUEUE, "other", room=2) as one:
+        idle(one, QUEUE, "other")
+        record, answers = one.channel.qos.record, iter([None, OutOfMemoryError("OOM command not allowed")])
+
+        def record_or_refuse(*args: Any, **options: Any) -> bool:
+            if refusal := next(answers, None):
+                raise refusal
+            return bool(record(*args, **options))
+
+        monkeypatch.setattr(one.channel.qos, "record", record_or_refuse)
+        with said_to(database) as said:
+            database.pipeline().lpush(QUEUE, message("one")).lpush("other", message("another")).execute()
+            one.turn(lambda: len(one.messages) == 2, "both have come")
+        assert "BLMOVE" not in said
+        for raw in one.messages:
+            raw.ack()
+
+
+def test_a_message_that_has_come_goes_on_before_redis_is_asked_for_more(
+    broker_url: str, database: Any
+) -> None:
+    with looped(broker_url, QUEUE, room=2) as one:
+        idle(one)
+        database.lpush(QUEUE, message("first"))
+        one.turn(lambda: one.messages, "it has come")
+        with said_to(database) as said:
+            one.turn_once()
+        assert "EVALSHA" not in said
+        idle(one)
+        one.messages[0].ack()
