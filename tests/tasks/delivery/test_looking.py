@@ -26,9 +26,7 @@ def test_after_a_message_with_none_behind_it_the_consumer_waits_without_asking_f
         one.messages[0].ack()
 
 
-def test_a_consumer_that_had_no_room_looks_for_what_has_come_meanwhile(
-    broker_url: str, database: Any
-) -> None:
+def test_a_consumer_that_had_no_room_looks_for_what_came_meanwhile(broker_url: str, database: Any) -> None:
     with looped(broker_url, QUEUE) as one:
         idle(one)
         database.lpush(QUEUE, message("first"))
