@@ -57,7 +57,7 @@ class OpenCell:
 
     `streams` are one to three: one that carries all, or one each for input, output and errors. When the input
     is closed, the cell ends. `env` holds variables that the job needs besides the cell's own, for example for
-    other limits. `group` is the path of its control group, if this process has found that it can read it.
+    other limits. `group` is the path of its control group, if whoever made or claimed the cell knows that.
     """
 
     name: str
