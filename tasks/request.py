@@ -48,6 +48,8 @@ class JobRequest(Request):
         self.request_dict.setdefault(RECEIVED_AT, time.time())
         #: When a process began the job, by the monotonic clock.
         self.begun = time.monotonic()
+        # Celery derives a class from this one, for each task, that has an `on_success` of its own.
+        vars(self)["on_success"] = self._succeed
         self._eta: datetime | None = _bounded_eta(self.eta, self.request_dict.get("retries"))
         job = self._refusal = None
         try:
@@ -89,13 +91,6 @@ class JobRequest(Request):
                 process_state.engine_gate.shut(error.outage.why)
             super().on_failure(exc_info, *args, **options)
 
-    def on_success(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Called by Celery with the outcome of the job in its process, also if that failed."""
-        failed, *_ = args[0]
-        if not failed:
-            process_state.engine_gate.note_success()
-        return super().on_success(*args, **options)
-
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001  Celery's own
         """Called by Celery when a limit has passed. It may report the hard limit by `on_failure` too."""
         if soft:
@@ -106,6 +101,13 @@ class JobRequest(Request):
     def terminate(self, pool: Any, signal: Any = None) -> None:  # noqa: ANN401
         """End a running job as cancelled, with its output, instead of killing its process."""
         process_state.background.add(self._cancel, pool, signal)
+
+    def _succeed(self, outcome: Any, **options: Any) -> None:  # noqa: ANN401
+        """Called by Celery with the outcome of the job in its process, also if that failed."""
+        failed, *_ = outcome
+        if not failed:
+            process_state.engine_gate.note_success()
+        type(self).on_success(self, outcome, **options)
 
     def _announce_revoked(self, *args: Any) -> None:  # noqa: ANN401  Celery's own
         """Called by Celery in the event loop, for a revoked job and for one that has expired."""

@@ -78,5 +78,6 @@ def test_every_job_outlasts_a_host_that_can_make_no_cell(machine: Host, send: Se
     assert [(result["stdout"], result["attempt"]) for result in results] == [
         (f"{number}\n", 1) for number in range(JOBS)
     ]
+    wait_until(lambda: "The engine is back" in machine.worker.log(), 10, "the worker has noticed a success")
     assert machine.worker.stop() == 0
     assert (machine.oci.cells(), machine.oci.remains()) == ([], [])

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
+from celery.concurrency.base import BasePool
 from kombu import Message
 
 from tasks import app, run_sandboxed
 from tasks.request import JobRequest
 
 __all__ = ["Watch", "request_of"]
+
+# A worker makes this class in the same way, for each of its tasks.
+_Request: Any = vars(import_module("celery.worker.request"))["create_request_cls"](
+    JobRequest, app.tasks[run_sandboxed.name], BasePool(), "w@h", None, app=app
+)
 
 
 @dataclass
@@ -43,7 +50,7 @@ def request_of(
     )
     message.accept = {"application/json"}
     message.delivery_info = {}
-    request: Any = JobRequest(
+    request: Any = _Request(
         message,
         app=app,
         task=app.tasks[run_sandboxed.name],
