@@ -73,6 +73,11 @@ class Attempt(Observer):
         """Whether it must be ended, to give back its lease."""
         return self._lease is not None
 
+    def request(self) -> None:
+        """Request the lease, and do not wait for it. What `begin` waits for is on its way meanwhile."""
+        if self._lease is not None:
+            self._lease.request()
+
     def begin(self) -> None:
         """Wait until no other process runs the job. Its limits rest meanwhile.
 

@@ -6,13 +6,16 @@ import os
 import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import RedisError
+
 from tasks._app import app
 from tasks.patience import patiently
-from tasks.redis_script import RedisScript
+from tasks.redis_script import RedisScript, Sent
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
@@ -72,11 +75,19 @@ class Lease:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _answer: Answer = Answer.LOST
     _until: float = 0.0
+    # When the request was sent whose answer `acquire` is to read.
+    _sent_at: float = 0.0
+    _sent: Sent | None = None
+
+    def request(self) -> None:
+        """Send the request for the lease. `acquire` then reads the answer, or asks again if there is none."""
+        self._sent_at = time.monotonic()
+        with suppress(RedisError):
+            self._sent = _ACQUIRE.send(self.redis, self._keys, *self._arguments(*self._attempt))
 
     def acquire(self) -> Answer:
         """Ask for the lease until Redis answers. After GRANTED this process holds it, after CANCELLED too."""
-        kept_s = this_settings().longest.reap_s
-        answer, begun = patiently(lambda: self._ask(_ACQUIRE, self._before, round(kept_s)))
+        answer, begun = patiently(self._acquire)
         if answer in (Answer.GRANTED, Answer.CANCELLED):
             self.begun, self._before = begun, ""
         return Answer(answer)
@@ -131,22 +142,48 @@ class Lease:
         Raises:
             redis.exceptions.RedisError: there was no answer. The lease then runs out.
         """
+        if sent := self._taken():
+            # Else Redis might receive this request before that one.
+            sent.answer()
         with self._lock:
             self._answer, self._until = Answer.LOST, 0.0
         _RELEASE(self.redis, _keys(self.task_id), self._holder, "done" if done else "undone")
 
+    def _acquire(self) -> tuple[str, int]:
+        """Read the answer to the request that was sent, if there is one. Else ask."""
+        if sent := self._taken():
+            return self._note(_ACQUIRE, self._sent_at, sent.answer())
+        return self._ask(_ACQUIRE, *self._attempt)
+
+    def _taken(self) -> Sent | None:
+        sent, self._sent = self._sent, None
+        return sent
+
     def _ask(self, script: RedisScript, *args: str | int) -> tuple[str, int]:
-        """Run `script` once and return its answer. The lease counts from when the request was sent."""
+        """Run `script` once and return its answer."""
         asked = time.monotonic()
-        keys = [*_keys(self.task_id), _result_key(self.task_id)]
-        lease_s = this_settings().lease_s
-        said = script(self.redis, keys, self._holder, round(lease_s * 1000), *args)
+        return self._note(script, asked, script(self.redis, self._keys, *self._arguments(*args)))
+
+    def _note(self, script: RedisScript, asked: float, said: Any) -> tuple[str, int]:  # noqa: ANN401
+        """Keep the answer to a request. The lease counts from when the request was sent."""
         answer = Answer(_text(said[0]))
         with self._lock:
             if script is not _RENEW or self._answer is not Answer.LOST:
                 self._answer = answer
-            self._until = asked + lease_s * (1 - _SAFETY)
+            self._until = asked + this_settings().lease_s * (1 - _SAFETY)
         return answer, int(said[1])
+
+    @property
+    def _keys(self) -> list[str]:
+        return [*_keys(self.task_id), _result_key(self.task_id)]
+
+    def _arguments(self, *args: str | int) -> tuple[str | int, ...]:
+        return (self._holder, round(this_settings().lease_s * 1000), *args)
+
+    @property
+    def _attempt(self) -> tuple[str, int]:
+        """What a request for the lease says of this attempt: who has lost it, and how long it counts."""
+        return self._before, round(this_settings().longest.reap_s)
 
     @property
     def _holder(self) -> str:
@@ -160,7 +197,7 @@ def store_outcome(redis: Redis, task_id: str, outcome: Outcome, holder: str = ""
         redis.exceptions.RedisError: there was no answer.
     """
     keys = [*_keys(task_id), _result_key(task_id)]
-    said = _STORE(redis, keys, holder, outcome.payload, outcome.kept_s)
+    said = _STORE.send(redis, keys, holder, outcome.payload, outcome.kept_s).answer()
     return Answer(_text(said[0]))
 
 

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
-from sandbox import InvalidJob, QueueFull, parse_job
-from sandbox.request import bind_request
-from sandbox.runs.request import RUN_LIMITS
 from tasks import hard_timeout
 from tasks.back_off import longest_back_off_s
 from tasks.engine_gate import EngineAway
-from tasks.headers import RECEIVED_AT, refusal_in, shown_call
+from tasks.headers import RECEIVED_AT, shown_call
+from tasks.outline import Outline
 from tasks.process import process_state
 from tasks.refusal import refuse
 from tasks.results.worker_backend import has_result
-from tasks.settings import this_catalogue, this_settings
-
-if TYPE_CHECKING:
-    from sandbox import Job
+from tasks.settings import this_settings
 
 __all__ = ["JobRequest"]
 
-_log = logging.getLogger("cellblock")
-
-# A multiple of four, so that base64 stays valid. A shebang fits into it.
-_HEAD = 4 * 1024
 # The back-off of this retry is some hours long.
 _MOST_RETRIES = 14
 
@@ -51,11 +41,9 @@ class JobRequest(Request):
         # Celery derives a class from this one, for each task, that has an `on_success` of its own.
         vars(self)["on_success"] = self._succeed
         self._eta: datetime | None = _bounded_eta(self.eta, self.request_dict.get("retries"))
-        job = self._refusal = None
-        try:
-            job = _job_in(message.payload, self.request_dict)
-        except (InvalidJob, QueueFull) as error:
-            self._refusal = error
+        # The transport may have read the job already, while Redis recorded the message.
+        outline = getattr(message, "outline", None) or Outline(message.payload, self.request_dict)
+        job, self._refusal = outline.job, outline.refusal
         settings = this_settings()
         rungs = job.ladder(settings.engine_margin) if job else settings.longest
         self.time_limits = (rungs.hard_s, rungs.soft_s)
@@ -150,58 +138,3 @@ def _bounded_eta(eta: datetime | None, retries: object) -> datetime | None:
     if eta is None or eta.tzinfo is None or not isinstance(retries, int) or not 0 < retries < _MOST_RETRIES:
         return eta
     return min(eta, datetime.now(UTC) + timedelta(seconds=longest_back_off_s(retries - 1)))
-
-
-def _job_in(payload: Any, headers: dict[str, Any]) -> Job | None:  # noqa: ANN401
-    """The job in a message. None if that can't be told: then the limits of the longest job apply.
-
-    Raises:
-        InvalidJob: the message was no call, or the request is refused.
-        QueueFull: too many jobs wait.
-    """
-    if refusal := refusal_in(headers):
-        raise refusal
-    args, kwargs = payload[:2]
-    whole = bind_request(args, kwargs)
-    outline = _outline(whole)
-    try:
-        return parse_job(**outline, settings=this_settings(), catalogue=this_catalogue())
-    except InvalidJob:
-        if outline["files"] == whole.get("files"):
-            raise
-        # The whole files may be right: the pool process looks at them.
-        return None
-    except Exception as error:  # noqa: BLE001  the process that runs it meets the same, and dies of nothing
-        _log.warning("The limits of a job can't be determined: %s", type(error).__name__)
-        return None
-
-
-def _outline(arguments: dict[str, object]) -> dict[str, object]:
-    """The arguments of a job with only the beginning of each file: this runs in the worker's event loop.
-
-    The limits depend on no more than that. The pool process checks the whole files.
-    """
-    files = arguments.get("files")
-    if isinstance(files, dict):
-        files = {path: _head(content) for path, content in files.items()}
-    outline = arguments | {"files": files, "stdin": None}
-    if isinstance(runs := arguments.get("runs"), list):
-        outline["runs"] = [_run_outline(run) for run in runs]
-    return outline
-
-
-def _run_outline(run: object) -> object:
-    """What the time limits of a job depend on in one of its runs."""
-    if not isinstance(run, dict):
-        return run
-    return {name: run[name] for name in RUN_LIMITS if name in run}
-
-
-def _head(content: object) -> object:
-    match content:
-        case str():
-            return content[:_HEAD]
-        case {"base64": str(text)}:
-            return {"base64": text[:_HEAD]}
-        case _:
-            return content

@@ -41,10 +41,11 @@ def run_sandboxed(self: SandboxTask, /, *args: object, **kwargs: object) -> dict
     from tasks.process import process_state
 
     sandbox = process_state.sandbox()
-    job = sandbox.parse(**bind_request(args, kwargs))
-    note_job(runtime=job.runtime.name)
     attempt, answer = Attempt(self.request, process_state.lease_renewal), None
     process_state.begin_attempt(attempt)
+    attempt.request()
+    job = sandbox.parse(**bind_request(args, kwargs))
+    note_job(runtime=job.runtime.name)
     while answer is None:
         answer = _take(self, sandbox, attempt, job)
     return answer

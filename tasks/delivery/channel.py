@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kombu.exceptions import KombuError
@@ -20,7 +21,8 @@ from tasks.delivery.stock import stock
 from tasks.delivery.unacked import Held, QoS, Taken, TakenBack
 from tasks.delivery.wakeup import Wakeup
 from tasks.envelope import JSON, Call, Dead, Stray, judge, sealed
-from tasks.headers import FULL
+from tasks.headers import FULL, TASK
+from tasks.outline import Outline
 from tasks.patience import PatientRetry, may_wait
 from tasks.queue_keys import TICKET, queue_keys
 from tasks.redis_script import RedisScript
@@ -51,6 +53,8 @@ class Message(stock.Channel.Message):  # type: ignore[misc]
         super().__init__(payload, channel, **options)
         self._decoded_cache = payload.get("decoded")
         self.is_judged = self._decoded_cache is not None
+        #: What its request needs to know of the job in it, if that was found out already.
+        self.outline: Outline | None = payload.get("outline")
 
 
 class Channel(stock.Channel):  # type: ignore[misc]
@@ -268,7 +272,8 @@ class Channel(stock.Channel):  # type: ignore[misc]
             others = [key for key in self._not_waiting() if key != taken.key]
             taken_others = map(self.registration.taken_key, others)
             keys = [self._on_list(taken), taken.key, *others, *taken_others]
-            was_last = self.qos.record(keys, tag, queue, instead, counts=counts)
+            look = partial(_note_outline, message, call)
+            was_last = self.qos.record(keys, tag, queue, instead, counts=counts, meanwhile=look)
         self.connection._deliver(message, queue)  # noqa: SLF001  kombu's own way in
         if queue in self._unanswered:
             # Nobody acknowledges the messages of this queue.
@@ -292,6 +297,11 @@ class Channel(stock.Channel):  # type: ignore[misc]
 
 class SentinelChannel(Channel, stock.SentinelChannel):  # type: ignore[misc]
     """The same channel, for a Redis behind Sentinels: each new connection goes to the current primary."""
+
+
+def _note_outline(message: dict[str, Any], call: Call) -> None:
+    if call.headers.get("task") == TASK:
+        message["outline"] = Outline(call.payload, call.headers)
 
 
 def _in_kombus_form(call: Call, queue: str, tag: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tasks.redis_script import RedisScript
 from tasks.settings import this_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Held", "QoS", "Taken", "TakenBack"]
 
@@ -79,9 +79,18 @@ class QoS(stock.QoS):  # type: ignore[misc]
         return [keys[int(one) - 1] for one in found[0]]
 
     def record(
-        self, keys: Sequence[str], tag: str, queue: str, instead: bytes | str, *, counts: bool
+        self,
+        keys: Sequence[str],
+        tag: str,
+        queue: str,
+        instead: bytes | str,
+        *,
+        counts: bool,
+        meanwhile: Callable[[], None],
     ) -> bool:
         """Record a message, or the one to write in its place. `counts`: its tenant's job runs.
+
+        `meanwhile` is called while Redis does that.
 
         `keys` are the list that it is on, its queue's, and others that may have messages for this consumer.
         Returns whether all of them are empty now. A blocking move needs that: it must not put a second
@@ -92,7 +101,13 @@ class QoS(stock.QoS):  # type: ignore[misc]
             Held: it is back in its queue.
         """
         bound = self._most_running if counts else 0
-        recorded = _RECORD(self._client, [*self.keys, *keys], tag, time.time(), queue, instead, bound)
+        sent = _RECORD.send(self._client, [*self.keys, *keys], tag, time.time(), queue, instead, bound)
+        try:
+            meanwhile()
+        except BaseException:
+            sent.drop()
+            raise
+        recorded = sent.answer()
         if recorded not in (_RECORDED, _RECORDED_LAST):
             raise Held if recorded else TakenBack
         return bool(recorded == _RECORDED_LAST)

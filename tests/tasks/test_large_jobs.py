@@ -11,7 +11,7 @@ import pytest
 
 from config import load_catalogue, load_settings
 from sandbox import InvalidJob, parse_job
-from tasks.request import _job_in
+from tasks.outline import _job_in
 
 if TYPE_CHECKING:
     from celery import Celery

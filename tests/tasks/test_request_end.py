@@ -16,11 +16,11 @@ from celery.worker import state as of_worker
 from sandbox import EngineUnreachable
 from sandbox.outage import Outage
 from tasks import hard_timeout
-from tasks import request as module
+from tasks import outline as module
 from tasks.engine_gate import EngineAway
 from tasks.lease import Lease, is_leased
+from tasks.outline import _head, _outline
 from tasks.process import process_state
-from tasks.request import _head, _outline
 from tasks.settings import this_settings
 from tests.tasks.requests import request_of
 from tests.waiting import wait_until
