@@ -6,7 +6,6 @@ import logging
 import select
 import threading
 import time
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -72,7 +71,7 @@ class WarmPool:
             while shelf is not None and (cell := shelf.take(time.monotonic())):
                 if _is_alive(cell):
                     self._claims.append((runtime, "hit"))
-                    return replace(cell, info=replace(cell.info, warm=True))
+                    return cell
                 self._discard(cell)
             if shelf is not None:
                 self._claims.append((runtime, "miss"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class Shelf:
         return len(self._waiting)
 
     def put(self, cell: OpenCell, now: float) -> None:
-        """Add a cell that has been made for this shelf."""
-        self._waiting.append((cell, now + self._age_s))
+        """Add a cell that has been made for this shelf: it is a warm one from now on."""
+        warm = replace(cell, info=replace(cell.info, warm=True))
+        self._waiting.append((warm, now + self._age_s))
 
     def take(self, now: float) -> OpenCell | None:
         """Take the oldest cell, so that none grows old while others are used. Counts as demand."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery.concurrency.base import BasePool
 from kombu import Message
 
 from tasks import app, run_sandboxed
 from tasks.request import JobRequest
+
+if TYPE_CHECKING:
+    from tasks.outline import Outline
 
 __all__ = ["Watch", "request_of"]
 
@@ -34,14 +37,19 @@ class Watch:
 
 
 def request_of(
-    task_id: str, /, *args: object, headers: dict[str, Any] | None = None, **kwargs: object
+    task_id: str,
+    /,
+    *args: object,
+    headers: dict[str, Any] | None = None,
+    outline: Outline | None = None,
+    **kwargs: object,
 ) -> Any:
     """The request of a call that was just delivered. Its `watch` records what it reports."""
     watch = Watch()
     about: dict[str, Any] = {"lang": "py", "task": run_sandboxed.name, "id": task_id, "retries": 0} | (
         headers or {}
     )
-    message = Message(
+    message: Any = Message(
         body=json.dumps([args or ("true", "bash"), kwargs, {}]),
         content_type="application/json",
         content_encoding="utf-8",
@@ -50,6 +58,8 @@ def request_of(
     )
     message.accept = {"application/json"}
     message.delivery_info = {}
+    if outline:
+        message.outline = outline
     request: Any = _Request(
         message,
         app=app,
