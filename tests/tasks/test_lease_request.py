@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -30,7 +28,7 @@ def test_a_request_whose_answer_is_lost_is_made_again_and_counts_once(database: 
     lease = of(database, 0)
     lease.request()
     assert lease._sent is not None
-    lease._sent._connection._sock.shutdown(socket.SHUT_RDWR)
+    lease._sent._connection.disconnect()
     assert (lease.acquire(), lease.begun) == (Answer.GRANTED, 1)
 
 

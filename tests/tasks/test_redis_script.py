@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 from redis.exceptions import ConnectionError as RedisGone
-from redis.exceptions import ResponseError
+from redis.exceptions import DataError, ResponseError
 
 from tasks.redis_script import RedisScript
 
@@ -65,7 +64,14 @@ def test_after_a_connection_that_was_lost_meanwhile_the_next_script_gets_a_new_o
     script = script_of(ECHO)
     script(single, [], "")
     sent = script.send(single, [], "lost")
-    sent._connection._sock.shutdown(socket.SHUT_RDWR)
+    sent._connection.disconnect()
     with pytest.raises(RedisGone):
         sent.answer()
     assert script.send(single, [], "again").answer() == "again"
+
+
+def test_a_script_that_cannot_be_sent_leaves_its_connection_to_others(single: redis.Redis) -> None:
+    nothing_that_redis_takes: Any = object()
+    with pytest.raises(DataError):
+        script_of(ECHO).send(single, [], nothing_that_redis_takes)
+    assert single.ping()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytest
 from redis.exceptions import OutOfMemoryError
 
 from tests.heard import said_to
 from tests.tasks.loops import QUEUE, idle, looped, message
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_after_a_message_with_none_behind_it_the_consumer_waits_without_asking_for_more(
@@ -108,3 +106,18 @@ def test_a_message_that_has_come_goes_on_before_redis_is_asked_for_more(
         assert "EVALSHA" not in said
         idle(one)
         one.messages[0].ack()
+
+
+def test_what_fails_while_redis_records_a_message_leaves_no_connection_in_use(
+    broker_url: str, database: Any
+) -> None:
+    def fail() -> None:
+        raise RuntimeError
+
+    del database
+    with looped(broker_url, QUEUE) as one:
+        idle(one)
+        taken_key = one.channel.registration.taken_key(QUEUE)
+        with pytest.raises(RuntimeError):
+            one.channel.qos.record([taken_key, QUEUE], "tag", QUEUE, "", counts=False, meanwhile=fail)
+        assert not one.channel.own_client.connection_pool._in_use_connections
