@@ -21,6 +21,7 @@ from tasks.engine_gate import EngineAway
 from tasks.lease import Lease, is_leased
 from tasks.outline import _head, _outline
 from tasks.process import process_state
+from tasks.request import JobRequest
 from tasks.settings import this_settings
 from tests.tasks.requests import request_of
 from tests.waiting import wait_until
@@ -155,6 +156,11 @@ def test_only_a_job_that_had_its_cell_opens_the_gate(process: ProcessState, resu
     request = begun()
     request.on_success((False, "{}", 1.0))
     assert (gate.is_open, request.watch.told) == (True, ["acknowledged"])
+
+
+def test_the_class_that_celery_derives_from_ours_hides_none_of_its_methods() -> None:
+    derived, ours = vars(type(request_of(JOB))), vars(JobRequest)
+    assert [name for name in derived.keys() & ours.keys() if callable(ours[name])] == []
 
 
 class Pool:
