@@ -27,6 +27,8 @@ _log = logging.getLogger("cellblock.api")
 _NO_CHANNEL = "cellblock.api.nothing"
 _READ_S = 5.0
 _AGAIN_S = 0.5
+# The connection has no stream yet, or two tasks read from one.
+_RENEWED = (AttributeError, RuntimeError)
 
 
 class Arrival:
@@ -57,7 +59,8 @@ class Arrivals:
     published before that is not heard: then they look. Redis ends the connection of a subscriber to which it
     publishes a result that is too large.
 
-    Two tasks use the connection. While one renews a lost one, redis-py raises AttributeError in the other.
+    Two tasks use the connection. While one renews a lost one, redis-py raises an error of `_RENEWED` in the
+    other. A request that had such an error is not heard of, so the subscription begins anew.
     """
 
     def __init__(self, redis: Redis) -> None:
@@ -65,6 +68,7 @@ class Arrivals:
         self._waiting: dict[str, set[Arrival]] = defaultdict(set)
         # Its types are incomplete. None while there is no connection.
         self._heard: Any = None
+        self._is_complete = True
 
     @classmethod
     @asynccontextmanager
@@ -97,7 +101,8 @@ class Arrivals:
             return
         try:
             await getattr(self._heard, command)(channel)
-        except (RedisError, OSError, AttributeError) as error:
+        except (RedisError, OSError, *_RENEWED) as error:
+            self._is_complete = False
             _log.debug("Redis did not take %s: %s", command, type(error).__name__)
 
     async def _listen(self) -> None:
@@ -105,9 +110,9 @@ class Arrivals:
             try:
                 async with self._redis.pubsub() as heard:
                     await self._subscribe(heard)
-                    while True:
+                    while self._is_complete:
                         self._wake(await heard.get_message(timeout=_READ_S))
-            except AttributeError as error:
+            except _RENEWED as error:
                 _log.info("The subscription is lost, and begins anew: %s", error)
             except (RedisError, OSError) as error:
                 note_outage(error)
@@ -117,7 +122,7 @@ class Arrivals:
 
     async def _subscribe(self, heard: Any) -> None:  # noqa: ANN401
         """Subscribe to all that is waited for, also to what is added meanwhile."""
-        asked = {_NO_CHANNEL}
+        asked, self._is_complete = {_NO_CHANNEL}, True
         await heard.subscribe(_NO_CHANNEL)
         while missing := set(self._waiting) - asked:
             await heard.subscribe(*missing)
