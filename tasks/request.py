@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker.request import Request
@@ -20,6 +20,9 @@ from tasks.refusal import refuse
 from tasks.results.worker_backend import has_result
 from tasks.settings import this_settings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["JobRequest"]
 
 # The back-off of this retry is some hours long.
@@ -33,13 +36,16 @@ class JobRequest(Request):
     cellblock, and no publisher can set longer ones.
     """
 
+    def __init_subclass__(cls) -> None:
+        """Note successes also in the class that Celery derives for each task: it has its own `on_success`."""
+        super().__init_subclass__()
+        setattr(cls, "on_success", _noting(cls.on_success))  # noqa: B010  mypy lets nobody assign to a method
+
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401  Celery's own
         super().__init__(message, **options)
         self.request_dict.setdefault(RECEIVED_AT, time.time())
         #: When a process began the job, by the monotonic clock.
         self.begun = time.monotonic()
-        # Celery derives a class from this one, for each task, that has an `on_success` of its own.
-        vars(self)["on_success"] = self._succeed
         self._eta: datetime | None = _bounded_eta(self.eta, self.request_dict.get("retries"))
         # The transport may have read the job already, while Redis recorded the message.
         outline = getattr(message, "outline", None) or Outline(message.payload, self.request_dict)
@@ -90,13 +96,6 @@ class JobRequest(Request):
         """End a running job as cancelled, with its output, instead of killing its process."""
         process_state.background.add(self._cancel, pool, signal)
 
-    def _succeed(self, outcome: Any, **options: Any) -> None:  # noqa: ANN401
-        """Called by Celery with the outcome of the job in its process, also if that failed."""
-        failed, *_ = outcome
-        if not failed:
-            process_state.engine_gate.note_success()
-        type(self).on_success(self, outcome, **options)
-
     def _announce_revoked(self, *args: Any) -> None:  # noqa: ANN401  Celery's own
         """Called by Celery in the event loop, for a revoked job and for one that has expired."""
         self._already_revoked = True
@@ -128,6 +127,18 @@ class JobRequest(Request):
         hard_timeout.time_out(self, self._runtime, lasted_s)
         task_ready(self)
         self.acknowledge()
+
+
+def _noting(on_success: Callable[..., None]) -> Callable[..., None]:
+    """The same, for the outcome of a job in its process. A job that had its cell ends an outage."""
+
+    def note_and_go_on(request: JobRequest, outcome: Any, **options: Any) -> None:  # noqa: ANN401
+        failed, *_ = outcome
+        if not failed:
+            process_state.engine_gate.note_success()
+        on_success(request, outcome, **options)
+
+    return note_and_go_on
 
 
 def _bounded_eta(eta: datetime | None, retries: object) -> datetime | None:
