@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -161,6 +163,15 @@ def test_only_a_job_that_had_its_cell_opens_the_gate(process: ProcessState, resu
 def test_the_class_that_celery_derives_from_ours_hides_none_of_its_methods() -> None:
     derived, ours = vars(type(request_of(JOB))), vars(JobRequest)
     assert [name for name in derived.keys() & ours.keys() if callable(ours[name])] == []
+
+
+def test_a_request_is_freed_with_its_message_as_soon_as_nobody_needs_it() -> None:
+    gc.disable()
+    try:
+        kept = weakref.ref(request_of(JOB))
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 class Pool:
