@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.exceptions import OutOfMemoryError
 
 from tests.heard import said_to
 from tests.tasks.loops import QUEUE, idle, looped, message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def coming_by_looks(one: Any, database: Any, count: int) -> Iterator[None]:
+    """What is sent in the block makes `count` messages, which come without a wait for any that comes."""
+    with said_to(database) as said:
+        yield
+        one.turn(lambda: len(one.messages) == count, f"all {count} have come")
+    # The consumer looks which message is next in turn.
+    assert "BLMOVE" not in said
+    for raw in one.messages:
+        raw.ack()
 
 
 def test_after_a_message_with_none_behind_it_the_consumer_waits_without_asking_for_more(
@@ -46,13 +62,8 @@ def test_the_last_message_of_one_queue_does_not_hide_that_another_queue_has_more
         idle(one, QUEUE, "other")
         database.lpush(QUEUE, message("first"), message("third"))
         one.turn(lambda: one.messages, "the first has come")
-        with said_to(database) as said:
+        with coming_by_looks(one, database, 3):
             database.lpush("other", message("second"))
-            one.turn(lambda: len(one.messages) == 3, "all have come")
-        # It looks which message is next in turn, instead of waiting for any that comes.
-        assert "BLMOVE" not in said
-        for raw in one.messages:
-            raw.ack()
 
 
 def test_the_last_message_of_one_queue_does_not_hide_what_was_taken_of_another(
@@ -63,13 +74,9 @@ def test_the_last_message_of_one_queue_does_not_hide_what_was_taken_of_another(
         idle(one, QUEUE, "other")
         database.lpush(QUEUE, message("first"))
         one.turn(lambda: one.messages, "the first has come")
-        with said_to(database) as said:
+        with coming_by_looks(one, database, 3):
             database.lpush(one.channel.registration.taken_key(QUEUE), message("third"))
             database.lpush("other", message("second"))
-            one.turn(lambda: len(one.messages) == 3, "all have come")
-        assert "BLMOVE" not in said
-        for raw in one.messages:
-            raw.ack()
 
 
 def test_a_message_that_redis_refuses_to_record_is_looked_for_at_once(
@@ -86,12 +93,8 @@ def test_a_message_that_redis_refuses_to_record_is_looked_for_at_once(
             return bool(record(*args, **options))
 
         monkeypatch.setattr(one.channel.qos, "record", record_or_refuse)
-        with said_to(database) as said:
+        with coming_by_looks(one, database, 2):
             database.pipeline().lpush(QUEUE, message("one")).lpush("other", message("another")).execute()
-            one.turn(lambda: len(one.messages) == 2, "both have come")
-        assert "BLMOVE" not in said
-        for raw in one.messages:
-            raw.ack()
 
 
 def test_a_message_that_has_come_goes_on_before_redis_is_asked_for_more(
