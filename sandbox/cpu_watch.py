@@ -27,8 +27,7 @@ class CpuWatch:
     def __init__(self, cell: Cell, limits: Limits) -> None:
         self._cell = cell
         self._limit_ns = None if limits.cpu_time_s is None else int(limits.cpu_time_s * 1e9)
-        # Within one period of its quota a job may use more cores than it has.
-        self._cores = max(math.ceil(limits.cpus), os.cpu_count() or 1)
+        self._cpus = limits.cpus
         self._due = math.inf
 
     @property
@@ -59,4 +58,6 @@ class CpuWatch:
         return False
 
     def _look_when(self, left_ns: int) -> None:
-        self._due = time.monotonic() + max(_LEAST_S, left_ns / 1e9 / self._cores)
+        # Within one period of its quota a job may use more cores than it has.
+        cores = max(math.ceil(self._cpus), os.cpu_count() or 1)
+        self._due = time.monotonic() + max(_LEAST_S, left_ns / 1e9 / cores)

@@ -75,7 +75,6 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._wakeup: Wakeup | None = None
         self._look: Look | None = None
         self._client: Any = None
-        self._has_handed_on = False
         # Whether no message waited when the one that has just arrived was recorded.
         self._was_last = False
         super().__init__(*args, **options)
@@ -90,12 +89,7 @@ class Channel(stock.Channel):  # type: ignore[misc]
         """Take the messages that are there, as far as the worker has room for them, and wait for more."""
         if self._moves is None:
             self._begin(loop)
-        if self._has_handed_on and self._wakeup:
-            # A message that has just arrived goes to its process first: to look for more takes a round trip.
-            self._has_handed_on = False
-            self._wakeup.wake()
-        else:
-            self._take()
+        self._take()
 
     def _begin(self, loop: Any) -> None:  # noqa: ANN401
         pool = self._get_pool(asynchronous=True)
@@ -229,7 +223,6 @@ class Channel(stock.Channel):  # type: ignore[misc]
         if self.qos.can_consume() and message != TICKET:
             # Without room, the next look is not at once: others may have come by then.
             self._was_last = self._accept(Taken(key, message, None)) and self.qos.can_consume()
-            self._has_handed_on = True
         else:
             self.own_client.lmove(self.registration.taken_key(key), key, "RIGHT", "RIGHT")
 

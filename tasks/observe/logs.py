@@ -10,6 +10,7 @@ from celery.utils.log import get_multiprocessing_logger
 
 from sandbox.budget import overcommitments, this_host
 from sandbox.log_lines import log_formatter
+from tasks.observe.late_lines import LateLines
 from tasks.observe.log_context import job_facts
 from tasks.process import process_state
 from tasks.settings import this_settings
@@ -46,6 +47,8 @@ def format_lines(logger: logging.Logger, **_: object) -> None:
     of_billiard = get_multiprocessing_logger()
     for handler in (*logger.handlers, *(of_billiard.handlers if of_billiard else ())):
         handler.setFormatter(_formatter())
+    for handler in logger.handlers:
+        handler.addFilter(LateLines(handler))
 
 
 def _formatter() -> logging.Formatter:

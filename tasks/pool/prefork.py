@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import time
+from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from billiard.pool import SIG_SOFT_TIMEOUT
 from celery.concurrency import prefork
@@ -15,6 +17,9 @@ from tasks.patience import guard_event_loop
 from tasks.pool.resting_limits import RESUME, SUSPEND, limits
 from tasks.pool.whole_messages import WholeMessages
 from tasks.settings import this_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Pool", "use_our_pool"]
 
@@ -39,12 +44,35 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
     """The parent's side of the pool."""
 
     Worker = _Worker
+    on_poll_start: Callable[[], None]
 
     def create_result_handler(self) -> Any:  # noqa: ANN401  Celery's own
         """Handle the messages SUSPEND and RESUME too."""
         handler = super().create_result_handler()
         handler.state_handlers.update({SUSPEND: self._suspend, RESUME: self._resume})
         return handler
+
+    def _create_write_handlers(self, hub: Any) -> None:  # noqa: ANN401
+        super()._create_write_handlers(hub)
+        self._write = hub.consolidate_callback
+        self.on_poll_start = partial(self._watch_pipes, hub, self.on_poll_start)
+
+    def _watch_pipes(self, hub: Any, watch: Callable[[], None]) -> None:  # noqa: ANN401
+        """Called in each iteration of the event loop. Celery would take each pipe out of it, there or not."""
+        if self.outbound_buffer or not hub.writers.keys().isdisjoint(self._all_inqueues):
+            watch()
+
+    def apply_async(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  billiard's own
+        """Write the job to an idle process at once, if there is one.
+
+        Celery waits for the next iteration of the event loop, and looks there whether the pipe is writable.
+        """
+        result = super().apply_async(*args, **options)
+        if idle := self._all_inqueues - self._busy_workers:
+            self._write([min(idle)])
+            # The kernel may have put that process on this CPU, although another one is idle.
+            os.sched_yield()
+        return result
 
     def _suspend(self, job: int) -> None:
         result = self._cache.get(job)
