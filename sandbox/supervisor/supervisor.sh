@@ -80,6 +80,8 @@ fi
 asks='' bash=bash
 command -v bash >/dev/null || bash=/bin/sh
 
+# In braces: the shell reads all of it now, and not while a job waits.
+{
 ready='' confirmed=1 collect='' exact='' workspace_bytes=0 stack_kib=8192 stdin=/dev/null newline='
 '
 
@@ -189,3 +191,4 @@ fi
 # closed the connection.
 read -r _ <&3
 exit "$exit_code"
+}
