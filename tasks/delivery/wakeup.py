@@ -12,7 +12,8 @@ class Wakeup:
     """An event that is ready as soon as `wake` is called.
 
     A loop calls what is ready in no fixed order. If the channel takes a message after the pool was asked for
-    something to send, the message would wait until the next event, for up to a second.
+    something to send, and no process is idle, the message would wait until the next event, for up to a
+    second. So would its line in the log.
     """
 
     def __init__(self, loop: Any) -> None:  # noqa: ANN401  kombu's own

@@ -18,7 +18,7 @@ __all__ = ["LateLines"]
 
 
 class LateLines(Filter):
-    """Holds the lines of received messages until the event loop's next iteration, or the next other line."""
+    """Holds the lines of received messages until the loop's next iteration, or their handler's next line."""
 
     def __init__(self, handler: Handler) -> None:
         """For `handler`, which is to have this filter."""
@@ -28,7 +28,7 @@ class LateLines(Filter):
 
     def filter(self, record: LogRecord) -> bool:
         """Whether to write the line now. The lines before it are written first."""
-        loop = get_event_loop() if record.msg == LOG_RECEIVED else None
+        loop = get_event_loop() if record.msg is LOG_RECEIVED else None
         if loop is not None:
             self._held.append(record)
             loop.call_soon(self.write)

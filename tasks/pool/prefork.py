@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from billiard.pool import SIG_SOFT_TIMEOUT
 from celery.concurrency import prefork
+from kombu.asynchronous import set_event_loop
 
 from tasks.patience import guard_event_loop
 from tasks.pool.resting_limits import RESUME, SUSPEND, limits
@@ -54,6 +55,8 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
 
     def _create_write_handlers(self, hub: Any) -> None:  # noqa: ANN401
         super()._create_write_handlers(hub)
+        # When the broker is back, Celery goes on with its event loop, which kombu has forgotten.
+        set_event_loop(hub)
         self._write = hub.consolidate_callback
         self.on_poll_start = partial(self._watch_pipes, hub, self.on_poll_start)
 
@@ -68,7 +71,8 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         Celery waits for the next iteration of the event loop, and looks there whether the pipe is writable.
         """
         result = super().apply_async(*args, **options)
-        if idle := self._all_inqueues - self._busy_workers:
+        idle = self._all_inqueues - self._busy_workers
+        if idle and result is not None:
             self._write([min(idle)])
             # The kernel may have put that process on this CPU, although another one is idle.
             os.sched_yield()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sandbox import InvalidJob
+from sandbox.request import bind_request
 from tasks import run_sandboxed
 
 
@@ -25,6 +28,7 @@ def _unreachable_broker(monkeypatch: pytest.MonkeyPatch) -> None:
         ((), {}, "missing a required argument: 'cmd'"),
         (("true", "bash", 5), {}, "too many positional arguments"),
         (("true",), {"cmd": "true"}, "multiple values for argument 'cmd'"),
+        (("true", "bash"), {"runtime": "bash"}, "multiple values for argument 'runtime'"),
     ],
 )
 def test_a_bad_request_is_refused_in_the_callers_own_process(
@@ -32,6 +36,14 @@ def test_a_bad_request_is_refused_in_the_callers_own_process(
 ) -> None:
     with pytest.raises(InvalidJob, match=words):
         run_sandboxed.delay(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [(None, {"cmd": "true"}), (("true", "bash"), None), (("true", "bash"), [5])]
+)
+def test_what_is_no_call_at_all_is_refused(args: Any, kwargs: Any) -> None:
+    with pytest.raises(InvalidJob):
+        bind_request(args, kwargs)
 
 
 def test_a_signature_is_checked_when_it_is_sent() -> None:

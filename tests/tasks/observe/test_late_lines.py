@@ -79,10 +79,8 @@ def test_a_process_that_is_forked_meanwhile_leaves_it_to_its_parent(hub: Hub) ->
     assert log.lines == ["I have started"]
 
 
-def test_without_an_event_loop_it_is_written_at_once() -> None:
-    before = get_event_loop()
-    set_event_loop(None)
+def test_without_an_event_loop_it_is_written_at_once(hub: Hub) -> None:
+    hub.close()
     log = Written()
     log.handle(received("1"))
-    set_event_loop(before)
     assert log.lines == ["Task job[1] received"]

@@ -112,6 +112,19 @@ def test_a_job_for_a_process_that_has_just_died_is_run_by_another(pooled: Pooled
     assert pooled.answers[0] in pooled.pids - {process.pid for process in dead}
 
 
+def test_a_pool_that_is_closed_writes_nothing(pooled: Pooled, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Any] = []
+    monkeypatch.setattr(pooled.pool, "_write", written.append)
+    pooled.pool.close()
+    assert (pooled.send(), written) == (None, [])
+
+
+def test_the_loop_is_known_again_after_the_broker_was_away(pooled: Pooled) -> None:
+    pooled.hub.reset()
+    pooled.pool.register_with_event_loop(pooled.hub)
+    assert get_event_loop() is pooled.hub
+
+
 def test_a_turn_without_a_job_leaves_the_pipes_alone(pooled: Pooled, monkeypatch: pytest.MonkeyPatch) -> None:
     touched: list[int] = []
     monkeypatch.setattr(pooled.hub, "remove_writer", touched.append)

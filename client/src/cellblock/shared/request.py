@@ -40,10 +40,15 @@ def bind_request(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[s
     Raises:
         InvalidJob: `cmd` is missing, given twice, or there are too many.
     """
-    is_usual = len(args) == len(_FIRST) and kwargs.keys().isdisjoint(_FIRST)
-    request = {**kwargs, **dict(zip(_FIRST, args, strict=True))} if is_usual else _bound(args, kwargs)
+    request = _usual(args, kwargs) or _bound(args, kwargs)
     check_names(request.keys() - _FIRST)
     return request
+
+
+def _usual(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object] | None:
+    if isinstance(args, list | tuple) and isinstance(kwargs, dict) and len(args) == len(_FIRST):
+        return None if kwargs.keys() & _FIRST else {**kwargs, **dict(zip(_FIRST, args, strict=True))}
+    return None
 
 
 def _bound(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
