@@ -54,7 +54,7 @@ class Message(stock.Channel.Message):  # type: ignore[misc]
         self._decoded_cache = payload.get("decoded")
         self.is_judged = self._decoded_cache is not None
         #: What its request needs to know of the job in it, if that was found out already.
-        self.outline: Outline | None = payload.get("outline")
+        self.outline: Outline | None = payload.pop("outline", None)
 
 
 class Channel(stock.Channel):  # type: ignore[misc]
@@ -89,6 +89,9 @@ class Channel(stock.Channel):  # type: ignore[misc]
         """Take the messages that are there, as far as the worker has room for them, and wait for more."""
         if self._moves is None:
             self._begin(loop)
+        if not self.registration.enrolled:
+            # Until Redis has registered this consumer, nobody would put back what it takes.
+            self.beat()
         self._take()
 
     def _begin(self, loop: Any) -> None:  # noqa: ANN401
@@ -98,7 +101,6 @@ class Channel(stock.Channel):  # type: ignore[misc]
         self._moves = BlockingMoves(pool, loop, self._arrived)
         self._wakeup = Wakeup(loop)
         self._look = Look(loop, self._wakeup.wake)
-        self.beat()
         if this_settings().bounds_queues:
             self._look.repeat(_BOUND_S, self._refuse_excess)
 

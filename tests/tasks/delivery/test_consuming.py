@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kombu import Consumer, Queue
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from tasks.delivery import dead_letters
 from tasks.delivery.consumers import Registration
@@ -284,6 +284,26 @@ def test_a_consumer_is_on_the_register_from_its_first_beat_until_it_leaves(datab
     assert database.zscore("cellblock.consumers", registration.consumer) - database.time()[0] in (0, 1)
     registration.leave(database)
     assert (registration.enrolled, database.keys()) == (False, [])
+
+
+def test_a_consumer_takes_nothing_before_redis_has_registered_it(
+    broker_url: str, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis refuses that once, as if it were full. The refusal is made up here."""
+    beat, refusals = Registration.beat, iter([OutOfMemoryError("OOM command not allowed")])
+
+    def beat_or_refuse(registration: Registration, *args: Any) -> list[str]:
+        if refusal := next(refusals, None):
+            raise refusal
+        return beat(registration, *args)
+
+    monkeypatch.setattr(Registration, "beat", beat_or_refuse)
+    database.lpush(QUEUE, message("first"))
+    with looped(broker_url, QUEUE) as one:
+        one.turn(lambda: one.messages, "it has come")
+        assert database.smembers(one.channel.registration.held_key)
+        assert database.zscore("cellblock.consumers", one.channel.registration.consumer)
+        one.messages[0].ack()
 
 
 def test_messages_whose_list_somebody_has_deleted_get_new_tickets_at_the_next_beat(
