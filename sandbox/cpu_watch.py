@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sandbox.errors import EngineFailed
@@ -58,6 +59,9 @@ class CpuWatch:
         return False
 
     def _look_when(self, left_ns: int) -> None:
-        # Within one period of its quota a job may use more cores than it has.
-        cores = max(math.ceil(self._cpus), os.cpu_count() or 1)
-        self._due = time.monotonic() + max(_LEAST_S, left_ns / 1e9 / cores)
+        self._due = time.monotonic() + max(_LEAST_S, left_ns / 1e9 / self._cores)
+
+    @cached_property
+    def _cores(self) -> int:
+        """How many cores it may use within one period of its quota. Only a job with a limit asks for it."""
+        return max(math.ceil(self._cpus), os.cpu_count() or 1)

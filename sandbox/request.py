@@ -24,7 +24,6 @@ ARGUMENTS = (
     *("runs", "compare", "stop_on_failure", "network", "check"),
 )
 
-_FIRST = ("cmd", "runtime")
 _OF_RUNS = ("compare", "stop_on_failure")
 # All patterns are tried on each file that a job leaves.
 _PATTERNS = 256
@@ -39,24 +38,13 @@ def bind_request(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[s
     Raises:
         InvalidJob: `cmd` is missing, given twice, or there are too many.
     """
-    request = _usual(args, kwargs) or _bound(args, kwargs)
-    check_names(request.keys() - _FIRST)
-    return request
-
-
-def _usual(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object] | None:
-    if isinstance(args, list | tuple) and isinstance(kwargs, dict) and len(args) == len(_FIRST):
-        return None if kwargs.keys() & _FIRST else {**kwargs, **dict(zip(_FIRST, args, strict=True))}
-    return None
-
-
-def _bound(args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
-    """The same for any call. It takes longer than all checks of a short request."""
     try:
         bound = _SHAPE.bind(*args, **kwargs).arguments
     except TypeError as error:
         raise InvalidJob(f"run_sandboxed(cmd, runtime=None, *, …): {error}.") from None
-    return {**bound.pop("rest", {}), **bound}
+    rest = bound.pop("rest", {})
+    check_names(rest)
+    return {**rest, **bound}
 
 
 def _request(cmd: object, runtime: object = None, **rest: object) -> None:

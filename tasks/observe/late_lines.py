@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from contextlib import suppress
 from logging import Filter
 from typing import TYPE_CHECKING
 
@@ -33,16 +32,18 @@ class LateLines(Filter):
             self._held.append(record)
             loop.call_soon(self.write)
             return False
-        self.write()
+        if self._held:
+            self.write()
         return True
 
     def write(self) -> None:
         """Write the lines that are held. A forked process leaves those of its parent to that."""
-        with suppress(IndexError):
-            while record := self._held.popleft():
+        # Several threads may write the lines that one thread holds.
+        self._handler.acquire()
+        try:
+            while self._held:
+                record = self._held.popleft()
                 if record.process == os.getpid():
-                    self._handler.acquire()
-                    try:
-                        self._handler.emit(record)
-                    finally:
-                        self._handler.release()
+                    self._handler.emit(record)
+        finally:
+            self._handler.release()

@@ -53,10 +53,14 @@ class Pool(asynpool.AsynPool):  # type: ignore[misc]
         handler.state_handlers.update({SUSPEND: self._suspend, RESUME: self._resume})
         return handler
 
+    def register_with_event_loop(self, hub: Any) -> None:  # noqa: ANN401  Celery's own
+        """Called by Celery when its event loop begins, and again when a lost broker is back."""
+        # kombu forgets the loop when the connection is lost.
+        set_event_loop(hub)
+        super().register_with_event_loop(hub)
+
     def _create_write_handlers(self, hub: Any) -> None:  # noqa: ANN401
         super()._create_write_handlers(hub)
-        # When the broker is back, Celery goes on with its event loop, which kombu has forgotten.
-        set_event_loop(hub)
         self._write = hub.consolidate_callback
         self.on_poll_start = partial(self._watch_pipes, hub, self.on_poll_start)
 

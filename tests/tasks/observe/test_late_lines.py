@@ -59,9 +59,9 @@ def test_the_line_is_written_in_the_loops_next_iteration(hub: Hub) -> None:
 
 def test_it_is_written_before_any_later_line(hub: Hub) -> None:
     log = Written()
-    for record in (received("1"), line("Discarding it")):
+    for record in (received("1"), received("2"), line("Discarding it")):
         log.handle(record)
-    assert log.lines == ["Task job[1] received", "Discarding it"]
+    assert log.lines == ["Task job[1] received", "Task job[2] received", "Discarding it"]
 
 
 def test_it_is_written_at_the_end_of_the_loop(hub: Hub) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from multiprocessing import util
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,8 @@ class Pooled:
     """A pool of two processes. The test itself runs each turn of the event loop."""
 
     def __init__(self) -> None:
+        # Before the processes are forked, so that they have them too.
+        self.gates = [os.pipe(), os.pipe()]
         self.hub = Hub()
         set_event_loop(self.hub)
         self.pool: Any = Pool(processes=2, threads=False, synack=False)
@@ -33,6 +34,13 @@ class Pooled:
 
     def send(self, function: Any = os.getpid, *args: object) -> Any:
         return self.pool.apply_async(function, args, callback=self.answers.append)
+
+    def send_to_gate(self, number: int) -> Any:
+        """Send a job that ends when its gate is opened."""
+        return self.send(os.read, self.gates[number][0], 1)
+
+    def open_gate(self, number: int) -> None:
+        os.write(self.gates[number][1], b"!")
 
     def turn_once(self) -> None:
         next(self._loop)
@@ -54,6 +62,8 @@ class Pooled:
         # There is nothing left for it to end when this process exits.
         self.pool._terminate.cancel()
         self.hub.close()
+        for descriptor in (*self.gates[0], *self.gates[1]):
+            os.close(descriptor)
 
     @property
     def pids(self) -> set[int]:
@@ -87,19 +97,20 @@ def test_a_job_is_written_to_an_idle_process_at_once(pooled: Pooled) -> None:
 def test_a_job_waits_while_all_processes_are_busy_and_is_written_to_the_first_that_is_idle(
     pooled: Pooled,
 ) -> None:
-    jobs = [pooled.send(time.sleep, 0.1), pooled.send(time.sleep, 0.5), pooled.send()]
+    jobs = [pooled.send_to_gate(0), pooled.send_to_gate(1), pooled.send()]
     assert [bool(job._write_to) for job in jobs] == [True, True, False]
+    pooled.open_gate(0)
     pooled.turn_until_answered(2)
-    assert pooled.answers == [None, jobs[0]._write_to.pid]
+    assert pooled.answers == [b"!", jobs[0]._write_to.pid]
 
 
 def test_no_pipe_is_watched_while_no_job_waits(pooled: Pooled) -> None:
     """A pipe to a busy process is nearly always writable, so that the loop would spin."""
-    pooled.send(time.sleep, 0.1), pooled.send(time.sleep, 0.5), pooled.send()
+    pooled.send_to_gate(0), pooled.send_to_gate(1), pooled.send()
+    pooled.open_gate(0)
     pooled.turn_until_answered(2)
     pooled.turn_once()
     assert pooled.watched == set()
-    pooled.turn_until_answered(3)
 
 
 def test_a_job_for_a_process_that_has_just_died_is_run_by_another(pooled: Pooled) -> None:
