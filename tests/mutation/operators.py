@@ -1,11 +1,11 @@
-"""The kinds of faults: a negated condition, a removed call, a wrong number or key, an error not caught."""
+"""The kinds of faults: a negated condition, something dropped, a wrong number or key, an error not caught."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import parso
 from cosmic_ray.operators.boolean_replacer import (
-    AddNot,
     ReplaceAndWithOr,
     ReplaceFalseWithTrue,
     ReplaceOrWithAnd,
@@ -15,34 +15,71 @@ from cosmic_ray.operators.exception_replacer import ExceptionReplacer as NamedEx
 from cosmic_ray.operators.operator import Example, Operator
 from cosmic_ray.operators.provider import OperatorProvider
 from cosmic_ray.operators.zero_iteration_for_loop import ZeroIterationForLoop
-from parso.python.tree import Keyword, Name, Number, String
+from parso.python.tree import Name, Number, String
+
+from tests.mutation.drops import DropAssignment, DropCall, DropContext, logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = ["OPERATORS"]
 
-_LOG_WORDS = ("_log.", "log.")
+# `a if b else c` has this many.
+_PARTS_OF_A_CHOICE = 5
+_OTHER_BOUND = {"min": "max", "max": "min"}
 
 
-class DropCall(Operator):  # type: ignore[misc]
-    """Removes a statement that is only a call, such as a clean-up, a release of a lock, or an expiry."""
+class AddNot(Operator):  # type: ignore[misc]
+    """Negates a condition as a whole. Cosmic Ray's own operator breaks `:=` and leaves `elif` alone."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
-        """Every statement that is a call, except calls that write to the log."""
-        if node.type == "simple_stmt" and _is_call(node.children[0]):
+        """The conditions of `if`, `elif` and `while`, of an expression, and of a comprehension."""
+        for place in self._places(node):
+            yield node.children[place].start_pos, node.children[place].end_pos
+
+    def mutate(self, node: Any, index: int) -> Any:
+        """Put the condition into parentheses, and `not` before it."""
+        place = self._places(node)[index]
+        negated = f" not ({node.children[place].get_code().strip()})"
+        node.children[place] = parso.parse(negated)  # type: ignore[no-untyped-call]
+        return node
+
+    @staticmethod
+    def _places(node: Any) -> list[int]:
+        if node.type == "test" and len(node.children) == _PARTS_OF_A_CHOICE:
+            return [2]
+        if node.type in ("if_stmt", "while_stmt", "comp_if"):
+            before = ("if", "elif", "while")
+            return [
+                place
+                for place, child in enumerate(node.children[1:], 1)
+                if node.children[place - 1] in before
+            ]
+        return []
+
+    @classmethod
+    def examples(cls) -> tuple[Example, ...]:
+        """Examples of the change, for Cosmic Ray."""
+        return (Example("a if b else c", "a if not (b) else c"),)
+
+
+class SwapBound(Operator):  # type: ignore[misc]
+    """Makes a largest value a smallest one, and the other way round."""
+
+    def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
+        """Every call of `min` and `max`."""
+        if node.type in ("atom_expr", "power") and node.children[0].get_code().strip() in _OTHER_BOUND:
             yield node.children[0].start_pos, node.children[0].end_pos
 
     def mutate(self, node: Any, index: int) -> Any:
-        """Replace the call with `pass`."""
-        call = node.children[0]
-        node.children[0] = Keyword("pass", call.start_pos, prefix=call.get_first_leaf().prefix)
+        """Call the other one."""
+        node.children[0].value = _OTHER_BOUND[node.children[0].value]
         return node
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
         """Examples of the change, for Cosmic Ray."""
-        return (Example("close()\n", "pass\n"), Example("a.b(c)\n", "pass\n"))
+        return (Example("min(a, b)", "max(a, b)"),)
 
 
 class ChangeNumber(Operator):  # type: ignore[misc]
@@ -84,18 +121,6 @@ class ChangeText(Operator):  # type: ignore[misc]
         return (Example("x['key']", "x['Xkey']"),)
 
 
-def _is_call(node: Any) -> bool:
-    if node.type not in ("atom_expr", "power"):
-        return False
-    return bool(node.children[-1].type == "trailer" and node.children[-1].children[0] == "(") and not _logs(
-        node
-    )
-
-
-def _logs(node: Any) -> bool:
-    return bool(node.get_code(include_prefix=False).startswith(_LOG_WORDS))
-
-
 def _counts(node: Any) -> bool:
     if node.value.startswith(('"""', 'r"""', "'''")) or " " in node.value or node.value[1:-1] == "":
         return False
@@ -110,7 +135,7 @@ def _counts(node: Any) -> bool:
 
 
 def _is_call_of_log(node: Any) -> bool:
-    return node.type in ("atom_expr", "power") and _logs(node)
+    return node.type in ("atom_expr", "power") and logs(node)
 
 
 _STOCK = OperatorProvider()
@@ -127,12 +152,11 @@ _COMPARISONS = (
     "GtE_LtE",
     "Is_IsNot",
     "IsNot_Is",
-    "In_NotIn",
 )
 _ARITHMETIC = (
+    "Mul_Add",
     "Add_Sub",
     "Sub_Add",
-    "Mul_Add",
     "Div_Mul",
     "FloorDiv_Mul",
     "LShift_RShift",
@@ -154,6 +178,18 @@ class ExceptionReplacer(NamedExceptionReplacer):  # type: ignore[misc]
         return [leaf for leaf in (one.get_last_leaf() for one in caught) if isinstance(leaf, Name)]
 
 
+def _of_two_values(name: str) -> type[Operator]:
+    """Cosmic Ray's own operator, without the star and the slash that stand among parameters."""
+    stock: type[Operator] = _STOCK[name]
+
+    class OfTwoValues(stock):  # type: ignore[misc]
+        def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
+            if node.parent is not None and node.parent.type in ("arith_expr", "term", "shift_expr"):
+                yield from super().mutation_positions(node)
+
+    return OfTwoValues
+
+
 OPERATORS: Mapping[str, Operator] = {
     **{
         kind.__name__: kind()
@@ -166,16 +202,13 @@ OPERATORS: Mapping[str, Operator] = {
             ExceptionReplacer,
             ZeroIterationForLoop,
             DropCall,
+            DropAssignment,
+            DropContext,
+            SwapBound,
             ChangeNumber,
             ChangeText,
         )
     },
-    **{
-        name: _STOCK[name]()
-        for name in (
-            *(f"ReplaceComparisonOperator_{pair}" for pair in _COMPARISONS),
-            *(f"ReplaceBinaryOperator_{pair}" for pair in _ARITHMETIC),
-        )
-        if name in list(_STOCK)
-    },
+    **{name: _STOCK[name]() for name in (f"ReplaceComparisonOperator_{pair}" for pair in _COMPARISONS)},
+    **{name: _of_two_values(name)() for name in (f"ReplaceBinaryOperator_{pair}" for pair in _ARITHMETIC)},
 }

@@ -42,7 +42,9 @@ def test_a_constant_and_a_default_belong_to_the_import_and_a_body_does_not() -> 
     assert lines_in_functions(source) == {5, 12}
 
 
-@pytest.mark.parametrize("path", ["tasks/back_off.py", "sandbox/engines/docker/cell.py"])
+@pytest.mark.parametrize(
+    "path", ["tasks/back_off.py", "sandbox/engines/docker/cell.py", "tasks/lease.py", "tasks/run.py"]
+)
 def test_a_fault_changes_its_line_and_leaves_a_program(path: str) -> None:
     mutants = list(all_mutants([path]))
     before = Path(path).read_text().splitlines()
