@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     from tests.preloaded import Running
 
+pytestmark = pytest.mark.usefixtures("_unmeasured")
+
 PROGRAM = "import signal; print('up', flush=True); signal.pause()"
+
+
+@pytest.fixture
+def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured starts as a program of its own, so that nothing runs before the measuring begins."""
+    monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
+    monkeypatch.delenv("COVERAGE_FOLDER", raising=False)
 
 
 def started(folder: Path, **settings: str) -> Running:

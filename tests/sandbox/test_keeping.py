@@ -69,3 +69,11 @@ def test_a_collector_that_has_seen_enough_does_not_cut_the_workspace_short(job: 
     patterns = tuple(f"**/*{number}*" for number in range(200))
     kept = bring_back(in_pieces(4096, many), replace(job, artifacts=patterns), CAPS)[1]
     assert kept.ref == bring_back([many], job, CAPS)[1].ref
+
+
+def test_a_store_that_is_full_only_at_the_end_keeps_nothing_and_says_so(job: Job, tmp_path: Path) -> None:
+    small = FolderBlobs(tmp_path, "", load_settings(blobs=str(tmp_path), blobs_limit=1024))
+    kept = bring_back([WHOLE], replace(job, blobs=small), CAPS)[1]
+    assert (kept.ref, kept.cut_short) == (None, False)
+    assert "1 KiB" in (kept.skipped or "")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,3 +65,22 @@ def test_only_a_kill_counts(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
     assert not killed_for_memory(GROUP, tmp_path / "none")
+
+
+def test_a_log_that_fails_while_it_is_read_says_nothing(tmp_path: Path) -> None:
+    assert not killed_for_memory(GROUP, tmp_path)
+
+
+def test_a_log_that_drops_records_while_it_is_read_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's own log would have to be flooded for that. So a read is made to fail as it does then."""
+    read, dropped = os.read, iter([OSError(errno.EPIPE, "dropped")])
+
+    def read_or_fail(descriptor: int, size: int) -> bytes:
+        if error := next(dropped, None):
+            raise error
+        return read(descriptor, size)
+
+    monkeypatch.setattr(os, "read", read_or_fail)
+    assert killed_for_memory(GROUP, log_of(tmp_path, RECORD))

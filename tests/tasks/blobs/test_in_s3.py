@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from config import load_settings
 from sandbox import BlobsUnavailable
 from sandbox.blobs import read_blob, write_blob
 from tasks.blobs import open_blobs
+from tasks.blobs.s3_client import s3_client
 from tests.programs import free_port
 from tests.s3_server import ACCESS, running_s3, s3_of
 
@@ -87,3 +89,10 @@ def test_no_credentials_are_an_error_that_says_what_to_set(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(BlobsUnavailable, match=r"NoCredentialsError.*AWS_ACCESS_KEY_ID"):
         blobs_at(s3_url, "never-asked-bucket").size(f"sha256:{0:064}")
+
+
+def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3_client.cache_clear()
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(BlobsUnavailable, match=r"Try: pip install 'cellblock\[s3\]'"):
+        blobs_at("http://127.0.0.1:1").size("sha256:" + 64 * "0")

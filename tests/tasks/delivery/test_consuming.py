@@ -14,7 +14,7 @@ from tasks.delivery import dead_letters
 from tasks.delivery.consumers import Registration
 from tasks.settings import this_settings
 from tests.heard import commands_to
-from tests.tasks.hostile_messages import envelope
+from tests.tasks.hostile_messages import call, envelope
 from tests.tasks.loops import QUEUE, idle, looped, message, waiting, word_of
 from tests.waiting import PATIENCE, wait_until
 
@@ -357,3 +357,37 @@ def test_what_redis_does_not_take_now_is_acknowledged_later(
             next(one._loop)
         assert database.exists("unacked")
     one.turn(lambda: not database.exists("unacked"), "it is acknowledged")
+
+
+def test_a_job_that_comes_while_its_tenant_has_as_many_running_as_it_may_waits_for_one_to_end(
+    database: Any, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_TENANT_MAX_RUNNING", "1")
+    this_settings.cache_clear()
+    mine = {"headers": {"cellblock_tenant": "a"}}
+    with looped(broker_url, QUEUE, room=2) as one:
+        idle(one)
+        database.lpush(QUEUE, envelope(call("first"), **mine))
+        one.turn(lambda: one.messages, "the first has come")
+        idle(one)
+        database.lpush(QUEUE, envelope(call("second"), **mine))
+        one.turn(lambda: waiting(database) == ["second"], "it is back in its queue")
+        assert (len(one.messages), database.hlen("unacked")) == (1, 1)
+        one.messages[0].ack()
+        one.turn(lambda: len(one.messages) == 2, "the second has come")
+        one.messages[1].ack()
+
+
+def test_what_can_not_be_acknowledged_at_the_end_is_given_to_another_consumer(
+    database: Any, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise ConnectionError("Redis is away")
+
+    database.lpush(QUEUE, message("it"))
+    with looped(broker_url, QUEUE) as one:
+        one.turn(lambda: one.messages, "it has come")
+        one.messages[0].ack()
+        monkeypatch.setattr("tasks.delivery.unacked._SETTLE", away)
+    consumer = one.channel.registration.consumer
+    assert (database.hlen("unacked"), database.zrange("cellblock.consumers", 0, -1)) == (1, [consumer])

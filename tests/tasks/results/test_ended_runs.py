@@ -11,6 +11,7 @@ import redis
 from sandbox import Status
 from sandbox.result import RunResult
 from tasks.results.ended_runs import EndedRuns, ended_runs
+from tests.programs import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,3 +42,26 @@ def test_a_note_that_can_not_be_read_is_left_out(database: redis.Redis, note: st
     database.hset("cellblock.runs:job", mapping={"1": note, "x": "1"})
 
     assert ended_runs(database, "job") == {0: ENDED}
+
+
+def test_notes_that_are_no_longer_needed_are_deleted_at_once(database: redis.Redis) -> None:
+    notes = EndedRuns(database, "job", 60)
+    notes.run_ended(0, ENDED)
+    notes.forget()
+
+    assert not database.exists("cellblock.runs:job")
+
+
+def test_without_redis_the_runs_go_on_and_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "cellblock")
+    with redis.Redis(port=free_port()) as away:
+        notes = EndedRuns(away, "job", 60)
+        notes.run_ended(0, ENDED)
+        assert notes.ended_runs() == {}
+        notes.forget()
+
+    assert caplog.messages == [
+        "A run that has ended could not be noted: ConnectionError",
+        "The runs that have ended could not be read: ConnectionError",
+        "The notes of a job's runs are left to expire: ConnectionError",
+    ]

@@ -161,6 +161,18 @@ def test_usage_is_in_nanoseconds_and_bytes(cell: HostCell, parse: Parse) -> None
     assert 50 << 20 <= ended.usage.peak_bytes < (150 << 20) + own_bytes
 
 
+def test_a_process_that_ends_while_they_are_counted_has_used_nothing(
+    cell: HostCell, parse: Parse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell.start(parse("while :; do :; done"))
+    heard(cell, Started)
+    (own,) = cell._members()
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    monkeypatch.setattr(cell, "_members", lambda: [own, ended.pid])
+    wait_until(cell.cpu_ns, 5, "it has used some")
+
+
 BOTH = """
 trap 'echo heard' TERM
 (trap 'echo heard; exit 0' TERM; echo up; while :; do sleep 0.05; done) &

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from config import load_settings
-from sandbox import Observer, Sandbox
+from config import load_catalogue, load_settings
+from sandbox import EngineFailed, Observer, Sandbox
+from sandbox.cell import CellInfo
+from sandbox.engines.engine import OpenCell
 from sandbox.engines.oci.engine import OciEngine
+from sandbox.limits import warm_limits
 
 if TYPE_CHECKING:
     from config import Settings
-    from sandbox.cell import CellInfo
 
 MIB = 1 << 20
 
@@ -37,3 +40,13 @@ def test_a_warm_cell_has_as_much_memory_as_its_job_asks_for(oci_settings: dict[s
         looker = Looker(box.settings)
         box.run_job(box.parse("true", "bash", memory=mib * MIB), observer=looker)
     assert (looker.warm, looker.limit_bytes) == (True, mib * MIB)
+
+
+def test_a_warm_cell_whose_control_group_is_gone_takes_no_limits(oci_settings: dict[str, Any]) -> None:
+    settings = load_settings(**oci_settings)
+    gone = OpenCell("gone", CellInfo("oci", "crun", "", "", "gone"), (), group="/gone")
+    with (
+        closing(OciEngine(settings)) as engine,
+        pytest.raises(EngineFailed, match="No such file"),
+    ):
+        engine.adapt(gone, warm_limits(load_catalogue()["bash"], settings))

@@ -113,3 +113,12 @@ def test_a_group_that_can_not_be_changed_is_refused(tmp_path: Path, unit: Path) 
     (unit / "worker").touch()
     with pytest.raises(EngineUnreachable, match="can't be used"):
         parent(tmp_path)
+
+
+@pytest.mark.usefixtures("_user", "answer")
+def test_a_unit_of_a_host_whose_systemd_can_not_be_asked_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EngineUnreachable, match=r"Try: run the worker as a unit with Delegate=yes"):
+        parent(tmp_path)

@@ -241,6 +241,17 @@ def test_a_runtime_that_is_not_there_is_an_engine_that_is_unreachable(oci_settin
         box.run("true", "bash")
 
 
+def test_a_state_folder_that_can_not_be_used_is_an_engine_that_is_unreachable(
+    oci_settings: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with (
+        Sandbox(load_settings(**oci_settings | {"state": tmp_path / "file" / "state"})) as box,
+        pytest.raises(EngineUnreachable, match=r"can't be used .* Try: .* set CELLBLOCK_STATE"),
+    ):
+        box.run("true", "bash")
+
+
 @pytest.mark.parametrize("says", ["no room", '{"level": "error", "msg": "no room"}'])
 def test_a_runtime_that_refuses_says_why_and_leaves_nothing(
     oci_settings: dict[str, Any], settings: Settings, tmp_path: Path, says: str

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from config import load_settings
-from sandbox import ImageMissing, Sandbox
+from sandbox import EngineFailed, ImageMissing, Sandbox
 from sandbox.engines.oci.images import OciImages
+from sandbox.engines.oci.registry import Registry
 from sandbox.engines.oci.store import Store
 from sandbox.images.progress import silent
 from tests.conftest import unavailable
@@ -288,3 +289,9 @@ def test_a_pull_that_is_stopped_leaves_nothing(
     process.send_signal(number)
     assert process.wait(30) == 128 + number
     assert left(tmp_path) == []
+
+
+def test_a_host_without_skopeo_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EngineFailed, match=r"^There is no skopeo, .* Try: apt-get install skopeo$"):
+        Registry("registry.example/tests/a:1").digest()
