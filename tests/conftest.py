@@ -345,7 +345,14 @@ def worker(
     del engine
     url = _with_password(redis_url)
     with running_worker(tmp_path_factory.mktemp("worker"), url, "--concurrency=2") as real:
+        _await_registration(url)
         yield real
+
+
+def _await_registration(url: str) -> None:
+    """A worker says that it is ready a moment before it is on the register of those that take jobs."""
+    with redis.Redis.from_url(url) as client:
+        wait_until(lambda: client.exists("cellblock.consumers"), 10, "the worker is registered")
 
 
 @pytest.fixture(scope="session")
@@ -362,6 +369,7 @@ def quick_worker(
         sandbox = request.getfixturevalue("on_docker")
     url, folder = _with_password(redis_url), tmp_path_factory.mktemp("worker")
     with running_worker(folder, url, "--concurrency=2", **environment(sandbox.settings)) as real:
+        _await_registration(url)
         yield real
 
 

@@ -26,8 +26,8 @@ PROGRAM = "import signal; print('up', flush=True); signal.pause()"
 @pytest.fixture
 def _unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured starts as a program of its own, so that nothing runs before the measuring begins."""
-    monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
-    monkeypatch.delenv("COVERAGE_FOLDER", raising=False)
+    for name in [name for name in os.environ if name.startswith("COVERAGE")]:
+        monkeypatch.delenv(name)
 
 
 def started(folder: Path, **settings: str) -> Running:

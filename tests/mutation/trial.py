@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -11,8 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import docker
-from docker.errors import APIError, DockerException
+from tests.mutation.remains import remove_remains
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     NOTICED = "noticed"
     SURVIVED = "survived"
     NO_TEST = "no test"
+    UNRELIABLE = "a test that also fails without it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +44,27 @@ class Verdict:
 
 
 def attempt(mutant: Mutant, tree: Path, tests: Sequence[str], usual_s: float) -> Verdict:
-    """Make the fault in the copy, run the tests there, and restore the file."""
+    """Make the fault in the copy, run the tests there, and restore the file.
+
+    A test that has failed is run again without the fault. If it fails again, it has not noticed the fault.
+    """
     if not tests:
         return Verdict(Outcome.NO_TEST)
     file = tree / mutant.path
     sound = file.read_text()
     file.write_text(mutant.source())
-    owner = f"test-mutant-{tree.name}"
     try:
-        return _verdict(tree, tests, 3 * usual_s + _START_S, owner)
+        verdict = _verdict(tree, tests, 3 * usual_s + _START_S)
     finally:
         file.write_text(sound)
-        _remove_cells(owner)
+    failed = next((test for test in tests if verdict.test and test.startswith(verdict.test)), None)
+    if failed and _verdict(tree, [failed], 3 * usual_s + _START_S).outcome is not Outcome.SURVIVED:
+        return Verdict(Outcome.UNRELIABLE, failed)
+    return verdict
 
 
-def _verdict(tree: Path, tests: Sequence[str], within_s: float, owner: str) -> Verdict:
+def _verdict(tree: Path, tests: Sequence[str], within_s: float) -> Verdict:
+    owner = f"test-{secrets.token_hex(6)}"
     command = [
         sys.executable,
         "-m",
@@ -86,8 +93,8 @@ def _verdict(tree: Path, tests: Sequence[str], within_s: float, owner: str) -> V
     except subprocess.TimeoutExpired:
         return Verdict(Outcome.NOTICED, "a test that hangs")
     finally:
-        # Kill all processes that the tests started and may have left because of the fault.
         _kill_group(process)
+        remove_remains(owner)
     if process.returncode == 0:
         return Verdict(Outcome.SURVIVED)
     failed = _FAILED.search(output)
@@ -101,18 +108,3 @@ def _kill_group(process: subprocess.Popen[str]) -> None:
         return
     finally:
         process.communicate()
-
-
-def _remove_cells(owner: str) -> None:
-    try:
-        client = docker.from_env()
-    except DockerException:
-        return
-    for cell in client.containers.list(
-        all=True, filters={"label": f"cellblock.owner={owner}"}, ignore_removed=True
-    ):
-        try:
-            cell.remove(force=True)
-        except APIError:
-            continue
-    client.close()

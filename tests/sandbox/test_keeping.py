@@ -9,6 +9,7 @@ import pytest
 
 from config import load_settings
 from sandbox.artifacts import ArtifactCaps
+from sandbox.blobs import write_blob
 from sandbox.keeping import bring_back
 from tasks.blobs.in_folder import FolderBlobs
 from tests.sandbox.blob_folder import archive
@@ -77,3 +78,13 @@ def test_a_store_that_is_full_only_at_the_end_keeps_nothing_and_says_so(job: Job
     assert (kept.ref, kept.cut_short) == (None, False)
     assert "1 KiB" in (kept.skipped or "")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_store_that_is_full_already_is_given_no_more_than_the_first_piece(job: Job, tmp_path: Path) -> None:
+    small = FolderBlobs(tmp_path, "", load_settings(blobs=str(tmp_path), blobs_limit=1024))
+    held = write_blob(FolderBlobs(tmp_path, "", load_settings(blobs=str(tmp_path))), [b"x" * 2048])
+    big = archive(("a", b"x" * (4 << 20)))
+    kept = bring_back(in_pieces(1 << 16, big), replace(job, blobs=small), CAPS)[1]
+    assert (kept.ref, kept.cut_short) == (None, False)
+    assert "1 KiB" in (kept.skipped or "")
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [held.ref[7:]]

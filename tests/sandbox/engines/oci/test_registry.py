@@ -14,6 +14,7 @@ import pytest
 
 from config import load_settings
 from sandbox import EngineFailed, ImageMissing, Sandbox
+from sandbox.engines.oci import registry as under_test
 from sandbox.engines.oci.images import OciImages
 from sandbox.engines.oci.registry import Registry
 from sandbox.engines.oci.store import Store
@@ -289,6 +290,19 @@ def test_a_pull_that_is_stopped_leaves_nothing(
     process.send_signal(number)
     assert process.wait(30) == 128 + number
     assert left(tmp_path) == []
+
+
+def test_a_registry_that_never_answers_is_asked_for_two_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program that asks is made up: it takes longer than that time, which is made short."""
+    (tmp_path / "skopeo").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "skopeo").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert under_test._ASK_S == 120
+    monkeypatch.setattr(under_test, "_ASK_S", 0.2)
+    with pytest.raises(EngineFailed, match=r"no answer within 0\.2 s\. Try: see that registry\."):
+        Registry("registry.example/tests/a:1").digest()
 
 
 def test_a_host_without_skopeo_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
