@@ -220,3 +220,23 @@ def test_a_catalogue_that_asks_for_more_than_the_operator_allows_stops_the_worke
 def test_a_shebang_names_the_program_in_the_files_first_line(content: bytes, runtime: str) -> None:
     choice = choose_runtime(None, {"script": content}, load_catalogue())
     assert choice.runtime.name == runtime
+
+
+def test_each_of_many_small_arguments_takes_its_pointer_too(parse: Parse) -> None:
+    parse(["echo", *["x"] * 13_000], stack="1m")
+    with pytest.raises(InvalidJob, match="The command and env are too large"):
+        parse(["echo", *["x"] * 13_200], stack="1m")
+
+
+@pytest.mark.parametrize("content", ["x", "x" * 4096])
+def test_a_file_takes_whole_pages_of_the_operators_maximum(content: str) -> None:
+    parser(load_settings(max_input=5 * KIB + 1))(files={"a": content})
+    with pytest.raises(InvalidJob, match="CELLBLOCK_MAX_INPUT"):
+        parser(load_settings(max_input=5 * KIB))(files={"a": content})
+
+
+def test_what_is_expected_of_runs_counts_towards_the_operators_maximum() -> None:
+    parse = parser(load_settings(max_input=100))
+    parse(runs=[{"expected": "x" * 50}, {"expected": "x" * 50}])
+    with pytest.raises(InvalidJob, match="CELLBLOCK_MAX_INPUT"):
+        parse(runs=[{"expected": "x" * 50}, {"expected": "x" * 51}])

@@ -93,6 +93,16 @@ def test_a_while_after_a_step_the_engines_clock_is_believed_again(clocks: Clocks
     assert clocks.finds_due(clocks.label(-1))
 
 
+def test_the_last_reading_from_before_a_step_is_used_however_long_ago_it_was_made(clocks: Clocks) -> None:
+    clocks.finds_due({}, "another")
+    clocks.pass_s(500)
+    before = clocks.label(30)
+    clocks.engine += STEP_S
+    clocks.finds_due({}, "another")
+    clocks.pass_s(1)
+    assert not clocks.finds_due(before)
+
+
 @pytest.mark.parametrize("deadline", ["soon", "nan", "-inf", "", "-1e999", "0"])
 def test_a_label_that_names_no_moment_ahead_protects_nothing(clocks: Clocks, deadline: str) -> None:
     assert clocks.finds_due({"cellblock.deadline": deadline})

@@ -117,3 +117,21 @@ def test_a_forged_duration_moves_within_what_the_worker_saw(
 ) -> None:
     cell = TimedCell(clock, 0.5, (0.1, [Started()]), (2.0, [Ended(0, Usage(), forged_s)]))
     assert 2.0 <= round(follow(cell, parse()).duration_s, 6) <= 2.6
+
+
+def test_output_that_comes_in_place_of_the_news_of_the_start_keeps_its_order(parse: Parse) -> None:
+    said: list[Event] = [Output(STDOUT, b"a"), Output(STDOUT, b"b"), END]
+    watch = Watch(ToldCell(said), parse(), bound_s=5, observer=Observer())
+    watch.until_started()
+    assert watch.until_ended().report == END
+    assert watch.captures[STDOUT].text() == "ab"
+
+
+def test_a_job_that_is_stopped_for_another_reason_has_not_spent_its_processor_time(parse: Parse) -> None:
+    cell = ToldCell([Started()], [], [END])
+    cell.used_ns = [10**12]
+    watch = Watch(cell, parse(cpu_time=1), bound_s=5, observer=Observer())
+    watch.until_started()
+    watch._cpu._due, cell.starving = 0.0, True
+    ending = watch.until_ended()
+    assert (ending.stopped, ending.cpu_spent) == (Status.OUT_OF_MEMORY, False)

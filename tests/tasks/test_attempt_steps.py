@@ -21,6 +21,7 @@ from tasks.lease import Answer, Lease, ask_to_cancel, leased_cell
 from tasks.observe.log_context import end_log_context, job_facts
 from tasks.pool.resting_limits import SUSPEND, Limits
 from tasks.process import process_state
+from tasks.results.outcome import stored_here
 from tests.tasks.test_lease import ATTEMPTS, CANCEL, JOB, KEYS, LEASE, RESULT, TURNS, of
 from tests.waiting import wait_until
 
@@ -290,6 +291,7 @@ def test_a_result_is_stored_as_celery_does_and_the_lease_is_given_back_in_the_sa
         JOB,
     )
     assert (set(client.keys()), client.ttl(RESULT) > 0) == ({RESULT}, True)
+    assert lease_of(mine).answer is Answer.LOST
 
 
 def test_celery_stores_nothing_over_what_the_attempt_has_stored(
@@ -307,7 +309,31 @@ def test_nothing_is_stored_of_a_job_that_another_process_runs(client: redis.Redi
     mine.begin()
     client.hset(LEASE, "holder", "another")
     assert (mine.store(run_sandboxed, {}), client.exists(RESULT)) == (False, 0)
-    assert not is_renewed(mine)
+    assert (is_renewed(mine), stored_here.task_id) == (False, None)
+
+
+def test_celery_stores_what_comes_of_a_job_that_is_begun_again(client: redis.Redis, told: list[int]) -> None:
+    for mine in an_attempt():
+        mine.begin()
+        mine.store(run_sandboxed, {})
+        assert stored_here.task_id == JOB
+    for _ in an_attempt(retries=1):
+        assert stored_here.task_id is None
+
+
+@pytest.mark.parametrize(("size", "rests"), [(1 << 20, True), (1 << 10, False)])
+def test_the_limits_rest_while_a_large_result_is_stored(
+    told: list[int], mine: Attempt, size: int, rests: bool
+) -> None:
+    mine.begin()
+    mine.store(run_sandboxed, {"stdout": "x" * size})
+    assert told == [SUSPEND] * rests
+
+
+def test_the_limits_rest_while_celery_is_left_to_store_the_result(told: list[int], mine: Attempt) -> None:
+    mine.begin()
+    assert mine.may_store()
+    assert told == [SUSPEND]
 
 
 def test_a_job_that_has_a_result_by_now_gets_no_second_one(client: redis.Redis, mine: Attempt) -> None:

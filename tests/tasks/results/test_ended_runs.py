@@ -65,3 +65,11 @@ def test_without_redis_the_runs_go_on_and_it_is_told(caplog: pytest.LogCaptureFi
         "The runs that have ended could not be read: ConnectionError",
         "The notes of a job's runs are left to expire: ConnectionError",
     ]
+
+
+def test_runs_are_read_back_in_their_order(database: redis.Redis) -> None:
+    notes = EndedRuns(database, "job", 60)
+    for run in (2, 10, 1):
+        notes.run_ended(run, ENDED)
+
+    assert list(notes.ended_runs()) == [1, 2, 10]
