@@ -391,3 +391,11 @@ def test_what_can_not_be_acknowledged_at_the_end_is_given_to_another_consumer(
         monkeypatch.setattr("tasks.delivery.unacked._SETTLE", away)
     consumer = one.channel.registration.consumer
     assert (database.hlen("unacked"), database.zrange("cellblock.consumers", 0, -1)) == (1, [consumer])
+
+
+def test_the_loop_reads_no_connection_of_a_channel_that_is_closed(one: Looped) -> None:
+    idle(one)
+    descriptors = {move.descriptor for move in one.channel._moves._moves.values()}
+    assert descriptors <= set(one.hub.readers)
+    one.channel.close()
+    assert not descriptors & set(one.hub.readers)
