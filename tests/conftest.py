@@ -27,7 +27,7 @@ from sandbox.engines.oci.state import CellFolder
 from sandbox.engines.oci.subids import require_ids
 from sandbox.labels import WORKER
 from tasks.settings import this_catalogue, this_settings
-from tests.engines import ENGINES, IN_GVISOR, environment, remove_groups
+from tests.engines import ENGINES, IN_GVISOR, environment, oci_state, remove_groups
 from tests.lasting_keys import LastingKeys
 from tests.oci_store import name_store, remove_store, shared_store
 from tests.preloaded import server_number
@@ -49,8 +49,8 @@ hypothesis.settings.load_profile("cellblock")
 #: In the labels of every container of this run, so that the tests touch no other container.
 OWNER = os.environ.get("TEST_OWNER") or f"test-{secrets.token_hex(6)}"
 
-#: The state of the oci engine. A service of systemd that is not root's has a folder of its own in /run.
-OCI_STATE = Path(os.environ.get("RUNTIME_DIRECTORY", "/run"), f"cellblock-{OWNER}")
+#: The folder of this run's cells with no daemon.
+OCI_STATE = oci_state(OWNER)
 
 #: The password of the worker's broker. A test searches the worker's log for it.
 BROKER_PASSWORD = secrets.token_hex(8)
@@ -345,14 +345,8 @@ def worker(
     del engine
     url = _with_password(redis_url)
     with running_worker(tmp_path_factory.mktemp("worker"), url, "--concurrency=2") as real:
-        _await_registration(url)
+        real.await_registration()
         yield real
-
-
-def _await_registration(url: str) -> None:
-    """A worker says that it is ready a moment before it is on the register of those that take jobs."""
-    with redis.Redis.from_url(url) as client:
-        wait_until(lambda: client.exists("cellblock.consumers"), 10, "the worker is registered")
 
 
 @pytest.fixture(scope="session")
@@ -369,7 +363,7 @@ def quick_worker(
         sandbox = request.getfixturevalue("on_docker")
     url, folder = _with_password(redis_url), tmp_path_factory.mktemp("worker")
     with running_worker(folder, url, "--concurrency=2", **environment(sandbox.settings)) as real:
-        _await_registration(url)
+        real.await_registration()
         yield real
 
 

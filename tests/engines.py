@@ -12,7 +12,7 @@ from sandbox.engines import open_engine
 if TYPE_CHECKING:
     from config import Settings
 
-__all__ = ["ENGINES", "IN_GVISOR", "cells_of", "environment", "remove_groups"]
+__all__ = ["ENGINES", "IN_GVISOR", "cells_of", "environment", "oci_state", "remove_groups"]
 
 #: The engines that isolate a job, by the names in the tests' ids, each with the fixture of its sandbox.
 #: The first is Docker Engine.
@@ -35,6 +35,11 @@ def environment(settings: Settings) -> dict[str, str]:
     names = ("engine", "oci_runtime", "store", "state", "owner", "pull")
     values = {name: getattr(settings, name) for name in names}
     return {f"CELLBLOCK_{name.upper()}": str(value) for name, value in values.items() if value is not None}
+
+
+def oci_state(owner: str) -> Path:
+    """The state of the oci engine. A service of systemd that is not root has a folder of its own in /run."""
+    return Path(os.environ.get("RUNTIME_DIRECTORY", "/run"), f"cellblock-{owner}")
 
 
 def remove_groups(owner: str) -> None:

@@ -98,6 +98,11 @@ class Worker:
         children = psutil.Process(self.process.pid).children()
         return [child for child in children if "sandbox.warm.keeper" not in _line_of(child)]
 
+    def await_registration(self) -> None:
+        """Wait until it is on the register of Redis: a moment after it has said that it is ready."""
+        with redis.Redis.from_url(self.broker_url) as client:
+            wait_until(lambda: client.exists("cellblock.consumers"), _START_S, "the worker is registered")
+
     def log(self) -> str:
         """Everything that it has logged so far."""
         return self.log_file.read_text()

@@ -26,6 +26,7 @@ __all__ = ["OPERATORS"]
 
 # `a if b else c` has this many.
 _PARTS_OF_A_CHOICE = 5
+_BEFORE_CONDITION = ("if", "elif", "while")
 _OTHER_BOUND = {"min": "max", "max": "min"}
 
 
@@ -49,12 +50,7 @@ class AddNot(Operator):  # type: ignore[misc]
         if node.type == "test" and len(node.children) == _PARTS_OF_A_CHOICE:
             return [2]
         if node.type in ("if_stmt", "while_stmt", "comp_if"):
-            before = ("if", "elif", "while")
-            return [
-                place
-                for place, child in enumerate(node.children[1:], 1)
-                if node.children[place - 1] in before
-            ]
+            return [place for place, word in enumerate(node.children, 1) if word in _BEFORE_CONDITION]
         return []
 
     @classmethod

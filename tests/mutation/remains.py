@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import closing, suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import docker
 import psutil
@@ -12,7 +12,10 @@ from docker.errors import APIError, DockerException
 
 from config import load_settings
 from sandbox.engines.oci.engine import OciEngine
-from tests.engines import remove_groups
+from tests.engines import oci_state, remove_groups
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["remove_remains"]
 
@@ -24,7 +27,7 @@ def remove_remains(owner: str) -> None:
             if process.environ().get("TEST_OWNER") == owner:
                 process.kill()
     _remove_containers(owner)
-    state = Path("/run", f"cellblock-{owner}")
+    state = oci_state(owner)
     if state.exists():
         _remove_oci_cells(owner, state)
 

@@ -28,7 +28,7 @@ __all__ = ["Process", "Running", "launcher", "run", "server_number", "start"]
 _ROOT = Path(__file__).parents[2]
 _START_S, _STOP_S = 60.0, 10.0
 # They count before the first line of a program runs. What they change needs a new interpreter.
-_OF_INTERPRETER = ("PYTHON", "COVERAGE", "LC_", "LANG", "LD_", "TZ")
+_OF_INTERPRETER = ("PYTHON", "LC_", "LANG", "LD_", "TZ")
 # The server sees to these itself.
 _OF_SERVER = (("PYTHONPATH", str(_ROOT)), ("PYTHONFAULTHANDLER", "1"))
 
@@ -148,8 +148,8 @@ def server_number() -> int | None:
 
 def _needs_interpreter(env: Mapping[str, str]) -> bool:
     """Whether a process of the server would be another one than a new interpreter with this environment."""
-    wanted = _of_interpreter(env)
-    return wanted != _INHERITED or any(name.startswith("COVERAGE") for name in wanted)
+    is_measured = any(name.startswith("COVERAGE") for name in env)
+    return is_measured or _of_interpreter(env) != _INHERITED
 
 
 def _of_interpreter(env: Mapping[str, str]) -> dict[str, str]:

@@ -95,4 +95,4 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
     s3_client.cache_clear()
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(BlobsUnavailable, match=r"Try: pip install 'cellblock\[s3\]'"):
-        blobs_at("http://127.0.0.1:1").size("sha256:" + 64 * "0")
+        blobs_at("http://127.0.0.1:1").size(f"sha256:{0:064}")

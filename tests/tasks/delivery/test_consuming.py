@@ -376,26 +376,3 @@ def test_a_job_that_comes_while_its_tenant_has_as_many_running_as_it_may_waits_f
         one.messages[0].ack()
         one.turn(lambda: len(one.messages) == 2, "the second has come")
         one.messages[1].ack()
-
-
-def test_what_can_not_be_acknowledged_at_the_end_is_given_to_another_consumer(
-    database: Any, broker_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def away(*_: object) -> None:
-        raise ConnectionError("Redis is away")
-
-    database.lpush(QUEUE, message("it"))
-    with looped(broker_url, QUEUE) as one:
-        one.turn(lambda: one.messages, "it has come")
-        one.messages[0].ack()
-        monkeypatch.setattr("tasks.delivery.unacked._SETTLE", away)
-    consumer = one.channel.registration.consumer
-    assert (database.hlen("unacked"), database.zrange("cellblock.consumers", 0, -1)) == (1, [consumer])
-
-
-def test_the_loop_reads_no_connection_of_a_channel_that_is_closed(one: Looped) -> None:
-    idle(one)
-    descriptors = {move.descriptor for move in one.channel._moves._moves.values()}
-    assert descriptors <= set(one.hub.readers)
-    one.channel.close()
-    assert not descriptors & set(one.hub.readers)

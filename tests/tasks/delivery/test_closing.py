@@ -1,0 +1,34 @@
+"""What a consumer leaves in Redis and in its event loop when it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.tasks.loops import QUEUE, idle, looped, message
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def test_what_can_not_be_acknowledged_at_the_end_is_given_to_another_consumer(
+    database: Any, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise ConnectionError("Redis is away")
+
+    database.lpush(QUEUE, message("it"))
+    with looped(broker_url, QUEUE) as one:
+        one.turn(lambda: one.messages, "it has come")
+        one.messages[0].ack()
+        monkeypatch.setattr("tasks.delivery.unacked._SETTLE", away)
+    consumer = one.channel.registration.consumer
+    assert (database.hlen("unacked"), database.zrange("cellblock.consumers", 0, -1)) == (1, [consumer])
+
+
+def test_the_loop_reads_no_connection_of_a_channel_that_is_closed(broker_url: str) -> None:
+    with looped(broker_url, QUEUE) as one:
+        idle(one)
+        descriptors = {move.descriptor for move in one.channel._moves._moves.values()}
+        assert descriptors <= set(one.hub.readers)
+        one.channel.close()
+        assert not descriptors & set(one.hub.readers)
