@@ -70,6 +70,7 @@ def test_a_process_that_the_tests_have_left_is_killed(tmp_path: Path) -> None:
         assert psutil.Process(int(pid.read_text())).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.usefixtures("oci_settings")
 def test_the_folder_of_cells_that_the_tests_have_left_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
