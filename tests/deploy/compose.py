@@ -119,6 +119,10 @@ class Deployment:
         wanted = [f"cellblock.owner={self.owner}", *labels]
         return [cell["Names"][0] for cell in self.engine.containers(all=True, filters={"label": wanted})]
 
+    def cells_of(self, worker: str) -> list[str]:
+        """The names of the cells that one worker has made, in any state."""
+        return self.cells(f"cellblock.worker={worker}")
+
     def workers(self, app: Celery) -> dict[str, list[str]]:
         """The ids of the running jobs by worker. The connection is new: Redis may have been restarted."""
         with app.connection_for_write() as connection:
