@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from coverage import CoverageData
 
+from tests.mutation.collected import collected
 from tests.mutation.function_bodies import lines_in_functions
 from tests.mutation.line_map import line_then
 from tests.mutation.paths import FOLDER, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
 __all__ = ["LineTests"]
@@ -28,7 +29,8 @@ _BUDGET_S = 40.0
 class LineTests:
     """The tests of each line, the fastest first."""
 
-    def __init__(self, folder: Path = FOLDER / "coverage") -> None:
+    def __init__(self, folder: Path = FOLDER / "coverage", there: Collection[str] | None = None) -> None:
+        there = collected() if there is None else there
         self._data = CoverageData(basename=str(folder / ".coverage"))
         self._data.read()
         self._lines: dict[str, dict[int, list[str]]] = {}
@@ -37,8 +39,9 @@ class LineTests:
         self._sharers: dict[str, set[str]] = defaultdict(set)
         shared_by: dict[str, list[str]] = {}
         for note in map(json.loads, (folder / "durations.jsonl").read_text().splitlines()):
-            self._seconds[note["test"]] += note["seconds"]
-            shared_by[note["test"]] = note["shared"]
+            if note["test"] in there:
+                self._seconds[note["test"]] += note["seconds"]
+                shared_by[note["test"]] = note["shared"]
         for test, names in shared_by.items():
             for name in names:
                 self._sharers[name].add(test)
@@ -66,8 +69,9 @@ class LineTests:
     def within_budget(self, path: str, tests: Iterable[str]) -> list[str]:
         """As many of these tests as the time budget allows, but at least one; the fastest first.
 
-        Tests of files that import the module at `path` are chosen first: they test it, while others only run
-        the line by chance. Of the others, the fastest test of each file is chosen before a second one of any.
+        Tests of files that import the module at `path` are chosen first, then those of its folder: they test
+        it, while others only run the line by chance. The fastest test of each file comes before a second one
+        of any.
         """
         chosen: list[str] = []
         total = 0.0
@@ -81,11 +85,16 @@ class LineTests:
         of_file: dict[str, list[str]] = defaultdict(list)
         for test in sorted(tests, key=self._pace):
             of_file[test.partition("::")[0]].append(test)
-        module = path.removesuffix(".py").replace("/", ".")
-        about = [test for file in of_file if _names(file, module) for test in of_file[file]]
-        turns = zip_longest(*of_file.values())
-        others = [test for turn in turns for test in sorted(filter(None, turn), key=self._pace)]
-        return list(dict.fromkeys([*sorted(about, key=self._pace), *others]))
+        module, folder = path.removesuffix(".py").replace("/", "."), f"tests/{path.rpartition('/')[0]}"
+        named = chain.from_iterable(found for file, found in of_file.items() if _names(file, module))
+        beside = [found for file, found in of_file.items() if file.rpartition("/")[0] == folder]
+        in_order = (sorted(named, key=self._pace), self._in_turns(beside), self._in_turns(of_file.values()))
+        return list(dict.fromkeys(chain.from_iterable(in_order)))
+
+    def _in_turns(self, of_files: Iterable[list[str]]) -> Iterator[str]:
+        """The fastest test of each file, then the second of each, and so on."""
+        for turn in zip_longest(*of_files):
+            yield from sorted(filter(None, turn), key=self._pace)
 
     def _pace(self, test: str) -> tuple[float, str]:
         return self._seconds[test], test
