@@ -153,14 +153,19 @@ def beside(target: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def test_whoever_makes_cells_waits_while_32_are_to_be_removed(
-    waiting: Remover, gate: threading.Event
+@pytest.mark.parametrize(
+    "begin",
+    [Remover.await_room, lambda remover: remover.remove("nobody")],
+    ids=["makes another one", "removes another one"],
+)
+def test_while_32_cells_are_to_be_removed_the_thread_waits_that(
+    waiting: Remover, gate: threading.Event, begin: Callable[[Remover], None]
 ) -> None:
     for _ in range(31):
         waiting.remove_at_once("nobody")
     last = beside(lambda: waiting.remove("nobody"))
     wait_until(lambda: ends(last), 10, "there is room for one more")
-    late = beside(waiting.await_room)
+    late = beside(lambda: begin(waiting))
     assert not becomes(lambda: ends(late), 0.3)
     gate.set()
     wait_until(lambda: ends(late), 10, "there is room")
