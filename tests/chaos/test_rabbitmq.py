@@ -113,7 +113,8 @@ def test_a_running_job_is_cancelled(hire: Hire, send: Send, settings: dict[str, 
     hire("one")
     handle = send(f"echo before; {(sleep := unique_sleep(60))}", "bash", timeout=60)
     wait_until(lambda: runs(sleep), 20, "the job runs")
-    assert run_cli("cancel", handle.id, **settings).returncode == 0
+    outcome = run_cli("cancel", handle.id, **settings)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
     result = handle.get(timeout=30)
     assert (result["status"], result["stdout"]) == ("cancelled", "before\n")
 

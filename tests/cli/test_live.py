@@ -134,7 +134,10 @@ def test_logs_of_a_job_without_live_output_are_those_of_its_result(cellblock: Cl
 def test_logs_of_nothing_says_what_to_try(cellblock: Cli) -> None:
     outcome = cellblock("logs", "no-such-id")
     assert (outcome.returncode, outcome.stdout) == (125, "")
-    assert "Try: cellblock ps" in outcome.stderr
+    assert [line.partition("no-such-id")[0] for line in outcome.stderr.splitlines()] == [
+        "cellblock: nothing is held of ",
+        "cellblock: Try: cellblock ps, or cellblock result --wait ",
+    ]
 
 
 def test_results_that_would_not_go_to_redis_are_a_wrong_setting(worker: Worker) -> None:
