@@ -122,6 +122,7 @@ def test_logs_goes_on_behind_an_entry(cellblock: Cli, byname: Celery) -> None:
     lines = [json.loads(line) for line in cellblock("logs", "-f", "--json", task_id).stdout.splitlines()]
     one = next(line["id"] for line in lines if line["text"] == "one\n")
     assert cellblock("logs", "--after", one, task_id).stdout == "two\n"
+    assert cellblock("logs", "--after", lines[-1]["id"], task_id).stdout == ""
 
 
 def test_logs_of_a_job_without_live_output_are_those_of_its_result(cellblock: Cli) -> None:
