@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli.terminal import on_a_terminal
 from tests.programs import run_cli
 
 if TYPE_CHECKING:
@@ -40,6 +42,15 @@ def test_standard_streams_serve_too(blob: Any) -> None:
     put = json.loads(blob("put", "-", "--json", stdin="hello\n").stdout)
     assert put["size"] == 6
     assert blob("get", put["ref"]).stdout == "hello\n"
+
+
+def test_a_content_goes_to_a_file_but_not_to_a_terminal(blob: Any, tmp_path: Path) -> None:
+    ref = blob("put", "-", stdin="hello").stdout.strip()
+    on_terminal = partial(
+        on_a_terminal, "blob", "get", ref, cwd=str(tmp_path), CELLBLOCK_BLOBS=str(tmp_path / "store")
+    )
+    assert on_terminal()[0] == 2
+    assert on_terminal("-o", "copy") == (0, "cellblock: saved copy (5 B)\n")
 
 
 def test_each_tenant_has_its_own(blob: Any) -> None:

@@ -43,6 +43,16 @@ def content(text: str) -> dict[str, str]:
     return {"base64": b64encode(text.encode()).decode()}
 
 
+def test_a_file_whose_name_looks_like_a_ref_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "@here").write_text("it")
+    ref = f"sha256:{'0' * 64}"
+    files = asked("--file=a=@here", f"--file=b=@{ref}", "--", "true")["files"]
+    assert files == {"a": content("it"), "b": {"ref": ref}}
+
+
 def test_every_option_becomes_the_argument_of_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

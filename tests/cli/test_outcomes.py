@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from typing import Any
@@ -95,6 +96,16 @@ def test_a_wrong_option_of_flowers_own_is_2(
 ) -> None:
     assert leaves(monkeypatch, "cancel", "--nope") == 2
     assert "No such option" in capsys.readouterr().err
+
+
+def test_what_the_operator_has_set_for_flower_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cli.worker.require_broker", lambda _: None)
+    monkeypatch.setenv("CELLBLOCK_FLOWER_BASIC_AUTH", "a:secret")
+    monkeypatch.setenv("FLOWER_MAX_TASKS", "5")
+    leaves(monkeypatch, "flower", "--port", "5555")
+    assert (os.environ["FLOWER_MAX_TASKS"], bool(capsys.readouterr().err)) == ("5", True)
 
 
 def test_an_option_of_flower_without_its_value_is_2(

@@ -6,7 +6,7 @@ import os
 import socket
 import urllib.request
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import redis
@@ -208,12 +208,21 @@ def test_a_broker_has_two_seconds() -> None:
     assert two_s == of_broker._IMPATIENT
 
 
+def test_a_process_of_the_pool_leaves_the_port(process: ProcessState, exporter: Exporter) -> None:
+    left: list[object] = []
+    exporter.leave = lambda: left.append(exporter)  # type: ignore[method-assign]
+    lifecycle.leave_metrics()
+    process.metrics = ServedMetrics(exporter, cast("Any", None))
+    lifecycle.leave_metrics()
+    process.metrics = None
+    assert left == [exporter]
+
+
 def test_a_worker_that_ends_serves_nothing_more(process: ProcessState) -> None:
     exporter, closed = Exporter("127.0.0.1", 0, list), []
     queue_depth: Any = SimpleNamespace(close=lambda: closed.append(1))
     process.metrics = ServedMetrics(exporter, queue_depth)
     meter.report_to(exporter.far)
-    lifecycle.leave_metrics()
     lifecycle.close_metrics()
     lifecycle.close_metrics()
     wait_until(lambda: not exporter._counter.is_alive(), 5, "it has ended")

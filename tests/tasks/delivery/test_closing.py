@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.settings import this_settings
 from tests.tasks.loops import QUEUE, idle, looped, message
 
 if TYPE_CHECKING:
@@ -23,6 +24,18 @@ def test_what_can_not_be_acknowledged_at_the_end_is_given_to_another_consumer(
         monkeypatch.setattr("tasks.delivery.unacked._SETTLE", away)
     consumer = one.channel.registration.consumer
     assert (database.hlen("unacked"), database.zrange("cellblock.consumers", 0, -1)) == (1, [consumer])
+
+
+def test_a_loop_is_woken_no_more_for_a_channel_that_is_closed(
+    broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_MAX_QUEUED", "5")
+    this_settings.cache_clear()
+    with looped(broker_url, QUEUE) as one:
+        idle(one)
+        (timer,) = one.channel._look._repeated
+        one.channel.close()
+        assert timer.canceled
 
 
 def test_the_loop_reads_no_connection_of_a_channel_that_is_closed(broker_url: str) -> None:

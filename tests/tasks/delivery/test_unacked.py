@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from tasks.delivery.unacked import _RECORD
+from tests.tasks.loops import QUEUE, looped, message
 
 if TYPE_CHECKING:
     import redis
@@ -39,3 +41,14 @@ def test_it_is_told_whether_a_message_waits_in_one_of_the_queues_to_take_from(da
         answers.append(_RECORD(database, [*KEYS, "other"], "tag", 1, "queue", "", 0))
         database.delete(key)
     assert answers == [KEPT] * 4
+
+
+def test_what_a_thread_acknowledges_beside_the_loop_waits_for_no_turn_of_it(
+    database: redis.Redis, broker_url: str
+) -> None:
+    database.lpush(QUEUE, message("it"))
+    with looped(broker_url, QUEUE) as one:
+        one.turn(lambda: one.messages, "it has come")
+        (beside := threading.Thread(target=one.messages[0].ack)).start()
+        beside.join()
+        assert not database.exists("unacked")

@@ -179,6 +179,10 @@ def test_a_job_starves_after_two_seconds_at_its_limit_however_often_it_is_looked
 ) -> None:
     one.start(parse)
     assert starving_after(one, clock, 0.9, 0.1, 0.5, 0.4, 0.1, 0.9, 0.1) == [False] * 6 + [True]
+    one.uses(faults=0)
+    clock.now_s += 1
+    list(one.cell.poll(0))
+    assert one.cell.starving
 
 
 def test_the_memory_of_a_cell_without_a_job_is_not_looked_at(
