@@ -5,7 +5,7 @@ SUITE_NEEDS = ALSO_INSTALL="crun=crun mcs=mono-mcs rabbitmqctl=rabbitmq-server c
 	docker-compose=docker-compose chromium=chromium chromedriver=chromium-driver \
 	skopeo=skopeo docker-registry=docker-registry"
 DOCS ?= $(or $(TMPDIR),/tmp)/cellblock-docs
-.PHONY: help demo test lint unit pythons chaos mutate mutants coverage debian13 gvisor images bench docs lock clean
+.PHONY: help demo test lint unit pythons chaos mutate mutants coverage rounds debian13 gvisor images bench docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ coverage: ## Run the suite with coverage, and name each error branch that no tes
 mutants: ## Put small faults into the product, and name those that no test notices (MUTANTS='--since HEAD~5')
 	@test -d .mutants/coverage || $(MAKE) coverage
 	@$(SUITE_NEEDS) deploy/with-services.sh python -m tests.mutation $(MUTANTS)
+
+rounds: ## Run the tests that depend on a clock a hundred times, while other work keeps every core busy (ROUNDS='10 tests/cli')
+	@$(SUITE_NEEDS) deploy/with-services.sh sh -c 'cellblock images build --quiet && exec python -m tests.rounds $(or $(ROUNDS),100)'
 
 debian13: ## Test the sandbox on Debian 13 under qemu: systemd, cgroup v2, AppArmor, a newer engine
 	@ALSO_INSTALL='qemu-system-x86_64=qemu-system-x86 debootstrap=debootstrap debugfs=e2fsprogs' \
