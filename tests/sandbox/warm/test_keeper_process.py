@@ -138,7 +138,7 @@ def test_a_keeper_that_ends_takes_its_cells_away(tmp_path: Path, engine: docker.
             keeper.process.stdin.close()
         assert keeper.ends() == 0
         assert waiting(engine) == 0
-        assert keeper.folder.exists() is (how == "SIGTERM")
+        assert list(tmp_path.glob("keeper*")) == [keeper.folder] * (how == "SIGTERM")
 
 
 def test_a_keeper_that_ends_removes_what_it_made_and_could_not_before(

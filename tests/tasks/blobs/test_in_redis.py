@@ -11,8 +11,8 @@ import redis
 from config import load_settings
 from sandbox import BlobsFull, BlobsUnavailable
 from sandbox.blobs import write_blob
-from tasks.blobs import open_blobs
 from tasks.blobs.in_redis import RedisBlobs
+from tasks.blobs.open import open_blobs, worker_blobs
 from tests.programs import free_port, running_redis
 from tests.waiting import wait_until
 
@@ -129,8 +129,12 @@ def test_a_redis_that_is_not_there_is_named_without_its_password() -> None:
     assert "hush" not in str(raised.value)
 
 
-def test_a_worker_waits_for_a_redis_that_is_away(server: redis.Redis, broker_url: str) -> None:
-    store = RedisBlobs(server, "", load_settings(broker_url=broker_url), waits=True)
+def test_a_worker_waits_for_a_redis_that_is_away(
+    server: redis.Redis, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.results.worker_backend.result_redis", lambda: server)
+    store = worker_blobs(load_settings(broker_url=broker_url), "")
+    assert store
     blob, found = write_blob(store, [b"x"]), []
     server.acl_setuser("default", enabled=True, commands=["-hget"])
     reading = threading.Thread(target=lambda: found.append(store.size(blob.ref)))

@@ -26,6 +26,17 @@ def test_what_can_not_be_acknowledged_at_the_end_is_given_to_another_consumer(
     assert (database.hlen("unacked"), database.zrange("cellblock.consumers", 0, -1)) == (1, [consumer])
 
 
+def test_what_is_done_when_no_more_messages_are_taken_is_acknowledged_all_the_same(
+    database: Any, broker_url: str
+) -> None:
+    database.lpush(QUEUE, message("it"))
+    with looped(broker_url, QUEUE) as one:
+        one.turn(lambda: one.messages, "it has come")
+        one.channel.basic_cancel(*one.channel._consumers)
+        one.messages[0].ack()
+        one.turn(lambda: not database.exists("unacked"), "it is acknowledged")
+
+
 def test_a_loop_is_woken_no_more_for_a_channel_that_is_closed(
     broker_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from tasks import app
 from tasks.patience import PatientRetry
 from tasks.process import process_state
 from tasks.results import worker_backend as of_worker
-from tasks.results.app_backend import RedisBackend
+from tasks.results.app_backend import RedisBackend, SentinelBackend
 from tasks.results.worker_backend import PatientRedis, PatientSentinel, redis_of
 from tasks.settings import this_settings
 from tests.programs import free_port
@@ -85,6 +85,13 @@ def test_a_worker_has_the_patient_backend_for_every_address_of_a_redis(
 ) -> None:
     monkeypatch.setattr(app.loader, "override_backends", {})
     of_worker.store_patiently()
+    assert by_name(scheme, app.loader) is kind
+
+
+@pytest.mark.parametrize(
+    ("scheme", "kind"), [("redis", RedisBackend), ("rediss", RedisBackend), ("sentinel", SentinelBackend)]
+)
+def test_an_app_has_the_backend_that_says_what_is_away(scheme: str, kind: type) -> None:
     assert by_name(scheme, app.loader) is kind
 
 
