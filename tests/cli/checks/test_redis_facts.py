@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from redis.exceptions import ClusterError
 
 from cli.checks import queue
+from cli.checks.requirements import about_redis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import redis
 
     Examine = Callable[..., list[dict[str, Any]]]
 
@@ -20,6 +25,13 @@ FINE: dict[str, Any] = {
     "maxmemory": 0,
     "used_memory": 1,
 }
+
+
+@pytest.mark.parametrize("sign", [{"cluster_enabled": 1}, {"redis_mode": "cluster"}])
+def test_a_cluster_is_known_by_either_sign(sign: dict[str, Any]) -> None:
+    one = cast("redis.Redis", SimpleNamespace(info=lambda: FINE | sign))
+    with pytest.raises(ClusterError):
+        about_redis(one)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +40,16 @@ def test_jobs_that_wait_where_no_worker_takes_from_are_a_warning(broker_url: str
         found = examine("workers", CELLBLOCK_BROKER_URL=broker_url, CELLBLOCK_ROUTES="java=heavy")
         client.flushdb()
     assert (found[0]["level"], "2 jobs wait in 'heavy'" in found[0]["message"]) == ("warning", True)
+
+
+def test_jobs_that_wait_for_a_worker_that_is_busy_are_no_warning(broker_url: str, examine: Examine) -> None:
+    with redis.Redis.from_url(broker_url) as client:
+        client.lpush("cellblock", "a job")
+        client.zadd("cellblock.consumers", {"busy": time.time() + 60, "gone": time.time() - 60})
+        client.sadd("cellblock.consumer:busy", "cellblock")
+        found = examine("workers", CELLBLOCK_BROKER_URL=broker_url)
+        client.flushdb()
+    assert [one["message"] for one in found] == ["1 worker takes jobs from cellblock"]
 
 
 @pytest.fixture
