@@ -115,7 +115,11 @@ class JobRequest(Request):
             return
         if self.request_dict.get("retries", 0) >= (self.task.max_retries or 0):
             exc_info = hard_timeout.abandoned((self.task.max_retries or 0) + 1)
+        # Celery acknowledges before it stores a failure: a worker that ends in between would lose the job.
+        self.acknowledged = True
         super().on_failure(exc_info, *args, **options)
+        self.acknowledged = False
+        self.acknowledge()
 
     def _time_out(self) -> None:
         if not self._is_over:

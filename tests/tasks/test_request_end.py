@@ -139,6 +139,17 @@ def test_a_job_that_was_tried_often_enough_has_failed(results: Any, monkeypatch:
     assert failure["result"]["exc_message"][0].startswith("The job was begun 4 times")
 
 
+def test_a_job_that_has_failed_is_acknowledged_once_that_is_stored(
+    results: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, before = begun(headers={"retries": 3}), list[list[str]]()
+    monkeypatch.setattr(request.task, "max_retries", 3)
+    monkeypatch.setattr(results, "mark_as_failure", lambda *_, **__: before.append([*request.watch.told]))
+    request.on_failure(told(WorkerLostError("killed")))
+    wait_until(is_done(request, "acknowledged"), 5, "it is done with")
+    assert before == [[]]
+
+
 @pytest.mark.parametrize(("is_over", "opens"), [(False, False), (True, True)])
 def test_a_job_that_found_no_engine_goes_back_and_shuts_the_gate_unless_it_is_over(
     process: ProcessState, is_over: bool, opens: bool
