@@ -160,3 +160,23 @@ def test_many_patterns_match_what_any_of_them_matches(several: list[list[str]], 
     together = compile_glob(*whole)
     for path in tried:
         assert (together.fullmatch(path) is not None) == any(matches(pattern, path) for pattern in whole)
+
+
+def test_a_new_step_is_more_work_than_one_that_is_remembered() -> None:
+    globs = compile_glob("a*")
+    globs.fullmatch("ab")
+    first = globs.work
+    globs.fullmatch("-")
+    globs.fullmatch("ab")
+    assert (first, globs.work) == (2 + 2 * 8, 2 + 2 * 8 + 1 + 8 + 2)
+
+
+def test_what_is_remembered_does_not_grow_with_the_names() -> None:
+    globs = compile_glob("**")
+    for number in range(0x4E00, 0x4E00 + 5000):
+        globs.fullmatch(chr(number))
+    assert max(len(globs._moves), len(globs._masks)) <= 2048
+
+
+def test_a_range_may_be_of_one_character() -> None:
+    assert [path for path in "abc" if compile_glob("[b-b]").fullmatch(path)] == ["b"]

@@ -247,6 +247,7 @@ def test_what_nobody_acknowledges_is_gone_when_it_has_come(database: Any, one: L
     one.turn(lambda: seen, "it has come")
     one.turn(lambda: not database.exists("unacked"), "it is nowhere")
     assert "cellblock.taken" not in mine(database, one)
+    assert one.channel._moves, "what else it takes is acknowledged"
 
 
 def test_where_nothing_is_acknowledged_it_is_the_stock_channel(broker_url: str, database: Any) -> None:
@@ -323,7 +324,9 @@ def test_a_message_that_can_not_be_read_back_is_buried_and_keeps_no_worker_from_
     idle(one)
     database.hset("unacked", "a-tag", f'[{{"n": {"9" * 5000}}}, "", "{QUEUE}"]')
     database.zadd("unacked_index", {"a-tag": 1})
+    database.lpush("cellblock.dead", *range(1000))
     one.channel.qos.restore_by_tag("a-tag")
+    assert (database.llen("cellblock.dead"), database.ttl("cellblock.dead") > 600_000) == (1000, True)
     assert json.loads(database.lindex("cellblock.dead", 0))["reason"] == "it can't be put back"
     assert (database.exists("unacked", "unacked_index"), waiting(database)) == (0, [])
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import OutOfMemoryError
 
+from tasks.settings import this_settings
 from tests.heard import said_to
+from tests.tasks.hostile_messages import call, envelope
 from tests.tasks.loops import QUEUE, idle, looped, message
 
 if TYPE_CHECKING:
@@ -86,6 +88,21 @@ def test_the_last_message_of_one_queue_does_not_hide_what_was_taken_of_another(
             database.lpush(one.channel.registration.taken_key(QUEUE), message("third"))
             database.lpush("other", message("second"))
             come_without_a_look(one, 2)
+
+
+def test_while_a_job_waits_for_another_one_of_its_tenant_the_consumer_looks_again_soon(
+    broker_url: str, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_TENANT_MAX_RUNNING", "1")
+    this_settings.cache_clear()
+    tenants = (envelope(call(word), headers={"cellblock_tenant": "a"}) for word in ("first", "second"))
+    database.lpush(QUEUE, *tenants)
+    with looped(broker_url, QUEUE, room=2) as one:
+        one.turn(lambda: one.messages, "the first has come")
+        one.turn(lambda: one.channel._look._is_due, "another look is due")
+        one.messages[0].ack()
+        one.turn(lambda: len(one.messages) == 2, "the second has come")
+        one.messages[1].ack()
 
 
 def test_a_message_that_redis_refuses_to_record_is_looked_for_at_once(

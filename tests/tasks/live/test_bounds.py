@@ -14,6 +14,7 @@ from tasks.live.write import live_output
 from tasks.live.write.live_output import LiveOutput
 from tasks.live.write.stream import LiveStream
 from tasks.live.write.unsent import Unsent, chunks, cost_bytes
+from tests.heard import said_to
 from tests.waiting import wait_until
 
 JOB = "the-job"
@@ -148,6 +149,12 @@ def test_a_stream_keeps_the_newest_within_its_limit_whatever_went_before(results
         stream.write([piece(100 * number, 100)])
         assert len(offsets(client)) <= 5
     assert offsets(client) == [4500, 4600, 4700, 4800, 4900]
+
+
+def test_a_stream_is_never_without_an_end_of_its_life(results: Any) -> None:
+    with said_to(results.client) as said:
+        stream_to(results.client).write([piece(0)])
+    assert said.index("MULTI") < said.index("XADD") < said.index("EXPIRE") < said.index("EXEC")
 
 
 def test_a_write_that_fills_the_whole_stream_leaves_itself(results: Any) -> None:

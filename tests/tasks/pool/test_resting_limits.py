@@ -115,6 +115,15 @@ def test_the_next_job_of_a_process_is_its_own(limits: Limits, told: list[int]) -
     assert told == [SUSPEND, SUSPEND]
 
 
+def test_a_job_does_not_begin_with_what_the_one_before_it_has_spent(limits: Limits, told: list[int]) -> None:
+    with limits.running(SOFT_S):
+        pass
+    limits.accepted(8)
+    with limits.running(SOFT_S):
+        pass
+    assert told == []
+
+
 def test_the_parent_is_told_whose_limits_rest_in_words_that_are_none_of_billiards(clock: Clock) -> None:
     said: list[object] = []
     limits = Limits()

@@ -206,3 +206,13 @@ def test_an_engine_that_does_not_see_the_end_is_not_waited_for_longer_than_its_b
     with pytest.raises(EngineUnreachable, match="did not examine a cell in time"):
         cell_on(streams[0], held, lambda: engine).examine()
     assert time.monotonic() - began < 5 * PATIENCE
+
+
+@pytest.mark.parametrize(("exit_code", "for_memory"), [(137, True), (1, False)])
+def test_only_a_killed_cell_can_have_been_killed_for_its_memory(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch, exit_code: int, *, for_memory: bool
+) -> None:
+    monkeypatch.setattr("sandbox.engines.docker.cell.killed_for_memory", lambda _: True)
+    opened = OpenCell("cell", CellInfo("docker"), (streams[0],), group="/docker/cell")
+    cell = DockerCell(opened, no_engine, bound_s=0.3)
+    assert cell._was_killed_for_memory(exit_code) is for_memory

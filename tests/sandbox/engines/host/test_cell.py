@@ -101,6 +101,15 @@ def test_a_job_whose_follower_fails_is_killed_and_leaves_nothing(folders: Path, 
     assert (psutil.Process().num_fds(), list(folders.iterdir())) == (before, [])
 
 
+def test_a_number_that_is_another_process_by_now_gets_no_signal(cell: HostCell, parse: Parse) -> None:
+    cell.start(parse("sleep 60"))
+    with subprocess.Popen(["sleep", "60"]) as other:
+        signalled = cell._signal_one(other.pid, signal.SIGKILL)
+        lives = other.poll() is None
+        other.kill()
+    assert (signalled, lives) == (False, True)
+
+
 def test_a_cell_tells_of_its_command_from_start_to_end(cell: HostCell, parse: Parse) -> None:
     cell.start(parse("echo out; exit 5"))
     first, *middle, last = heard(cell, Ended)
