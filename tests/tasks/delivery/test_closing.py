@@ -26,6 +26,14 @@ def test_what_can_not_be_acknowledged_at_the_end_is_given_to_another_consumer(
     assert (database.hlen("unacked"), database.zrange("cellblock.consumers", 0, -1)) == (1, [consumer])
 
 
+def test_what_was_done_last_is_acknowledged_before_a_consumer_ends(database: Any, broker_url: str) -> None:
+    database.lpush(QUEUE, message("it"))
+    with looped(broker_url, QUEUE) as one:
+        one.turn(lambda: one.messages, "it has come")
+        one.messages[0].ack()
+    assert not database.exists("unacked", QUEUE, "cellblock.consumers")
+
+
 def test_what_is_done_when_no_more_messages_are_taken_is_acknowledged_all_the_same(
     database: Any, broker_url: str
 ) -> None:
