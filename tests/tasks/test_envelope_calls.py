@@ -81,6 +81,13 @@ def test_a_message_of_the_first_protocol_is_made_one_of_the_second() -> None:
     assert body.payload == json.loads(body.content) == [["x"], {}, {"callbacks": []}]
 
 
+def test_what_a_header_says_counts_before_what_a_body_of_the_first_protocol_says() -> None:
+    body = json.dumps({"task": TASK, "id": "of the body", "retries": 1, "args": [], "kwargs": {}})
+    found = judge_parts(parts(body=body, headers={"id": "of the header"}), MOST)
+    assert isinstance(found, Call)
+    assert (found.task_id, found.headers["retries"]) == ("of the header", 1)
+
+
 def test_a_request_has_the_headers_that_it_may_have_and_no_others() -> None:
     own = {"x-mine": {"a": 1}, "traceparent": "00"}
     kept = {

@@ -153,7 +153,8 @@ def test_a_consumer_says_five_times_in_that_while_that_it_lives_until_it_ends(
         assert 0.6 < beats[-1] - beats[0] < 3 * PATIENCE
         timer = one.connection.transport.cycle.beats
         assert one.channel.registration._silence_s == this_settings().silence == 1
-    assert timer.canceled
+        one.connection.release()
+        assert timer.canceled
 
 
 def test_what_waits_to_be_said_once_a_minute_is_said_at_a_beat(
