@@ -83,7 +83,7 @@ def test_a_message_of_the_first_protocol_is_made_one_of_the_second() -> None:
 
 def test_what_a_header_says_counts_before_what_a_body_of_the_first_protocol_says() -> None:
     body = json.dumps({"task": TASK, "id": "of the body", "retries": 1, "args": [], "kwargs": {}})
-    found = judge_parts(parts(body=body, headers={"id": "of the header"}), MOST)
+    found = judge_parts(parts(body=body, headers={"id": "of the header"}, properties=PROPERTIES), MOST)
     assert isinstance(found, Call)
     assert (found.task_id, found.headers["retries"]) == ("of the header", 1)
 
