@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import OutOfMemoryError
 
+from tasks.headers import FULL
 from tasks.settings import this_settings
 from tests.heard import said_to
 from tests.tasks.hostile_messages import call, envelope
-from tests.tasks.loops import QUEUE, idle, looped, message
+from tests.tasks.loops import QUEUE, idle, looped, message, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +89,22 @@ def test_the_last_message_of_one_queue_does_not_hide_what_was_taken_of_another(
             database.lpush(one.channel.registration.taken_key(QUEUE), message("third"))
             database.lpush("other", message("second"))
             come_without_a_look(one, 2)
+
+
+def test_a_message_too_many_is_looked_for_twice_a_second_and_handed_on_to_be_refused(
+    broker_url: str, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_MAX_QUEUED", "2")
+    this_settings.cache_clear()
+    with looped(broker_url, QUEUE) as one:
+        database.lpush(QUEUE, message("first"))
+        one.turn(lambda: one.messages, "it has come")
+        database.lpush(QUEUE, *map(message, ("second", "third", "fourth", "fifth")))
+        one.turn(lambda: len(one.messages) == 3, "the newest two have come")
+        assert [FULL in taken.headers for taken in one.messages] == [False, True, True]
+        assert waiting(database) == ["second", "third"]
+        for taken in one.messages:
+            taken.ack()
 
 
 def test_while_a_job_waits_for_another_one_of_its_tenant_the_consumer_looks_again_soon(
