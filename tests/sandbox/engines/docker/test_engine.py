@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import load_catalogue, load_settings
+from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.engine import new_name
 from sandbox.labels import new_labels
 from sandbox.limits import read_limits
@@ -96,3 +97,12 @@ def test_starts_that_fail_leave_no_file_open(checkpoint: Checkpoint) -> None:
         command, cwd=ROOT, env=env, capture_output=True, check=True, timeout=60
     ).stdout.split()
     assert later == [first, first]
+
+
+def test_an_engine_that_is_closed_has_closed_its_connection(checkpoint: Checkpoint) -> None:
+    engine = DockerEngine(load_settings(docker_host=checkpoint.url))
+    engine.now()
+    client, before = engine._client(), open_files()
+    engine.close()
+    assert open_files() < before
+    client.close()
