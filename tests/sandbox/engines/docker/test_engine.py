@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from config import load_catalogue, load_settings
 from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.engine import new_name
@@ -99,10 +101,15 @@ def test_starts_that_fail_leave_no_file_open(checkpoint: Checkpoint) -> None:
     assert later == [first, first]
 
 
-def test_an_engine_that_is_closed_has_closed_its_connection(checkpoint: Checkpoint) -> None:
-    engine = DockerEngine(load_settings(docker_host=checkpoint.url))
+def test_an_engine_that_is_closed_has_closed_its_connection(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, closed = DockerEngine(load_settings(docker_host=checkpoint.url)), list[object]()
     engine.now()
-    client, before = engine._client(), open_files()
+    client = engine._client()
+    monkeypatch.setattr(client, "close", lambda: closed.append(client))
     engine.close()
-    assert open_files() < before
+    engine.close()
+    monkeypatch.undo()
     client.close()
+    assert closed == [client]
