@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ROOT",
     "Worker",
+    "await_output",
     "free_port",
     "is_ours",
     "run_cli",
@@ -164,6 +165,13 @@ def run_cli(
     """Run the `cellblock` command to its end."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "CELLBLOCK_PULL": "never"} | settings
     return run("cli", *arguments, env=env, text=stdin, cwd=cwd, within_s=60)
+
+
+def await_output(broker_url: str, task_id: str) -> None:
+    """Wait until its worker has heard what a job with live output has written: that is in Redis then."""
+    with redis.Redis.from_url(broker_url) as client:
+        # The first entry says that the job starts.
+        wait_until(lambda: client.xlen(f"cellblock.live:{task_id}") > 1, 10, "its output is heard")
 
 
 def unique_sleep(seconds: int) -> str:

@@ -15,7 +15,7 @@ from docker.errors import APIError
 from config import ladder
 from tests.chaos.cells import containers_of
 from tests.conftest import OWNER
-from tests.programs import runs
+from tests.programs import await_output, runs
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -76,10 +76,11 @@ def test_the_engine_ends_a_cell_that_is_frozen_whole(
 
 
 def test_a_job_times_out_while_the_engine_hangs_and_its_cell_is_removed_once_it_answers(
-    hire: Hire, send: Send, link: StallingProxy, engine: docker.APIClient, seconds: str
+    hire: Hire, send: Send, link: StallingProxy, engine: docker.APIClient, seconds: str, broker_url: str
 ) -> None:
-    hire("one", **MARGIN, CELLBLOCK_DOCKER_HOST=link.url)
+    hire("one", **MARGIN, CELLBLOCK_DOCKER_HOST=link.url, CELLBLOCK_LIVE="on")
     handle = send(f"echo before; sleep {seconds}", **LIMITS)
+    await_output(broker_url, handle.id)
     cell = started(engine, seconds)
     link.stall()
     result = handle.get(timeout=RUNGS.hard_s + LATE_S)

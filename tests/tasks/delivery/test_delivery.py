@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from sandbox import Abandoned
-from tests.programs import run_cli, running_worker, runs, unique_sleep
+from tests.programs import await_output, run_cli, running_worker, runs, unique_sleep
 from tests.tasks.conftest import ANSWER_S, TASK
 from tests.waiting import wait_until
 
@@ -120,8 +120,9 @@ def test_a_job_whose_process_is_frozen_has_timed_out_with_the_output_that_was_st
     sleep = unique_sleep(30)
     live = {"CELLBLOCK_ENGINE_MARGIN": "2", "CELLBLOCK_LIVE": "on"}
     with running_worker(tmp_path, broker_url, "--concurrency=1", **live) as worker:
-        limits = {"timeout": 1, "grace": 0}
+        limits = {"timeout": 3, "grace": 0}
         handle = client_of(broker_url).send_task(TASK, [f"echo so far; {sleep}", "bash"], limits)
+        await_output(broker_url, handle.id)
         wait_until(_runs(sleep), ANSWER_S, "the job runs")
         os.kill(_pool_process(worker, handle.id), signal.SIGSTOP)
         result = handle.get(timeout=ANSWER_S)
