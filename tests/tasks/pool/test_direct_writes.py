@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from multiprocessing import util
@@ -80,10 +81,13 @@ def pooled(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pooled]:
     # A forked process would close the connections that other tests have left, and wait for their answers.
     monkeypatch.setattr(util, "_afterfork_registry", {})
     before = get_event_loop()
+    # Celery collects garbage before each fork, which takes seconds with all that a test run holds.
+    gc.freeze()
     one = Pooled()
     one.turn_until(lambda: len(one.pool._all_inqueues) == 2, "both processes are there")
     yield one
     one.close()
+    gc.unfreeze()
     set_event_loop(before)
 
 
