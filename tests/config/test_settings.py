@@ -228,3 +228,8 @@ def test_an_address_that_cannot_be_used_is_refused_with_nothing_of_it(url: str, 
 def test_the_legacy_mode_wins_over_any_engine(given: dict[str, Any], name: str, *, isolates: bool) -> None:
     settings = load_settings(**given)
     assert (settings.engine_name, settings.isolates) == (name, isolates)
+
+
+def test_the_names_of_the_mcp_server_are_those_between_the_commas() -> None:
+    assert load_settings().mcp_host_names == ()
+    assert load_settings(mcp_hosts="a.example,b:80,").mcp_host_names == ("a.example", "b:80")

@@ -128,3 +128,14 @@ def test_every_signal_has_its_name_at_128_and_its_number(number: signal.Signals)
 @pytest.mark.parametrize("exit_code", [None, 0, 1, 126, 127, 128, 255])
 def test_other_exit_codes_are_no_signal(exit_code: int | None) -> None:
     assert signal_name(exit_code) is None
+
+
+@pytest.mark.parametrize(
+    ("cpu_s", "status"), [(0.9, Status.SUCCEEDED), (1.0, Status.TIMED_OUT), (None, Status.SUCCEEDED)]
+)
+def test_a_job_that_has_used_its_processor_time_has_timed_out(
+    parse: Parse, cpu_s: float | None, status: Status
+) -> None:
+    usage = Usage(cpu_ns=None if cpu_s is None else int(cpu_s * 1e9), oom_kills=0)
+    verdict = judge(Ending(None, Ended(0, usage), None, 1.0), parse(cpu_time=1))
+    assert (verdict.status, verdict.limit) == (status, "cpu_time" if status is Status.TIMED_OUT else None)

@@ -66,3 +66,12 @@ def test_the_relay_has_small_buffers_at_both_of_its_ends(configuration: str) -> 
     ends = {f"tune.{kind}.{side}" for kind in ("rcvbuf", "sndbuf") for side in ("client", "server")}
     assert said.keys() == ends
     assert {int(size) for size in said.values()} == {64 << 10}
+
+
+@pytest.mark.parametrize(
+    ("body", "memory_bytes"), [(RELAY, 32 << 20), (PROXY, 128 << 20)], ids=["relay", "proxy"]
+)
+def test_it_has_limits_of_its_own(body: dict[str, Any], memory_bytes: int) -> None:
+    host = body["HostConfig"]
+    share = host["CpuQuota"] / host["CpuPeriod"]
+    assert (host["Memory"], host["PidsLimit"], share) == (memory_bytes, 16, 0.5)

@@ -9,15 +9,19 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import docker.errors
 import pytest
 
+from config import load_settings
 from sandbox.engines.docker.image_choice import find_image
 from sandbox.engines.engine import new_name
+from sandbox.warm import keeper as under_test
 from tests.engine_checkpoint import engine_checkpoint
 from tests.programs import ROOT
 from tests.waiting import PATIENCE, wait_until
@@ -189,3 +193,21 @@ def test_a_keeper_logs_as_its_worker_does(tmp_path: Path, log_format: str, words
         keeper.says("Nothing can be reaped for now")
         keeper.says(words)
         keeper.says("Keeper")
+
+
+def test_a_keeper_reaps_again_after_each_margin(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Enough(BaseException):
+        """Ends the loop, which has no end."""
+
+    slept, reaped = list[float](), list[object]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            raise Enough
+
+    monkeypatch.setattr(under_test, "_reap", lambda *_: reaped.append(1))
+    monkeypatch.setattr(under_test, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    with pytest.raises(Enough):
+        under_test._keep_reaping(load_settings(engine_margin=7))
+    assert (slept, len(reaped)) == ([7, 7], 2)

@@ -103,7 +103,9 @@ def test_a_cell_that_grows_old_is_replaced(warm: Warm, engine: docker.APIClient)
     with warm("0,bash=1", owner=owner, warm_age=0.5) as sandbox:
         (first,) = engine.containers(filters={"label": f"cellblock.owner={owner}"})
         wait_until(
-            lambda: first["Id"] not in {c["Id"] for c in engine.containers()}, 20, "the old cell is gone"
+            lambda: first["Id"] not in {c["Id"] for c in engine.containers(all=True)},
+            20,
+            "the old cell is gone",
         )
         assert sandbox.warm_up(within_s=20)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,8 +43,11 @@ def test_what_a_writer_that_is_gone_has_left_is_removed_an_hour_later(tmp_path: 
     store = blobs_in(tmp_path, tenant_blobs_limit=10)
     write_blob(store, [b"x"])
     assert left.exists()
-    os.utime(left, (0, 0))
+    os.utime(left, (0, time.time() - 3500))
     write_blob(store, [b"y"])
+    assert left.exists()
+    os.utime(left, (0, time.time() - 3700))
+    write_blob(store, [b"z"])
     assert not left.exists()
 
 

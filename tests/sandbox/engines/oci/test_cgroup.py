@@ -72,6 +72,13 @@ def test_the_end_of_what_is_in_a_group_is_awaited_but_not_for_ever(version_2: Pa
         CellGroup(PATH, version_2).await_end(300)
 
 
+def test_who_awaits_the_end_of_a_group_goes_on_when_its_processes_have_ended(version_2: Path) -> None:
+    with subprocess.Popen(["sleep", "0.2"]) as program:
+        (version_2 / "cellblock/one/cgroup.procs").write_text(f"{program.pid}\n")
+        CellGroup(PATH, version_2).await_end(300)
+        assert ends(program.pid, 0)
+
+
 def test_a_cell_is_thawed_though_its_kill_is_interrupted(
     version_1: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
