@@ -94,12 +94,16 @@ def test_the_last_message_of_one_queue_does_not_hide_what_was_taken_of_another(
 def test_a_message_too_many_is_looked_for_twice_a_second_and_handed_on_to_be_refused(
     broker_url: str, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A tenant that has as many jobs running as it may is told that too."""
     monkeypatch.setenv("CELLBLOCK_MAX_QUEUED", "2")
+    monkeypatch.setenv("CELLBLOCK_TENANT_MAX_RUNNING", "1")
     this_settings.cache_clear()
+    words = ("first", "second", "third", "fourth", "fifth")
+    first, *others = (envelope(call(word), headers={"cellblock_tenant": "a"}) for word in words)
     with looped(broker_url, QUEUE) as one:
-        database.lpush(QUEUE, message("first"))
+        database.lpush(QUEUE, first)
         one.turn(lambda: one.messages, "it has come")
-        database.lpush(QUEUE, *map(message, ("second", "third", "fourth", "fifth")))
+        database.lpush(QUEUE, *others)
         one.turn(lambda: len(one.messages) == 3, "the newest two have come")
         assert [FULL in taken.headers for taken in one.messages] == [False, True, True]
         assert waiting(database) == ["second", "third"]
