@@ -72,16 +72,19 @@ class KeeperClient:
 
     def _safely(self, step: Callable[[], OpenCell | None]) -> OpenCell | None:
         with self._lock:
+            is_done = False
             try:
-                return step()
+                opened = step()
+                is_done = True
             except OSError as error:
                 _log.warning("The keeper of the warm cells does not answer (%s): cells are made cold", error)
-                self._hang_up()
                 return None
-            except BaseException:
-                # Such as a soft limit between request and reply: the next claim would get this claim's reply.
-                self._hang_up()
-                raise
+            finally:
+                # A soft limit may strike between request and reply, or in the lines above. Without this, the
+                # next claim would get this claim's reply.
+                if not is_done:
+                    self._hang_up()
+            return opened
 
     def _ask_anew(self, runtime: str) -> None:
         # A reply that nobody has read would be taken for the reply to this request. Its cell ends.

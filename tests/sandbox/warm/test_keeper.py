@@ -263,6 +263,22 @@ def test_a_keeper_that_hangs_up_is_asked_anew_by_the_next_claim(frozen: socket.s
     assert second.name == "c"
 
 
+def test_a_claim_that_is_interrupted_while_its_failure_is_told_leaves_no_answer_either(
+    frozen: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strike(*_: object) -> None:
+        raise LookupError("a time limit")
+
+    monkeypatch.setattr("sandbox.warm.client._PATIENCE_S", 0.01)
+    monkeypatch.setattr("sandbox.warm.client._log.warning", strike)
+    with closing(client_of(frozen.getsockname())) as client:
+        with pytest.raises(LookupError):
+            client.claim("bash")
+        with frozen.accept()[0] as asked:
+            asked.settimeout(5)
+            assert [asked.recv(64), asked.recv(64)] == [b"bash", b""]
+
+
 def test_a_claimant_waits_for_no_keeper_to_fill_its_shelves(tmp_path: Path) -> None:
     assert client_of(str(tmp_path / "nowhere")).wait_until_full(0)
 
