@@ -54,7 +54,7 @@ class JobRequest(Request):
         rungs = job.ladder(settings.engine_margin) if job else settings.longest
         self.time_limits = (rungs.hard_s, rungs.soft_s)
         self._runtime = job.runtime.name if job else ""
-        self._is_over = False
+        self._is_over = self._holds_ack = self._owes_ack = False
         # The publisher's own may contain the whole command, and logs, events and Flower show them.
         shown = shown_call(self._runtime, message.payload[1] if job else {})
         self._argsrepr, self._kwargsrepr = shown["argsrepr"], shown["kwargsrepr"]
@@ -71,6 +71,13 @@ class JobRequest(Request):
         """Called by Celery when a process has begun the job."""
         self.begun = time_accepted
         super().on_accepted(pid, time_accepted)
+
+    def acknowledge(self) -> None:
+        """Acknowledge the message, now or once what Celery does about a lost process is done."""
+        if self._holds_ack:
+            self._owes_ack = True
+        else:
+            super().acknowledge()
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401
         """Called by Celery in the worker's event loop when the job raised an error or lost its process."""
@@ -116,10 +123,11 @@ class JobRequest(Request):
         if self.request_dict.get("retries", 0) >= (self.task.max_retries or 0):
             exc_info = hard_timeout.abandoned((self.task.max_retries or 0) + 1)
         # Celery acknowledges before it stores a failure: a worker that ends in between would lose the job.
-        self.acknowledged = True
+        self._holds_ack = True
         super().on_failure(exc_info, *args, **options)
-        self.acknowledged = False
-        self.acknowledge()
+        self._holds_ack = False
+        if self._owes_ack:
+            self.acknowledge()
 
     def _time_out(self) -> None:
         if not self._is_over:

@@ -150,6 +150,16 @@ def test_a_job_that_has_failed_is_acknowledged_once_that_is_stored(
     assert before == [[]]
 
 
+def test_a_job_that_the_worker_itself_has_stopped_is_not_acknowledged(results: Any) -> None:
+    """Celery stops it so when the broker is gone, which delivers the message again."""
+    request = begun()
+    request._already_cancelled = True
+    request.on_failure(told(SystemExit(70)))
+    process_state.background.add((behind := threading.Event()).set)
+    assert behind.wait(5)
+    assert (request.watch.told, stored(results)) == ([], {})
+
+
 @pytest.mark.parametrize(("is_over", "opens"), [(False, False), (True, True)])
 def test_a_job_that_found_no_engine_goes_back_and_shuts_the_gate_unless_it_is_over(
     process: ProcessState, is_over: bool, opens: bool
