@@ -82,7 +82,7 @@ def test_a_job_that_is_delivered_twice_runs_once(
             lambda: "Restoring" in worker.log() or "Connection to broker lost" in worker.log(), 10, "reset"
         )
         result = handle.get(timeout=ANSWER_S)
-        wait_until(lambda: not database.hlen("unacked"), MOST_S, "the second delivery is done with")
+        wait_until(lambda: not database.exists("cellblock", "unacked"), MOST_S, "no message is left")
         assert (result["stdout"], result["attempt"]) == ("once\n", 1)
         assert worker.log().count("The job has ended") == 1
 
