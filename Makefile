@@ -19,8 +19,8 @@ test: ## Set up what is missing, check style, types and layers, and run every te
 lint: ## Check style, generated pages, types and layers
 	@NO_ENGINE=1 deploy/with-services.sh tests/lint.sh
 
-unit: ## Run the tests that need neither an engine nor a broker
-	@NO_ENGINE=1 deploy/with-services.sh python -m pytest -q -n 3 --dist loadfile -m 'not engine and not broker and not alone'
+unit: ## Run the tests that need neither an engine nor a broker, in 90 seconds
+	@NO_ENGINE=1 deploy/with-services.sh python -m pytest -q -n 3 --dist loadfile -m 'not engine and not broker and not alone and not slow'
 
 pythons: ## Run the same with each supported Python that is installed: Debian's, 3.12, 3.13
 	@tests/pythons.sh

@@ -30,6 +30,6 @@ for python in $(each_python 2>/dev/null); do
   echo "· $("$python" --version)" >&2
   fill "$python" "$venv"
   PATH=$PWD/$venv/bin:$PATH python -m pytest -q -n 4 --dist loadfile \
-    -m 'not engine and not broker and not alone' "$@"
+    -m 'not engine and not broker and not alone and not slow' "$@"
 done
 [ "${venv:-}" ] || { echo 'No Python from 3.11 on with venv is installed. Try: apt-get install python3-venv' >&2; exit 1; }

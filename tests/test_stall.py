@@ -14,6 +14,8 @@ from tests.programs import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 _CONFTEST = """
 from tests.stall import Stall
 def pytest_configure(config):

@@ -74,6 +74,7 @@ def groups() -> set[Path]:
     return {*top.glob("cellblock-demo-*"), *top.glob("*/cellblock-demo-*")}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_demo_needs_crun_alone_and_leaves_nothing(
     checkout: Path, programs: Path, installed: Path

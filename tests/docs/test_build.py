@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.browser import Browser
     from tests.docs.page import Block
 
+pytestmark = pytest.mark.slow
+
 TROUBLES = (ROOT / "docs" / "troubleshooting.md").read_text()
 MESSAGES = re.findall(r"^### `(.*)`$", TROUBLES, re.MULTILINE)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from .conftest import Deb
 
+pytestmark = pytest.mark.slow
+
 #: Starts every file of compiled modules of Python 3.11, whichever Python runs these tests.
 MAGIC = b"\xa7\x0d\r\n"
 # That the file is valid whatever the time of its source is.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import docker
 
 # A first build fetches and compiles all packages.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 EXAMPLES = ROOT / "examples" / "libraries"
 RUNTIMES = EXAMPLES / "runtimes.toml"

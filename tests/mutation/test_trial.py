@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SOUND, FAULTY = "ANSWER = 42\n", "ANSWER = 421\n"
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Fault:

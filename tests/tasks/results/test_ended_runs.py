@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from sandbox import Status
 from sandbox.result import RunResult
@@ -54,7 +56,7 @@ def test_notes_that_are_no_longer_needed_are_deleted_at_once(database: redis.Red
 
 def test_without_redis_the_runs_go_on_and_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "cellblock")
-    with redis.Redis(port=free_port()) as away:
+    with redis.Redis(port=free_port(), retry=Retry(NoBackoff(), 0)) as away:
         notes = EndedRuns(away, "job", 60)
         notes.run_ended(0, ENDED)
         assert notes.ended_runs() == {}
