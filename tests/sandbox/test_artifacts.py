@@ -111,6 +111,11 @@ def test_the_cap_is_on_all_files_together() -> None:
     assert (set(collected.files), collected.taken_bytes) == ({"a"}, 6)
 
 
+def test_of_a_name_that_comes_twice_only_the_last_content_counts() -> None:
+    collected = collect(tar(("./a", b"x" * 6), ("./a", b"y" * 6)), most_bytes=10)
+    assert (collected.files, collected.taken_bytes) == ({"a": b"y" * 6}, 6)
+
+
 def test_the_number_of_files_and_of_excuses_is_bounded() -> None:
     collected = collect(tar(*((f"./{number}", b"") for number in range(600))))
     assert (len(collected.files), len(collected.skipped)) == (256, 256)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.cell import JobTags
+from sandbox.cell_source import CellSource
 from sandbox.engines import open_engine
 from sandbox.engines.engine import CellSpec, new_name
 from sandbox.events import Closed, Ended, Output, Started
@@ -125,6 +127,20 @@ def test_a_removed_cell_is_gone_and_may_be_removed_again(
         own.remove(opened.name)
         assert own.list() == []
         own.remove(opened.name)
+
+
+def test_a_cell_that_is_given_back_is_gone_and_its_streams_are_closed(
+    own: Engine, settings: Settings, parse: Parse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[OpenCell] = []
+    monkeypatch.setattr(own, "cell", taken.append)
+    source = CellSource(settings, own)
+    with source.acquire(parse("true"), JobTags()):
+        assert len(own.list()) == 1
+    source.settle()
+    assert own.list() == []
+    # Both kinds say so of themselves when they are shown: `[closed]`.
+    assert all("[closed]" in repr(stream) for one in taken for stream in one.streams)
 
 
 def test_what_was_never_made_may_be_removed(own: Engine) -> None:

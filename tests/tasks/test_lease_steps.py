@@ -145,6 +145,16 @@ def test_a_wish_to_cancel_is_heard_at_the_next_renewal_and_by_who_begins(databas
     assert database.hget(LEASE, "holder") == second._holder
 
 
+def test_a_lease_that_is_lost_and_had_again_for_a_cancelled_job_counts_no_attempt(
+    database: redis.Redis,
+) -> None:
+    lease = of(database, 0)
+    lease.acquire()
+    lease.lose()
+    ask_to_cancel(database, JOB)
+    assert (lease.acquire(), lease.begun, database.exists(ATTEMPTS)) == (Answer.CANCELLED, 0, 0)
+
+
 def test_a_job_that_is_done_leaves_nothing_but_its_result(database: redis.Redis) -> None:
     lease = of(database, 0)
     lease.acquire()

@@ -177,6 +177,16 @@ def test_a_runtime_has_its_route_unless_the_caller_says_where_it_goes(
     assert [one.get("queue") for one in sent] == [queue, None]
 
 
+def test_only_an_app_that_has_asked_for_room_says_so(
+    sent: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_sandboxed.apply_async(("true",))
+    monkeypatch.setenv("CELLBLOCK_MAX_QUEUED", "5")
+    this_settings.cache_clear()
+    run_sandboxed.apply_async(("true",))
+    assert [one["headers"].get("cellblock_accepted") for one in sent] == [None, True]
+
+
 def test_an_app_says_itself_when_it_has_sent_a_job_before(sent: list[dict[str, Any]]) -> None:
     run_sandboxed.apply_async(("true",), headers={"cellblock_sent_at": 5.0})
     assert sent[0]["headers"]["cellblock_sent_at"] == 5.0

@@ -25,6 +25,7 @@ from sandbox.runs.comparison import Comparison, parse_comparison
         ({"float": 1e-6}, "0.33333333 x", "0.333333 x", True),
         ({"float": 1e-6}, "0.3333", "0.333333", False),
         ({"float": 1e-6}, "1000000.5", "1000000", True),
+        ({"float": 1e-6}, "0.0000001", "0", True),
         ({"float": 0}, "1.50", "1.5", True),
         ({"float": 1}, "x", "y", False),
         ({"float": 1}, "1", "1 1", False),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from tasks.settings import this_settings
 from tests.tasks.loops import QUEUE, idle, looped, message
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_what_can_not_be_acknowledged_at_the_end_is_given_to_another_consumer(
@@ -32,6 +31,20 @@ def test_what_was_done_last_is_acknowledged_before_a_consumer_ends(database: Any
         one.turn(lambda: one.messages, "it has come")
         one.messages[0].ack()
     assert not database.exists("unacked", QUEUE, "cellblock.consumers")
+
+
+@pytest.mark.parametrize("bounds", [{}, {"CELLBLOCK_MAX_QUEUED": "5"}])
+def test_the_pace_of_the_jobs_is_noted_only_where_publishers_are_bounded(
+    database: Any, broker_url: str, monkeypatch: pytest.MonkeyPatch, bounds: dict[str, str]
+) -> None:
+    for name, value in bounds.items():
+        monkeypatch.setenv(name, value)
+    this_settings.cache_clear()
+    database.lpush(QUEUE, message("it"))
+    with looped(broker_url, QUEUE) as one:
+        one.turn(lambda: one.messages, "it has come")
+        one.messages[0].ack()
+    assert [int(database.get(key)) for key in database.keys("cellblock.pace:*")] == [1] * len(bounds)
 
 
 def test_what_is_done_when_no_more_messages_are_taken_is_acknowledged_all_the_same(

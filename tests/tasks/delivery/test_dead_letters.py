@@ -65,6 +65,7 @@ def test_a_dead_message_that_others_have_taken_back_leaves_no_word(database: Any
     [
         (b"x" * 20_000, "x" * (16 << 10)),
         (b"\xff\xfe", "\\xff\\xfe"),
+        (b"\xff" * 20_000, "\\xff" * (4 << 10)),
         ("\ud800é".encode("utf-8", "surrogatepass"), None),
     ],
 )

@@ -14,10 +14,12 @@ from redis.retry import Retry
 
 from tasks import patience
 from tasks.delivery.channel import _in_kombus_form
+from tasks.delivery.dead_letters import DEAD
 from tasks.delivery.transport import SentinelTransport, Transport, install
 from tasks.delivery.wakeup import Wakeup
 from tasks.envelope import judge
 from tasks.patience import PatientRetry
+from tasks.queue_keys import TICKET
 from tests.chaos.durable_redis import DurableRedis
 from tests.tasks.hostile_messages import call, envelope
 from tests.tasks.loops import QUEUE, idle, looped, message, word_of
@@ -55,6 +57,13 @@ def test_a_queue_that_is_none_is_an_error(database: Any, one: Looped) -> None:
     database.set(QUEUE, "no list", ex=60)
     with pytest.raises(ResponseError, match="WRONGTYPE"):
         one.turn(lambda: False, "an error")
+
+
+def test_a_ticket_that_comes_instead_of_a_message_is_no_dead_message(database: Any, one: Looped) -> None:
+    idle(one)
+    database.lpush(QUEUE, TICKET)
+    one.turn(lambda: not database.exists(QUEUE, one.channel.registration.taken_key(QUEUE)), "it is dropped")
+    assert (one.messages, database.exists(DEAD)) == ([], 0)
 
 
 def test_a_waiting_connection_that_breaks_is_told_and_the_next_one_waits(database: Any, one: Looped) -> None:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config import load_catalogue, load_settings
+from sandbox.engines.cgroup import ControlGroup
 from sandbox.engines.docker.engine import DockerEngine
-from sandbox.engines.engine import new_name
+from sandbox.engines.engine import CellSpec, new_name
 from sandbox.labels import new_labels
-from sandbox.limits import read_limits
+from sandbox.limits import read_limits, warm_limits
 from sandbox.process_mark import this_process
+from sandbox.profile import SOCKET_BYTES
 from tests.programs import ROOT
 
 if TYPE_CHECKING:
@@ -52,6 +54,24 @@ def test_no_two_containers_have_one_name() -> None:
     names = {new_name() for _ in range(100)}
     assert len(names) == 100
     assert all(len(name) == len("cellblock-") + 12 for name in names)
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_sockets_of_a_cell_have_a_limit_of_their_own_where_the_kernel_counts_them_apart() -> None:
+    settings = load_settings(pull="never")
+    limits = warm_limits(BASH, settings)
+    labels = new_labels(owner=settings.owner, runtime="bash", state="job", deadline=1.0, limits=limits.text)
+    engine = DockerEngine(settings)
+    opened = engine.make(CellSpec(new_name(), BASH, limits, labels))
+    try:
+        group = ControlGroup(str(opened.group))
+        limit = group.memory_folder / "memory.kmem.tcp.limit_in_bytes"
+        assert group.is_unified or int(limit.read_text()) == SOCKET_BYTES
+    finally:
+        for stream in opened.streams:
+            stream.close()
+        engine.remove(opened.name)
+        engine.close()
 
 
 def open_files() -> int:

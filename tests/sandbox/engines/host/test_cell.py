@@ -149,6 +149,12 @@ def test_a_folder_in_place_of_the_report_of_a_full_heap_is_none(host: Sandbox) -
     assert (result.status, result.exit_code) == (Status.SUCCEEDED, 0)
 
 
+def test_a_command_has_a_session_of_its_own_and_so_no_terminal(cell: HostCell, parse: Parse) -> None:
+    cell.start(parse("read _; echo x", stdin="x\n"))
+    assert os.getsid(process_of(cell).pid) == process_of(cell).pid
+    heard(cell, Ended)
+
+
 def test_usage_is_in_nanoseconds_and_bytes(cell: HostCell, parse: Parse) -> None:
     cell.start(
         parse(
