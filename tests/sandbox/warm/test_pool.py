@@ -13,6 +13,9 @@ import pytest
 
 from config import load_settings
 from sandbox import Result, Sandbox
+from sandbox.engines.engine import OpenCell
+from sandbox.warm.pool import WarmPool
+from sandbox.warm.pool import _is_alive as is_alive
 from tests.waiting import PATIENCE, wait_until
 
 Warm = Callable[..., AbstractContextManager[Sandbox]]
@@ -36,6 +39,13 @@ def warm(engine: docker.APIClient) -> Warm:
 def states(client: docker.APIClient, owner: str) -> list[str]:
     found = client.containers(filters={"label": f"cellblock.owner={owner}"})
     return [container["Labels"]["cellblock.state"] for container in found]
+
+
+def waiting(sandbox: Sandbox) -> OpenCell:
+    """The oldest cell of bash that waits in this process."""
+    pool = sandbox._cells._pool
+    assert isinstance(pool, WarmPool)
+    return pool._shelves["bash"]._waiting[0][0]
 
 
 def test_a_job_gets_a_cell_that_waits(warm: Warm) -> None:
@@ -95,6 +105,8 @@ def test_a_cell_that_died_waiting_is_never_given(warm: Warm, engine: docker.APIC
     with warm("0,bash=1", owner=owner) as sandbox:
         (cell,) = engine.containers(filters={"label": f"cellblock.owner={owner}"})
         engine.kill(cell["Id"])
+        # The engine hangs up a little later than it answers.
+        wait_until(lambda: not is_alive(waiting(sandbox)), 10, "its connection has ended")
         assert sandbox.run("echo hi", "bash").stdout == "hi\n"
 
 

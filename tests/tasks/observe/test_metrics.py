@@ -200,11 +200,11 @@ def test_an_engine_that_goes_away_shows_in_the_errors_of_each_who_needs_it_and_w
 def test_a_job_that_loses_its_cell_shows_in_retries(watched: Watched, engine: docker.APIClient) -> None:
     before = watched.metrics.value("cellblock_retries_total", error="CellLost")
     sleep = unique_sleep(3)
-    handle = watched.send(sleep, "bash")
+    # With a limit of its own it gets no warm cell, and its cell has a label that names it.
+    handle = watched.send(sleep, "bash", pids=50)
     wait_until(lambda: runs(sleep), 20, "the job runs")
-    owned = {"label": f"cellblock.owner={watched.owner}", "status": "running"}
-    for cell in engine.containers(filters=owned):
-        engine.kill(cell["Id"])
+    (cell,) = engine.containers(filters={"label": f"cellblock.task={handle.id}"})
+    engine.kill(cell["Id"])
     watched.metrics.rises("cellblock_retries_total", before, error="CellLost")
     assert handle.get(timeout=ANSWER_S)["attempt"] == 2
 
