@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
-from cli.ps import _since
-from tasks.observe.job_list import Entry
+from cli.ps import _since, ps
+from tasks.observe import job_list
+from tasks.observe.job_list import Entry, Queued
 from tests.programs import run_cli
 
 if TYPE_CHECKING:
@@ -69,6 +71,17 @@ def test_the_next_jobs_are_shown_and_the_others_counted(broker_url: str, waiting
 def test_when_all_are_shown_nothing_is_said(broker_url: str, waiting: list[str]) -> None:
     outcome = run_cli("ps", "--limit", "3", CELLBLOCK_BROKER_URL=broker_url)
     assert ([line.split()[0] for line in outcome.stdout.splitlines()[1:]], outcome.stderr) == (waiting, "")
+
+
+def test_a_job_that_a_worker_has_taken_meanwhile_is_shown_once(
+    monkeypatch: pytest.MonkeyPatch, broker_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_BROKER_URL", broker_url)
+    monkeypatch.setattr("cli.ps.unserved", lambda _: {})
+    monkeypatch.setattr(job_list, "jobs_in_workers", lambda: [entry()])
+    monkeypatch.setattr(job_list, "jobs_in_queues", lambda *_: Queued([entry(state="queued")], 0))
+    ps(limit=5, as_json=True)
+    assert [job["state"] for job in json.loads(capsys.readouterr().out)] == ["running"]
 
 
 def test_jobs_in_a_queue_from_which_no_worker_takes_are_told(

@@ -73,9 +73,12 @@ def test_a_wheel_without_modes_gets_the_executables_that_the_recipe_names(tmp_pa
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("thing/run", "x")
         archive.writestr("thing/data", "xy")
+        writable = zipfile.ZipInfo("thing/writable")
+        writable.external_attr = 0o777 << 16
+        archive.writestr(writable, "")
     source = replace(SOURCE, client="pip", files={"thing/": "/opt/"}, executables=("/opt/run",))
     found = {entry.path: (entry.mode, entry.size) for entry in source_entries(source, path)}
-    assert found == {"/opt/run": (0o755, 1), "/opt/data": (0o600, 2)}
+    assert found == {"/opt/run": (0o755, 1), "/opt/data": (0o600, 2), "/opt/writable": (0o755, 0)}
 
 
 def test_a_file_that_the_archive_lacks_is_named(tgz: Path) -> None:

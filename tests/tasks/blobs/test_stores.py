@@ -96,6 +96,12 @@ def test_one_tenants_bound_is_no_other_tenants(open_store: Open) -> None:
     assert write_blob(free, [b"x" * 10]).size == 10
 
 
+def test_the_bound_on_all_blobs_counts_those_of_other_tenants(open_store: Open) -> None:
+    write_blob(open_store("alice", blobs_limit=15), [b"x" * 10])
+    with pytest.raises(BlobsFull, match="all blobs"):
+        write_blob(open_store("bob", blobs_limit=15), [b"y" * 10])
+
+
 def test_what_was_removed_makes_room(open_store: Open) -> None:
     store = open_store("alice", tenant_blobs_limit=10)
     store.remove(write_blob(store, [b"x" * 10]).ref)

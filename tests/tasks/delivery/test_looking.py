@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from kombu.asynchronous import Hub
 from redis.exceptions import OutOfMemoryError
 
+from tasks.delivery.look import Look
 from tasks.headers import FULL
 from tasks.settings import this_settings
 from tests.heard import said_to
@@ -157,3 +159,12 @@ def test_what_fails_while_redis_records_a_message_leaves_no_connection_in_use(
         with pytest.raises(RuntimeError):
             one.channel.qos.record([taken_key, QUEUE], "tag", QUEUE, "", counts=False, meanwhile=fail)
         assert not one.channel.own_client.connection_pool._in_use_connections
+
+
+def test_a_loop_that_is_to_be_woken_soon_is_woken_once() -> None:
+    loop = Hub()
+    look = Look(loop, lambda: None)
+    look.soon()
+    look.soon()
+    assert len(loop.timer.queue) == 1
+    loop.close()

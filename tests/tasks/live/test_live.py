@@ -21,6 +21,7 @@ from tasks.live.entry import key_of
 from tasks.live.read.follow import heard_so_far
 from tasks.live.write import switch
 from tasks.live.write.switch import live_output
+from tasks.settings import this_settings
 from tests.conftest import remove_cells
 from tests.engine_stand_in import standing_in
 from tests.programs import running_worker
@@ -219,7 +220,10 @@ def test_a_worker_says_at_its_start_that_its_result_backend_keeps_no_live_output
     client_of: Callable[[str], Celery], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("tasks.live.place.app", client_of("cache+memory://"))
+    switch.warn_of_no_live_output()
+    assert caplog.text == ""
     monkeypatch.setenv("CELLBLOCK_LIVE", "on")
+    this_settings.cache_clear()
     switch.warn_of_no_live_output()
     assert "no live output (CELLBLOCK_LIVE=on): the result backend is not Redis" in caplog.text
 
