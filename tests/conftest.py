@@ -55,7 +55,8 @@ OCI_STATE = oci_state(OWNER)
 #: The password of the worker's broker. A test searches the worker's log for it.
 BROKER_PASSWORD = secrets.token_hex(8)
 
-_GONE_S = 15.0
+#: In so many seconds all that a test has made must be gone.
+GONE_S = 15.0
 _TAIL_CHARS = 6000
 # The default of both settings.
 _PATIENT_S = 15.0
@@ -151,17 +152,17 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     keys = request.getfixturevalue("lasting_keys") if uses("broker") else None
     before = _children()
     yield
-    wait_until(lambda: _children() <= before, _GONE_S, "the test's processes are gone")
-    wait_until(lambda: not _oci_cells(), _GONE_S, "the test's cells of OCI runtimes are gone")
+    wait_until(lambda: _children() <= before, GONE_S, "the test's processes are gone")
+    wait_until(lambda: not _oci_cells(), GONE_S, "the test's cells of OCI runtimes are gone")
     if client is not None:
         try:
-            wait_until(lambda: not cells(client), _GONE_S, "the test's containers are gone")
+            wait_until(lambda: not cells(client), GONE_S, "the test's containers are gone")
         except BaseException:
             remove_cells(client)
             raise
     if keys is not None:
         try:
-            wait_until(lambda: not keys.found(), _GONE_S, "the test's keys are gone or will expire")
+            wait_until(lambda: not keys.found(), GONE_S, "the test's keys are gone or will expire")
         except BaseException:
             keys.remove()
             raise
@@ -214,10 +215,10 @@ def about_last_seen(client: docker.APIClient, command: str) -> dict[str, Any]:
     return about
 
 
-def remove_cells(client: docker.APIClient) -> None:
+def remove_cells(client: docker.APIClient, owner: str = OWNER) -> None:
     """Remove what a dead worker left, as a reaper would do after the deadline."""
-    for cell in cells(client):
-        remove_container(client, cell, _GONE_S)
+    for cell in cells(client, owner):
+        remove_container(client, cell, GONE_S)
 
 
 def _volumes(client: docker.APIClient) -> list[object]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-import docker.errors
 import pytest
 
 from config import load_catalogue, load_settings
 from sandbox import Job, Limits, parse_job
 from sandbox.engines.docker.image_choice import find_image
+from sandbox.engines.docker.removal import remove_container
 from sandbox.engines.engine import new_name
+from tests.conftest import GONE_S
 from tests.engine_checkpoint import engine_checkpoint
 from tests.engines import ENGINES
 
@@ -91,8 +91,7 @@ def leave(engine: docker.APIClient) -> Iterator[Leave]:
 
     yield container
     for name in made:
-        with suppress(docker.errors.NotFound):
-            engine.remove_container(name, force=True)
+        remove_container(engine, name, GONE_S)
 
 
 @pytest.fixture

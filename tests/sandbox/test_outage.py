@@ -21,8 +21,10 @@ from sandbox.cell_source import CellSource
 from sandbox.engines.docker.client import connect, map_error
 from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.docker.image_choice import find_image
+from sandbox.engines.docker.removal import remove_container
 from sandbox.engines.oci.engine import OciEngine
 from sandbox.remover import Remover
+from tests.conftest import GONE_S
 from tests.engine_door import engine_door
 from tests.engine_stand_in import standing_in
 from tests.waiting import becomes, wait_until
@@ -158,8 +160,7 @@ def left(engine: docker.APIClient) -> Iterator[str]:
     name = f"cellblock-{secrets.token_hex(6)}"
     engine.create_container(image.id, ["true"], name=name)
     yield name
-    if is_there(engine, name):
-        engine.remove_container(name, force=True)
+    remove_container(engine, name, GONE_S)
 
 
 def is_there(engine: docker.APIClient, name: str) -> bool:

@@ -17,8 +17,10 @@ from config import Settings, load_settings
 from sandbox import EngineUnreachable
 from sandbox.engines.docker.engine import DockerEngine
 from sandbox.engines.docker.image_choice import find_image
+from sandbox.engines.docker.removal import remove_container
 from sandbox.process_mark import is_gone, this_process
 from sandbox.reaper import due, reap
+from tests.conftest import GONE_S
 from tests.engine_checkpoint import Checkpoint
 from tests.sandbox.measured import measuring
 from tests.waiting import PATIENCE, wait_until
@@ -55,8 +57,7 @@ def leave(engine: docker.APIClient, owner: str) -> Iterator[Leave]:
 
     yield container
     for one in made:
-        if _is_there(engine, one):
-            engine.remove_container(one, force=True)
+        remove_container(engine, one, GONE_S)
 
 
 def reaped(settings: Settings, url: str | None = None, *, leaving: bool = False) -> list[str]:

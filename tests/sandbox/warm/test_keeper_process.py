@@ -20,8 +20,10 @@ import pytest
 
 from config import load_settings
 from sandbox.engines.docker.image_choice import find_image
+from sandbox.engines.docker.removal import remove_container
 from sandbox.engines.engine import new_name
 from sandbox.warm import keeper as under_test
+from tests.conftest import GONE_S, remove_cells
 from tests.engine_checkpoint import engine_checkpoint
 from tests.programs import ROOT
 from tests.waiting import PATIENCE, wait_until
@@ -82,8 +84,7 @@ def running(tmp_path: Path, url: str, *collector: int, **settings: str) -> Itera
 def _none_left(engine: docker.APIClient) -> Iterator[None]:
     """Removes all cells of the tests after each test, also those that a keeper failed to remove."""
     yield
-    for cell in engine.containers(all=True, filters={"label": f"cellblock.owner={OWNER}"}):
-        engine.remove_container(cell["Id"], force=True)
+    remove_cells(engine, OWNER)
 
 
 @pytest.fixture
@@ -95,8 +96,7 @@ def overdue(engine: docker.APIClient) -> Iterator[str]:
     labels = {"cellblock.owner": OWNER, "cellblock.deadline": "1"}
     engine.create_container(image.id, ["true"], name=name, labels=labels)
     yield name
-    if is_there(engine, name):
-        engine.remove_container(name, force=True)
+    remove_container(engine, name, GONE_S)
 
 
 def is_there(engine: docker.APIClient, name: str) -> bool:
