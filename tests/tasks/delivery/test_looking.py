@@ -168,3 +168,9 @@ def test_a_loop_that_is_to_be_woken_soon_is_woken_once() -> None:
     look.soon()
     assert len(loop.timer.queue) == 1
     loop.close()
+
+
+def test_a_consumer_that_waits_for_any_message_does_not_look_meanwhile(broker_url: str) -> None:
+    with looped(broker_url, QUEUE) as one:
+        idle(one)
+        assert not one.channel._look._is_due

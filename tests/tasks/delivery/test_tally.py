@@ -16,6 +16,11 @@ def test_the_first_is_said_at_once_and_the_rest_after_a_minute_with_their_number
     tally.flush()
     tally.flush()
     assert said == ["message 0", "message 4 (4 like it since the last such line)"]
+    tally.note("queue", "message 5")
+    tally.note("queue", "message 6")
+    now[0] = 122
+    tally.flush()
+    assert said[2:] == ["message 6 (2 like it since the last such line)"]
 
 
 def test_what_is_different_each_time_is_not_said_each_time() -> None:
