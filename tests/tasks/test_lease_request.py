@@ -40,6 +40,13 @@ def test_the_second_of_two_that_request_a_lease_does_not_get_it(database: redis.
     assert second.acquire() is Answer.HELD
 
 
+def test_a_lease_lasts_from_the_moment_in_which_it_was_requested(database: redis.Redis) -> None:
+    lease = of(database, 0)
+    lease.request()
+    lease._sent_at -= 100
+    assert (lease.acquire(), lease.answer) == (Answer.GRANTED, Answer.LOST)
+
+
 def test_a_request_for_a_cancelled_job_says_so(database: redis.Redis) -> None:
     database.set(CANCEL, "1")
     lease = of(database, 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox import InvalidJob
-from tasks.outline import Outline
+from tasks.outline import Outline, _outline
 from tests.tasks.loops import QUEUE, looped, message
 from tests.tasks.requests import request_of
 
@@ -38,6 +38,11 @@ def test_a_request_reads_no_job_whose_message_brings_it(make_unreadable: Callabl
     limits = request_of("a", timeout=3).time_limits
     make_unreadable()
     assert request_of("b", timeout=7, outline=outline).time_limits == limits
+
+
+def test_of_the_runs_of_a_job_only_their_limits_are_read() -> None:
+    outline = _outline({"cmd": "true", "runs": [{"stdin": "secret", "timeout": 3}, "no run"]})
+    assert outline["runs"] == [{"timeout": 3}, "no run"]
 
 
 @pytest.fixture

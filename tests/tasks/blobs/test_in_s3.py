@@ -6,11 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from config import load_settings
-from sandbox import BlobsUnavailable
+from sandbox import BlobsFull, BlobsUnavailable
 from sandbox.blobs import read_blob, write_blob
-from tasks.blobs import open_blobs
+from tasks.blobs import in_s3, open_blobs
 from tasks.blobs.s3_client import s3_client
 from tests.programs import free_port
 from tests.s3_server import ACCESS, running_s3, s3_of
@@ -68,6 +69,29 @@ def test_nothing_of_a_content_that_was_given_up_is_left(s3_url: str) -> None:
         assert client.list_multipart_uploads(Bucket="empty-bucket")["Uploads"]
     assert "Uploads" not in client.list_multipart_uploads(Bucket="empty-bucket")
     assert "Contents" not in client.list_objects_v2(Bucket="empty-bucket")
+
+
+def test_of_a_content_that_can_not_be_copied_to_its_place_nothing_is_left(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url=s3_url)
+
+    s3_of(s3_url).create_bucket(Bucket="no-copies")
+    store: Any = blobs_at(s3_url, "no-copies")
+    monkeypatch.setattr(store.client, "copy_object", refuse)
+    with pytest.raises(BlobsUnavailable):
+        write_blob(store, PIECES)
+    assert "Contents" not in s3_of(s3_url).list_objects_v2(Bucket="no-copies")
+
+
+def test_a_content_that_grows_past_the_bound_is_refused_while_it_is_written(
+    s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_s3, "_PART_BYTES", 1 << 10)
+    s3_of(s3_url).create_bucket(Bucket="bounded")
+    with blobs_at(s3_url, "bounded", blobs_limit=10 << 10).writer() as writer, pytest.raises(BlobsFull):
+        writer.feed(PIECES[0])
 
 
 def test_a_bucket_that_is_not_there_is_named(s3_url: str) -> None:
