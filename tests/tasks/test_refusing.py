@@ -14,6 +14,7 @@ from sandbox import InvalidJob
 from tasks import refusal as under_test
 from tasks import run_sandboxed
 from tasks.refusal import refuse
+from tests.sandbox.measured import measuring
 from tests.tasks.test_lease import JOB, LEASE, RESULT
 
 if TYPE_CHECKING:
@@ -65,6 +66,13 @@ def test_a_bad_request_fails_and_its_message_is_done(
     told = {"exc_type": "InvalidJob", "exc_message": [str(BAD)], "exc_module": "sandbox.errors"}
     assert (stored["status"], stored["result"]) == ("FAILURE", told)
     assert (seen, client.ttl(RESULT) > 0) == (["task-failed", "acknowledged"], True)
+
+
+@pytest.mark.usefixtures("client")
+def test_a_refused_request_is_counted_as_a_failure(request_of: Any) -> None:
+    with measuring() as measured:
+        assert refuse(request_of(), BAD)
+    assert ("cellblock_failures_total", 1, {"error": "InvalidJob"}) in measured
 
 
 def test_a_job_that_has_its_result_keeps_it(client: redis.Redis, request_of: Any, seen: list[str]) -> None:
