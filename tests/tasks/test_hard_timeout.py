@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import redis
 
-from sandbox import Abandoned, CommandFailed, EngineUnreachable, NoLiveOutput, meter
+from sandbox import Abandoned, CommandFailed, EngineUnreachable, NoLiveOutput, Status, meter
 from sandbox import remover as of_sandbox
+from sandbox.result import RunResult
 from tasks import hard_timeout
 from tasks.hard_timeout import abandoned, cancel, forget_lease, time_out
 from tasks.lease import Lease, is_leased
 from tasks.live.entry import STDERR, STDOUT, Piece, key_of
 from tasks.results import so_far
+from tasks.results.ended_runs import EndedRuns
 from tasks.settings import this_settings
 from tests.tasks.requests import request_of
 from tests.waiting import wait_until
-
-if TYPE_CHECKING:
-    pass
 
 JOB = "the-job"
 
@@ -211,3 +210,10 @@ def test_an_output_that_cannot_be_told_is_empty(
     assert so_far._heard(JOB) == (b"", b"", 0, 0)
     assert words in caplog.text
     assert "secret" not in caplog.text
+
+
+@pytest.mark.usefixtures("results")
+def test_the_runs_that_had_ended_are_in_the_result_of_a_job_that_can_not_report(client: redis.Redis) -> None:
+    ended = RunResult(name="2", status=Status.FAILED, exit_code=3)
+    EndedRuns(client, JOB, 60).run_ended(1, ended)
+    assert so_far._ended(JOB) == [ended]

@@ -162,7 +162,7 @@ def test_a_worker_tells_of_each_job_once_by_what_it_does(monkeypatch: pytest.Mon
     names = ("runs", "reserved", "retries")
     runs, reserved, retries = (request_of(name, headers={"retries": 1}) for name in names)
     other = type("Other", (), {"id": "other", "type": "celery.chord_unlock"})()
-    runs.time_start = 5.0
+    runs.time_start, retries.time_start = 5.0, 4.0
     runs.request_dict["cellblock_sent_at"] = 2.0
     monkeypatch.setattr(of_worker, "active_requests", {runs, other})
     monkeypatch.setattr(of_worker, "reserved_requests", {runs, reserved, other})
