@@ -40,9 +40,7 @@ CREATE, START = "POST /containers/create", "POST /containers/[^/]+/start"
 
 @pytest.fixture
 def settings(checkpoint: Checkpoint) -> Settings:
-    return load_settings(
-        warm="0,bash=1", pull="never", docker_host=checkpoint.url, engine_margin=5 * PATIENCE
-    )
+    return load_settings(warm="0,bash=1", pull="never", docker_host=checkpoint.url, engine_margin=60)
 
 
 @pytest.fixture

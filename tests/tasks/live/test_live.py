@@ -77,6 +77,7 @@ def test_it_begins_with_the_attempt_and_ends_with_the_status(send_live: SendLive
     assert [(first.kind, first.data), (last.kind, last.data)] == [("start", b"1"), ("end", b"failed")]
 
 
+@pytest.mark.alone
 def test_a_line_is_read_within_a_tenth_of_a_second_while_the_job_runs(send_live: SendLive) -> None:
     handle = send_live("for n in 1 2 3 4 5 6 7; do date +%s.%N; sleep 0.1; done")
     written = (entry.data for entry in follow(handle.id) if entry.kind == "stdout")
