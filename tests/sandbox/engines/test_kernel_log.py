@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from config import load_settings
 from sandbox import Sandbox, Status
 from sandbox.engines.kernel_log import killed_for_memory
 from tests.engine_door import engine_door
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,12 +40,36 @@ def forgetful(engine: docker.APIClient) -> Iterator[Sandbox]:
             yield sandbox
 
 
+@pytest.fixture
+def noted() -> None:
+    """Wait until the kernel notes kills. After ten within five seconds, of anybody, it leaves some out."""
+    seen = kills()
+    changed_at = time.monotonic()
+
+    def were_none_for_five_seconds() -> bool:
+        nonlocal seen, changed_at
+        if (now := kills()) != seen:
+            seen, changed_at = now, time.monotonic()
+        return time.monotonic() - changed_at > 5.1
+
+    wait_until(were_none_for_five_seconds, 120, "no process is killed for memory")
+
+
+def kills() -> str:
+    """How many processes of this host the kernel has killed for lack of memory."""
+    (count,) = (
+        line for line in Path("/proc/vmstat").read_text().splitlines() if line.startswith("oom_kill ")
+    )
+    return count
+
+
 def log_of(folder: Path, *records: str) -> Path:
     log = folder / "kmsg"
     log.write_text("".join(records))
     return log
 
 
+@pytest.mark.usefixtures("noted")
 def test_a_kill_that_the_engine_missed_is_out_of_memory(forgetful: Sandbox) -> None:
     forgetful.run("true")  # the first container shows where the groups of all are
     result = forgetful.run(SPEND_ALL, memory="32m", disk="128m")
