@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from kombu import Connection
 
 from tasks.delivery.bounds import bounded_transport, full, note_pace
 from tests.clock import Clock
@@ -77,3 +78,15 @@ def test_a_publisher_asks_only_where_there_is_a_bound(
         monkeypatch.setenv(variable, value)
     found = bounded_transport()
     assert (found and found.rpartition(":")[2]) == name
+
+
+@pytest.mark.parametrize("priority", [0, 9])
+def test_where_there_is_a_bound_a_message_goes_to_the_list_of_its_priority_all_the_same(
+    broker_url: str, database: redis.Redis, monkeypatch: pytest.MonkeyPatch, priority: int
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_MAX_QUEUED", "5")
+    for transport in (None, bounded_transport()):
+        with Connection(broker_url, transport=transport) as connection, connection.Producer() as producer:
+            producer.publish({}, routing_key="cellblock", priority=priority)
+    (queue,) = database.keys("cellblock*")
+    assert database.llen(queue) == 2

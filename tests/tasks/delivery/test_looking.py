@@ -128,6 +128,25 @@ def test_while_a_job_waits_for_another_one_of_its_tenant_the_consumer_looks_agai
         one.messages[1].ack()
 
 
+def test_a_message_that_comes_while_a_job_of_its_tenant_runs_elsewhere_goes_back_and_is_looked_for_soon(
+    broker_url: str, database: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CELLBLOCK_TENANT_MAX_RUNNING", "1")
+    this_settings.cache_clear()
+    first, second = (envelope(call(word), headers={"cellblock_tenant": "a"}) for word in ("first", "second"))
+    with looped(broker_url, QUEUE) as one:
+        with looped(broker_url, QUEUE) as other:
+            database.lpush(QUEUE, first)
+            other.turn(lambda: other.messages, "the first has come")
+            idle(one)
+            database.lpush(QUEUE, second)
+            one.turn(lambda: one.channel._look._is_due, "another look is due")
+            other.messages[0].ack()
+        one.turn(lambda: one.messages, "the second has come")
+        one.messages[0].ack()
+    assert "taken back" not in caplog.text
+
+
 def test_a_message_that_redis_refuses_to_record_is_looked_for_at_once(
     broker_url: str, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
