@@ -59,8 +59,10 @@ class Server:
 
     def __init__(self, path: str) -> None:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(path)
+        # It has its name once it listens: whoever finds it before would be refused.
+        self._listener.bind(f"{path}.new")
         self._listener.listen(64)
+        Path(f"{path}.new").rename(path)
         self._wake, self._ended = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._running: dict[int, socket.socket] = {}
 
