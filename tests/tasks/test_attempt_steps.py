@@ -120,6 +120,12 @@ def test_it_looks_four_times_a_second_whether_the_first_is_done() -> None:
     assert attempt._LOOK_S == 0.25
 
 
+def test_the_lease_is_asked_for_before_it_is_waited_for(mine: Attempt) -> None:
+    mine.request()
+    assert lease_of(mine)._sent is not None
+    mine.begin()
+
+
 def test_nobody_waits_where_nobody_else_is(client: redis.Redis, told: list[int], mine: Attempt) -> None:
     mine.begin()
     assert (told, mine.number, lease_of(mine).answer) == ([], 1, Answer.GRANTED)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+from redis.exceptions import ReadOnlyError
 
 from config import load_settings
 from sandbox import BlobsFull, BlobsUnavailable
 from sandbox.blobs import write_blob
-from tasks.blobs.in_redis import RedisBlobs
+from tasks.blobs.in_redis import RedisBlobs, _once
 from tasks.blobs.open import open_blobs, worker_blobs
 from tests.programs import free_port, running_redis
 from tests.waiting import wait_until
@@ -150,3 +151,11 @@ def refused(server: redis.Redis) -> int:
     """How often Redis has refused to read a field."""
     stats: Any = server.info("commandstats")
     return int(stats.get("cmdstat_hget", {}).get("rejected_calls", 0))
+
+
+def test_a_redis_that_refuses_writes_for_another_reason_is_not_full() -> None:
+    def refuse() -> None:
+        raise ReadOnlyError("READONLY You can't write against a read only replica.")
+
+    with pytest.raises(ReadOnlyError):
+        _once(refuse)
