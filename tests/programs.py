@@ -27,7 +27,9 @@ __all__ = [
     "ROOT",
     "Worker",
     "await_output",
+    "children",
     "free_port",
+    "has_ended",
     "is_ours",
     "run_cli",
     "running",
@@ -96,8 +98,13 @@ class Worker:
     @property
     def pool(self) -> list[psutil.Process]:
         """The processes that run jobs. The worker's other child is the keeper."""
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "sandbox.warm.keeper" not in _line_of(child)]
+        keepers = self.keepers
+        return [child for child in psutil.Process(self.process.pid).children() if child not in keepers]
+
+    @property
+    def keepers(self) -> list[psutil.Process]:
+        """The keeper of the warm cells, if there is one."""
+        return children(self.process.pid, "sandbox.warm.keeper")
 
     def await_registration(self) -> None:
         """Wait until it is on the register of Redis: a moment after it has said that it is ready."""
@@ -107,12 +114,6 @@ class Worker:
     def log(self) -> str:
         """Everything that it has logged so far."""
         return self.log_file.read_text()
-
-
-def _line_of(process: psutil.Process) -> list[str]:
-    """The command line; empty for a process that has ended but still exists."""
-    line: list[str] | None = process.as_dict(["cmdline"])["cmdline"]
-    return line or []
 
 
 @contextmanager
@@ -183,6 +184,20 @@ def running(command: str) -> list[psutil.Process]:
     """The processes of this host with exactly this command line, including processes in cells."""
     every = psutil.process_iter(["cmdline"])
     return [process for process in every if " ".join(process.info["cmdline"] or ()) == command]
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process has ended, whether or not its parent knows it yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # between the two questions
+        return True
+
+
+def children(parent: int, words: str) -> list[psutil.Process]:
+    """The children of a process that have `words` in their command line."""
+    every = [one for one in psutil.process_iter(["ppid", "cmdline"]) if one.info["ppid"] == parent]
+    return [child for child in every if words in " ".join(child.info["cmdline"] or ())]
 
 
 def runs(words: str) -> bool:

@@ -10,7 +10,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -19,7 +18,7 @@ from cli.main import command_line
 from sandbox.cell import CellInfo
 from sandbox.events import STDERR, STDOUT
 from tests.cli.terminal import on_a_terminal
-from tests.programs import ROOT, runs
+from tests.programs import ROOT, running, runs
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -149,7 +148,6 @@ def test_sigterm_ends_the_job_too_and_is_143() -> None:
     words = f"sleep 61.{os.getpid()}"
     command = [sys.executable, "-m", "cli", "run", "--timeout", "60", "--", words]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | HOST)
-    job = psutil.Process(process.pid)
-    wait_until(lambda: any(words in " ".join(one.cmdline()) for one in job.children()), 20, "the job runs")
+    wait_until(lambda: running(words), 20, "the job runs")
     process.send_signal(signal.SIGTERM)
     assert (process.wait(20), runs(words)) == (143, False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,7 @@ import psutil
 import pytest
 from celery import Celery
 
-from tests.conftest import cells
-from tests.programs import Worker, running_worker
+from tests.programs import Worker, running, running_worker, unique_sleep
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -125,14 +123,15 @@ def forget_peaks(attacked: Attacked) -> int:
 def test_a_gigabyte_of_output_takes_64_mb_of_memory_at_most_and_no_disk(
     attacked: Attacked, engine: docker.APIClient
 ) -> None:
-    idle = forget_peaks(attacked)
-    flood = attacked.send(f"{FLOOD}; sleep 3", output_limit="16m", timeout=60)
-    (cell,) = wait_until(lambda: cells(engine), 20, "the cell is there")
-    sizes = set(itertools.takewhile(lambda _: not flood.ready(), sizes_on_disk(engine, cell)))
+    idle, last = forget_peaks(attacked), unique_sleep(50)
+    flood = attacked.send(f"{FLOOD}; {last} & wait", output_limit="16m", timeout=60)
+    (end,) = wait_until(lambda: running(last), 50, "the flood is over")
+    (cell,) = engine.containers(size=True, filters={"label": "cellblock.owner"})
+    end.kill()
 
     assert flood.get(timeout=ANSWER_S)["stdout_bytes"] == GIGABYTE
     assert sum(map(peak_bytes, attacked.family())) - idle < 64 << 20
-    assert sizes == {0}
+    assert cell.get("SizeRw", 0) == 0
 
 
 def test_a_flood_past_the_limit_takes_no_more_memory_than_what_is_kept_of_it(attacked: Attacked) -> None:
@@ -140,12 +139,6 @@ def test_a_flood_past_the_limit_takes_no_more_memory_than_what_is_kept_of_it(att
 
     assert attacked.run(f"head -c {GIGABYTE} /dev/zero", timeout=60)["status"] == "output_limit"
     assert sum(map(peak_bytes, attacked.family())) - idle < 32 << 20
-
-
-def sizes_on_disk(engine: docker.APIClient, cell: str) -> Iterator[int]:
-    """Measure the bytes that a cell has written to the engine's disk, until the cell is gone."""
-    while found := engine.containers(all=True, size=True, filters={"id": cell}):
-        yield found[0].get("SizeRw", 0)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

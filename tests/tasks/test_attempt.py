@@ -16,7 +16,7 @@ import redis
 from celery import Celery
 
 from tests.chaos.durable_redis import DurableRedis
-from tests.programs import ROOT, running_worker, runs, unique_sleep
+from tests.programs import ROOT, has_ended, running_worker, runs, unique_sleep
 from tests.tasks.conftest import ANSWER_S, TASK
 from tests.waiting import wait_until
 
@@ -175,14 +175,10 @@ def test_the_event_loop_goes_on_while_a_killed_process_job_waits_to_be_stored(
         child = _holder(stored, job_id)
         child.send_signal(signal.SIGSTOP)
         results.kill()
-        wait_until(lambda: _gone(child), 20, "the hard limit has killed the process")
+        wait_until(lambda: has_ended(child), 20, "the hard limit has killed the process")
         assert _pings(app, worker), "the worker answers while the result waits"
         results.start()
         wait_until(lambda: "timed_out" in _result(results, job_id), 20, "the result is stored")
-
-
-def _gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def _pings(app: Celery, worker: Worker) -> bool:

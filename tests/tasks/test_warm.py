@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker
-import psutil
 import pytest
 from celery import Celery
 
@@ -65,14 +64,14 @@ def test_all_processes_of_a_worker_share_the_cells_and_none_is_used_twice(warm: 
 
 
 def test_while_its_keeper_is_dead_a_worker_makes_cells_cold(warm: Warm) -> None:
-    (keeper,) = _keepers(warm.worker)
+    (keeper,) = warm.worker.keepers
     keeper.kill()
     result = warm.app.send_task(TASK, ["echo hi", "bash"]).get(timeout=60)
     assert (result["stdout"], result["warm"]) == ("hi\n", False)
 
 
 def test_a_keeper_that_has_died_is_started_again_and_clears_up(warm: Warm) -> None:
-    (keeper,) = _keepers(warm.worker)
+    (keeper,) = warm.worker.keepers
     before = warm.names()
     keeper.kill()
     wait_until(lambda: warm.names() and not before & warm.names(), 30, "new cells wait in place of the old")
@@ -82,12 +81,7 @@ def test_a_keeper_that_has_died_is_started_again_and_clears_up(warm: Warm) -> No
 
 
 def test_a_keeper_told_to_end_takes_its_waiting_cells_away(warm: Warm) -> None:
-    (keeper,) = _keepers(warm.worker)
+    (keeper,) = warm.worker.keepers
     before = warm.names()
     keeper.terminate()
     wait_until(lambda: not before & warm.names(), 20, "the waiting cells are gone")
-
-
-def _keepers(worker: Worker) -> list[psutil.Process]:
-    children = psutil.Process(worker.process.pid).children(recursive=True)
-    return [child for child in children if "sandbox.warm.keeper" in child.cmdline()]

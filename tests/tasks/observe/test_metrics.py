@@ -19,7 +19,16 @@ from sandbox import InvalidJob, meter
 from tasks.observe.metric_catalogue import METRICS, SAMPLED
 from tests.conftest import remove_cells
 from tests.engine_door import Door, engine_door
-from tests.programs import ROOT, Worker, free_port, running_redis, running_worker, runs, unique_sleep
+from tests.programs import (
+    ROOT,
+    Worker,
+    children,
+    free_port,
+    running_redis,
+    running_worker,
+    runs,
+    unique_sleep,
+)
 from tests.tasks.conftest import ANSWER_S, TASK
 from tests.tasks.hostile_messages import call, envelope
 from tests.tasks.scrape import Metrics
@@ -246,26 +255,18 @@ def test_a_broker_or_a_keeper_that_is_gone_shows(tmp_path: Path, engine: docker.
     ):
         metrics.becomes(1, "cellblock_warm_cells", runtime="bash")
         assert metrics.value("cellblock_broker_up") == metrics.value("cellblock_keeper_up") == 1
-        (server,) = _children(psutil.Process(), f":{urlsplit(url).port}")
+        (server,) = children(os.getpid(), f":{urlsplit(url).port}")
         server.suspend()
         metrics.becomes(0, "cellblock_broker_up")
         server.resume()
         metrics.becomes(1, "cellblock_broker_up")
-        (keeper,) = _children(psutil.Process(worker.process.pid), "sandbox.warm.keeper")
+        (keeper,) = worker.keepers
         keeper.kill()
         metrics.becomes(0, "cellblock_keeper_up")
         assert metrics.value("cellblock_warm_cells", runtime="bash") == 0
         metrics.becomes(1, "cellblock_keeper_up")
         metrics.becomes(1, "cellblock_warm_cells", runtime="bash")
     remove_cells(engine)
-
-
-def _children(process: psutil.Process, words: str) -> list[psutil.Process]:
-    return [
-        child
-        for child in process.children()
-        if words in " ".join(child.as_dict(["cmdline"])["cmdline"] or [])
-    ]
 
 
 def test_what_finds_no_room_is_lost_without_a_wait_and_told_with_the_next() -> None:

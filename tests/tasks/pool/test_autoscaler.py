@@ -28,31 +28,18 @@ def start(tmp_path: Path, broker_url: str) -> Start:
     )
 
 
-def pool(worker: Worker) -> set[psutil.Process]:
-    """The processes of the worker's pool."""
-    children = psutil.Process(worker.process.pid).children()
-    return {child for child in children if _line(child) == _line(psutil.Process(worker.process.pid))}
-
-
-def _line(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
-
-
 def test_the_pool_grows_within_seconds_and_shrinks_within_a_minute_around_a_job_that_runs(
     start: Start, broker_url: str, client_of: Callable[[str], Celery]
 ) -> None:
     app = client_of(broker_url)
     with start() as worker:
-        assert len(pool(worker)) == LEAST
+        assert len(worker.pool) == LEAST
         long = app.send_task(TASK, ["sleep 25; echo whole"])
         short = [app.send_task(TASK, ["sleep 1"]) for _ in range(3 * MOST)]
-        wait_until(lambda: len(pool(worker)) == MOST, 5, "the pool is as large as it may be")
+        wait_until(lambda: len(worker.pool) == MOST, 5, "the pool is as large as it may be")
         for job in short:
             assert job.get(timeout=30)["status"] == "succeeded"
-        wait_until(lambda: len(pool(worker)) == LEAST, 30, "the pool is small again")
+        wait_until(lambda: len(worker.pool) == LEAST, 30, "the pool is small again")
         result = long.get(timeout=30)
         assert (result["stdout"], result["attempt"]) == ("whole\n", 1)
 
@@ -64,5 +51,5 @@ def test_the_pool_grows_no_further_than_the_host_can_hold(
     app = client_of(broker_url)
     with start(DOCKER_MEMORY_LIMIT=third, CELLBLOCK_MAX_MEMORY=third) as worker:
         jobs = [app.send_task(TASK, ["sleep 1"], {"memory": "64m"}) for _ in range(2 * MOST)]
-        sizes = [len(pool(worker)) for job in jobs if job.get(timeout=30)]
+        sizes = [len(worker.pool) for job in jobs if job.get(timeout=30)]
         assert (max(sizes), "This host holds 3 jobs" in worker.log()) == (3, True)

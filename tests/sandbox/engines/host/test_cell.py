@@ -24,6 +24,7 @@ from sandbox.engines.host import cell as under_test
 from sandbox.engines.host.cell import HostCell
 from sandbox.engines.host.engine import HostEngine
 from sandbox.events import Archived, Closed, Ended, Event, Output, Started
+from tests.programs import has_ended
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -211,11 +212,6 @@ def test_a_signal_reaches_every_process_of_the_job_and_none_besides(cell: HostCe
         cell.terminate()
         assert (written(heard(cell, Ended)).count(b"heard"), stranger.poll()) == (2, None)
         stranger.kill()
-
-
-def has_ended(process: psutil.Process) -> bool:
-    """A process that is killed may need the processor once more before it has ended."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def written(events: list[Event]) -> bytes:
